@@ -1,0 +1,126 @@
+"""Distil reflection dynamics: a multi-view teacher, then a single-image student.
+
+    sirr train --config=configs/dynamics.py:tiny --workdir=runs/tiny --cpu_devices=2
+
+A config is chosen by what follows the colon; any value can be overridden, for example
+`--config.data.layers=/photos --config.batch_size=8`.
+
+* `tiny`: 0.19 M / 0.10 M parameters, 64 px, embedded photographs; minutes on a laptop's CPU. See the README for what
+  to expect.
+* `small`: 2.50 M / 1.52 M parameters, 128 px, one accelerator.
+* `base`: 9.70 M / 6.05 M parameters, 256 px; the specification's schedule of 100k + 100k steps.
+
+`small` and `base` have been checked for shape and for one step only: no full-length run has been made yet.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+
+def get_config(variant: str = "base") -> ConfigDict:
+    """Make the config of a variant: "tiny", "small" or "base"."""
+    if variant not in _VARIANTS:
+        raise ValueError(f"no variant {variant!r}; choose one of {', '.join(_VARIANTS)}")
+    config = ConfigDict()
+    config.recipe = "dynamics"
+    config.seed = 0
+    config.width = "base"
+    config.precision = "float32"  # or bfloat16: computation only, parameters stay float32
+    config.batch_size = 4  # samples per step, of all devices together
+    config.accumulate = 1  # micro-batches per step
+
+    config.data = ConfigDict()
+    config.data.layers = "embedded"  # a folder of photographs, "embedded" or "procedural"
+    config.data.procedural = 0.0  # share of layers replaced by procedural textures
+    config.data.colour = 0.5  # strength of random colour changes
+    config.data.sequences = ""  # ROOT/<sequence>/{blended,transmission[,reflection]}/
+    config.data.sequences_share = 0.0  # of the multi-view samples
+    config.data.pairs = ""  # ROOT/{blended,transmission_layer[,reflection_layer]}/
+    config.data.pairs_share = 0.0  # of the student's single-image samples
+    config.data.validation = ""  # a folder of photographs; "" for the held-out embedded one
+    config.data.crop = 256
+    config.data.margin = -1  # of the canvas around the crop; -1 for a quarter of it
+    config.data.pipeline = "tf"  # or memory: no TensorFlow, decoded photographs held in memory
+    config.data.on_corrupt = "error"  # or skip: leave unreadable files out, by name
+    config.data.synthesis = ConfigDict()  # fields of MultiviewOptions to change
+    config.data.synthesis.jpeg_probability = 0.3
+    config.data.synthesis.noise_probability = 0.5
+
+    config.teacher = ConfigDict()
+    config.teacher.weights_file = ""  # distil from this exported teacher instead of training one
+    config.teacher.steps = 100_000
+    config.teacher.warm_up = 0.1  # share of the steps with L_FD and L_VS alone
+    config.teacher.weights = ConfigDict()
+    config.teacher.weights.reconstruction = 1.0
+    config.teacher.weights.perceptual = 0.1
+    config.teacher.weights.decoupling = 0.5
+    config.teacher.weights.view_synthesis = 0.5
+    config.teacher.weights.flow = 0.1  # within view_synthesis, falls to 0 by half-time
+
+    config.student = ConfigDict()
+    config.student.steps = 100_000
+    config.student.single_share = 0.4  # single images; the rest are middle frames of sequences
+    config.student.gan_start = 1 / 3
+    config.student.measure_samples = 1000  # for the spread of the teacher's features
+    config.student.weights = ConfigDict()
+    config.student.weights.reconstruction = 1.0
+    config.student.weights.perceptual = 0.1
+    config.student.weights.adversarial = 0.01
+    config.student.weights.transfer = 0.2
+    config.student.weights.transfer_knowledge = 1.0
+    config.student.weights.transfer_features = 0.5
+
+    # Ablations of the specification's section 4. The first four need a new teacher.
+    config.without = ConfigDict()
+    for part in ("mkl", "decouple_net", "flow_net", "fusion_net", "transfer", "hallucination", "encoder"):
+        config.without[part] = False
+
+    config.perceptual_weights = ""  # VGG-19 file; "" for the 3-scale gradient L1
+
+    config.optimiser = ConfigDict()
+    config.optimiser.learning_rate = 2e-4
+    config.optimiser.final_learning_rate = 1e-6
+    config.optimiser.b1 = 0.9
+    config.optimiser.b2 = 0.999
+    config.optimiser.clip = 1.0
+    config.ema_decay = 0.999
+
+    config.validation_samples = 16
+    config.log_every = 100
+    config.evaluate_every = 2_000
+    config.panels_every = 10_000
+    config.checkpoint_every = 2_000
+    config.keep = 3
+
+    _VARIANTS[variant](config)
+    return config
+
+
+def _base(config: ConfigDict) -> None:
+    del config
+
+
+def _small(config: ConfigDict) -> None:
+    config.width = "small"
+    config.data.crop = 128
+
+
+def _tiny(config: ConfigDict) -> None:
+    config.width = "test"
+    config.data.crop = 64
+    config.data.pipeline = "memory"
+    config.batch_size = 8
+    config.teacher.steps = 800
+    config.student.steps = 1000
+    config.student.measure_samples = 80
+    config.optimiser.learning_rate = 2e-3
+    config.optimiser.final_learning_rate = 2e-5
+    config.ema_decay = 0.99
+    config.log_every = 20
+    config.evaluate_every = 200
+    config.panels_every = 600
+    config.checkpoint_every = 200
+
+
+_VARIANTS = {"tiny": _tiny, "small": _small, "base": _base}

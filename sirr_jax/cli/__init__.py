@@ -1,0 +1,1 @@
+"""The `sirr` command: one file per verb."""

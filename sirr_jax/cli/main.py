@@ -1,0 +1,45 @@
+"""`sirr VERB ...`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from sirr_jax import __version__
+from sirr_jax.errors import UserError
+
+_VERBS = {
+    "remove": "remove the reflection from photographs",
+    "train": "train, or continue to train, from a config",
+    "models": "list the networks",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code (2 for a user's mistake)."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="sirr",
+        description="Remove reflections from photographs and train the networks that do it.",
+        epilog="verbs: " + "; ".join(f"{verb}: {text}" for verb, text in _VERBS.items()),
+    )
+    parser.add_argument("--version", action="version", version=f"sirr_jax {__version__}")
+    parser.add_argument("verb", choices=sorted(_VERBS), help="what to do; `sirr VERB --help` explains it")
+    if not argv:
+        parser.print_help()
+        return 2
+    chosen = parser.parse_args(argv[:1])
+    verb = importlib.import_module(f"sirr_jax.cli.{chosen.verb}")
+    try:
+        return verb.run(argv[1:])
+    except UserError as error:
+        print(f"sirr {chosen.verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

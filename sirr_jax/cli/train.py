@@ -1,0 +1,72 @@
+"""`sirr train`: absl flags and ml_collections configs in front of the training loop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from absl import flags, logging
+from ml_collections import config_flags
+
+from sirr_jax.errors import UserError
+
+_HELP = """usage: sirr train --config=FILE[:VARIANT] --workdir=FOLDER [--config.NAME=VALUE ...] [--cpu_devices=N]
+
+  --config      a config file and its variant, for example configs/dynamics.py:tiny
+  --config.X=V  override a value, for example --config.batch_size=16 --config.data.layers=/photos
+  --workdir     the run's folder; running the same command again continues the run
+  --cpu_devices use the CPU as N devices (default 0: whatever JAX finds)
+"""
+
+
+def run(argv: list[str]) -> int:
+    """Parse flags and train."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_HELP, end="")
+        return 0
+    values = flags.FlagValues()
+    config_flag = config_flags.DEFINE_config_file("config", lock_config=True, flag_values=values)
+    flags.DEFINE_string("workdir", None, "The run's folder.", flag_values=values)
+    flags.DEFINE_integer("cpu_devices", 0, "Use the CPU as this many devices.", flag_values=values)
+    try:
+        rest = values(["sirr train", *argv])[1:]
+    except (flags.Error, AttributeError, TypeError, KeyError) as error:
+        raise UserError(f"{error}; see sirr train --help") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot load the config ({error}); expected --config=FILE:VARIANT") from error
+    if rest:
+        raise UserError(f"{rest[0]!r} is not a flag; write --name=value, see sirr train --help")
+    if config_flag.value is None or not values.workdir:
+        raise UserError("give both --config=FILE:VARIANT and --workdir=FOLDER; see sirr train --help")
+
+    logging.set_verbosity(logging.INFO)
+    logging.set_stderrthreshold("info")
+    _prepare_jax(values.cpu_devices)
+    from sirr_jax.training.loop import train
+
+    try:
+        train(config_flag.value, Path(values.workdir))
+    except FloatingPointError as error:
+        print(f"sirr train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _prepare_jax(cpu_devices: int) -> None:
+    """Everything that must happen before JAX looks for devices."""
+    import jax
+
+    if cpu_devices > 0:
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_num_cpu_devices", cpu_devices)
+    # Compiled programs outlive the process; the folder must be the user's own, for they are code.
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sirr_jax" / "xla"
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        default.mkdir(parents=True, exist_ok=True, mode=0o700)
+        jax.config.update("jax_compilation_cache_dir", str(default))
+    from sirr_jax.training import parallel
+
+    parallel.start_processes()
+
+

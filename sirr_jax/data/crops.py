@@ -1,0 +1,76 @@
+"""Square crops at a random scale and place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from sirr_jax.data.files import check_large_enough
+
+
+class Region(NamedTuple):
+    """A square of an image, in pixels."""
+
+    top: int
+    left: int
+    side: int
+
+
+def draw_region(
+    generator: np.random.Generator,
+    size: tuple[int, int],
+    *,
+    canvas: int,
+    crop: int,
+    max_scale: float,
+    name: str,
+) -> Region:
+    """Draws the region of an image that becomes the canvas.
+
+    Its side is `canvas * r`, `r ~ U(1, min(short / canvas, max_scale))`, its place uniform. Where the short
+    side is below the canvas, the region is the whole short side, to be enlarged.
+
+    Args:
+      generator: Source of randomness.
+      size: Height and width of the image in pixels.
+      canvas: Side in pixels of what the region is resized to.
+      crop: Shortest side an image may have, in pixels; at most `canvas`.
+      max_scale: Largest reduction, 1 or more.
+      name: What the error calls the image.
+
+    Returns:
+      A region inside the image.
+
+    Raises:
+      UserError: The image's short side is below `crop`.
+    """
+    check_large_enough(name, size, crop)
+    height, width = size
+    short = min(height, width)
+    side = short
+    if short > canvas:
+        scale = generator.uniform(1.0, min(short / canvas, max_scale))
+        side = min(short, round(canvas * scale))
+    top = int(generator.integers(0, height - side + 1))
+    left = int(generator.integers(0, width - side + 1))
+    return Region(top, left, side)
+
+
+def cut(image: np.ndarray, region: Region, canvas: int) -> np.ndarray:
+    """Cuts a region out and resizes it to the canvas: bicubic, with antialiasing where it is reduced.
+
+    Args:
+      image: uint8 `[height, width, 3]`.
+      region: A square inside the image.
+      canvas: Side of the result in pixels.
+
+    Returns:
+      uint8 `[canvas, canvas, 3]`; the very pixels where the region has the canvas's size.
+    """
+    top, left, side = region
+    pixels = np.ascontiguousarray(image[top : top + side, left : left + side])
+    if side == canvas:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((canvas, canvas), Image.Resampling.BICUBIC))

@@ -1,0 +1,93 @@
+"""Smooth random fields as short cosine series: exact at any real position, a handful of numbers to store."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+FIELD_TERMS = 5
+"""Cosines per axis; the shortest wave has half a period of a quarter of the canvas."""
+
+
+def draw_field(key: jax.Array, channels: int) -> jax.Array:
+    """Draws the coefficients of random fields with mean 0 and variance 1 over the unit square.
+
+    Args:
+        key: PRNG key.
+        channels: number of independent fields.
+
+    Returns:
+        [FIELD_TERMS, FIELD_TERMS, channels] float32: y frequency, x frequency, channel. Amplitudes fall with
+        frequency, so that the fields look like low-pass noise.
+    """
+    frequency = np.arange(FIELD_TERMS)
+    radius = np.hypot(frequency[:, None], frequency[None, :])
+    amplitude = np.where(radius > 0, 1.0 / (1.0 + (radius / 2.0) ** 2), 0.0)
+    power = np.where(frequency > 0, 0.5, 1.0)
+    amplitude /= np.sqrt(np.sum(amplitude**2 * power[:, None] * power[None, :]))
+    shape = (FIELD_TERMS, FIELD_TERMS, channels)
+    return jax.random.normal(key, shape) * jnp.asarray(amplitude[..., None], jnp.float32)
+
+
+def evaluate_field(coefficients: jax.Array, points: jax.Array) -> jax.Array:
+    """Evaluates fields.
+
+    Args:
+        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `draw_field`.
+        points: [..., 2] positions, x before y; the canvas is the unit square. Outside, the field goes on mirrored.
+
+    Returns:
+        [..., C] float32.
+    """
+    cosines, _ = _waves(points)
+    return _series(coefficients, cosines[1], cosines[0])
+
+
+def evaluate_field_slope(
+    coefficients: jax.Array, points: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Evaluates fields together with their derivatives.
+
+    Args:
+        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `draw_field`.
+        points: [..., 2] positions, x before y; the canvas is the unit square.
+
+    Returns:
+        The values and the derivatives by x and by y, each [..., C].
+    """
+    cosines, derivatives = _waves(points)
+    return (
+        _series(coefficients, cosines[1], cosines[0]),
+        _series(coefficients, cosines[1], derivatives[0]),
+        _series(coefficients, derivatives[1], cosines[0]),
+    )
+
+
+def _waves(points: jax.Array) -> tuple[list[list[jax.Array]], list[list[jax.Array]]]:
+    """Cosines of 0..FIELD_TERMS-1 half-waves along x and y, and their derivatives, by the angle-addition rule."""
+    all_cosines, all_derivatives = [], []
+    for axis in (0, 1):
+        angle = jnp.pi * points[..., axis]
+        first_cosine, first_sine = jnp.cos(angle), jnp.sin(angle)
+        cosines, sines = [jnp.ones_like(angle)], [jnp.zeros_like(angle)]
+        for _ in range(1, FIELD_TERMS):
+            cosine, sine = cosines[-1], sines[-1]
+            cosines.append(cosine * first_cosine - sine * first_sine)
+            sines.append(sine * first_cosine + cosine * first_sine)
+        all_cosines.append(cosines)
+        all_derivatives.append([-jnp.pi * k * sine for k, sine in enumerate(sines)])
+    return all_cosines, all_derivatives
+
+
+def _series(coefficients: jax.Array, along_y: list[jax.Array], along_x: list[jax.Array]) -> jax.Array:
+    channels = []
+    for channel in range(coefficients.shape[-1]):
+        total = jnp.zeros_like(along_x[0])
+        for j, wave_y in enumerate(along_y):
+            line = jnp.zeros_like(total)
+            for k, wave_x in enumerate(along_x):
+                line = line + coefficients[j, k, channel] * wave_x
+            total = total + line * wave_y
+        channels.append(total)
+    return jnp.stack(channels, axis=-1)

@@ -1,0 +1,192 @@
+"""What one draw of the generator may look like: sizes, probabilities and ranges."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from sirr_jax.errors import UserError
+
+Range = tuple[float, float]
+
+MIXING_MODELS = ("ceilnet", "zhang", "screen", "mask")
+"""Names of the mixing models A, B, C and D, in the order of `MixingParameters.model`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiviewOptions:
+    """Sizes, probabilities and ranges of the multi-view generator (distillation spec, section 6).
+
+    Frozen and hashable, so that it can be a static argument of a jitted function. A list is turned into a tuple, so
+    that the values of a config file can be passed as they are. Ranges are `(low, high)` of a uniform draw unless
+    stated otherwise; probabilities are in [0, 1].
+
+    Attributes:
+        size: side of the square crop, or `(height, width)`, in pixels, at least 16.
+        margin: pixels that the canvas has on every side of the crop; a quarter of the longer side if None.
+        field_of_view: horizontal, degrees.
+        rotation: largest absolute camera rotation between neighbouring frames, per axis, degrees.
+        rotation_noise: standard deviation of each frame's own rotation, per axis, degrees.
+        baseline: length b of the camera's step, metres.
+        direction_z: the step's component along the optical axis, in units of b.
+        step_scale: factor on the step, drawn for each frame.
+        translation_noise: standard deviation of each frame's own translation, per axis, in units of b.
+        depth_t: depth of the transmission's background, metres, log-uniform.
+        depth_r: depth of the (virtual) reflected scene, metres, log-uniform; its low end also bounds how near a
+            foreground plane of the transmission may come.
+        minimum_parallax: least accepted abs(f b / Z_R - f b / Z_T), pixels.
+        ambiguous_probability: share of the sequences whose reflection keeps its first depth, whatever the parallax.
+        depth_candidates: depths of the reflection drawn per sequence; the first one with enough parallax counts.
+        parallax_probability: share of the sequences whose transmission has 2 or 3 planes.
+        plane_ratio: ratio of the depths of neighbouring planes.
+        plane_threshold: level, in standard deviations of a smooth field, above which a foreground plane is opaque.
+        jitter_probability: share of the sequences whose reflection moves by a small affine map of its own.
+        jitter_translation: standard deviation of that map's translation, pixels.
+        jitter_scale: standard deviation of that map's scale about 1.
+        model_probabilities: of the mixing models A (CEILNet), B (Zhang), C (screen), D (smooth mask); sum 1.
+        blur_probabilities: of no blur, of `blur_weak`, of the model's own range; sum 1.
+        blur_weak: sigma in pixels.
+        blur_own: sigma in pixels, one range for each of the models A to D.
+        ghosting_probability: share of the mixtures whose reflection is doubled.
+        ghosting_shift: length of the double's displacement, pixels (rounded to whole pixels per axis).
+        ghosting_strength: weight a of the first image; the double gets 1 - a.
+        excess_gain: model A's factor on the mean excess over 1 (1.3 in CEILNet and ERRNet).
+        attenuation: model B's factor on the mean excess over 1.
+        transmittance: factor on T in model B (alpha, in linear light) and in model C (a).
+        reflectance: factor on R in model C (b).
+        mask: least and largest value of model D's mask W.
+        minimum_peak: a layer whose maximum is lower is brightened until it reaches this.
+        noise_probability: share of the mixtures with sensor noise.
+        noise_sigma: standard deviations of read noise and (at white) shot noise.
+        jpeg_probability: share of the mixtures compressed as JPEG.
+        jpeg_quality: least and largest quality, whole numbers in 1..100, both included.
+
+    Raises:
+        UserError: if a value is outside what is stated above.
+    """
+
+    size: int | tuple[int, int] = 256
+    margin: int | None = None
+    field_of_view: Range = (45.0, 75.0)
+    rotation: float = 0.6
+    rotation_noise: float = 0.1
+    baseline: Range = (0.015, 0.08)
+    direction_z: Range = (-0.3, 0.3)
+    step_scale: Range = (0.8, 1.2)
+    translation_noise: float = 0.1
+    depth_t: Range = (1.5, 12.0)
+    depth_r: Range = (0.5, 8.0)
+    minimum_parallax: float = 1.0
+    ambiguous_probability: float = 0.1
+    depth_candidates: int = 16
+    parallax_probability: float = 0.4
+    plane_ratio: Range = (1.3, 3.0)
+    plane_threshold: Range = (0.4, 1.2)
+    jitter_probability: float = 0.3
+    jitter_translation: float = 1.5
+    jitter_scale: float = 0.003
+    model_probabilities: tuple[float, float, float, float] = (0.35, 0.35, 0.15, 0.15)
+    blur_probabilities: tuple[float, float, float] = (0.2, 0.3, 0.5)
+    blur_weak: Range = (0.5, 2.0)
+    blur_own: tuple[Range, Range, Range, Range] = ((2.0, 5.0), (1.0, 5.0), (2.0, 5.0), (2.5, 5.0))
+    ghosting_probability: float = 0.3
+    ghosting_shift: Range = (3.0, 12.0)
+    ghosting_strength: Range = (0.5, 1.0)
+    excess_gain: float = 1.3
+    attenuation: Range = (1.08, 1.18)
+    transmittance: Range = (0.8, 1.0)
+    reflectance: Range = (0.4, 1.0)
+    mask: Range = (0.05, 0.6)
+    minimum_peak: float = 0.15
+    noise_probability: float = 0.5
+    noise_sigma: Range = (0.0, 0.01)
+    jpeg_probability: float = 0.3
+    jpeg_quality: tuple[int, int] = (80, 100)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _as_tuple(getattr(self, field.name)))
+        if min(self.height, self.width) < 16:
+            raise UserError(f"size is {self.size}: a crop needs at least 16 pixels a side; use a larger size")
+        if self.margin is not None and self.margin < 0:
+            raise UserError(
+                f"margin is {self.margin}: use 0 or more pixels, or None for a quarter of the side"
+            )
+        for name in _PROBABILITIES:
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise UserError(f"{name} is {value}: use a probability between 0 and 1")
+        for name, length in (("model_probabilities", 4), ("blur_probabilities", 3)):
+            value = getattr(self, name)
+            if len(value) != length or min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6):
+                raise UserError(f"{name} is {value}: use {length} numbers of at least 0 that sum to 1")
+        if len(self.blur_own) != 4:
+            raise UserError(
+                f"blur_own has {len(self.blur_own)} ranges: use four, for the models A, B, C and D"
+            )
+        ranges = [(name, getattr(self, name)) for name in _RANGES] + [("blur_own", r) for r in self.blur_own]
+        for name, value in ranges:
+            if len(value) != 2 or not value[0] <= value[1]:
+                raise UserError(f"{name} is {value}: use two numbers, the lower one first")
+        for name in ("field_of_view", "baseline", "depth_t", "depth_r", "plane_ratio", "blur_weak"):
+            if getattr(self, name)[0] <= 0.0:
+                raise UserError(f"{name} is {getattr(self, name)}: use numbers above 0")
+        if self.depth_candidates < 1:
+            raise UserError(f"depth_candidates is {self.depth_candidates}: use 1 or more")
+        if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
+            raise UserError(f"jpeg_quality is {self.jpeg_quality}: use two whole numbers in 1..100")
+
+    @property
+    def height(self) -> int:
+        """Rows of the crop."""
+        return self.size if isinstance(self.size, int) else self.size[0]
+
+    @property
+    def width(self) -> int:
+        """Columns of the crop."""
+        return self.size if isinstance(self.size, int) else self.size[1]
+
+    @property
+    def border(self) -> int:
+        """Pixels around the crop on the canvas: `margin`, or its default."""
+        return max(self.height, self.width) // 4 if self.margin is None else self.margin
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Rows and columns of the photographs that `synthesise` takes."""
+        return self.height + 2 * self.border, self.width + 2 * self.border
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+_PROBABILITIES = (
+    "ambiguous_probability",
+    "parallax_probability",
+    "jitter_probability",
+    "ghosting_probability",
+    "noise_probability",
+    "jpeg_probability",
+    "minimum_peak",
+)
+_RANGES = (
+    "field_of_view",
+    "baseline",
+    "direction_z",
+    "step_scale",
+    "depth_t",
+    "depth_r",
+    "plane_ratio",
+    "plane_threshold",
+    "blur_weak",
+    "ghosting_shift",
+    "ghosting_strength",
+    "attenuation",
+    "transmittance",
+    "reflectance",
+    "mask",
+    "noise_sigma",
+    "jpeg_quality",
+)

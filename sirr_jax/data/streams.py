@@ -1,0 +1,282 @@
+"""Streams: position in an endless stream -> one sample, from nothing but the seed and the files."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from sirr_jax.data.crops import cut, draw_region
+from sirr_jax.data.draws import StreamKey, item_at, two_items_at
+from sirr_jax.data.memory import DecodedMemory
+from sirr_jax.data.pairs import PairSource
+from sirr_jax.data.photos import PhotoSource
+from sirr_jax.data.sequences import SequenceSource
+from sirr_jax.errors import UserError
+
+
+class ArraySpec(NamedTuple):
+    """Shape and type of one array of a sample."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+class Stream(Protocol):
+    """An endless stream of samples of one kind. Sampling is pure and safe from several threads."""
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """Names, shapes and types of a sample's arrays."""
+        ...
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position, 0 or more; the same arguments give the same bytes."""
+        ...
+
+    def held(self, memory: DecodedMemory) -> Stream:
+        """Returns the same stream, keeping what it decodes in `memory`."""
+        ...
+
+
+class PhotoLayers:
+    """Two layers from two different photographs, each a crop of its own.
+
+    Each photograph serves once as transmission and once as reflection per epoch. With a margin the arrays are
+    canvases to synthesise moving-camera sequences from (specification of `dynamics`, section 6.2); without
+    one they are crops to mix into single images.
+    """
+
+    def __init__(self, photos: PhotoSource, *, crop: int, margin: int = 0, max_scale: float = 2.0) -> None:
+        """Makes a stream.
+
+        Args:
+          photos: Where the layers come from.
+          crop: Side of the images to train on, in pixels.
+          margin: What the canvas has beyond the crop on each side, in pixels.
+          max_scale: Largest reduction of a photograph, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        _check_crop(crop, max_scale)
+        if margin < 0:
+            raise UserError(f"margin={margin}: expected 0 or more pixels")
+        self._photos = photos
+        self._read: Callable[[int], np.ndarray] = photos.read
+        self._crop = crop
+        self._canvas = crop + 2 * margin
+        self._max_scale = max_scale
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`transmission` and `reflection`: uint8 `[canvas, canvas, 3]`."""
+        image = _image_spec(self._canvas)
+        return {"transmission": image, "reflection": image}
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position: uint8 `[canvas, canvas, 3]` each.
+
+        Raises:
+          UserError: A photograph cannot be decoded or is smaller than the crop.
+        """
+        first, second = two_items_at(key, position, len(self._photos))
+        transmission = self._read(first)
+        reflection, second = self._another(transmission, first, second)
+        generator = key.generator("crop", position)
+        return {
+            "transmission": self._cut(transmission, first, generator),
+            "reflection": self._cut(reflection, second, generator),
+        }
+
+    def held(self, memory: DecodedMemory) -> PhotoLayers:
+        """Returns the same stream, keeping each decoded photograph in `memory`."""
+        stream = copy.copy(self)
+        stream._read = memory.remember(self._read)
+        return stream
+
+    def _another(self, photo: np.ndarray, index: int, wanted: int) -> tuple[np.ndarray, int]:
+        # Two indices can hold one picture: a copied file, or a damaged file that the source answers for with
+        # the next.
+        count = len(self._photos)
+        for candidate in ((wanted + offset) % count for offset in range(count)):
+            if candidate != index and not _same_picture(other := self._read(candidate), photo):
+                return other, candidate
+        return photo, index
+
+    def _cut(self, photo: np.ndarray, index: int, generator: np.random.Generator) -> np.ndarray:
+        region = draw_region(
+            generator,
+            photo.shape[:2],
+            canvas=self._canvas,
+            crop=self._crop,
+            max_scale=self._max_scale,
+            name=self._photos.name(index),
+        )
+        return cut(photo, region, self._canvas)
+
+
+class ProceduralLayers:
+    """Samples without arrays: the layers are painted on the device, from the sample's index."""
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """Nothing."""
+        return {}
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:  # noqa: ARG002 - the protocol's
+        """Makes an empty sample."""
+        return {}
+
+    def held(self, memory: DecodedMemory) -> ProceduralLayers:  # noqa: ARG002 - the protocol's
+        """Returns itself: there is nothing to keep."""
+        return self
+
+
+class SequenceCrops:
+    """Three consecutive frames of a real sequence around a random middle frame, all layers cropped alike.
+
+    Each sequence occurs once per epoch.
+    """
+
+    def __init__(self, sequences: SequenceSource, *, crop: int, max_scale: float = 2.0) -> None:
+        """Makes a stream.
+
+        Args:
+          sequences: Where the frames come from.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of a frame, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        _check_crop(crop, max_scale)
+        self._sequences = sequences
+        self._crop = crop
+        self._max_scale = max_scale
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`blended`, `transmission`, `reflection`: uint8 `[3, crop, crop, 3]`; `has_reflection`: bool."""
+        frames = ArraySpec((3, self._crop, self._crop, 3), np.dtype(np.uint8))
+        return {
+            "blended": frames,
+            "transmission": frames,
+            "reflection": frames,
+            "has_reflection": ArraySpec((), np.dtype(bool)),
+        }
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position; without a reflection layer `reflection` is zero.
+
+        Raises:
+          UserError: A frame cannot be decoded or is smaller than the crop, or the three frames are one
+            picture.
+        """
+        index = item_at(key, position, len(self._sequences))
+        generator = key.generator("crop", position)
+        first = int(generator.integers(0, self._sequences.triples(index)))
+        triple = self._sequences.read(index, first)
+        region = draw_region(
+            generator,
+            triple.blended[0].shape[:2],
+            canvas=self._crop,
+            crop=self._crop,
+            max_scale=self._max_scale,
+            name=self._sequences.name(index),
+        )
+        blended, transmission = (
+            np.stack([cut(frame, region, self._crop) for frame in frames])
+            for frames in (triple.blended, triple.transmission)
+        )
+        reflection = np.zeros_like(blended)
+        if triple.reflection is not None:
+            reflection = np.stack([cut(frame, region, self._crop) for frame in triple.reflection])
+        return {
+            "blended": blended,
+            "transmission": transmission,
+            "reflection": reflection,
+            "has_reflection": np.asarray(triple.reflection is not None),
+        }
+
+    def held(self, memory: DecodedMemory) -> SequenceCrops:
+        """Returns the same stream, keeping each decoded frame in `memory`."""
+        stream = copy.copy(self)
+        stream._sequences = self._sequences.held(memory)
+        return stream
+
+
+class PairCrops:
+    """A real blended photograph and its transmission layer, cropped alike; each pair once per epoch."""
+
+    def __init__(self, pairs: PairSource, *, crop: int, max_scale: float = 2.0) -> None:
+        """Makes a stream.
+
+        Args:
+          pairs: Where the images come from.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of an image, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        _check_crop(crop, max_scale)
+        self._pairs = pairs
+        self._read: Callable[[int], tuple[np.ndarray, np.ndarray]] = pairs.read
+        self._crop = crop
+        self._max_scale = max_scale
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`blended` and `transmission`: uint8 `[crop, crop, 3]`."""
+        image = _image_spec(self._crop)
+        return {"blended": image, "transmission": image}
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position: uint8 `[crop, crop, 3]` each.
+
+        Raises:
+          UserError: An image cannot be decoded or is smaller than the crop.
+        """
+        index = item_at(key, position, len(self._pairs))
+        blended, transmission = self._read(index)
+        region = draw_region(
+            key.generator("crop", position),
+            blended.shape[:2],
+            canvas=self._crop,
+            crop=self._crop,
+            max_scale=self._max_scale,
+            name=self._pairs.name(index),
+        )
+        return {
+            "blended": cut(blended, region, self._crop),
+            "transmission": cut(transmission, region, self._crop),
+        }
+
+    def held(self, memory: DecodedMemory) -> PairCrops:
+        """Returns the same stream, keeping each decoded pair in `memory`."""
+        stream = copy.copy(self)
+        stream._read = memory.remember(self._read)
+        return stream
+
+
+def _image_spec(side: int) -> ArraySpec:
+    return ArraySpec((side, side, 3), np.dtype(np.uint8))
+
+
+def _check_crop(crop: int, max_scale: float) -> None:
+    if crop < 1:
+        raise UserError(f"data.crop={crop}: expected 1 or more pixels")
+    if not max_scale >= 1:
+        raise UserError(f"data.max_scale={max_scale}: expected 1 or more (1 never reduces a photograph)")
+
+
+def _same_picture(one: np.ndarray, other: np.ndarray) -> bool:
+    # A sparse look first: it tells almost all different pictures apart without going through every byte.
+    return (
+        one.shape == other.shape
+        and np.array_equal(one[::16, ::16], other[::16, ::16])
+        and np.array_equal(one, other)
+    )

@@ -1,0 +1,1 @@
+"""Parts that several networks share. Everything is NHWC; padding is always explicit."""

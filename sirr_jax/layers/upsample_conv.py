@@ -1,0 +1,47 @@
+"""Nearest x2 enlargement followed by a 3x3 convolution, computed at the low resolution."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.layers.conv import he_uniform
+
+# Of three kernel taps over a doubled row, an even output row sees source rows (i-1, i, i), an odd one (i, i, i+1):
+# taps that fall on the same source pixel add up, which leaves two. Axes: parity, source tap, kernel tap.
+_FOLD = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
+
+
+class UpsampleConv(nn.Module):
+    """`[B, H, W, C] -> [B, 2H, 2W, features]`: exactly `conv3x3(upsample_nearest(x, 2))` with zero padding.
+
+    The sub-pixel form needs 4/9 of the multiplications and none of the large intermediate, and XLA differentiates
+    it several times faster on a CPU. The parameters are those of the plain 3x3 convolution.
+    """
+
+    features: int
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply the layer to `x` [B, H, W, C]."""
+        batch, height, width, channels = x.shape
+        kernel = self.param("kernel", he_uniform, (3, 3, channels, self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
+        folded = jnp.einsum("ark,bsl,klio->rsiabo", _FOLD, _FOLD, kernel)
+        folded = folded.reshape(2, 2, channels, 4 * self.features)
+        # Output (i, j) of this convolution stands on the corner between source pixels i-1 and i.
+        corners = jax.lax.conv_general_dilated(
+            x.astype(self.dtype),
+            folded.astype(self.dtype),
+            window_strides=(1, 1),
+            padding=((1, 1), (1, 1)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        ).reshape(batch, height + 1, width + 1, 2, 2, self.features)
+        rows = jnp.stack((corners[:, :-1, :, 0], corners[:, 1:, :, 1]), axis=2)
+        pixels = jnp.stack((rows[:, :, :, :-1, 0], rows[:, :, :, 1:, 1]), axis=4)
+        enlarged = pixels.reshape(batch, 2 * height, 2 * width, self.features)
+        return enlarged + bias.astype(self.dtype)[None, None, None]

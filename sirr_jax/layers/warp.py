@@ -1,0 +1,42 @@
+"""Backward warping of images and features by a flow."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def warp(x: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Sample `x` bilinearly at `p + flow(p)`.
+
+    Neighbours outside the image are clamped to the border. Differentiable in `x` and in `flow`; the validity is
+    constant. Reflection-dynamics specification, section 2.4.
+
+    Args:
+        x: image or features [B, H, W, C], any float type.
+        flow: [B, H, W, 2], float32, in pixels of `x`; last axis (u along the width, v along the height).
+
+    Returns:
+        The warped image [B, H, W, C] in the type of `x`, and the validity [B, H, W, 1] (float32): 1 where the
+        sampled point lies inside the image, else 0.
+    """
+    batch, height, width, channels = x.shape
+    column = jnp.arange(width, dtype=jnp.float32)[None, None, :] + flow[..., 0]
+    row = jnp.arange(height, dtype=jnp.float32)[None, :, None] + flow[..., 1]
+    inside = (column >= 0) & (column <= width - 1) & (row >= 0) & (row <= height - 1)
+
+    left, top = jnp.floor(column), jnp.floor(row)
+    pixels = x.reshape(batch, height * width, channels)
+
+    def neighbour(dx: int, dy: int) -> jax.Array:
+        """Values at one of the four integer neighbours, times their bilinear weight."""
+        weight = (1.0 - jnp.abs(column - (left + dx))) * (1.0 - jnp.abs(row - (top + dy)))
+        i = jnp.clip(top + dy, 0, height - 1).astype(jnp.int32)
+        j = jnp.clip(left + dx, 0, width - 1).astype(jnp.int32)
+        index = (i * width + j).reshape(batch, height * width, 1)
+        values = jnp.take_along_axis(pixels, index, axis=1, mode="clip")
+        return values.astype(jnp.float32) * weight.reshape(batch, height * width, 1)
+
+    total = neighbour(0, 0) + neighbour(1, 0) + neighbour(0, 1) + neighbour(1, 1)
+    warped = total.reshape(batch, height, width, channels).astype(x.dtype)
+    return warped, jax.lax.stop_gradient(inside[..., None].astype(jnp.float32))

@@ -1,0 +1,1 @@
+"""Losses: pure functions of arrays, float32 scalars out. Images are NHWC in [0, 1]."""

@@ -1,0 +1,75 @@
+"""Losses on pixels, their differences and their local structure."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sirr_jax.layers.resize import downsample_area
+
+
+def differences(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Forward differences of `[..., H, W, C]` along the width `[..., H, W-1, C]` and the height `[..., H-1, W, C]`."""
+    return x[..., :, 1:, :] - x[..., :, :-1, :], x[..., 1:, :, :] - x[..., :-1, :, :]
+
+
+def l1(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Mean absolute difference of two arrays of the same shape."""
+    return jnp.abs(a - b).mean()
+
+
+def gradient_l1(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Mean absolute difference of the forward differences, summed over both directions."""
+    return sum(jnp.abs(d).mean() for d in differences(a - b))
+
+
+def multiscale_gradient_l1(a: jax.Array, b: jax.Array, *, scales: int = 3) -> jax.Array:
+    """`gradient_l1` averaged over `scales` octaves (2x2 means between them) of `[B, H, W, C]`.
+
+    Stands in for the perceptual loss where no VGG-19 weights are at hand (specification, section 3).
+    """
+    error, total = a - b, jnp.zeros(())
+    for scale in range(scales):
+        if scale:
+            height, width = error.shape[1:3]
+            error = downsample_area(error[:, : height // 2 * 2, : width // 2 * 2], 2)
+        total += sum(jnp.abs(d).mean() for d in differences(error))
+    return total / scales
+
+
+def _gaussian_filter(length: int, size: int, sigma: float) -> np.ndarray:
+    """Matrix [length - size + 1, length] that filters a row with a normalised Gaussian, without padding."""
+    taps = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2)
+    rows = length - size + 1
+    matrix = np.zeros((rows, length), np.float32)
+    for i in range(rows):
+        matrix[i, i : i + size] = taps / taps.sum()
+    return matrix
+
+
+def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 1.5) -> jax.Array:
+    """Mean SSIM of `[B, H, W, C]` images with a Gaussian window (Wang et al. 2004), range 1.
+
+    A differentiable loss term; scores are reported by `sirr_jax.metrics`. The window shrinks to the image where that
+    is smaller. Filtering is a product with a banded matrix: XLA's depthwise convolutions are slow on CPUs.
+    """
+    height, width = a.shape[1:3]
+    size = min(size, height, width)
+    down, across = _gaussian_filter(height, size, sigma), _gaussian_filter(width, size, sigma)
+
+    def blur(x: jax.Array) -> jax.Array:
+        return jnp.einsum("ih,bhwc,jw->bijc", down, x, across)
+
+    mean_a, mean_b = blur(a), blur(b)
+    variance_a, variance_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
+    covariance = blur(a * b) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return (luminance * (2 * covariance + c2) / (variance_a + variance_b + c2)).mean()
+
+
+def reconstruction(estimate: jax.Array, truth: jax.Array) -> jax.Array:
+    """L_R: L1 + 0.5 gradient L1 + 0.2 (1 - SSIM) of `[B, H, W, 3]`. Specification, section 3 (our form)."""
+    structure = 1.0 - ssim_gaussian(estimate, truth)
+    return l1(estimate, truth) + 0.5 * gradient_l1(estimate, truth) + 0.2 * structure

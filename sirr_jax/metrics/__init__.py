@@ -1,0 +1,15 @@
+"""Image quality metrics and the named protocols that combine them.
+
+Each metric is written once: NumPy arrays are scored in float64 for reports, JAX arrays and tracers in float32
+inside jitted training and validation steps.
+"""
+
+from __future__ import annotations
+
+from sirr_jax.metrics.lmse import lmse
+from sirr_jax.metrics.ncc import ncc
+from sirr_jax.metrics.protocols import PROTOCOLS, score
+from sirr_jax.metrics.psnr import psnr
+from sirr_jax.metrics.ssim import ssim
+
+__all__ = ["PROTOCOLS", "lmse", "ncc", "psnr", "score", "ssim"]

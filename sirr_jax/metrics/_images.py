@@ -1,0 +1,70 @@
+"""What every metric does first: choose the arithmetic, check the pair, clip the estimate."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sirr_jax.errors import UserError
+
+Image = np.ndarray | jax.Array
+Score = float | np.ndarray | jax.Array
+
+
+def prepare(estimate: Any, truth: Any, *, metric: str, smallest: int = 1) -> tuple[ModuleType, Image, Image]:
+    """Checks a pair of images and prepares it as every metric wants it (benchmark protocol, section 1).
+
+    The estimate is clipped to [0, 1], the truth is taken as it is, and neither is rounded. The published code
+    then multiplies both by 255. Here the constants of the metrics are scaled down instead, which is the
+    same score: a compiler may fuse that product into the subtraction that follows, and equal pixels would
+    differ by a rounding.
+
+    Args:
+        estimate: [H, W, C] or [N, H, W, C], floating point, meant to lie in [0, 1].
+        truth: the same shape, floating point, in [0, 1].
+        metric: name of the metric, for the error message.
+        smallest: the fewest pixels per side that the metric can score.
+
+    Returns:
+        The namespace (`jax.numpy` if either argument is a JAX array or tracer, else `numpy`) and the two
+        images in its working precision, float32 or float64.
+
+    Raises:
+        UserError: the arguments are not floating point, differ in shape, are not images, or are too small.
+    """
+    xp = jnp if isinstance(estimate, jax.Array) or isinstance(truth, jax.Array) else np
+    images = {"estimate": xp.asarray(estimate), "truth": xp.asarray(truth)}
+    for role, image in images.items():
+        if not jnp.issubdtype(image.dtype, jnp.floating):
+            raise UserError(
+                f"{metric}: the {role} has dtype {image.dtype}, expected floating point in [0, 1]: "
+                "divide 8-bit images by 255"
+            )
+    x, y = images.values()
+    if x.shape != y.shape:
+        raise UserError(
+            f"{metric}: the estimate has shape {x.shape} and the truth {y.shape}, expected equal shapes: "
+            "crop or resize one to the other"
+        )
+    if x.ndim not in (3, 4) or x.shape[-1] == 0:
+        raise UserError(
+            f"{metric}: got arrays of shape {x.shape}, expected [H, W, C] or [N, H, W, C]: "
+            "give grey images a last axis of size 1"
+        )
+    height, width = x.shape[-3:-1]
+    if min(height, width) < smallest:
+        raise UserError(
+            f"{metric}: the images are {height}x{width} pixels (H x W), expected at least "
+            f"{smallest}x{smallest}: score a larger crop or leave this metric out"
+        )
+    working = xp.float32 if xp is jnp else xp.float64
+    return xp, xp.clip(x.astype(working), 0.0, 1.0), y.astype(working)
+
+
+def finish(score: Image) -> Score:
+    """Turns the score of a single NumPy image into a plain `float`; leaves batches and JAX arrays alone."""
+    return float(score) if score.ndim == 0 and not isinstance(score, jax.Array) else score

@@ -1,0 +1,105 @@
+"""Named protocols: which metrics, computed how, make up a row of a result table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sirr_jax.errors import UserError
+from sirr_jax.metrics._images import Image, Score, prepare
+from sirr_jax.metrics.lmse import lmse
+from sirr_jax.metrics.ncc import ncc
+from sirr_jax.metrics.psnr import psnr
+from sirr_jax.metrics.ssim import ssim
+
+
+class _Protocol(NamedTuple):
+    words: str
+    metrics: Mapping[str, Callable[[Image, Image], Score]]
+    view: Callable[[Image, Image], tuple[Image, Image]] | None = None
+
+
+def _luma(estimate: Image, truth: Image) -> tuple[Image, Image]:
+    """Studio-swing BT.601 luma of both RGB images, [..., H, W, 1], as a fraction of 255."""
+    _, *images = prepare(estimate, truth, metric="protocol y")
+    channels = images[0].shape[-1]
+    if channels != 3:
+        raise UserError(
+            f"protocol y: the images have {channels} channels, expected 3 (RGB): use protocol sirr or rgb"
+        )
+    red, green, blue, offset = 65.481 / 255.0, 128.553 / 255.0, 24.966 / 255.0, 16.0 / 255.0
+    luma_x, luma_y = (
+        red * rgb[..., :1] + green * rgb[..., 1:2] + blue * rgb[..., 2:] + offset for rgb in images
+    )
+    return luma_x, luma_y
+
+
+_PROTOCOLS = {
+    "sirr": _Protocol(
+        "Reflection removal as ERRNet, YTMT and DSRNet report it: PSNR is the mean of the three channels' "
+        "dB values; SSIM has the 7x7 uniform window and sample covariance, mean over channels; LMSE "
+        "(20x20 windows, stride 10); NCC over all pixels and channels.",
+        {"psnr": psnr, "ssim": ssim, "lmse": lmse, "ncc": ncc},
+    ),
+    "rgb": _Protocol(
+        "The textbook definitions: PSNR of the squared error pooled over all channels; SSIM of Wang et "
+        "al. 2004 (Gaussian 11x11 window, sigma 1.5, population covariance), mean over channels; LMSE and "
+        "NCC as in sirr.",
+        {
+            "psnr": partial(psnr, per_channel=False),
+            "ssim": partial(ssim, window="gaussian"),
+            "lmse": lmse,
+            "ncc": ncc,
+        },
+    ),
+    "y": _Protocol(
+        "Deraining tables: PSNR and SSIM (7x7 uniform window, sample covariance, range 255) of the luma "
+        "alone, Y = 16 + 65.481 R + 128.553 G + 24.966 B (BT.601 studio swing, MATLAB's rgb2ycbcr), "
+        "unrounded. DeRaindrop's own evaluation applies the same PSNR and SSIM to OpenCV's full-range Y "
+        "(0.299, 0.587, 0.114) of uint8 images: but for rounding, its PSNR is 1.3219 dB lower than this "
+        "one; its SSIM differs too.",
+        {"psnr": psnr, "ssim": ssim},
+        _luma,
+    ),
+}
+
+PROTOCOLS: Mapping[str, str] = MappingProxyType({name: entry.words for name, entry in _PROTOCOLS.items()})
+"""What each protocol means, in words, by name."""
+
+
+def score(estimate: Image, truth: Image, *, protocol: str = "sirr") -> dict[str, Score]:
+    """Scores an image, or each image of a batch, by a named protocol (benchmark protocol, section 1).
+
+    `sirr` and `rgb` are described in `PROTOCOLS`. `y` follows MATLAB's `rgb2ycbcr` for the conversion and
+    DeRaindrop's evaluation (attentive GAN, section 6) for the two metrics on it. It departs from DeRaindrop's
+    evaluation in three ways. Y spans 16..235, not 0..255: errors shrink by 219/255, so that PSNR
+    is 20 log10(255/219) = 1.3219 dB higher, and SSIM's constants weigh more. Nothing is rounded: DeRaindrop
+    converts uint8 images in fixed point and rounds Y, and MATLAB rounds Y of uint8 images. The estimate is
+    clipped: DeRaindrop's uint8 cast truncates and wraps around (256 becomes 0).
+
+    The score of a set of images is the plain mean of the images' scores.
+
+    Args:
+        estimate: [H, W, C] or [N, H, W, C], RGB, floating point; clipped to [0, 1], not rounded.
+        truth: the same shape, RGB, floating point, in [0, 1].
+        protocol: a key of `PROTOCOLS`.
+
+    Returns:
+        "psnr" (dB) and "ssim", and for `sirr` and `rgb` also "lmse" and "ncc". Each is one value per image: a
+        `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; float32 JAX arrays if either
+        argument is a JAX array or tracer, so that it may be jitted and vmapped: convert with `numpy.asarray`
+        for a report.
+
+    Raises:
+        UserError: unknown protocol; images smaller than a window of the protocol (20 pixels a side for `sirr`
+            and `rgb`, 7 for `y`); shapes differ or are not images; `y` and not 3 channels; an array is not
+            floating point.
+    """
+    if protocol not in _PROTOCOLS:
+        raise UserError(f"unknown protocol {protocol!r}, expected one of {', '.join(_PROTOCOLS)}")
+    chosen = _PROTOCOLS[protocol]
+    if chosen.view is not None:
+        estimate, truth = chosen.view(estimate, truth)
+    return {name: metric(estimate, truth) for name, metric in chosen.metrics.items()}

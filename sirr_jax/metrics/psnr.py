@@ -1,0 +1,36 @@
+"""Peak signal-to-noise ratio."""
+
+from __future__ import annotations
+
+import math
+
+from sirr_jax.metrics._images import Image, Score, finish, prepare
+
+
+def psnr(estimate: Image, truth: Image, *, per_channel: bool = True) -> Score:
+    """Peak signal-to-noise ratio in dB; higher is better (benchmark protocol, section 1).
+
+    The reflection-removal community (ERRNet and its descendants) computes one PSNR per channel and averages
+    the dB values. The textbook value pools the squared error of all channels before the logarithm. They can
+    differ by more than 1 dB where the channels are not equally good.
+
+    Args:
+        estimate: [H, W, C] or [N, H, W, C], floating point; clipped to [0, 1], not rounded.
+        truth: the same shape, floating point, in [0, 1].
+        per_channel: average the dB values of the channels; False pools their squared errors.
+
+    Returns:
+        dB, one value per image: a `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; a float32
+        JAX array if either argument is a JAX array or tracer. Infinite where a channel (pooled: the whole
+        image) is identical to the truth.
+
+    Raises:
+        UserError: shapes differ, are not images or are empty, or an array is not floating point.
+    """
+    xp, x, y = prepare(estimate, truth, metric="psnr")
+    error = ((x - y) ** 2).mean(axis=(-3, -2))
+    if not per_channel:
+        error = error.mean(axis=-1, keepdims=True)
+    identical = error == 0.0
+    decibel = -10.0 * xp.log10(xp.where(identical, 1.0, error))
+    return finish(xp.where(identical, math.inf, decibel).mean(axis=-1))

@@ -1,0 +1,5 @@
+"""Networks only. `registry.build` makes one from its id."""
+
+from sirr_jax.models.registry import build, list_networks
+
+__all__ = ["build", "list_networks"]

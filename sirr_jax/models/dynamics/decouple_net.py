@@ -1,0 +1,41 @@
+"""Decouple Net: features of one frame -> features of its two layers."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.residual import Residual
+
+
+class DecoupleNet(nn.Module):
+    """Split f by a soft mask per channel: Psi_T from M f, Psi_R from (1 - M) f. Specification, section 2.2."""
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Decouple `features` [B, h, w, C] into (Psi_T, Psi_R), each [B, h, w, C]."""
+        channels = features.shape[-1]
+        hidden = nn.relu(conv(channels, dtype=self.dtype, name="mask1")(features))
+        mask = nn.sigmoid(conv(channels, 1, dtype=self.dtype, name="mask2")(hidden))
+        psi_t, psi_r = mask * features, (1.0 - mask) * features
+        for i in range(2):
+            psi_t = Residual(dtype=self.dtype, name=f"transmission{i}")(psi_t)
+            psi_r = Residual(dtype=self.dtype, name=f"reflection{i}")(psi_r)
+        return psi_t, psi_r
+
+
+class LayerHead(nn.Module):
+    """Features of one layer -> that layer's RGB at quarter resolution. Used in training only."""
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, psi: jax.Array) -> jax.Array:
+        """Predict the layer [B, h, w, 3] (float32, around [0, 1]) from `psi` [B, h, w, C]."""
+        hidden = nn.relu(conv(psi.shape[-1] // 2, dtype=self.dtype, name="conv1")(psi))
+        return conv(3, dtype=self.dtype, name="conv2")(hidden).astype(jnp.float32)

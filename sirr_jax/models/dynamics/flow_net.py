@@ -1,0 +1,89 @@
+"""Flow Net: a light PWC-Net (Sun et al. 2018) on decoupled features."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.cost_volume import cost_volume
+from sirr_jax.layers.resize import upsample_bilinear
+from sirr_jax.layers.warp import warp
+
+_leaky = functools.partial(nn.leaky_relu, negative_slope=0.1)
+
+
+class Pyramid(nn.Module):
+    """Features [B, h, w, C] -> three levels at pixel stride 4, 8 and 16 (h, h/2, h/4)."""
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, psi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return (p4 [.., C/2], p8 [.., 3C/4], p16 [.., C])."""
+        c, dtype = psi.shape[-1], self.dtype
+        p4 = _leaky(conv(c // 2, 1, dtype=dtype, name="project")(psi))
+        p4 = _leaky(conv(c // 2, dtype=dtype, name="stride4")(p4))
+        p8 = _leaky(conv(3 * c // 4, stride=2, dtype=dtype, name="stride8_down")(p4))
+        p8 = _leaky(conv(3 * c // 4, dtype=dtype, name="stride8")(p8))
+        p16 = _leaky(conv(c, stride=2, dtype=dtype, name="stride16_down")(p8))
+        p16 = _leaky(conv(c, dtype=dtype, name="stride16")(p16))
+        return p4, p8, p16
+
+
+class _FlowHead(nn.Module):
+    """A chain of 3x3 convolutions that ends in a residual flow, zero at first."""
+
+    features: tuple[int, ...]
+    dilations: tuple[int, ...]
+    dtype: Dtype
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for i, (features, dilation) in enumerate(zip(self.features, self.dilations, strict=True)):
+            x = _leaky(conv(features, dilation=dilation, dtype=self.dtype, name=f"conv{i}")(x))
+        # Coordinates need more digits than bfloat16 has.
+        return conv(2, zero=True, name="flow")(x.astype(jnp.float32))
+
+
+class FlowNet(nn.Module):
+    """Flow from the middle frame to each neighbour, for one layer's features. Specification, section 2.3.
+
+    One set of weights serves both layers and both neighbours. The search radius is 4 at pixel stride 16: 64 px.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, psi: jax.Array) -> jax.Array:
+        """Estimate the flows of `psi` [B, 3, h, w, C] (h and w multiples of 4).
+
+        Returns:
+            [B, 2, h, w, 2], float32: point p of frame t corresponds to p + flow(p) in frame t-1 (first) and t+1,
+            (u, v) in pixels of the h x w grid.
+        """
+        batch, _, height, width, c = psi.shape
+        levels = Pyramid(dtype=self.dtype, name="pyramid")(psi.reshape(-1, height, width, c))
+        flow = None
+        for stride, level in zip((16, 8, 4), reversed(levels), strict=True):
+            shape = level.shape[1:]
+            frames = level.reshape(batch, 3, *shape)
+            target = jnp.repeat(frames[:, 1:2], 2, axis=1).reshape(batch * 2, *shape)
+            source = frames[:, ::2].reshape(batch * 2, *shape)
+            if flow is None:
+                flow = jnp.zeros((*target.shape[:3], 2), jnp.float32)
+            else:
+                flow = 2.0 * upsample_bilinear(flow, 2)
+                source, _ = warp(source, flow)
+            costs = _leaky(cost_volume(target, source, radius=4))
+            estimator = _FlowHead(
+                (c, c, 3 * c // 4, c // 2, c // 4), (1,) * 5, self.dtype, name=f"estimator{stride}"
+            )
+            flow += estimator(jnp.concatenate((costs, target, flow.astype(target.dtype)), axis=-1))
+        context = _FlowHead((c, c, 3 * c // 4, c // 2), (1, 2, 4, 8), self.dtype, name="context")
+        flow += context(jnp.concatenate((target, flow.astype(target.dtype)), axis=-1))
+        return flow.reshape(batch, 2, height, width, 2)

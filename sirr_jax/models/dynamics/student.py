@@ -1,0 +1,70 @@
+"""The single-image student."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.residual import Residual
+from sirr_jax.layers.resize import pad_to_multiple
+from sirr_jax.models.dynamics.decoder import Decoder
+from sirr_jax.models.dynamics.encoder import Encoder
+from sirr_jax.models.dynamics.widths import widths
+
+
+class Hallucination(nn.Module):
+    """Imagine, from one view, the knowledge that the teacher gains from three. Specification, section 2.7."""
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """`features` [B, h, w, C] -> K_hat of the same shape."""
+        x = features
+        for i, dilation in enumerate((1, 2, 4, 4, 2, 1)):
+            x = Residual(dilation=dilation, dtype=self.dtype, name=f"residual{i}")(x)
+        return conv(features.shape[-1], 1, dtype=self.dtype, name="out")(x)
+
+
+class Student(nn.Module):
+    """One photograph -> its transmission layer (our reconstruction of Zheng et al. 2021, see the package).
+
+    Attributes:
+        width: "base", "small" or "test"; the teacher's, if it is to be distilled from one.
+        hallucination: False lets the decoder read the encoder's features directly (ablation).
+        dtype: computation type; parameters and the restored image stay float32.
+    """
+
+    width: str = "base"
+    hallucination: bool = True
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
+        """Restore.
+
+        Args:
+            image: [B, H, W, 3] RGB in [0, 1], any size from 16 px a side (padded by reflection to multiples of 16
+                and cropped back).
+            train: without effect (the network has no dropout and no batch statistics).
+
+        Returns:
+            `restored` [B, H, W, 3] (not clipped), `knowledge` K_hat and `features` f [B, h, w, C] with
+            h = ceil(H/16)*4.
+        """
+        w = widths(self.width)
+        _, height, width, _ = image.shape
+        padded = pad_to_multiple(image, 16)
+        encoded = Encoder(w, dtype=self.dtype, name="encoder")(padded)
+        knowledge = encoded.quarter
+        if self.hallucination:
+            knowledge = Hallucination(dtype=self.dtype, name="hallucination")(knowledge)
+        restored = Decoder(w, dtype=self.dtype, name="decoder")(knowledge, encoded.half, encoded.full, padded)
+        return {
+            "restored": restored[:, :height, :width],
+            "knowledge": knowledge,
+            "features": encoded.quarter,
+        }

@@ -1,0 +1,105 @@
+"""The multi-view teacher."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.resize import pad_to_multiple
+from sirr_jax.models.dynamics.decoder import Decoder
+from sirr_jax.models.dynamics.decouple_net import DecoupleNet, LayerHead
+from sirr_jax.models.dynamics.encoder import Encoder
+from sirr_jax.models.dynamics.flow_net import FlowNet
+from sirr_jax.models.dynamics.fusion_net import FusionNet, PlainFusion
+from sirr_jax.models.dynamics.widths import widths
+
+
+class Teacher(nn.Module):
+    """Three frames of a moving camera -> the transmission layer of the middle one (our reconstruction).
+
+    Zheng et al. 2021 name the parts (Decouple, Flow and Fusion Net inside the Multi-view Knowledge Learning module);
+    their layers, widths and activations are ours. Specification, section 2.
+
+    Attributes:
+        width: "base", "small" or "test".
+        mkl: False leaves out the whole module: K_t is a 1x1 convolution of the middle frame's features.
+        decouple_net: False gives one stream, Psi_T = Psi_R = f, and no layer estimates.
+        flow_net: False takes all motions as zero.
+        fusion_net: False replaces gates and motions by one 1x1 convolution.
+        dtype: computation type; parameters, flows and outputs stay float32.
+    """
+
+    width: str = "base"
+    mkl: bool = True
+    decouple_net: bool = True
+    flow_net: bool = True
+    fusion_net: bool = True
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, frames: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        """Estimate the transmission layer.
+
+        Args:
+            frames: [B, 3, H, W, 3] RGB in [0, 1], order t-1, t, t+1; any size from 16 px a side (padded by
+                reflection to multiples of 16 and cropped back).
+            train: also return what only the losses need; initialise with `train=True`.
+
+        Returns:
+            `restored` [B, H, W, 3] (not clipped), `knowledge` K_t and `features` f_t [B, h, w, C] with
+            h = ceil(H/16)*4. With `train=True`, as far as the switches leave them: `flow_t`, `flow_r` [B, 2, h, w, 2]
+            (order t-1, t+1; quarter-resolution pixels, see `FlowNet`), `psi_t`, `psi_r` [B, 3, h, w, C] and
+            `layers_t`, `layers_r` [B, 3, h, w, 3].
+        """
+        w, dtype = widths(self.width), self.dtype
+        batch, _, height, width, _ = frames.shape
+        padded = pad_to_multiple(frames.reshape(batch * 3, height, width, 3), 16)
+        encoded = Encoder(w, dtype=dtype, name="encoder")(padded)
+
+        def per_frame(x: jax.Array) -> jax.Array:
+            return x.reshape(batch, 3, *x.shape[1:])
+
+        full, half, features = per_frame(encoded.full)[:, 1], per_frame(encoded.half)[:, 1], encoded.quarter
+        middle = per_frame(features)[:, 1]
+        outputs = {}
+        if self.mkl:
+            psi, flow = self._decouple(features, per_frame), None
+            flow = self._flows(psi)
+            fusion = FusionNet if self.fusion_net else PlainFusion
+            knowledge = fusion(dtype=dtype, name="fusion")(psi, flow, middle)
+            if train:
+                outputs = {"flow_t": flow[0], "flow_r": flow[1]} if self.flow_net else {}
+                if self.decouple_net:
+                    heads = [LayerHead(dtype=dtype, name=f"head_{layer}") for layer in "tr"]
+                    layers = [head(p.reshape(-1, *p.shape[2:])) for head, p in zip(heads, psi, strict=True)]
+                    outputs |= {"psi_t": psi[0], "psi_r": psi[1]}
+                    outputs |= {"layers_t": per_frame(layers[0]), "layers_r": per_frame(layers[1])}
+        else:
+            knowledge = conv(w.quarter, 1, dtype=dtype, name="knowledge")(middle)
+        restored = Decoder(w, dtype=dtype, name="decoder")(knowledge, half, full, per_frame(padded)[:, 1])
+        return outputs | {
+            "restored": restored[:, :height, :width],
+            "knowledge": knowledge,
+            "features": middle,
+        }
+
+    def _decouple(self, features: jax.Array, per_frame) -> tuple[jax.Array, jax.Array]:  # noqa: ANN001
+        if not self.decouple_net:
+            return per_frame(features), per_frame(features)
+        psi_t, psi_r = DecoupleNet(dtype=self.dtype, name="decouple")(features)
+        return per_frame(psi_t), per_frame(psi_r)
+
+    def _flows(self, psi: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        batch, _, height, width, _ = psi[0].shape
+        if not self.flow_net:
+            still = jnp.zeros((batch, 2, height, width, 2), jnp.float32)
+            return still, still
+        estimate = FlowNet(dtype=self.dtype, name="flow")
+        if not self.decouple_net:  # one stream: its flow serves both
+            flow = estimate(psi[0])
+            return flow, flow
+        both = estimate(jnp.concatenate(psi))
+        return both[:batch], both[batch:]

@@ -1,0 +1,33 @@
+"""Channel widths of the dynamics networks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sirr_jax.errors import UserError
+
+
+class Widths(NamedTuple):
+    """Channels at full, half and quarter resolution."""
+
+    full: int
+    half: int
+    quarter: int
+
+
+WIDTHS = {
+    "base": Widths(64, 96, 128),  # teacher 9.70 M parameters, student 6.05 M
+    "small": Widths(32, 48, 64),  # 2.50 M, 1.52 M
+    "test": Widths(8, 12, 16),  # 0.186 M, 0.096 M
+}
+
+
+def widths(name: str) -> Widths:
+    """Look up a width by name.
+
+    Raises:
+        UserError: if there is no such width.
+    """
+    if name not in WIDTHS:
+        raise UserError(f"no width is called {name!r}; choose one of {', '.join(WIDTHS)}")
+    return WIDTHS[name]

@@ -1,0 +1,25 @@
+"""How each published system is trained and used. One file per system."""
+
+from __future__ import annotations
+
+import importlib
+
+from sirr_jax.errors import UserError
+from sirr_jax.recipes.contract import Recipe
+
+_RECIPES = {"dynamics": "sirr_jax.recipes.dynamics:Dynamics"}
+
+
+def get_recipe(name: str) -> type[Recipe]:
+    """The recipe class of a published system.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    if name not in _RECIPES:
+        raise UserError(f"no recipe is called {name!r}; known recipes: {', '.join(sorted(_RECIPES))}")
+    module, attribute = _RECIPES[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+__all__ = ["Recipe", "get_recipe"]

@@ -1,0 +1,120 @@
+"""What a recipe declares and what the engine promises in return."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+Tree = dict[str, Any]
+"""A nested dict of arrays whose first level names networks (parameters) or collections."""
+
+
+class Aux(NamedTuple):
+    """What a loss returns beside its value: `scalars` to log, `collections` that it replaces."""
+
+    scalars: Mapping[str, jax.Array]
+    collections: Mapping[str, Any] = {}
+
+
+Loss = Callable[[Tree, Tree, Tree, jax.Array], tuple[jax.Array, Aux]]
+"""`loss(params, collections, batch, key) -> (scalar, Aux)`, pure, on one device's share of a batch."""
+
+
+class Start(NamedTuple):
+    """The part of the state that a stage may change when it begins."""
+
+    params: Tree
+    ema: Tree
+    collections: Tree
+
+
+@dataclasses.dataclass(frozen=True)
+class Update:
+    """One optimiser step of some networks.
+
+    Attributes:
+        learns: networks that are differentiated and stepped; empty for an update that only replaces collections.
+        loss: what they minimise.
+        times: how often per training step.
+    """
+
+    learns: tuple[str, ...]
+    loss: Loss
+    times: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A part of the training with fixed updates and a fixed mixture of data.
+
+    Attributes:
+        name: for the log.
+        steps: its length.
+        updates: in order, within every step.
+        mix: share of each kind of sample ("layers", "single", "sequences", "pairs") in a batch; sums to 1.
+        begin: how it starts from the stage before; None to go on unchanged. Deterministic.
+    """
+
+    name: str
+    steps: int
+    updates: tuple[Update, ...]
+    mix: Mapping[str, float]
+    begin: Callable[[Start], Start] | None = None
+
+
+class Recipe(abc.ABC):
+    """How the networks of one published system are trained together and how they answer for one image.
+
+    Attributes:
+        name: its name in configs and in weight files.
+        stages: in order.
+        notes: sentences for the log and the run's metadata (which losses are really in use, and so on).
+    """
+
+    name: str
+    stages: tuple[Stage, ...]
+    notes: tuple[str, ...] = ()
+
+    @abc.abstractmethod
+    def __init__(self, config: ConfigDict) -> None:
+        """Build networks and stages from a resolved config."""
+
+    @abc.abstractmethod
+    def init(self, key: jax.Array) -> tuple[Tree, Tree]:
+        """Draw `(params, collections)`, each a dict by network."""
+
+    @abc.abstractmethod
+    def prepare(self, raw: Tree, key: jax.Array) -> Tree:
+        """Turn raw uint8 samples into a training batch, on the device, inside the step.
+
+        Args:
+            raw: one device's share of a raw batch: kind -> name -> `[n, ...]`.
+            key: the run's key; fold each sample's `index` into it, so that the number of devices changes nothing.
+
+        Returns:
+            Arrays with a leading sample axis, in any nesting.
+        """
+
+    @abc.abstractmethod
+    def compare(self, params: Tree, batch: Tree) -> dict[str, jax.Array]:
+        """Images `[B, H, W, 3]` in [0, 1] for scores and panels, in order: "input", the estimates, "truth"."""
+
+    @abc.abstractmethod
+    def exports(self, params: Tree) -> dict[str, tuple[str, dict[str, Any], Tree]]:
+        """Networks to ship: file stem -> (network id, hyper-parameters, parameters)."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def restore(network: Any, params: Tree, image: jax.Array) -> dict[str, jax.Array]:
+        """Answer for `image` [B, H, W, 3] in [0, 1]: `restored` in [0, 1] and, where there is one, `reflection`.
+
+        Args:
+            network: the exported network's module.
+            params: its parameters.
+            image: the photograph.
+        """

@@ -1,0 +1,290 @@
+"""Distilling reflection dynamics: a multi-view teacher, then a single-image student.
+
+Names of the parts, of the losses and the order teacher -> freeze -> student are those of the authors' poster (Zheng et
+al., ICCVW 2021). Forms, weights and schedule are our reconstruction: the paper's body and code are not public.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from sirr_jax.data.feed import multiview_options
+from sirr_jax.errors import UserError
+from sirr_jax.losses.adversarial import logit_margin, relativistic_discriminator, relativistic_generator
+from sirr_jax.losses.decoupling import decoupling
+from sirr_jax.losses.distillation import transfer
+from sirr_jax.losses.pixel import reconstruction
+from sirr_jax.losses.view_synthesis import flow_error, view_synthesis
+from sirr_jax.models import build
+from sirr_jax.models.initialise import initialise
+from sirr_jax.recipes.contract import Aux, Recipe, Stage, Start, Tree, Update
+from sirr_jax.recipes.dynamics_batch import prepare_batch
+from sirr_jax.recipes.perceptual import PerceptualTerm
+from sirr_jax.weights.model_file import load_model
+
+_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+class Dynamics(Recipe):
+    """Teacher, student, discriminator and their stages.
+
+    Stages: `decouple` (the first tenth of the teacher's steps: L_FD and L_VS alone), `teacher` (all terms), `measure`
+    (the frozen teacher's feature statistics), `student`, `adversarial` (with the GAN, from a third of the student's
+    steps on).
+    """
+
+    name = "dynamics"
+
+    def __init__(self, config: ConfigDict) -> None:
+        """Build networks and stages; `config` as `configs/dynamics.py` makes it.
+
+        Raises:
+            UserError: if the config names an unknown precision, width or weight file.
+        """
+        if config.precision not in _DTYPES:
+            raise UserError(f"config.precision is {config.precision!r}; choose float32 or bfloat16")
+        dtype = _DTYPES[config.precision]
+        without = config.without
+        self._config = config
+        self._options = multiview_options(config.data)
+        switches = {name: not without[name] for name in ("mkl", "decouple_net", "flow_net", "fusion_net")}
+        self._hyper = {
+            "teacher": {"width": config.width} | {name: False for name, on in switches.items() if not on},
+            "student": {"width": config.width} | ({"hallucination": False} if without.hallucination else {}),
+            "discriminator": {},
+        }
+        self._network = {
+            name: build(f"dynamics/{name}", **hyper, dtype=dtype) for name, hyper in self._hyper.items()
+        }
+        self._perceptual = PerceptualTerm(config.perceptual_weights, dtype=dtype)
+        self._has_layers = switches["mkl"] and switches["decouple_net"]
+        self._has_flow = switches["mkl"] and switches["flow_net"]
+        self._transfers = not without.transfer and config.student.weights.transfer > 0
+        self.notes = (self._perceptual.description,)
+        self.stages = tuple(stage for stage in self._stages() if stage.steps > 0)
+
+    # --- stages ---------------------------------------------------------------------------------------------------
+
+    def _stages(self) -> list[Stage]:
+        config = self._config
+        teacher, student = config.teacher, config.student
+        real, pairs = config.data.sequences_share, config.data.pairs_share
+        views = {"layers": 1.0 - real, "sequences": real}
+        single = student.single_share
+        mixed = {kind: (1.0 - single) * share for kind, share in views.items()}
+        mixed |= {"single": single * (1.0 - pairs), "pairs": single * pairs}
+        views, mixed = ({k: share for k, share in mix.items() if share > 0} for mix in (views, mixed))
+
+        stages = []
+        if not teacher.weights_file:
+            warm_up = round(teacher.warm_up * teacher.steps) if self._has_layers or self._has_flow else 0
+            start = warm_up / max(teacher.steps, 1)
+            for name, steps, begin, end in (
+                ("decouple", warm_up, 0.0, start),
+                ("teacher", teacher.steps - warm_up, start, 1.0),
+            ):
+                loss = functools.partial(self._teacher_loss, restore=name == "teacher", span=(begin, end))
+                stages.append(Stage(name, steps, (Update(("teacher",), loss),), views))
+        measure_steps = -(-config.student.measure_samples // config.batch_size) if self._transfers else 0
+        measure = (Update((), self._measure),)
+        stages.append(Stage("measure", measure_steps, measure, views, begin=_freeze_teacher))
+
+        # The GAN judges single-image samples only.
+        gan = student.weights.adversarial > 0 and single > 0
+        alone = round(student.gan_start * student.steps) if gan else student.steps
+        learn_student = Update(("student",), functools.partial(self._student_loss, adversarial=False))
+        learn_against = Update(("student",), functools.partial(self._student_loss, adversarial=True))
+        judge = Update(("discriminator",), self._discriminator_loss)
+        stages.append(Stage("student", alone, (learn_student,), mixed, begin=self._begin_student))
+        stages.append(Stage("adversarial", student.steps - alone, (judge, learn_against), mixed))
+        return stages
+
+    def _begin_student(self, start: Start) -> Start:
+        """Encoder and decoder from the frozen teacher, as far as the ablations leave knowledge transfer on."""
+        start = _freeze_teacher(start)
+        inherited = () if not self._transfers else ("decoder",) if self._config.without.encoder else ("encoder", "decoder")
+        student = dict(start.params["student"]) | {name: start.params["teacher"][name] for name in inherited}
+        # Copies: the same buffer twice in a donated state is fatal.
+        student = jax.tree.map(jnp.copy, student)
+        return start._replace(
+            params=start.params | {"student": student},
+            ema=start.ema | {"student": jax.tree.map(jnp.copy, student)},
+        )
+
+    # --- state ----------------------------------------------------------------------------------------------------
+
+    def init(self, key: jax.Array) -> tuple[Tree, Tree]:
+        """Draw parameters; see `Recipe.init`. The teacher comes from a file if the config names one."""
+        side = 32
+        shapes = {"teacher": (1, 3, side, side, 3), "student": (1, side, side, 3), "discriminator": (1, side, side, 3)}
+        params = {
+            name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"]
+            for i, (name, network) in enumerate(self._network.items())
+        }
+        if path := self._config.teacher.weights_file:
+            card, loaded = load_model(path)
+            expected = {"network": "dynamics/teacher", "hyper": self._hyper["teacher"]}
+            found = {name: card[name] for name in expected}
+            if found != expected:
+                raise UserError(f"{path} holds {found}, expected {expected}; correct config.teacher.weights_file or the width")
+            params["teacher"] = loaded
+        if self._perceptual.params:
+            params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
+        moments = {}
+        if self._transfers:
+            channels = params["student"]["decoder"]["deep0"]["conv1"]["bias"].shape
+            names = ("knowledge_mean", "knowledge_square", "features_mean", "features_square")
+            moments = {"count": jnp.zeros(()), **{name: jnp.zeros(channels) for name in names}}
+        return params, {"teacher_moments": moments}
+
+    def prepare(self, raw: Tree, key: jax.Array) -> Tree:
+        """Synthesise, augment and group a raw batch; see `prepare_batch`."""
+        data = self._config.data
+        return prepare_batch(raw, key, options=self._options, procedural=data.procedural, colour=data.colour)
+
+    # --- losses ---------------------------------------------------------------------------------------------------
+
+    def _apply(self, name: str, params: Tree, *inputs: jax.Array, train: bool = False) -> dict[str, jax.Array]:
+        return self._network[name].apply({"params": params[name]}, *inputs, train=train)
+
+    def _content(self, params: Tree, weights: ConfigDict, estimate: jax.Array, truth: jax.Array) -> dict[str, Any]:
+        return {
+            "reconstruction": weights.reconstruction * reconstruction(estimate, truth),
+            "perceptual": weights.perceptual * self._perceptual(params.get("vgg19", {}), estimate, truth),
+        }
+
+    def _teacher_loss(
+        self, params: Tree, collections: Tree, batch: Tree, key: jax.Array, *, restore: bool, span: tuple[float, float]
+    ) -> tuple[jax.Array, Aux]:
+        """L_teacher; `span` is the part of the teacher's whole training that this stage covers."""
+        del collections, key
+        views, weights = batch["views"], self._config.teacher.weights
+        outputs = self._apply("teacher", params, views["frames"], train=True)
+        terms, extra = {}, {}
+        if restore:
+            truth = views["transmission"][:, 1]
+            terms |= self._content(params, weights, outputs["restored"], truth)
+        if self._has_layers:
+            terms["decoupling"] = weights.decoupling * decoupling(
+                outputs, views["transmission"], views["reflection"], views["reflection_weight"]
+            )
+        if self._has_flow:
+            flows = (outputs["flow_t"], outputs["flow_r"])
+            certain = jnp.ones_like(views["reflection_weight"])
+            terms["view_synthesis"] = weights.view_synthesis * view_synthesis(
+                flows, (views["transmission"], views["reflection"]), (certain, views["reflection_weight"])
+            )
+            errors = [
+                flow_error(flow, views[f"flow_{layer}"], views[f"valid_{layer}"], views["flow_weight"])
+                for flow, layer in zip(flows, "tr", strict=True)
+            ]
+            done = span[0] + (span[1] - span[0]) * batch["progress"]
+            decay = jnp.maximum(1.0 - 2.0 * done, 0.0)
+            terms["flow"] = weights.view_synthesis * weights.flow * decay * sum(errors) / 2
+            extra = {"teacher/flow_error_px": 4.0 * sum(errors) / 2}
+        total = sum(terms.values())
+        scalars = {f"teacher/{name}": value for name, value in terms.items()}
+        return total, Aux({"teacher/loss": total} | scalars | extra)
+
+    def _measure(self, params: Tree, collections: Tree, batch: Tree, key: jax.Array) -> tuple[jax.Array, Aux]:
+        """Running means of the frozen teacher's features and of their squares, per channel."""
+        del key
+        outputs = self._apply("teacher", params, batch["views"]["frames"])
+        moments = dict(collections["teacher_moments"])
+        moments["count"] += 1.0
+        for name in ("knowledge", "features"):
+            x = outputs[name].astype(jnp.float32)
+            for suffix, value in (("mean", x), ("square", x * x)):
+                old = moments[f"{name}_{suffix}"]
+                moments[f"{name}_{suffix}"] = old + (value.mean(axis=(0, 1, 2)) - old) / moments["count"]
+        return jnp.zeros(()), Aux({"measure/batches": moments["count"]}, {"teacher_moments": moments})
+
+    def _student_images(self, batch: Tree) -> tuple[jax.Array, jax.Array, int]:
+        """Mixtures and truths, multi-view samples first, and how many those are."""
+        views, single = batch["views"], batch.get("single")
+        images, truths = views["frames"][:, 1], views["transmission"][:, 1]
+        count = images.shape[0]
+        if single is not None:
+            images, truths = (
+                jnp.concatenate(pair) for pair in ((images, single["image"]), (truths, single["truth"]))
+            )
+        return images, truths, count
+
+    def _student_loss(
+        self, params: Tree, collections: Tree, batch: Tree, key: jax.Array, *, adversarial: bool
+    ) -> tuple[jax.Array, Aux]:
+        """L_student without L_D."""
+        del key
+        weights, without = self._config.student.weights, self._config.without
+        images, truths, count = self._student_images(batch)
+        outputs = self._apply("student", params, images)
+        terms = self._content(params, weights, outputs["restored"], truths)
+        if self._transfers:
+            taught = self._apply("teacher", params, batch["views"]["frames"])
+            moments = collections["teacher_moments"]
+            parts = {"knowledge": 0.0 if without.hallucination else weights.transfer_knowledge}
+            parts["features"] = 0.0 if without.encoder else weights.transfer_features
+            for name, weight in parts.items():
+                if weight > 0:
+                    mean, square = moments[f"{name}_mean"], moments[f"{name}_square"]
+                    deviation = jnp.sqrt(jnp.maximum(square - mean * mean, 0.0))
+                    distance = transfer(outputs[name][:count], taught[name], deviation)
+                    terms[f"transfer_{name}"] = weights.transfer * weight * distance
+        if adversarial:
+            real = self._apply("discriminator", params, truths[count:])["logits"]
+            fake = self._apply("discriminator", params, outputs["restored"][count:])["logits"]
+            terms["adversarial"] = weights.adversarial * relativistic_generator(real, fake)
+        total = sum(terms.values())
+        scalars = {f"student/{name}": value for name, value in terms.items()}
+        return total, Aux({"student/loss": total} | scalars)
+
+    def _discriminator_loss(
+        self, params: Tree, collections: Tree, batch: Tree, key: jax.Array
+    ) -> tuple[jax.Array, Aux]:
+        """L_D on the single-image samples."""
+        del collections, key
+        images, truths, count = self._student_images(batch)
+        restored = jax.lax.stop_gradient(self._apply("student", params, images)["restored"])
+        real = self._apply("discriminator", params, truths[count:])["logits"]
+        fake = self._apply("discriminator", params, restored[count:])["logits"]
+        loss = self._config.student.weights.adversarial * relativistic_discriminator(real, fake)
+        return loss, Aux({"discriminator/loss": loss, "discriminator/margin": logit_margin(real, fake)})
+
+    # --- answers --------------------------------------------------------------------------------------------------
+
+    def compare(self, params: Tree, batch: Tree) -> dict[str, jax.Array]:
+        """Middle frame, teacher's and student's estimates of its transmission, truth."""
+        views = batch["views"]
+        image = views["frames"][:, 1]
+        teacher = self._apply("teacher", params, views["frames"])["restored"]
+        student = self._apply("student", params, image)["restored"]
+        return {
+            "input": image,
+            "teacher": jnp.clip(teacher, 0.0, 1.0),
+            "student": jnp.clip(student, 0.0, 1.0),
+            "truth": views["transmission"][:, 1],
+        }
+
+    def exports(self, params: Tree) -> dict[str, tuple[str, dict[str, Any], Tree]]:
+        """The student to use, the teacher to distil from again."""
+        return {name: (f"dynamics/{name}", self._hyper[name], params[name]) for name in ("student", "teacher")}
+
+    @staticmethod
+    def restore(network: Any, params: Tree, image: jax.Array) -> dict[str, jax.Array]:
+        """Remove the reflection with the student; see `Recipe.restore`. It estimates no reflection layer."""
+        restored = network.apply({"params": params}, image)["restored"]
+        return {"restored": jnp.clip(restored, 0.0, 1.0)}
+
+
+def _freeze_teacher(start: Start) -> Start:
+    """From here on the teacher is its moving average, and stays."""
+    if "teacher" not in start.ema:
+        return start
+    return start._replace(params=start.params | {"teacher": jax.tree.map(jnp.copy, start.ema["teacher"])})
+
+

@@ -1,0 +1,139 @@
+"""Raw samples of all kinds -> the training batch of the dynamics recipe, on the device."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.data.colour import jitter_colour
+from sirr_jax.data.multiview import (
+    MultiviewOptions,
+    augment_frames,
+    dihedral,
+    procedural_layer,
+    synthesise,
+    synthesise_single,
+)
+from sirr_jax.recipes.contract import Tree
+
+# Streams of random numbers, one per kind of sample: two kinds may share an index.
+_KIND = {"layers": 0, "single": 1, "sequences": 2, "pairs": 3}
+
+
+def prepare_batch(
+    raw: Tree, key: jax.Array, *, options: MultiviewOptions, procedural: float = 0.0, colour: float = 0.0
+) -> Tree:
+    """Synthesise, augment and group.
+
+    Args:
+        raw: kind -> arrays, uint8 images (see `sirr_jax.data.pipeline`). A "layers" or "single" entry with an index
+            alone stands for procedural textures.
+        key: the run's key; every sample's draws depend on it and on the sample's index only.
+        options: the generator's options.
+        procedural: share of layers replaced by procedural textures.
+        colour: strength of the colour changes of layers, see `jitter_colour`.
+
+    Returns:
+        `views`: `frames`, `transmission`, `reflection` [B,3,H,W,3], `flow_t`, `flow_r` [B,2,H,W,2], `valid_t`,
+        `valid_r` [B,2,H,W], `reflection_weight`, `flow_weight` [B]; `single`, if there are such samples: `image`,
+        `truth` [B,H,W,3]. All float32.
+    """
+    make = {
+        "layers": functools.partial(_layers, options=options, procedural=procedural, colour=colour),
+        "single": functools.partial(_single, options=options, procedural=procedural, colour=colour),
+        "sequences": _sequence,
+        "pairs": _pair,
+    }
+    made = {}
+    for kind, samples in raw.items():
+        kind_key = jax.random.fold_in(key, _KIND[kind])
+        keys = jax.vmap(functools.partial(jax.random.fold_in, kind_key))(samples["index"])
+        made[kind] = jax.vmap(make[kind])(keys, {k: v for k, v in samples.items() if k != "index"})
+    groups = {"views": ("layers", "sequences"), "single": ("single", "pairs")}
+    batch = {}
+    for group, kinds in groups.items():
+        parts = [made[kind] for kind in kinds if kind in made]
+        if parts:
+            batch[group] = jax.tree.map(lambda *x: jnp.concatenate(x), *parts)
+    return batch
+
+
+def _to_float(image: jax.Array) -> jax.Array:
+    return image.astype(jnp.float32) / 255.0
+
+
+def _sources(
+    key: jax.Array, sample: Tree, size: tuple[int, int], procedural: float, colour: float
+) -> tuple[jax.Array, jax.Array]:
+    """The two layers to mix: photographs, changed in colour, or textures; flipped and turned."""
+    layers = []
+    for i, role in enumerate(("transmission", "reflection")):
+        keys = jax.random.split(jax.random.fold_in(key, i), 4)
+        layer = None
+        if role in sample:
+            layer = _to_float(sample[role])
+            if colour > 0:
+                layer = jitter_colour(keys[0], layer, strength=colour)
+        if layer is None or procedural > 0:
+            texture = procedural_layer(keys[1], size, role=role)
+            chosen = jax.random.bernoulli(keys[2], procedural)
+            layer = texture if layer is None else jnp.where(chosen, texture, layer)
+        layers.append(dihedral(keys[3], layer) if size[0] == size[1] else layer)
+    return layers[0], layers[1]
+
+
+def _layers(
+    key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedural: float, colour: float
+) -> Tree:
+    content, mixing = jax.random.split(key)
+    layers = _sources(content, sample, options.canvas, procedural, colour)
+    sequence = synthesise(mixing, *layers, options=options)
+    return {
+        "frames": sequence.frames,
+        "transmission": sequence.transmission,
+        "reflection": sequence.reflection,
+        "flow_t": sequence.flow_t,
+        "flow_r": sequence.flow_r,
+        "valid_t": sequence.valid_t,
+        "valid_r": sequence.valid_r,
+        "reflection_weight": jnp.ones(()),
+        "flow_weight": jnp.ones(()),
+    }
+
+
+def _single(
+    key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedural: float, colour: float
+) -> Tree:
+    content, mixing = jax.random.split(key)
+    layers = _sources(content, sample, (options.height, options.width), procedural, colour)
+    mixture = synthesise_single(mixing, *layers, options=options)
+    return {"image": mixture.frame, "truth": mixture.transmission}
+
+
+def _sequence(key: jax.Array, sample: Tree) -> Tree:
+    """A real sequence: no flow is known, and without a photographed reflection only a residual."""
+    stack = {name: _to_float(sample[name]) for name in ("blended", "transmission", "reflection")}
+    stack = augment_frames(key, stack)
+    photographed = sample["has_reflection"]
+    residual = jnp.clip(stack["blended"] - stack["transmission"], 0.0, 1.0)
+    frames, height, width, _ = stack["blended"].shape
+    still = jnp.zeros((frames - 1, height, width, 2))
+    return {
+        "frames": stack["blended"],
+        "transmission": stack["transmission"],
+        "reflection": jnp.where(photographed, stack["reflection"], residual),
+        "flow_t": still,
+        "flow_r": still,
+        "valid_t": still[..., 0],
+        "valid_r": still[..., 0],
+        "reflection_weight": jnp.where(photographed, 1.0, 0.5),
+        "flow_weight": jnp.zeros(()),
+    }
+
+
+def _pair(key: jax.Array, sample: Tree) -> Tree:
+    both = jnp.stack([_to_float(sample["blended"]), _to_float(sample["transmission"])])
+    both = dihedral(key, both)
+    return {"image": both[0], "truth": both[1]}

@@ -1,0 +1,143 @@
+"""Checkpoints of the whole training state (Orbax)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+
+import sirr_jax
+from sirr_jax.errors import UserError
+
+# What may differ between a run and its continuation without changing what is computed.
+_FREE = ("log_every", "evaluate_every", "panels_every", "checkpoint_every", "keep")
+
+
+class Checkpoints:
+    """Saves in the background, restores the newest state that is whole.
+
+    A checkpoint is written beside its final name and renamed when complete, so a killed process leaves either the
+    previous checkpoint or the new one.
+    """
+
+    def __init__(self, workdir: Path, config: dict[str, Any], *, keep: int) -> None:
+        """Open `workdir/checkpoints`.
+
+        Args:
+            workdir: the run's folder.
+            config: the resolved config, as plain values; written to `workdir/config.json`.
+            keep: how many checkpoints to keep.
+
+        Raises:
+            UserError: if the folder holds the run of another config.
+        """
+        self._config_file = workdir / "config.json"
+        self._check_config(config)
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, enable_async_checkpointing=True, cleanup_tmp_directories=True
+        )
+        self._manager = ocp.CheckpointManager((workdir / "checkpoints").resolve(), options=options)
+        if jax.process_index() == 0:
+            text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+            partial = self._config_file.with_suffix(".json.partial")
+            partial.write_text(text)
+            partial.replace(self._config_file)
+
+    def _check_config(self, config: dict[str, Any]) -> None:
+        if not self._config_file.exists():
+            return
+        try:
+            before = flatten_config(json.loads(self._config_file.read_text()))
+        except ValueError as error:
+            raise UserError(f"{self._config_file} is not valid JSON ({error}); choose another --workdir") from error
+        now = flatten_config(json.loads(json.dumps(config)))
+        for name in sorted(before.keys() | now.keys()):
+            if name not in _FREE and before.get(name) != now.get(name):
+                raise UserError(
+                    f"{self._config_file.parent} holds a run with config.{name}={before.get(name)!r}, now "
+                    f"{now.get(name)!r}; choose another --workdir, or go back to that value to continue the run"
+                )
+
+    def save(self, step: int, state: Any) -> None:
+        """Begin to save a host copy of the state (see `parallel.to_host`); returns while it is being written.
+
+        A step that is already saved is left as it is.
+        """
+        if step in self._manager.all_steps():
+            return
+        meta = {"step": step, "version": sirr_jax.__version__, "shapes": _describe(state)}
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
+        self._manager.save(step, args=items)
+
+    def restore(self, like: Any) -> Any | None:
+        """The newest state that can be read, as NumPy arrays; None if there is no checkpoint.
+
+        Args:
+            like: a state of the expected structure, shapes and types.
+
+        Raises:
+            UserError: if checkpoints exist and none can be read, or they are of other shapes or types.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        expected = _describe(like)
+        abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
+        for step in steps:
+            try:
+                meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
+                # Orbax would cast another type without a word.
+                self._compare(step, meta["shapes"], expected)
+                items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+                return self._manager.restore(step, args=items).state
+            except UserError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a damaged file makes Orbax raise
+                logging.warning("checkpoint %d cannot be read (%s); trying the one before", step, _one_line(error))
+        if steps:
+            raise UserError(
+                f"none of the checkpoints {steps} in {self._config_file.parent} can be read; restore the folder from "
+                "a backup or choose another --workdir"
+            )
+        return None
+
+    def _compare(self, step: int, found: dict[str, str], expected: dict[str, str]) -> None:
+        for name in sorted(found.keys() | expected.keys()):
+            if found.get(name) != expected.get(name):
+                raise UserError(
+                    f"checkpoint {step} in {self._config_file.parent} has {name}: {found.get(name)}, expected "
+                    f"{expected.get(name)}; it belongs to another config, choose another --workdir"
+                )
+
+    def wait(self) -> None:
+        """Return when everything is on disk; raises what the background writing met."""
+        self._manager.wait_until_finished()
+        self._manager.check_for_errors()
+
+    def close(self) -> None:
+        """Finish writing and release threads."""
+        self.wait()
+        self._manager.close()
+
+
+def flatten_config(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dict -> `{"a.b": value}`."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            flat |= flatten_config(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _describe(state: Any) -> dict[str, str]:
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {jax.tree_util.keystr(path): f"{x.dtype}{list(x.shape)}" for path, x in leaves}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

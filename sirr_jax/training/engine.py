@@ -1,0 +1,135 @@
+"""Any stage of any recipe -> one step."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from sirr_jax.recipes.contract import Aux, Recipe, Tree, Update
+from sirr_jax.training import parallel
+from sirr_jax.training.state import TrainState
+
+
+class Settings(NamedTuple):
+    """What the engine takes from the config.
+
+    Attributes:
+        seed: of all random numbers.
+        accumulate: micro-batches per step.
+        ema_decay: of the moving averages; reached gradually, min(decay, (1 + n) / (10 + n)) at a stage's step n.
+    """
+
+    seed: int
+    accumulate: int = 1
+    ema_decay: float = 0.999
+
+
+def build_step(
+    recipe: Recipe,
+    stage_index: int,
+    first_step: int,
+    optimisers: dict[str, optax.GradientTransformation],
+    settings: Settings,
+) -> parallel.Step:
+    """Turn a stage into `step(state, raw_batch) -> (state, scalars)` for one device of many.
+
+    For each update of the stage, in order: differentiate its loss with respect to the networks that learn, and to
+    nothing else; average over micro-batches and devices; apply each network's optimiser. Then move the averages. What
+    does not learn passes through untouched.
+
+    Args:
+        recipe: the recipe.
+        stage_index: which of its stages.
+        first_step: `state.step` at which the stage begins.
+        optimisers: one per learning network.
+        settings: see `Settings`.
+    """
+    stage = recipe.stages[stage_index]
+    learning = sorted({name for update in stage.updates for name in update.learns})
+
+    def step(state: TrainState, raw: Tree) -> tuple[TrainState, dict[str, jax.Array]]:
+        run_key = jax.random.key(settings.seed)
+        in_stage = state.step - first_step
+        batch = recipe.prepare(raw, run_key)
+        batches = jax.tree.map(lambda x: x.reshape(settings.accumulate, -1, *x.shape[1:]), batch)
+        progress = in_stage.astype(jnp.float32) / stage.steps
+        step_key = jax.random.fold_in(jax.random.fold_in(run_key, state.step), jax.lax.axis_index(parallel.AXIS))
+
+        params, collections, opt_state = dict(state.params), dict(state.collections), dict(state.opt_state)
+        scalars, finite = {}, jnp.array(True)
+        for number, update in enumerate(stage.updates):
+            for repeat in range(update.times):
+                key = jax.random.fold_in(step_key, number * 1000 + repeat)
+                gradients, loss, aux = _gradients(update, params, collections, batches, progress, key)
+                gradients, loss, aux = parallel.average((gradients, loss, aux))
+                for name in update.learns:
+                    updates, opt_state[name] = optimisers[name].update(
+                        gradients[name], opt_state[name], params[name]
+                    )
+                    params[name] = optax.apply_updates(params[name], updates)
+                    scalars[f"gradient_norm/{name}"] = optax.global_norm(gradients[name])
+                collections |= aux.collections
+                scalars |= aux.scalars
+                finite &= jnp.isfinite(loss) & jnp.isfinite(_sum(gradients))
+
+        n = in_stage.astype(jnp.float32)
+        decay = jnp.minimum(settings.ema_decay, (1.0 + n) / (10.0 + n))
+        ema = dict(state.ema)
+        for name in learning:
+            ema[name] = optax.incremental_update(params[name], ema[name], 1.0 - decay)
+        bad_step = jnp.where(finite | (state.bad_step >= 0), state.bad_step, state.step)
+        state = state.replace(
+            step=state.step + 1,
+            bad_step=bad_step,
+            params=params,
+            collections=collections,
+            ema=ema,
+            opt_state=opt_state,
+        )
+        return state, scalars
+
+    return step
+
+
+def _gradients(
+    update: Update, params: Tree, collections: Tree, batches: Tree, progress: jax.Array, key: jax.Array
+) -> tuple[Tree, jax.Array, Aux]:
+    """Gradients, loss and `Aux` of one update: means over micro-batches; collections pass from one to the next."""
+    params, collections = parallel.varying((params, collections))
+    learned = {name: params[name] for name in update.learns}
+    replaced: set[str] = set()
+
+    def loss(learned: Tree, collections: Tree, batch: Tree, key: jax.Array) -> tuple[jax.Array, Aux]:
+        value, aux = update.loss({**params, **learned}, collections, {**batch, "progress": progress}, key)
+        return value, Aux(dict(aux.scalars), dict(aux.collections))
+
+    def micro_step(collections: Tree, x: tuple[Tree, jax.Array]) -> tuple[Tree, Any]:
+        batch, index = x
+        micro_key = jax.random.fold_in(key, index)
+        if update.learns:
+            differentiate = jax.value_and_grad(loss, has_aux=True)
+            (value, aux), gradients = differentiate(learned, collections, batch, micro_key)
+        else:
+            (value, aux), gradients = loss(learned, collections, batch, micro_key), {}
+        replaced.update(aux.collections)
+        return {**collections, **aux.collections}, (gradients, value, aux.scalars)
+
+    count = jax.tree.leaves(batches)[0].shape[0]
+    if count == 1:
+        only = jax.tree.map(lambda x: x[0], batches)
+        collections, means = micro_step(collections, (only, jnp.zeros((), jnp.int32)))
+    else:
+        # XLA's CPU loops run convolutions slowly; elsewhere a loop keeps the program small.
+        unroll = count if jax.default_backend() == "cpu" else 1
+        collections, stacked = jax.lax.scan(micro_step, collections, (batches, jnp.arange(count)), unroll=unroll)
+        means = jax.tree.map(lambda x: x.mean(axis=0), stacked)
+    gradients, value, scalars = means
+    # Only what the loss replaced: averaging the rest over devices could change its last bit.
+    return gradients, value, Aux(scalars, {name: collections[name] for name in sorted(replaced)})
+
+
+def _sum(tree: Any) -> jax.Array:
+    return sum((jnp.sum(x) for x in jax.tree.leaves(tree)), jnp.zeros(()))

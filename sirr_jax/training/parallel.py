@@ -1,0 +1,137 @@
+"""One step over many devices. The only module that says `pmap`.
+
+The state is replicated without a leading device axis; batches are `[local devices, samples per device, ...]`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from sirr_jax.errors import UserError
+
+AXIS = "devices"
+
+Step = Callable[[Any, Any], tuple[Any, Any]]
+"""`step(state, batch) -> (state, scalars)`: written for one device, averaging over `AXIS` itself."""
+
+
+def parallelise(step: Step) -> Step:
+    """Compile a step for all local devices (and, through collectives, all processes). The state is donated."""
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
+
+
+def trace_checked(step: Step, state: Any, batch: Any) -> None:
+    """Trace a step so that JAX proves what `pmap` takes on trust: that every output is the same on all devices.
+
+    Args:
+        step: what would be given to `parallelise`.
+        state: arrays or shapes.
+        batch: with the leading device axis.
+
+    Raises:
+        ValueError: if an output was not averaged over the devices.
+    """
+    mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+
+    def on_one_device(state: Any, batch: Any) -> tuple[Any, Any]:
+        return step(state, jax.tree.map(lambda x: x[0], batch))
+
+    checked = jax.shard_map(
+        on_one_device, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec(AXIS)), out_specs=PartitionSpec(),
+        check_vma=True,
+    )  # fmt: skip
+    jax.eval_shape(checked, state, batch)
+
+
+def average(tree: Any) -> Any:
+    """Mean over all devices of all processes, inside a step."""
+    return jax.lax.pmean(tree, AXIS)
+
+
+def varying(tree: Any) -> Any:
+    """Mark replicated values as this device's own, inside a step: gradients of them are then local, not sums."""
+    return jax.tree.map(lambda x: jax.lax.pcast(x, AXIS, to="varying"), tree)
+
+
+def device_count() -> int:
+    """Devices of all processes."""
+    return jax.device_count()
+
+
+def shard_batch(batch: Any) -> Any:
+    """Split the leading axis of a host batch over the local devices: `[n, ...] -> [devices, n / devices, ...]`.
+
+    Raises:
+        UserError: if a leading axis is not a multiple of the number of local devices.
+    """
+    devices = jax.local_device_count()
+
+    def split(x: np.ndarray) -> np.ndarray:
+        if x.shape[0] % devices:
+            raise UserError(
+                f"a batch of {x.shape[0]} samples cannot be divided among {devices} devices; "
+                f"choose config.batch_size as a multiple of {devices}"
+            )
+        return x.reshape(devices, x.shape[0] // devices, *x.shape[1:])
+
+    return jax.tree.map(split, batch)
+
+
+def replicate(tree: Any) -> Any:
+    """Put a host tree on every local device; every leaf is a fresh buffer."""
+    mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def first_replica(tree: Any) -> Any:
+    """The arrays of the first local device, without copying."""
+    return jax.tree.map(lambda x: x.addressable_shards[0].data, tree)
+
+
+def to_host(tree: Any) -> Any:
+    """Copy a replicated tree to NumPy, after proving that all local devices hold the same.
+
+    Raises:
+        RuntimeError: if two devices differ: some leaf was not averaged, and training must not go on.
+    """
+
+    def fetch(path: tuple, x: jax.Array) -> np.ndarray:
+        # A copy: on CPUs the array may be a view of a buffer that the next step reuses.
+        copies = [np.array(shard.data) for shard in x.addressable_shards]
+        for other in copies[1:]:
+            if copies[0].tobytes() != other.tobytes():
+                raise RuntimeError(f"devices disagree about {jax.tree_util.keystr(path)}; it was not averaged")
+        return copies[0]
+
+    return jax.tree_util.tree_map_with_path(fetch, tree)
+
+
+def start_processes() -> None:
+    """Join the other processes of a multi-process run.
+
+    Reads `SIRR_COORDINATOR` (host:port of process 0), `SIRR_PROCESSES` and `SIRR_PROCESS`; "auto" as the coordinator
+    leaves all three to JAX's detection of Slurm, Open MPI and cloud clusters. Without it this is a single process.
+    Must precede every other use of devices.
+
+    Raises:
+        UserError: if the numbers are missing.
+    """
+    coordinator = os.environ.get("SIRR_COORDINATOR")
+    if coordinator == "auto":
+        jax.distributed.initialize()
+    elif coordinator:
+        count, index = (_integer(name) for name in ("SIRR_PROCESSES", "SIRR_PROCESS"))
+        jax.distributed.initialize(coordinator, count, index)
+
+
+def _integer(name: str) -> int:
+    value = os.environ.get(name, "")
+    if not value.isdigit():
+        raise UserError(f"{name} is {value!r}; with SIRR_COORDINATOR set it must be a whole number")
+    return int(value)

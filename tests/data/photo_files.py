@@ -1,0 +1,34 @@
+"""Photographs that say where each of their pixels comes from, and files to hold them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def labelled_photo(label: int, height: int, width: int) -> np.ndarray:
+    """uint8 [height, width, 3] whose pixels are (row, column, label)."""
+    rows, columns = np.mgrid[:height, :width].astype(np.uint8)
+    return np.stack([rows, columns, np.full_like(rows, label)], axis=-1)
+
+
+def write(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return path
+
+
+def write_sequence(folder: Path, frames: int, *, first_label: int, reflection: bool, size=(24, 30)) -> None:
+    """Labels of a frame's layers: blended first_label + frame, transmission 100 more, reflection 200 more."""
+    layers = {"blended": 0, "transmission": 100} | ({"reflection": 200} if reflection else {})
+    for layer, offset in layers.items():
+        for frame in range(frames):
+            write(folder / layer / f"{frame + 8}.png", labelled_photo(first_label + frame + offset, *size))
+
+
+def truncate(path: Path, keep: float = 0.6) -> None:
+    """Cuts a file's end off; its header stays."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])

@@ -1,0 +1,87 @@
+"""What all metrics share: which arithmetic they use, how they treat the estimate, and what they refuse."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sirr_jax.errors import UserError
+from sirr_jax.metrics import lmse, ncc, psnr, ssim
+
+ALL = pytest.mark.parametrize("metric", [psnr, ssim, lmse, ncc])
+
+
+def pair(*shape: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(sum(shape))
+    truth = rng.random(shape)
+    return np.clip(truth + 0.2 * rng.standard_normal(shape), 0.0, 1.0), truth
+
+
+@ALL
+def test_one_numpy_image_scores_a_float_in_double_precision(metric):
+    narrow = [image.astype(np.float32) for image in pair(21, 23, 3)]
+    wide = [image.astype(np.float64) for image in narrow]
+    assert type(metric(*narrow)) is float
+    assert metric(*narrow) == metric(*wide)
+
+
+@ALL
+def test_a_batch_scores_each_image_on_its_own(metric):
+    estimates, truths = pair(3, 21, 23, 2)
+    scores = metric(estimates, truths)
+    assert scores.dtype == np.float64
+    alone = [metric(x, y) for x, y in zip(estimates, truths, strict=True)]
+    np.testing.assert_allclose(scores, alone, rtol=1e-12)
+
+
+@ALL
+@pytest.mark.parametrize("on_device", ["estimate", "truth", "both"])
+def test_a_jax_array_on_either_side_selects_float32(metric, on_device):
+    estimate, truth = pair(20, 20, 1)
+    x = estimate if on_device == "truth" else jnp.asarray(estimate)
+    y = truth if on_device == "estimate" else jnp.asarray(truth, jnp.bfloat16)
+    score = metric(x, y)
+    assert isinstance(score, jax.Array)
+    assert score.shape == ()
+    assert score.dtype == jnp.float32
+
+
+@ALL
+def test_the_estimate_is_clipped_but_neither_rounded_nor_the_truth_clipped(metric):
+    estimate, truth = pair(20, 20, 3)
+    wild = 3.0 * estimate - 1.0
+    assert metric(wild, truth) == metric(np.clip(wild, 0.0, 1.0), truth)
+    assert metric(estimate, truth) != metric(np.floor(estimate * 255.0) / 255.0, truth)
+    assert metric(estimate, 3.0 * truth - 1.0) != metric(estimate, np.clip(3.0 * truth - 1.0, 0.0, 1.0))
+
+
+@ALL
+def test_a_broken_pixel_is_never_scored_as_if_it_were_fine(metric):
+    estimate, truth = pair(20, 20, 3)
+    estimate[3, 4, 1] = np.nan
+    assert np.isnan(metric(estimate, truth))
+
+
+@ALL
+def test_refuses_what_is_not_a_pair_of_images_in_unit_range(metric):
+    image = np.zeros((20, 24, 3))
+    with pytest.raises(UserError, match=r"\(20, 24, 3\) and the truth \(24, 20, 3\)"):
+        metric(image, np.zeros((24, 20, 3)))
+    with pytest.raises(UserError, match="truth has dtype uint8"):
+        metric(image, image.astype(np.uint8))
+    with pytest.raises(UserError, match="estimate has dtype int32"):
+        metric(jnp.zeros((20, 24, 3), jnp.int32), image)
+    with pytest.raises(UserError, match=r"shape \(20, 24\)"):
+        metric(image[..., 0], image[..., 0])
+    with pytest.raises(UserError, match="0x24 pixels"):
+        metric(image[:0], image[:0])
+
+
+@pytest.mark.parametrize(("metric", "smallest"), [(ssim, 7), (lmse, 20)])
+def test_the_smallest_image_is_one_window(metric, smallest):
+    assert np.isfinite(metric(*pair(smallest, smallest, 3)))
+    for shape in [(smallest - 1, 40, 3), (40, smallest - 1, 3)]:
+        with pytest.raises(UserError, match=rf"{shape[0]}x{shape[1]} pixels.*at least {smallest}x{smallest}"):
+            metric(*pair(*shape))

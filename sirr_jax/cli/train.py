@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import sys
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 from ml_collections import config_flags
 
+from sirr_jax.cli.tables import print_scores
 from sirr_jax.errors import UserError
 
 _HELP = """usage: sirr train --config=FILE[:VARIANT] --workdir=FOLDER [--config.NAME=VALUE ...] [--cpu_devices=N]
@@ -40,17 +43,28 @@ def run(argv: list[str]) -> int:
     if config_flag.value is None or not values.workdir:
         raise UserError("give both --config=FILE:VARIANT and --workdir=FOLDER; see sirr train --help")
 
-    logging.set_verbosity(logging.INFO)
-    logging.set_stderrthreshold("info")
+    _show_log()
     _prepare_jax(values.cpu_devices)
     from sirr_jax.training.loop import train
 
     try:
-        train(config_flag.value, Path(values.workdir))
+        workdir = train(config_flag.value, Path(values.workdir))
     except FloatingPointError as error:
         print(f"sirr train: {error}", file=sys.stderr)
         return 1
+    if (scores := workdir / "scores.json").exists():
+        print_scores("Held-out samples, protocol sirr", json.loads(scores.read_text(encoding="utf-8")))
     return 0
+
+
+def _show_log() -> None:
+    """Our own messages on stderr; those of libraries only from warnings on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("sirr_jax")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def _prepare_jax(cpu_devices: int) -> None:
@@ -68,5 +82,3 @@ def _prepare_jax(cpu_devices: int) -> None:
     from sirr_jax.training import parallel
 
     parallel.start_processes()
-
-

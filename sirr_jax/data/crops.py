@@ -71,6 +71,4 @@ def cut(image: np.ndarray, region: Region, canvas: int) -> np.ndarray:
     """
     top, left, side = region
     pixels = np.ascontiguousarray(image[top : top + side, left : left + side])
-    if side == canvas:
-        return pixels
     return np.asarray(Image.fromarray(pixels).resize((canvas, canvas), Image.Resampling.BICUBIC))

@@ -56,7 +56,4 @@ def two_items_at(key: StreamKey, position: int, count: int) -> tuple[int, int]:
     """
     epoch, place = divmod(position, count)
     order = epoch_order(key, epoch, count)
-    if count == 1:
-        return 0, 0
-    shift = int(key.generator("shift", epoch).integers(1, count))
-    return int(order[place]), int(order[(place + shift) % count])
+    return int(order[place]), int(order[(place + 1) % count])

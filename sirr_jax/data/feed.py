@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
-from absl import logging
 from ml_collections import ConfigDict
 
 from sirr_jax.data.multiview import MultiviewOptions
@@ -13,6 +13,8 @@ from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
 from sirr_jax.data.sequences import FolderSequences
 from sirr_jax.data.streams import PairCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
 from sirr_jax.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 
 def multiview_options(data: ConfigDict) -> MultiviewOptions:
@@ -96,12 +98,12 @@ def _layers(data: ConfigDict, kind: str) -> Stream:
         photos: PhotoSource = EmbeddedPhotos("train", crop=data.crop)
     else:
         photos = FolderPhotos(_folder(data.layers, "layers"), crop=data.crop, on_corrupt=data.on_corrupt)
-    logging.info("%s: %d photographs from %s", kind, len(photos), data.layers)
+    _log.info("%s: %d photographs from %s", kind, len(photos), data.layers)
     margin = multiview_options(data).border if kind == "layers" else 0
     return PhotoLayers(photos, crop=data.crop, margin=margin)
 
 
 def _folder(path: str, name: str) -> str:
     if not path:
-        raise UserError(f'config.data.{name} is empty; give a folder, or set config.data.{name}_share=0')
+        raise UserError(f"config.data.{name} is empty; give a folder, or set config.data.{name}_share=0")
     return path

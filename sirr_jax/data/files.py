@@ -36,9 +36,7 @@ def list_folder(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
-        raise UserError(
-            f"{folder}: not a folder that can be read ({error.strerror}); check the path"
-        ) from None
+        raise UserError(f"{folder}: not a folder that can be read ({error.strerror}); check the path") from None
 
 
 def list_images(folder: Path, *, recursive: bool) -> list[Path]:
@@ -182,9 +180,7 @@ class FileReader:
             except UnreadableImageError:
                 if not self._skips:
                     raise
-        raise UserError(
-            f"{self._root}: not one of its {count} entries can be decoded; replace the damaged files"
-        )
+        raise UserError(f"{self._root}: not one of its {count} entries can be decoded; replace the damaged files")
 
     def _note(self, path: Path, error: UnreadableImageError) -> None:
         with self._lock:

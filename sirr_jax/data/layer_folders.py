@@ -52,9 +52,7 @@ def check_same_size(reader: FileReader, paths: Sequence[Path], crop: int) -> Non
     Raises:
       UserError: The sizes differ or are too small; the message names the file.
     """
-    sizes: Mapping[Path, tuple[int, int]] = {
-        path: size for path in paths if (size := reader.size(path)) is not None
-    }
+    sizes: Mapping[Path, tuple[int, int]] = {path: size for path in paths if (size := reader.size(path)) is not None}
     for path, size in sizes.items():
         check_large_enough(str(path), size, crop)
     check_equal_sizes(sizes)
@@ -90,9 +88,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return names
 
 
-def _check_same_names(
-    folder: Path, names: Mapping[str, Path], other: Path, other_names: Mapping[str, Path]
-) -> None:
+def _check_same_names(folder: Path, names: Mapping[str, Path], other: Path, other_names: Mapping[str, Path]) -> None:
     for present, lacking, where in (
         (names, other_names, other),
         (other_names, names, folder),

@@ -22,9 +22,7 @@ _JOIN_SECONDS = 5.0
 class MemoryPipeline:
     """An iterator of raw batches; also a context manager that closes itself."""
 
-    def __init__(
-        self, shares: Mapping[str, Share], *, start_step: int, prefetch: int, memory_limit: int
-    ) -> None:
+    def __init__(self, shares: Mapping[str, Share], *, start_step: int, prefetch: int, memory_limit: int) -> None:
         """Starts the background thread.
 
         Args:

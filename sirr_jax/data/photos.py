@@ -160,8 +160,6 @@ def _skimage_data() -> Traversable:
 def _embedded_size(file: Traversable) -> tuple[int, int]:
     name = f"scikit-image's {file.name}"
     if not file.is_file():
-        raise UserError(
-            f"{name} is missing from the installed scikit-image: pip install -U 'sirr_jax[train]'"
-        )
+        raise UserError(f"{name} is missing from the installed scikit-image: pip install -U 'sirr_jax[train]'")
     with file.open("rb") as stream:
         return image_size(stream, name=name)

@@ -82,9 +82,7 @@ def build_pipeline(
     if prefetch < 1:
         raise UserError(f"data.prefetch={prefetch}: expected 1 or more batches")
     if streams.keys() != counts.keys():
-        raise UserError(
-            f"counts are given for {sorted(counts)} and streams for {sorted(streams)}: expected the same"
-        )
+        raise UserError(f"counts are given for {sorted(counts)} and streams for {sorted(streams)}: expected the same")
     shares = {
         name: _share(name, stream, counts[name], seed, process_index, process_count)
         for name, stream in streams.items()

@@ -74,12 +74,9 @@ class FolderSequences:
             raise UserError(f"{root} is itself a sequence; give the folder that holds the sequences")
         self._folders = [path for path in list_folder(root) if path.is_dir()]
         if not self._folders:
-            raise UserError(
-                f"{root}: no sequences in this folder; expected <sequence>/blended/<frame> inside it"
-            )
+            raise UserError(f"{root}: no sequences in this folder; expected <sequence>/blended/<frame> inside it")
         self._layers = [
-            find_layers(folder, required=("blended", "transmission"), optional="reflection")
-            for folder in self._folders
+            find_layers(folder, required=("blended", "transmission"), optional="reflection") for folder in self._folders
         ]
         for folder, layers in zip(self._folders, self._layers, strict=True):
             _check_burst(folder, layers["blended"])
@@ -110,9 +107,7 @@ class FolderSequences:
           UserError: A frame cannot be decoded and `on_corrupt` is "error", or no sequence can be; the three
             blended frames are one picture; the decoded sizes differ.
         """
-        return self._reader.first_readable(
-            index, len(self), lambda i: self._read_triple(i, first % self.triples(i))
-        )
+        return self._reader.first_readable(index, len(self), lambda i: self._read_triple(i, first % self.triples(i)))
 
     def held(self, memory: DecodedMemory) -> FolderSequences:
         """Returns the same source, keeping each decoded frame in `memory`."""
@@ -132,17 +127,13 @@ class FolderSequences:
         )
         before, middle, after = images["blended"]
         if np.array_equal(before, middle) and np.array_equal(middle, after):
-            raise UserError(
-                f"{frames['blended'][0]} and the two frames after it are one picture; {_NO_BURST}"
-            )
+            raise UserError(f"{frames['blended'][0]} and the two frames after it are one picture; {_NO_BURST}")
         return FrameTriple(images["blended"], images["transmission"], images.get("reflection"))
 
 
 def _check_burst(folder: Path, blended: Sequence[Path]) -> None:
     if len(blended) < 3:
-        raise UserError(
-            f"{folder} has {len(blended)} frame{'s' * (len(blended) != 1)}; a sequence needs three or more"
-        )
+        raise UserError(f"{folder} has {len(blended)} frame{'s' * (len(blended) != 1)}; a sequence needs three or more")
     equal = [_same_bytes(one, other) for one, other in itertools.pairwise(blended)]
     for frame, pair in zip(blended, itertools.pairwise(equal), strict=False):
         if all(pair):

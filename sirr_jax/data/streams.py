@@ -276,7 +276,5 @@ def _check_crop(crop: int, max_scale: float) -> None:
 def _same_picture(one: np.ndarray, other: np.ndarray) -> bool:
     # A sparse look first: it tells almost all different pictures apart without going through every byte.
     return (
-        one.shape == other.shape
-        and np.array_equal(one[::16, ::16], other[::16, ::16])
-        and np.array_equal(one, other)
+        one.shape == other.shape and np.array_equal(one[::16, ::16], other[::16, ::16]) and np.array_equal(one, other)
     )

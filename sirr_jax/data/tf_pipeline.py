@@ -45,16 +45,15 @@ class TfPipeline:
         self._failures: dict[tuple[str, int], Exception] = {}
         self._shares = shares
         datasets = {
-            kind: _samples(tf, share, kind, start_step, workers, self._failures)
-            for kind, share in shares.items()
+            kind: _samples(tf, share, kind, start_step, workers, self._failures) for kind, share in shares.items()
         }
         options = tf.data.Options()
         options.deterministic = True
         options.threading.private_threadpool_size = workers
         dataset = tf.data.Dataset.zip(datasets).prefetch(prefetch).with_options(options)
         self._step = start_step
-        # The list is the only owner of the iterator: emptying it ends TensorFlow's threads. That must happen before the
-        # interpreter shuts down (finalize sees to it): afterwards they wait for its lock, and Python for them, forever.
+        # The list alone owns the iterator: emptying it ends its threads. Finalize does that before the
+        # interpreter shuts down: later they would wait for its lock, and Python for them, forever.
         self._iterators: list[Iterator[Batch]] = [dataset.as_numpy_iterator()]
         self._end = weakref.finalize(self, self._iterators.clear)
 
@@ -124,9 +123,7 @@ def _reader(
         position = share.positions(step)[slot]
         try:
             sample = share.sample(position)
-        except (
-            Exception
-        ) as error:  # TensorFlow would wrap it in an error of its own: the consumer raises the original
+        except Exception as error:  # TensorFlow would wrap it in an error of its own: the consumer raises the original
             failures[kind, position] = error
             empty = [np.zeros(array.shape, array.dtype) for array in share.spec.values()]
             return [*empty, np.asarray(True)]

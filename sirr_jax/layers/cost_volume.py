@@ -38,9 +38,7 @@ def cost_volume(target: jax.Array, source: jax.Array, *, radius: int = 4) -> jax
     windows = jnp.concatenate((source[:, :, :-1], source[:, :, 1:, : 2 * radius]), axis=3)
     windows = jnp.stack([windows[:, dy : dy + height] for dy in range(side)], axis=3)
 
-    products = jnp.einsum(
-        "bhnwc,bhndvc->bhndwv", target, windows, preferred_element_type=jnp.float32
-    )
+    products = jnp.einsum("bhnwc,bhndvc->bhndwv", target, windows, preferred_element_type=jnp.float32)
     # Pixel w meets its window entries w .. w + 2 radius: a diagonal band, which becomes a plain block of columns
     # once each row is one element longer.
     flat = products.reshape(batch, height, blocks, side, _BLOCK * reach)

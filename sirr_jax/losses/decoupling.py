@@ -30,7 +30,10 @@ def feature_overlap(psi_t: jax.Array, psi_r: jax.Array) -> jax.Array:
 
 
 def decoupling(
-    outputs: dict[str, jax.Array], transmission: jax.Array, reflection: jax.Array, reflection_weight: jax.Array
+    outputs: dict[str, jax.Array],
+    transmission: jax.Array,
+    reflection: jax.Array,
+    reflection_weight: jax.Array,
 ) -> jax.Array:
     """L_FD of the specification, section 3 (our form): layer errors, feature overlap, exclusion.
 

@@ -17,9 +17,7 @@ VGG_WEIGHTS = {
 }
 
 
-def perceptual(
-    estimate: Mapping[str, jax.Array], truth: Mapping[str, jax.Array], *, unit: float = 1.0
-) -> jax.Array:
+def perceptual(estimate: Mapping[str, jax.Array], truth: Mapping[str, jax.Array], *, unit: float = 1.0) -> jax.Array:
     """L_P from the VGG-19 features of two images; layers that are not given are left out.
 
     Args:

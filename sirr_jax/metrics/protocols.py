@@ -26,13 +26,9 @@ def _luma(estimate: Image, truth: Image) -> tuple[Image, Image]:
     _, *images = prepare(estimate, truth, metric="protocol y")
     channels = images[0].shape[-1]
     if channels != 3:
-        raise UserError(
-            f"protocol y: the images have {channels} channels, expected 3 (RGB): use protocol sirr or rgb"
-        )
+        raise UserError(f"protocol y: the images have {channels} channels, expected 3 (RGB): use protocol sirr or rgb")
     red, green, blue, offset = 65.481 / 255.0, 128.553 / 255.0, 24.966 / 255.0, 16.0 / 255.0
-    luma_x, luma_y = (
-        red * rgb[..., :1] + green * rgb[..., 1:2] + blue * rgb[..., 2:] + offset for rgb in images
-    )
+    luma_x, luma_y = (red * rgb[..., :1] + green * rgb[..., 1:2] + blue * rgb[..., 2:] + offset for rgb in images)
     return luma_x, luma_y
 
 

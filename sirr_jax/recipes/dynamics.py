@@ -58,9 +58,7 @@ class Dynamics(Recipe):
             "student": {"width": config.width} | ({"hallucination": False} if without.hallucination else {}),
             "discriminator": {},
         }
-        self._network = {
-            name: build(f"dynamics/{name}", **hyper, dtype=dtype) for name, hyper in self._hyper.items()
-        }
+        self._network = {name: build(f"dynamics/{name}", **hyper, dtype=dtype) for name, hyper in self._hyper.items()}
         self._perceptual = PerceptualTerm(config.perceptual_weights, dtype=dtype)
         self._has_layers = switches["mkl"] and switches["decouple_net"]
         self._has_flow = switches["mkl"] and switches["flow_net"]
@@ -107,7 +105,9 @@ class Dynamics(Recipe):
     def _begin_student(self, start: Start) -> Start:
         """Encoder and decoder from the frozen teacher, as far as the ablations leave knowledge transfer on."""
         start = _freeze_teacher(start)
-        inherited = () if not self._transfers else ("decoder",) if self._config.without.encoder else ("encoder", "decoder")
+        inherited = (
+            () if not self._transfers else ("decoder",) if self._config.without.encoder else ("encoder", "decoder")
+        )
         student = dict(start.params["student"]) | {name: start.params["teacher"][name] for name in inherited}
         # Copies: the same buffer twice in a donated state is fatal.
         student = jax.tree.map(jnp.copy, student)
@@ -121,7 +121,11 @@ class Dynamics(Recipe):
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
         """Draw parameters; see `Recipe.init`. The teacher comes from a file if the config names one."""
         side = 32
-        shapes = {"teacher": (1, 3, side, side, 3), "student": (1, side, side, 3), "discriminator": (1, side, side, 3)}
+        shapes = {
+            "teacher": (1, 3, side, side, 3),
+            "student": (1, side, side, 3),
+            "discriminator": (1, side, side, 3),
+        }
         params = {
             name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"]
             for i, (name, network) in enumerate(self._network.items())
@@ -131,7 +135,9 @@ class Dynamics(Recipe):
             expected = {"network": "dynamics/teacher", "hyper": self._hyper["teacher"]}
             found = {name: card[name] for name in expected}
             if found != expected:
-                raise UserError(f"{path} holds {found}, expected {expected}; correct config.teacher.weights_file or the width")
+                raise UserError(
+                    f"{path} holds {found}, expected {expected}; correct config.teacher.weights_file or the width"
+                )
             params["teacher"] = loaded
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
@@ -159,7 +165,14 @@ class Dynamics(Recipe):
         }
 
     def _teacher_loss(
-        self, params: Tree, collections: Tree, batch: Tree, key: jax.Array, *, restore: bool, span: tuple[float, float]
+        self,
+        params: Tree,
+        collections: Tree,
+        batch: Tree,
+        key: jax.Array,
+        *,
+        restore: bool,
+        span: tuple[float, float],
     ) -> tuple[jax.Array, Aux]:
         """L_teacher; `span` is the part of the teacher's whole training that this stage covers."""
         del collections, key
@@ -210,9 +223,7 @@ class Dynamics(Recipe):
         images, truths = views["frames"][:, 1], views["transmission"][:, 1]
         count = images.shape[0]
         if single is not None:
-            images, truths = (
-                jnp.concatenate(pair) for pair in ((images, single["image"]), (truths, single["truth"]))
-            )
+            images, truths = (jnp.concatenate(pair) for pair in ((images, single["image"]), (truths, single["truth"])))
         return images, truths, count
 
     def _student_loss(
@@ -286,5 +297,3 @@ def _freeze_teacher(start: Start) -> Start:
     if "teacher" not in start.ema:
         return start
     return start._replace(params=start.params | {"teacher": jax.tree.map(jnp.copy, start.ema["teacher"])})
-
-

@@ -84,9 +84,7 @@ def _sources(
     return layers[0], layers[1]
 
 
-def _layers(
-    key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedural: float, colour: float
-) -> Tree:
+def _layers(key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedural: float, colour: float) -> Tree:
     content, mixing = jax.random.split(key)
     layers = _sources(content, sample, options.canvas, procedural, colour)
     sequence = synthesise(mixing, *layers, options=options)
@@ -103,9 +101,7 @@ def _layers(
     }
 
 
-def _single(
-    key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedural: float, colour: float
-) -> Tree:
+def _single(key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedural: float, colour: float) -> Tree:
     content, mixing = jax.random.split(key)
     layers = _sources(content, sample, (options.height, options.width), procedural, colour)
     mixture = synthesise_single(mixing, *layers, options=options)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
+import zlib
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from absl import logging
 
 import sirr_jax
 from sirr_jax.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 # What may differ between a run and its continuation without changing what is computed.
 _FREE = ("log_every", "evaluate_every", "panels_every", "checkpoint_every", "keep")
@@ -70,7 +73,12 @@ class Checkpoints:
         """
         if step in self._manager.all_steps():
             return
-        meta = {"step": step, "version": sirr_jax.__version__, "shapes": _describe(state)}
+        meta = {
+            "step": step,
+            "version": sirr_jax.__version__,
+            "shapes": _describe(state),
+            "checksums": _checksums(state),
+        }
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
         self._manager.save(step, args=items)
 
@@ -92,11 +100,15 @@ class Checkpoints:
                 # Orbax would cast another type without a word.
                 self._compare(step, meta["shapes"], expected)
                 items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-                return self._manager.restore(step, args=items).state
+                state = self._manager.restore(step, args=items).state
+                if _checksums(state) == meta["checksums"]:
+                    return state
+                # A file cut short can still be read: what is missing comes back as zeros.
+                _log.warning("checkpoint %d is damaged (checksums differ); trying the one before", step)
             except UserError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a damaged file makes Orbax raise
-                logging.warning("checkpoint %d cannot be read (%s); trying the one before", step, _one_line(error))
+            except Exception as error:
+                _log.warning("checkpoint %d cannot be read (%s); trying the one before", step, _one_line(error))
         if steps:
             raise UserError(
                 f"none of the checkpoints {steps} in {self._config_file.parent} can be read; restore the folder from "
@@ -137,6 +149,10 @@ def flatten_config(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _describe(state: Any) -> dict[str, str]:
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path): f"{x.dtype}{list(x.shape)}" for path, x in leaves}
+
+
+def _checksums(state: Any) -> list[int]:
+    return [zlib.crc32(np.asarray(x).tobytes()) for x in jax.tree.leaves(state)]
 
 
 def _one_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ import optax
 
 from sirr_jax.recipes.contract import Aux, Recipe, Tree, Update
 from sirr_jax.training import parallel
+from sirr_jax.training.optimisers import apply_gradients
 from sirr_jax.training.state import TrainState
 
 
@@ -66,11 +67,10 @@ def build_step(
                 gradients, loss, aux = _gradients(update, params, collections, batches, progress, key)
                 gradients, loss, aux = parallel.average((gradients, loss, aux))
                 for name in update.learns:
-                    updates, opt_state[name] = optimisers[name].update(
-                        gradients[name], opt_state[name], params[name]
+                    params[name], opt_state[name] = apply_gradients(
+                        optimisers[name], gradients[name], opt_state[name], params[name]
                     )
-                    params[name] = optax.apply_updates(params[name], updates)
-                    scalars[f"gradient_norm/{name}"] = optax.global_norm(gradients[name])
+                    scalars[f"gradient_norm/{name}"] = optax.tree.norm(gradients[name])
                 collections |= aux.collections
                 scalars |= aux.scalars
                 finite &= jnp.isfinite(loss) & jnp.isfinite(_sum(gradients))

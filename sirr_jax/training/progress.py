@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from types import TracebackType
 
-from absl import logging
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+_log = logging.getLogger(__name__)
 
 
 class ProgressBar:
@@ -48,7 +50,7 @@ class ProgressBar:
         """Show the state after `step` steps; `rate` in images per second."""
         self._progress.update(self._task, completed=step, stage=stage, loss=f"{loss:.4f}", rate=f"{rate:.1f}")
         if not self._live:
-            logging.info(
+            _log.info(
                 "%s step %d/%d  loss %.4f  %.1f images/s  ETA %d:%02d",
                 stage, step, self._total, loss, rate, *divmod(int(seconds_left), 60),
             )  # fmt: skip

@@ -45,9 +45,7 @@ def learning_networks(recipe: Recipe) -> dict[str, int]:
     return updates
 
 
-def create_state(
-    recipe: Recipe, optimisers: dict[str, optax.GradientTransformation], key: jax.Array
-) -> TrainState:
+def create_state(recipe: Recipe, optimisers: dict[str, optax.GradientTransformation], key: jax.Array) -> TrainState:
     """Draw the initial state. Every leaf owns its buffer, as donation demands."""
     params, collections = recipe.init(key)
     state = TrainState(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from absl import logging
 from PIL import Image
+
+_log = logging.getLogger(__name__)
 
 
 class Writer:
@@ -26,7 +28,7 @@ class Writer:
 
             self._board = SummaryWriter(str(workdir / "tensorboard"))
         else:
-            logging.info("tensorboardX is not installed: scalars go to scalars.jsonl alone")
+            _log.info("tensorboardX is not installed: scalars go to scalars.jsonl alone")
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write one line `{"step": ..., "time": ..., name: value, ...}`."""

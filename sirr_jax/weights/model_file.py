@@ -81,7 +81,9 @@ def load_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read as safetensors ({reason}); export the model again") from error
     if not isinstance(card, dict) or any(name not in card for name in _REQUIRED):
-        raise UserError(f"{path} has no sirr_jax card in its metadata; only models that sirr_jax exported can be loaded")
+        raise UserError(
+            f"{path} has no sirr_jax card in its metadata; only models that sirr_jax exported can be loaded"
+        )
     return card, _unflatten(arrays)
 
 

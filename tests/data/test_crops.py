@@ -49,9 +49,18 @@ def test_scales_and_places_cover_their_range():
     sides = [region.side for region in regions]
     assert (min(sides), max(sides)) == (20, 40)
     assert abs(np.mean(sides) - 30) < 1
-    assert min(region.left for region in regions) <= 1
-    assert max(region.left + region.side for region in regions) >= 149
-    assert max(region.top + region.side for region in regions) >= 99
+    assert min(region.left for region in regions) == min(region.top for region in regions) == 0
+    assert max(region.left + region.side for region in regions) == 150
+    assert max(region.top + region.side for region in regions) == 100
+
+
+def test_scales_stay_uniform_where_the_photo_limits_them():
+    sides = [
+        draw_region(np.random.default_rng(s), (30, 45), canvas=20, crop=20, max_scale=4.0, name="photo").side
+        for s in range(800)
+    ]
+    assert (min(sides), max(sides)) == (20, 30)
+    assert abs(np.mean(sides) - 25) < 0.5
 
 
 def test_too_small_names_the_file_its_size_and_the_crop():
@@ -91,7 +100,5 @@ def test_enlarging_agrees_with_a_cubic_spline_on_a_smooth_photo():
     photo = np.rint(smooth).astype(np.uint8)
     result = cut(photo, Region(2, 3, 16), 32)[4:-4, 4:-4, 0].astype(float)
     places = (np.arange(32) + 0.5) / 2 - 0.5
-    spline = ndimage.map_coordinates(
-        smooth[..., 0], np.meshgrid(2 + places, 3 + places, indexing="ij"), order=3
-    )
+    spline = ndimage.map_coordinates(smooth[..., 0], np.meshgrid(2 + places, 3 + places, indexing="ij"), order=3)
     assert np.abs(result - spline[4:-4, 4:-4]).max() < 4

@@ -72,9 +72,7 @@ def test_result_is_rgb_uint8_and_read_only(tmp_path):
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "YCbCr"])
 def test_colour_modes_become_the_colours_they_show(tmp_path, mode):
     # Saturated corners of the colour cube survive a palette; grey and two-level images keep black and white.
-    corners = np.array(
-        [[0, 0, 0], [255, 255, 255]] + [[255, 0, 0], [0, 0, 255]] * (mode not in "L1"), np.uint8
-    )
+    corners = np.array([[0, 0, 0], [255, 255, 255]] + [[255, 0, 0], [0, 0, 255]] * (mode not in "L1"), np.uint8)
     image = np.repeat(np.repeat(corners[None], 8, 0), 8, 1)
     path = tmp_path / "photo.tif"
     Image.fromarray(image).convert(mode).save(path)
@@ -86,9 +84,7 @@ def test_colour_modes_become_the_colours_they_show(tmp_path, mode):
 def test_cmyk_jpeg(tmp_path):
     path = tmp_path / "photo.jpg"
     Image.new("CMYK", (16, 16), (0, 255, 255, 0)).save(path, quality=95)
-    np.testing.assert_allclose(
-        read_image(path).astype(int), np.broadcast_to([255, 0, 0], (16, 16, 3)), atol=3
-    )
+    np.testing.assert_allclose(read_image(path).astype(int), np.broadcast_to([255, 0, 0], (16, 16, 3)), atol=3)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])

@@ -23,9 +23,7 @@ def test_folder_reads_every_photo_in_order_of_paths(photo_folder):
 def test_a_photo_below_the_crop_is_named(photo_folder):
     write(photo_folder / "small.png", labelled_photo(0, 30, 90))
     FolderPhotos(photo_folder, crop=30)
-    with pytest.raises(
-        UserError, match=r"small\.png is 90x30 .*31x31: choose a smaller data\.crop or remove"
-    ):
+    with pytest.raises(UserError, match=r"small\.png is 90x30 .*31x31: choose a smaller data\.crop or remove"):
         FolderPhotos(photo_folder, crop=31)
 
 
@@ -85,9 +83,7 @@ def test_embedded_training_photos_are_scikit_images():
 def test_validation_halves_are_disjoint_and_never_trained_on():
     halves = EmbeddedPhotos("validation")
     assert len(halves) == 2
-    np.testing.assert_array_equal(
-        np.concatenate([halves.read(0), halves.read(1)], axis=1), skimage.data.coffee()
-    )
+    np.testing.assert_array_equal(np.concatenate([halves.read(0), halves.read(1)], axis=1), skimage.data.coffee())
     training = EmbeddedPhotos("train")
     assert not any("coffee" in training.name(index) for index in range(len(training)))
 

@@ -55,6 +55,10 @@ def break_counts(root):
     (root / "s2/reflection/11.png").unlink()
 
 
+def break_extra(root):
+    write(root / "s2/reflection/99.png", labelled_photo(0, 24, 30))
+
+
 def break_size(root):
     write(root / "s2/transmission/11.png", labelled_photo(0, 25, 30))
 
@@ -96,6 +100,7 @@ def break_link(root):
         (break_duplicated, r"s2/blended/9\.png.*duplicating one image does not make a burst"),
         (break_names, r"s1/transmission has no image '8' to go with \S*s1/blended/8\.png \(1 missing\)"),
         (break_counts, r"s2/reflection has no image '11' to go with"),
+        (break_extra, r"s2/blended has no image '99' to go with \S*s2/reflection/99\.png"),
         (break_size, r"s2/transmission/11\.png is 30x25 .*30x24"),
         (break_small, r"s1/blended/8\.png is 30x15 .*20x20"),
         (break_no_transmission, r"s1 has no folder 'transmission'"),
@@ -119,8 +124,9 @@ def test_a_sequence_given_as_the_root(sequence_folder):
 
 def test_two_equal_frames_are_no_mistake(sequence_folder):
     shutil.copy(sequence_folder / "s2/blended/9.png", sequence_folder / "s2/blended/10.png")
-    triple = FolderSequences(sequence_folder).read(2, 0)
-    assert [int(frame[0, 0, 2]) for frame in triple.blended] == [30, 31, 31]
+    sequences = FolderSequences(sequence_folder)
+    assert [int(frame[0, 0, 2]) for frame in sequences.read(2, 0).blended] == [30, 31, 31]
+    assert [int(frame[0, 0, 2]) for frame in sequences.read(2, 1).blended] == [31, 31, 33]
 
 
 def test_three_equal_pictures_in_different_files_are_found_when_read(sequence_folder):

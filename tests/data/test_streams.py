@@ -50,10 +50,7 @@ def test_samples_keep_to_their_spec_and_repeat(every_stream, tmp_path):
 
 
 def test_specs_are_the_contract(every_stream):
-    shapes = {
-        kind: {name: spec.shape for name, spec in stream.spec.items()}
-        for kind, stream in every_stream.items()
-    }
+    shapes = {kind: {name: spec.shape for name, spec in stream.spec.items()} for kind, stream in every_stream.items()}
     assert shapes == {
         "layers": {"transmission": (20, 20, 3), "reflection": (20, 20, 3)},
         "single": {"transmission": (16, 16, 3), "reflection": (16, 16, 3)},
@@ -159,9 +156,7 @@ def test_layers_differ_even_where_files_are_copies_or_damaged(tmp_path, caplog):
 
 def test_validation_layers_come_from_the_two_halves():
     halves = EmbeddedPhotos("validation")
-    windows = [
-        np.lib.stride_tricks.sliding_window_view(halves.read(index)[..., 0], (8, 8)) for index in range(2)
-    ]
+    windows = [np.lib.stride_tricks.sliding_window_view(halves.read(index)[..., 0], (8, 8)) for index in range(2)]
     stream = PhotoLayers(halves, crop=64, max_scale=1.0)
     seen = set()
     for position in range(4):

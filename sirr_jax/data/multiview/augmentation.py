@@ -15,9 +15,9 @@ Tree = TypeVar("Tree")
 def dihedral(key: jax.Array, image: jax.Array) -> jax.Array:
     """Applies one of the eight symmetries of the square, drawn uniformly.
 
-    Applied to the canvases (one key each) before `synthesise`, this equals, in distribution, flipping, turning and
-    time-reversing the finished sequences together with their flows, because the camera paths are drawn symmetrically
-    under all three. So no flow ever has to be flipped.
+    Applied to the canvases (one key each) before `synthesise`, this equals, in distribution, flipping,
+    turning and time-reversing the finished sequences together with their flows, because the camera paths are
+    drawn symmetrically under all three. So no flow ever has to be flipped.
 
     Args:
         key: PRNG key.

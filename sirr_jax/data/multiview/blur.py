@@ -29,8 +29,8 @@ def gaussian_blur(image: jax.Array, kernel: jax.Array, *, reflect: jax.Array | b
     Args:
         image: [H, W, C], larger than half the kernel.
         kernel: [taps], odd and symmetric.
-        reflect: [] bool, may be traced: true continues the image mirrored about its outermost pixels (as IBCLN),
-            false with zeros (as CEILNet and ERRNet: the border darkens).
+        reflect: [] bool, may be traced: true continues the image mirrored about its outermost pixels (as
+            IBCLN), false with zeros (as CEILNet and ERRNet: the border darkens).
 
     Returns:
         [H, W, C].

@@ -1,41 +1,32 @@
-"""Uniform draws of many values at once.
+"""Many random values from one call.
 
-Compiling a draw costs far more than the values it makes, so what can be drawn together is.
+Compiling a call of the random number generator costs more than the values it makes, so what can be drawn
+together is: `shares` gives uniform values, and the functions below give them the distributions that are
+wanted.
 """
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 
-Limits = tuple[float, float]
 
-
-def uniforms(key: jax.Array, *limits: Limits) -> tuple[jax.Array, ...]:
-    """Draws one float32 value per range.
+def shares(key: jax.Array, *shapes: tuple[int, ...]) -> tuple[jax.Array, ...]:
+    """Draws independent float32 values in [0, 1) by a single call.
 
     Args:
         key: PRNG key.
-        *limits: low and high of each value.
+        *shapes: of the arrays wanted.
 
     Returns:
-        As many [] arrays.
+        One array per shape.
     """
-    return tuple(between(share, *pair) for share, pair in zip(shares(key, len(limits)), limits, strict=True))
-
-
-def shares(key: jax.Array, count: int) -> tuple[jax.Array, ...]:
-    """Draws independent float32 values in [0, 1).
-
-    Args:
-        key: PRNG key.
-        count: how many.
-
-    Returns:
-        `count` [] arrays.
-    """
-    drawn = jax.random.uniform(key, (count,))
-    return tuple(drawn[i] for i in range(count))
+    sizes = [math.prod(shape) for shape in shapes]
+    drawn = jax.random.uniform(key, (sum(sizes),))
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    return tuple(drawn[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True))
 
 
 def between(share: jax.Array, low: float | jax.Array, high: float | jax.Array) -> jax.Array:
@@ -64,3 +55,31 @@ def between_logarithms(share: jax.Array, low: float, high: float) -> jax.Array:
         The shape of `share`.
     """
     return low * (high / low) ** share
+
+
+def normal(share: jax.Array) -> jax.Array:
+    """The standard normal value below which `share` of all values lie.
+
+    Args:
+        share: any shape, in [0, 1); within [-5.3, 5.3] after the transformation.
+
+    Returns:
+        The shape of `share`.
+    """
+    limit = 1.0 - 2.0**-23
+    return math.sqrt(2.0) * jax.lax.erf_inv(jnp.clip(2.0 * share - 1.0, -limit, limit))
+
+
+def pick(share: jax.Array, probabilities: tuple[float, ...]) -> jax.Array:
+    """The index of one of several possibilities.
+
+    Args:
+        share: [] in [0, 1).
+        probabilities: of the possibilities, at least 0, in any unit. Static.
+
+    Returns:
+        [] int32.
+    """
+    total = math.fsum(probabilities)
+    edges = [math.fsum(probabilities[: i + 1]) / total for i in range(len(probabilities) - 1)]
+    return jnp.sum(share >= jnp.asarray(edges, jnp.float32)).astype(jnp.int32)

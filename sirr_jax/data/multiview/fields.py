@@ -10,32 +10,31 @@ FIELD_TERMS = 5
 """Cosines per axis; the shortest wave has half a period of a quarter of the canvas."""
 
 
-def draw_field(key: jax.Array, channels: int) -> jax.Array:
-    """Draws the coefficients of random fields with mean 0 and variance 1 over the unit square.
+def random_field(noise: jax.Array) -> jax.Array:
+    """Shapes white noise into the coefficients of fields with mean 0 and variance 1 over the unit square.
 
     Args:
-        key: PRNG key.
-        channels: number of independent fields.
+        noise: [FIELD_TERMS, FIELD_TERMS, C] independent standard normal values, C being the number of fields.
 
     Returns:
-        [FIELD_TERMS, FIELD_TERMS, channels] float32: y frequency, x frequency, channel. Amplitudes fall with
-        frequency, so that the fields look like low-pass noise.
+        The same shape: y frequency, x frequency, field. Amplitudes fall with frequency, so that the fields
+        look like low-pass noise.
     """
     frequency = np.arange(FIELD_TERMS)
     radius = np.hypot(frequency[:, None], frequency[None, :])
     amplitude = np.where(radius > 0, 1.0 / (1.0 + (radius / 2.0) ** 2), 0.0)
     power = np.where(frequency > 0, 0.5, 1.0)
     amplitude /= np.sqrt(np.sum(amplitude**2 * power[:, None] * power[None, :]))
-    shape = (FIELD_TERMS, FIELD_TERMS, channels)
-    return jax.random.normal(key, shape) * jnp.asarray(amplitude[..., None], jnp.float32)
+    return noise * jnp.asarray(amplitude[..., None], jnp.float32)
 
 
 def evaluate_field(coefficients: jax.Array, points: jax.Array) -> jax.Array:
     """Evaluates fields.
 
     Args:
-        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `draw_field`.
-        points: [..., 2] positions, x before y; the canvas is the unit square. Outside, the field goes on mirrored.
+        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `random_field`.
+        points: [..., 2] positions, x before y; the canvas is the unit square. Outside, the field goes on
+            mirrored.
 
     Returns:
         [..., C] float32.
@@ -44,13 +43,11 @@ def evaluate_field(coefficients: jax.Array, points: jax.Array) -> jax.Array:
     return _series(coefficients, cosines[1], cosines[0])
 
 
-def evaluate_field_slope(
-    coefficients: jax.Array, points: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def evaluate_field_slope(coefficients: jax.Array, points: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Evaluates fields together with their derivatives.
 
     Args:
-        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `draw_field`.
+        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `random_field`.
         points: [..., 2] positions, x before y; the canvas is the unit square.
 
     Returns:

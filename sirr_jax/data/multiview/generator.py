@@ -4,9 +4,10 @@ Pure functions of their arguments, meant to run inside the training step:
 
     jax.vmap(functools.partial(synthesise, options=options))(keys, transmissions, reflections)
 
-with `keys` derived by `jax.random.fold_in(jax.random.key(seed), index)`; a sequence is determined by seed, index and
-the two photographs. Under vmap a branch costs as much as both its sides, so nothing here branches: the reflection is
-blurred once, on the canvas, by whatever kernel was drawn, and the mixing models share one formula.
+with `keys` derived by `jax.random.fold_in(jax.random.key(seed), index)`; a sequence is determined by seed,
+index and the two photographs. Under vmap a branch costs as much as both its sides, so nothing here branches:
+the reflection is blurred once, on the canvas, by whatever kernel was drawn, and the mixing models share one
+formula.
 """
 
 from __future__ import annotations
@@ -87,9 +88,10 @@ def synthesise(
 ) -> Sequence:
     """Makes one sequence (distillation spec, section 6).
 
-    Two rules of the spec reject a pair of photographs, which a traced function cannot replace. Our choice instead: a
-    pair that Zhang's rule rejects is mixed by another model (`draw_mixing`), and a layer that is too dark is
-    brightened until its maximum in the middle frame reaches `options.minimum_peak`; a black one stays black.
+    Two rules of the spec reject a pair of photographs, which a traced function cannot replace. Our choice
+    instead: a pair that Zhang's rule rejects is mixed by another model (`draw_mixing`), and a layer that is
+    too dark is brightened until its maximum in the middle frame reaches `options.minimum_peak`; a black one
+    stays black.
 
     Args:
         key: PRNG key.
@@ -136,9 +138,10 @@ def synthesise_single(
 ) -> Mixture:
     """Makes one mixture, for training on single images, by the same four models and the same rules.
 
-    The blur ends at the image's border as in the models' own code: CEILNet's and DSRNet's with zeros, the others
-    mirrored. To get precisely the mixtures of the ERRNet family, use options with `model_probabilities=(1, 0, 0, 0)`
-    (or `(0.5, 0.5, 0, 0)`), `blur_probabilities=(0, 0, 1)` and the probabilities of ghosting, noise and JPEG 0.
+    The blur ends at the image's border as in the models' own code: CEILNet's and DSRNet's with zeros, the
+    others mirrored. To get precisely the mixtures of the ERRNet family, use options with
+    `model_probabilities=(1, 0, 0, 0)` (or `(0.5, 0.5, 0, 0)`), `blur_probabilities=(0, 0, 1)` and the
+    probabilities of ghosting, noise and JPEG 0.
 
     Args:
         key: PRNG key.
@@ -160,9 +163,7 @@ def synthesise_single(
     to_unit = _to_unit_square(jnp.eye(3)[None], size, 0)
     params = draw_mixing(keys[0], layer_t, reflection, to_unit, options=options)
     blurred = _form_reflection(reflection, params, options)
-    layer_r, params = residual_reflection(
-        layer_t[None], blurred[None], params, excess_gain=options.excess_gain
-    )
+    layer_r, params = residual_reflection(layer_t[None], blurred[None], params, excess_gain=options.excess_gain)
     frames = apply_sensor(keys[1], compose(layer_t[None], layer_r, params), options=options)
     return Mixture(frames[0], layer_t, layer_r[0], params)
 
@@ -183,22 +184,17 @@ def recompose(sample: Sequence | Mixture) -> jax.Array:
 
 def _form_reflection(reflection: jax.Array, params: MixingParameters, options: MultiviewOptions) -> jax.Array:
     """Blurs and doubles the reflected scene in the light of its mixing model."""
-    # CEILNet's rule for what exceeds 1 presumes photographs; a lamp of several times white would remove all else.
-    light = jnp.where(
-        params.model == CEILNET, jnp.minimum(reflection, 1.0), model_light(reflection, params.model)
-    )
+    # CEILNet's rule for what exceeds 1 presumes photographs; a lamp of several times white would remove all
+    # else.
+    light = jnp.where(params.model == CEILNET, jnp.minimum(reflection, 1.0), model_light(reflection, params.model))
     reach = max(5, math.ceil(2.0 * max(options.blur_weak[1], *(high for _, high in options.blur_own))))
     kernel = gaussian_kernel(jnp.maximum(params.blur_sigma, 0.1), params.blur_radius, taps=2 * reach + 1)
     zero_border = (params.model == CEILNET) | (params.model == SCREEN)
     blurred = gaussian_blur(light, kernel, reflect=~zero_border)
-    return ghost(
-        blurred, params.ghost_shift, params.ghost_strength, reach=math.ceil(options.ghosting_shift[1])
-    )
+    return ghost(blurred, params.ghost_shift, params.ghost_strength, reach=math.ceil(options.ghosting_shift[1]))
 
 
-def _brighten(
-    layer: jax.Array, seen: jax.Array, options: MultiviewOptions, *, ceiling: float = 1.0
-) -> jax.Array:
+def _brighten(layer: jax.Array, seen: jax.Array, options: MultiviewOptions, *, ceiling: float = 1.0) -> jax.Array:
     peak = jnp.max(seen)
     gain = jnp.where(peak > 0.0, jnp.maximum(options.minimum_peak / jnp.maximum(peak, 1e-6), 1.0), 1.0)
     return jnp.minimum(layer * gain, ceiling)

@@ -1,19 +1,18 @@
 """One camera path, one depth per layer: plane homographies, exact flow, validity.
 
-A planar static pane makes what it reflects a static virtual scene, so both layers obey the same camera; they move
-differently because their depths differ (distillation spec, section 6.1). Nothing here needs an image.
+A planar static pane makes what it reflects a static virtual scene, so both layers obey the same camera; they
+move differently because their depths differ (distillation spec, section 6.1). Nothing here needs an image.
 """
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.multiview.draws import between_logarithms, uniforms
+from sirr_jax.data.multiview.draws import between, between_logarithms, normal, shares
 from sirr_jax.data.multiview.options import MultiviewOptions
 
 PLANES = 3
@@ -57,75 +56,43 @@ class Geometry(NamedTuple):
     homographies_r: jax.Array
 
 
-def draw_camera_path(key: jax.Array, *, options: MultiviewOptions) -> CameraPath:
-    """Draws a camera path (distillation spec, section 6.1).
-
-    Args:
-        key: PRNG key.
-        options: ranges.
-
-    Returns:
-        The path. Every draw is symmetric under mirroring, quarter turns (of a square crop) and time reversal.
-    """
-    uniform_key, normal_key = jax.random.split(key)
-    turn_limits = (-options.rotation, options.rotation)
-    fov, baseline, angle, ahead, *rest = uniforms(
-        uniform_key,
-        options.field_of_view,
-        options.baseline,
-        (0.0, 2.0 * math.pi),
-        options.direction_z,
-        *(3 * [turn_limits]),
-        *(2 * [options.step_scale]),
-    )
-    noise = jax.random.normal(normal_key, (2, 2, 3))
-    sign = jnp.asarray([-1.0, 1.0])[:, None]
-    turns = sign * jnp.stack(rest[:3])[None] + options.rotation_noise * noise[0]
-    direction = jnp.stack([jnp.cos(angle), jnp.sin(angle), ahead])
-    steps = sign * jnp.stack(rest[3:])[:, None] * direction[None] + options.translation_noise * noise[1]
-    return CameraPath(
-        focal=0.5 * options.width / jnp.tan(0.5 * jnp.deg2rad(fov)),
-        baseline=baseline,
-        rotations=jax.vmap(rotation_matrix)(jnp.deg2rad(turns)),
-        translations=baseline * steps,
-    )
-
-
 def draw_geometry(key: jax.Array, *, options: MultiviewOptions) -> Geometry:
     """Draws the motion of both layers (distillation spec, section 6.1); cheap, renders nothing.
 
-    The reflection's depth is redrawn until abs(f b / Z_R - f b / Z_T) reaches `options.minimum_parallax`, Z_T being
-    the background's depth. A traced function cannot loop for an unknown time, so `options.depth_candidates` depths
-    are drawn and the first sufficient one is taken, or the one with the largest parallax if none suffices. The
-    ambiguous share keeps its first draw.
+    The reflection's depth is redrawn until abs(f b / Z_R - f b / Z_T) reaches `options.minimum_parallax`, Z_T
+    being the background's depth. A traced function cannot loop for an unknown time, so
+    `options.depth_candidates` depths are drawn and the first sufficient one is taken, or the one with the
+    largest parallax if none suffices. The ambiguous share keeps its first draw.
 
-    The foreground planes of the transmission are nearer than its background by `options.plane_ratio` each, but not
-    nearer than the least depth of a reflection, which is what the canvas's margin is made for.
+    The foreground planes of the transmission are nearer than its background by `options.plane_ratio` each,
+    but not nearer than the least depth of a reflection, which is what the canvas's margin is made for.
 
     Args:
         key: PRNG key.
         options: ranges.
 
     Returns:
-        The geometry.
+        The geometry. Its distribution is symmetric under mirroring, quarter turns (of a square crop) and time
+        reversal.
     """
-    path_key, layout_key, depth_key, jitter_key = jax.random.split(key, 4)
-    path = draw_camera_path(path_key, options=options)
-    far_share, ambiguous_share, *ratios = uniforms(
-        layout_key, (0.0, 1.0), (0.0, 1.0), *((PLANES - 1) * [options.plane_ratio])
+    view, turn, step, wobble, layout, candidates, jitter = shares(
+        key, (4,), (1, 3), (2, 1), (2, 2, 3), (2 + PLANES,), (options.depth_candidates,), (2, 3)
     )
-    far = between_logarithms(far_share, *options.depth_t)
-    depths_t = jnp.concatenate([far[None], far / jnp.cumprod(jnp.stack(ratios))])
+    path = _camera_path(view, turn, step, wobble, options)
+    far = between_logarithms(layout[0], *options.depth_t)
+    ratios = between(layout[3:], *options.plane_ratio)
+    depths_t = jnp.concatenate([far[None], far / jnp.cumprod(ratios)])
     depths_t = jnp.maximum(depths_t, jnp.minimum(far, options.depth_r[0]))
-    ambiguous = ambiguous_share < options.ambiguous_probability
-    depth_r = _draw_reflection_depth(depth_key, path.focal * path.baseline, far, ambiguous, options)
+    ambiguous = layout[1] < options.ambiguous_probability
+    depth_r = _reflection_depth(candidates, path.focal * path.baseline, far, ambiguous, options)
     planes = jax.vmap(plane_homography, in_axes=(None, 0, 0, None, None))
     homographies_t = jax.vmap(
         lambda depth: planes(path.focal, path.rotations, path.translations, depth, options), out_axes=1
     )(depths_t)
     homographies_r = planes(path.focal, path.rotations, path.translations, depth_r, options)
-    jitter = _draw_jitter(jitter_key, options)
-    return Geometry(path, depths_t, depth_r, homographies_t, _product(jitter, homographies_r))
+    return Geometry(
+        path, depths_t, depth_r, homographies_t, _product(_jitter(layout[2], jitter, options), homographies_r)
+    )
 
 
 def plane_homography(
@@ -145,13 +112,10 @@ def plane_homography(
     """
     centre_x, centre_y = 0.5 * (options.width - 1), 0.5 * (options.height - 1)
     zero, one = jnp.zeros_like(focal), jnp.ones_like(focal)
-    camera = jnp.stack([focal, zero, one * centre_x, zero, focal, one * centre_y, zero, zero, one]).reshape(
-        3, 3
-    )
-    inverse = jnp.stack([one, zero, -one * centre_x, zero, one, -one * centre_y, zero, zero, focal]).reshape(
-        3, 3
-    )
-    motion = rotation.at[:, 2].add(translation / depth)
+    camera = jnp.stack([focal, zero, one * centre_x, zero, focal, one * centre_y, zero, zero, one]).reshape(3, 3)
+    inverse = jnp.stack([one, zero, -one * centre_x, zero, one, -one * centre_y, zero, zero, focal]).reshape(3, 3)
+    normal = jnp.asarray([[0.0, 0.0, 1.0]])
+    motion = rotation + translation[:, None] / depth * normal
     return _product(_product(camera, motion), inverse / focal)
 
 
@@ -230,28 +194,45 @@ def inside_frame(points: jax.Array, *, options: MultiviewOptions) -> jax.Array:
     return (x >= 0.0) & (x <= options.width - 1.0) & (y >= 0.0) & (y <= options.height - 1.0)
 
 
-def _draw_reflection_depth(
-    key: jax.Array,
+def _camera_path(
+    view: jax.Array, turn: jax.Array, step: jax.Array, wobble: jax.Array, options: MultiviewOptions
+) -> CameraPath:
+    fov = jnp.deg2rad(between(view[0], *options.field_of_view))
+    baseline = between(view[1], *options.baseline)
+    angle = 2.0 * jnp.pi * view[2]
+    direction = jnp.stack([jnp.cos(angle), jnp.sin(angle), between(view[3], *options.direction_z)])
+    noise = normal(wobble)
+    sign = jnp.asarray([[-1.0], [1.0]])
+    turns = sign * between(turn, -options.rotation, options.rotation) + options.rotation_noise * noise[0]
+    steps = sign * between(step, *options.step_scale) * direction[None] + options.translation_noise * noise[1]
+    return CameraPath(
+        focal=0.5 * options.width / jnp.tan(0.5 * fov),
+        baseline=baseline,
+        rotations=jax.vmap(rotation_matrix)(jnp.deg2rad(turns)),
+        translations=baseline * steps,
+    )
+
+
+def _reflection_depth(
+    candidates: jax.Array,
     shift_at_one_metre: jax.Array,
     depth_t: jax.Array,
     ambiguous: jax.Array,
     options: MultiviewOptions,
 ) -> jax.Array:
-    depths = between_logarithms(jax.random.uniform(key, (options.depth_candidates,)), *options.depth_r)
+    depths = between_logarithms(candidates, *options.depth_r)
     parallax = jnp.abs(shift_at_one_metre / depths - shift_at_one_metre / depth_t)
     enough = parallax >= options.minimum_parallax
     best = jnp.where(jnp.any(enough), jnp.argmax(enough), jnp.argmax(parallax))
     return jnp.where(ambiguous, depths[0], depths[best])
 
 
-def _draw_jitter(key: jax.Array, options: MultiviewOptions) -> jax.Array:
+def _jitter(share: jax.Array, noise: jax.Array, options: MultiviewOptions) -> jax.Array:
     """[2, 3, 3] small maps of the reflection alone: bent glass, or the photographer's own reflection."""
-    share_key, normal_key = jax.random.split(key)
-    on = jnp.where(jax.random.uniform(share_key) < options.jitter_probability, 1.0, 0.0)
-    noise = on * jax.random.normal(normal_key, (2, 3))
+    noise = jnp.where(share < options.jitter_probability, normal(noise), 0.0)
     shift, growth = options.jitter_translation * noise[:, :2], options.jitter_scale * noise[:, 2]
     centre = jnp.asarray([0.5 * (options.width - 1), 0.5 * (options.height - 1)])
     offset = shift - growth[:, None] * centre[None]
-    maps = jnp.broadcast_to(jnp.eye(3)[None], (2, 3, 3))
-    maps = maps.at[:, 0, 0].add(growth).at[:, 1, 1].add(growth)
-    return maps.at[:, :2, 2].add(offset)
+    zero = jnp.zeros_like(growth)
+    entries = [1.0 + growth, zero, offset[:, 0], zero, 1.0 + growth, offset[:, 1], zero, zero, zero + 1.0]
+    return jnp.stack(entries, axis=-1).reshape(2, 3, 3)

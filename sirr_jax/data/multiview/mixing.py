@@ -1,7 +1,7 @@
 """The four ways of laying a reflection over a transmission, without branches.
 
-All four are one formula. With t = T^gamma, r = R^gamma for the residual layer R as it appears in the mixture, a
-transmittance g and a screen factor c,
+All four are one formula. With t = T^gamma, r = R^gamma for the residual layer R as it appears in the mixture,
+a transmittance g and a screen factor c,
 
     I = clip(g t + r - c g t r, 0, 1)^(1 / gamma)
 
@@ -12,20 +12,20 @@ transmittance g and a screen factor c,
 | C screen (DSRNet) | 1 | a | 1 | clip(beta b, 0, 1) |
 | D smooth mask (after Wen) | 1 | 1 - W | 0 | clip(W b, 0, 1) |
 
-Sources: distillation spec, section 6.3; benchmark protocol, section 4. What is drawn is fixed over the frames of a
-sequence, and what is measured is measured on the middle frame.
+Sources: distillation spec, section 6.3; benchmark protocol, section 4. What is drawn is fixed over the frames
+of a sequence, and what is measured is measured on the middle frame.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from sirr_jax.data.multiview.draws import between, shares
-from sirr_jax.data.multiview.fields import draw_field, evaluate_field
+from sirr_jax.data.multiview.draws import between, normal, pick, shares
+from sirr_jax.data.multiview.fields import FIELD_TERMS, evaluate_field, random_field
 from sirr_jax.data.multiview.geometry import apply_homography, pixel_grid
 from sirr_jax.data.multiview.options import MultiviewOptions
 
@@ -46,9 +46,11 @@ class MixingParameters(NamedTuple):
         blur_radius: [] pixels, at which the Gaussian is cut off.
         ghost_shift: [2] int32 pixels, x before y.
         ghost_strength: [] weight of the first image; 1 for no ghost.
-        vignette_offset: [2] where in model B's mask the frame lies, x before y, in widths of the frame's longer side.
+        vignette_offset: [2] where in model B's mask the frame lies, x before y, in widths of the frame's
+            longer side.
         mask_coefficients: [K, K, 3] of model D's smooth field.
-        mask_homographies: [F, 3, 3] from pixels of each frame to the unit square on which that field is defined.
+        mask_homographies: [F, 3, 3] from pixels of each frame to the unit square on which that field is
+            defined.
         mask_limits: [2] least and largest value of W.
     """
 
@@ -77,8 +79,9 @@ def draw_mixing(
 ) -> MixingParameters:
     """Draws a mixing model and its parameters (distillation spec, section 6.3).
 
-    Zhang's rule rejects a pair in which mean(T) / 2 > mean(R). A traced function cannot ask for another pair, so the
-    model is then redrawn among A, C and D in proportion to their probabilities (if these are all 0, B stays).
+    Zhang's rule rejects a pair in which mean(T) / 2 > mean(R). A traced function cannot ask for another pair,
+    so the model is then redrawn among A, C and D in proportion to their probabilities (if these are all 0, B
+    stays).
 
     Args:
         key: PRNG key.
@@ -90,8 +93,9 @@ def draw_mixing(
     Returns:
         The parameters; `subtracted` is 0 until `residual_reflection` has measured it.
     """
-    share_key, field_key = jax.random.split(key)
-    share = shares(share_key, 15)
+    share, noise = shares(key, (15,), (FIELD_TERMS, FIELD_TERMS, 4))
+    # Glass is nearly neutral: four fifths of the mask's variance are common to the three channels.
+    noise = math.sqrt(0.8) * normal(noise[..., 3:]) + math.sqrt(0.2) * normal(noise[..., :3])
     dark = 0.5 * jnp.mean(transmission) > jnp.mean(reflection)
     model = _draw_model(share[0], share[1], dark, options)
     sigma, radius = _draw_blur(share[2:6], model, options)
@@ -112,8 +116,8 @@ def draw_mixing(
         blur_radius=radius,
         ghost_shift=jnp.round(length * jnp.stack([jnp.cos(angle), jnp.sin(angle)])).astype(jnp.int32),
         ghost_strength=jnp.where(doubled, between(share[9], *options.ghosting_strength), 1.0),
-        vignette_offset=jnp.stack(share[13:15]) * room,
-        mask_coefficients=draw_field(field_key, 3),
+        vignette_offset=share[13:15] * room,
+        mask_coefficients=random_field(noise),
         mask_homographies=mask_homographies,
         mask_limits=jnp.asarray(options.mask),
     )
@@ -144,7 +148,8 @@ def residual_reflection(
     subtracts = is_ceilnet | (params.model == ZHANG)
     gain = jnp.where(is_ceilnet, excess_gain, params.attenuation)
     subtracted = jnp.where(subtracts, gain * (jnp.maximum(mean, 1.0) - 1.0), 0.0)
-    # Lamps brighter than white keep their surplus through the weights of C and D; A and B define a clip before.
+    # Lamps brighter than white keep their surplus through the weights of C and D; A and B define a clip
+    # before.
     ceiling = jnp.where(subtracts, 1.0, jnp.inf)
     kept = jnp.clip(blurred - subtracted.reshape(1, 1, 1, 3), 0.0, ceiling)
     weight = jnp.where(params.model == MASK, mask_weight(params, *blurred.shape[1:3]), params.reflectance)
@@ -182,9 +187,7 @@ def mask_weight(params: MixingParameters, height: int, width: int) -> jax.Array:
     Returns:
         [F, H, W, 3] within `params.mask_limits`.
     """
-    points = jax.vmap(apply_homography, in_axes=(0, None))(
-        params.mask_homographies, pixel_grid(height, width)
-    )
+    points = jax.vmap(apply_homography, in_axes=(0, None))(params.mask_homographies, pixel_grid(height, width))
     low, high = params.mask_limits[0], params.mask_limits[1]
     return low + (high - low) * jax.nn.sigmoid(1.5 * evaluate_field(params.mask_coefficients, points))
 
@@ -192,9 +195,9 @@ def mask_weight(params: MixingParameters, height: int, width: int) -> jax.Array:
 def vignette_weight(params: MixingParameters, height: int, width: int) -> jax.Array:
     """Model B's vignette, fixed in the camera's coordinates.
 
-    Zhang et al. crop it at random from a mask of 560 x 560 pixels whose value is exp(-(x^2 + y^2) / 4), x and y
-    running from -3 to 3. Here the longer side of the frame counts as 256 pixels of that mask, whatever its size, so
-    that a small frame sees as much falling off as a large one.
+    Zhang et al. crop it at random from a mask of 560 x 560 pixels whose value is exp(-(x^2 + y^2) / 4), x and
+    y running from -3 to 3. Here the longer side of the frame counts as 256 pixels of that mask, whatever its
+    size, so that a small frame sees as much falling off as a large one.
 
     Args:
         params: of the sequence.
@@ -237,31 +240,21 @@ def _to_display(image: jax.Array, params: MixingParameters) -> jax.Array:
     return jnp.where(params.model == ZHANG, image ** (1.0 / GAMMA), image)
 
 
-def _draw_model(
-    share: jax.Array, second_share: jax.Array, dark: jax.Array, options: MultiviewOptions
-) -> jax.Array:
-    probabilities = np.asarray(options.model_probabilities, np.float64)
-    others = np.where(np.arange(4) == ZHANG, 0.0, probabilities)
-    if others.sum() == 0.0:
-        others = probabilities
-    first = _pick(share, probabilities)
-    return jnp.where(dark & (first == ZHANG), _pick(second_share, others), first)
+def _draw_model(share: jax.Array, second_share: jax.Array, dark: jax.Array, options: MultiviewOptions) -> jax.Array:
+    probabilities = options.model_probabilities
+    others = tuple(0.0 if model == ZHANG else p for model, p in enumerate(probabilities))
+    first = pick(share, probabilities)
+    second = pick(second_share, others if any(others) else probabilities)
+    return jnp.where(dark & (first == ZHANG), second, first)
 
 
-def _pick(share: jax.Array, probabilities: np.ndarray) -> jax.Array:
-    edges = np.cumsum(probabilities / probabilities.sum())[:-1]
-    return jnp.sum(share >= jnp.asarray(edges, jnp.float32)).astype(jnp.int32)
-
-
-def _draw_blur(
-    share: tuple[jax.Array, ...], model: jax.Array, options: MultiviewOptions
-) -> tuple[jax.Array, jax.Array]:
+def _draw_blur(share: jax.Array, model: jax.Array, options: MultiviewOptions) -> tuple[jax.Array, jax.Array]:
     """Sigma and cut-off radius: A 11 taps, C 5 to 11 taps (DSRNet), B and D 2 ceil(2 sigma) + 1 taps."""
-    kind = _pick(share[0], np.asarray(options.blur_probabilities, np.float64))
+    kind = pick(share[0], options.blur_probabilities)
     limits = jnp.asarray(options.blur_own)[model]
     own = between(share[1], limits[0], limits[1])
     weak = between(share[2], *options.blur_weak)
-    screen_radius = 2.0 + _pick(share[3], np.asarray([0.1, 0.2, 0.3, 0.4])).astype(jnp.float32)
+    screen_radius = 2.0 + pick(share[3], (0.1, 0.2, 0.3, 0.4)).astype(jnp.float32)
     by_sigma = jnp.ceil(2.0 * own)
     own_radius = jnp.stack([jnp.asarray(5.0), by_sigma, screen_radius, by_sigma])[model]
     sigma = jnp.stack([jnp.zeros(()), weak, own])[kind]

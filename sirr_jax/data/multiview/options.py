@@ -18,9 +18,9 @@ MIXING_MODELS = ("ceilnet", "zhang", "screen", "mask")
 class MultiviewOptions:
     """Sizes, probabilities and ranges of the multi-view generator (distillation spec, section 6).
 
-    Frozen and hashable, so that it can be a static argument of a jitted function. A list is turned into a tuple, so
-    that the values of a config file can be passed as they are. Ranges are `(low, high)` of a uniform draw unless
-    stated otherwise; probabilities are in [0, 1].
+    Frozen and hashable, so that it can be a static argument of a jitted function. A list is turned into a
+    tuple, so that the values of a config file can be passed as they are. Ranges are `(low, high)` of a
+    uniform draw unless stated otherwise; probabilities are in [0, 1].
 
     Attributes:
         size: side of the square crop, or `(height, width)`, in pixels, at least 16.
@@ -33,14 +33,17 @@ class MultiviewOptions:
         step_scale: factor on the step, drawn for each frame.
         translation_noise: standard deviation of each frame's own translation, per axis, in units of b.
         depth_t: depth of the transmission's background, metres, log-uniform.
-        depth_r: depth of the (virtual) reflected scene, metres, log-uniform; its low end also bounds how near a
-            foreground plane of the transmission may come.
+        depth_r: depth of the (virtual) reflected scene, metres, log-uniform; its low end also bounds how near
+            a foreground plane of the transmission may come.
         minimum_parallax: least accepted abs(f b / Z_R - f b / Z_T), pixels.
-        ambiguous_probability: share of the sequences whose reflection keeps its first depth, whatever the parallax.
-        depth_candidates: depths of the reflection drawn per sequence; the first one with enough parallax counts.
+        ambiguous_probability: share of the sequences whose reflection keeps its first depth, whatever the
+            parallax.
+        depth_candidates: depths of the reflection drawn per sequence; the first one with enough parallax
+            counts.
         parallax_probability: share of the sequences whose transmission has 2 or 3 planes.
         plane_ratio: ratio of the depths of neighbouring planes.
-        plane_threshold: level, in standard deviations of a smooth field, above which a foreground plane is opaque.
+        plane_threshold: level, in standard deviations of a smooth field, above which a foreground plane is
+            opaque.
         jitter_probability: share of the sequences whose reflection moves by a small affine map of its own.
         jitter_translation: standard deviation of that map's translation, pixels.
         jitter_scale: standard deviation of that map's scale about 1.
@@ -110,9 +113,7 @@ class MultiviewOptions:
         if min(self.height, self.width) < 16:
             raise UserError(f"size is {self.size}: a crop needs at least 16 pixels a side; use a larger size")
         if self.margin is not None and self.margin < 0:
-            raise UserError(
-                f"margin is {self.margin}: use 0 or more pixels, or None for a quarter of the side"
-            )
+            raise UserError(f"margin is {self.margin}: use 0 or more pixels, or None for a quarter of the side")
         for name in _PROBABILITIES:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
@@ -122,9 +123,7 @@ class MultiviewOptions:
             if len(value) != length or min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6):
                 raise UserError(f"{name} is {value}: use {length} numbers of at least 0 that sum to 1")
         if len(self.blur_own) != 4:
-            raise UserError(
-                f"blur_own has {len(self.blur_own)} ranges: use four, for the models A, B, C and D"
-            )
+            raise UserError(f"blur_own has {len(self.blur_own)} ranges: use four, for the models A, B, C and D")
         ranges = [(name, getattr(self, name)) for name in _RANGES] + [("blur_own", r) for r in self.blur_own]
         for name, value in ranges:
             if len(value) != 2 or not value[0] <= value[1]:

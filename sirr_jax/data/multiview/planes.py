@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.multiview.draws import between, shares
-from sirr_jax.data.multiview.fields import draw_field, evaluate_field_slope
+from sirr_jax.data.multiview.draws import between, normal, shares
+from sirr_jax.data.multiview.fields import FIELD_TERMS, evaluate_field_slope, random_field
 from sirr_jax.data.multiview.geometry import (
     PLANES,
     Geometry,
@@ -41,7 +41,8 @@ class Motion(NamedTuple):
     """How the two layers move, exactly.
 
     Attributes:
-        flow_t: [2, H, W, 2] float32 pixels, x before y: point p of frame t is at p + flow(p) in frame t-1, t+1.
+        flow_t: [2, H, W, 2] float32 pixels, x before y: point p of frame t is at p + flow(p) in frame t-1,
+            t+1.
         flow_r: [2, H, W, 2] likewise for the reflection.
         valid_t: [2, H, W] float32, 1 where the point lies inside that frame and nothing hides it there.
         valid_r: [2, H, W] float32.
@@ -56,8 +57,8 @@ class Motion(NamedTuple):
 def draw_planes(key: jax.Array, *, options: MultiviewOptions) -> Planes:
     """Draws whether the transmission has depth parallax, and the outlines of its planes.
 
-    Only one photograph is given per layer, so a foreground plane shows a mirrored copy of it through a smooth random
-    outline.
+    Only one photograph is given per layer, so a foreground plane shows a mirrored copy of it through a smooth
+    random outline.
 
     Args:
         key: PRNG key.
@@ -66,16 +67,16 @@ def draw_planes(key: jax.Array, *, options: MultiviewOptions) -> Planes:
     Returns:
         The planes.
     """
-    share_key, field_key = jax.random.split(key)
-    parallax, third, *rest = shares(share_key, 2 * PLANES)
-    has_parallax = parallax < options.parallax_probability
+    count = PLANES - 1
+    presence, threshold, mirror, noise = shares(key, (2,), (count,), (count,), (count, FIELD_TERMS, FIELD_TERMS, 1))
+    has_parallax = presence[0] < options.parallax_probability
     # 1: mirrored along x, 2: along y, 3: both; a foreground that continued the background would be invisible.
-    mirror = 1.0 + jnp.floor(3.0 * jnp.stack(rest[PLANES - 1 :]))
+    mirror = 1.0 + jnp.floor(3.0 * mirror)
     mirrors = jnp.stack([mirror != 2.0, mirror != 1.0], axis=-1)
     return Planes(
-        active=jnp.stack([has_parallax, has_parallax & (third < 0.5)]).astype(jnp.float32),
-        coefficients=jnp.moveaxis(draw_field(field_key, PLANES - 1), -1, 0)[..., None],
-        thresholds=between(jnp.stack(rest[: PLANES - 1]), *options.plane_threshold),
+        active=jnp.stack([has_parallax, has_parallax & (presence[1] < 0.5)]).astype(jnp.float32),
+        coefficients=jax.vmap(random_field)(normal(noise)),
+        thresholds=between(threshold, *options.plane_threshold),
         mirrors=jnp.concatenate([jnp.zeros((1, 2), bool), mirrors]),
     )
 
@@ -83,9 +84,9 @@ def draw_planes(key: jax.Array, *, options: MultiviewOptions) -> Planes:
 def layer_motion(geometry: Geometry, planes: Planes, *, options: MultiviewOptions) -> Motion:
     """The exact flows and validities, without rendering.
 
-    The flow of the transmission at p is that of the plane visible there in frame t. A point is hidden in frame s if
-    another plane is visible where it goes; outlines are known analytically, so this is tested at the real-valued
-    position itself.
+    The flow of the transmission at p is that of the plane visible there in frame t. A point is hidden in
+    frame s if another plane is visible where it goes; outlines are known analytically, so this is tested at
+    the real-valued position itself.
 
     Args:
         geometry: of `draw_geometry`.
@@ -133,9 +134,7 @@ def plane_alphas(planes: Planes, points: jax.Array, *, options: MultiviewOptions
     """
     extent = jnp.asarray([options.canvas[1], options.canvas[0]], jnp.float32)
 
-    def foreground(
-        coefficients: jax.Array, threshold: jax.Array, active: jax.Array, where: jax.Array
-    ) -> jax.Array:
+    def foreground(coefficients: jax.Array, threshold: jax.Array, active: jax.Array, where: jax.Array) -> jax.Array:
         scaled = (where + (options.border + 0.5)) / extent.reshape((1,) * (where.ndim - 1) + (2,))
         value, by_x, by_y = evaluate_field_slope(coefficients, scaled)
         slope = jnp.hypot(by_x / extent[0], by_y / extent[1])

@@ -26,9 +26,7 @@ _LUMINANCE = np.array(
 _CHROMINANCE = np.full((8, 8), 99, np.float32)
 _CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
-_TO_YCC = np.array(
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
-)
+_TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 _TO_RGB = np.array([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]], np.float32)
 
 
@@ -55,7 +53,7 @@ def apply_sensor(key: jax.Array, frames: jax.Array, *, options: MultiviewOptions
         [F, H, W, 3] in [0, 1].
     """
     share_key, noise_key = jax.random.split(key)
-    noisy, read, shot, compressed, grade = shares(share_key, 5)
+    noisy, read, shot, compressed, grade = shares(share_key, (), (), (), (), ())
     strength = jnp.where(noisy < options.noise_probability, 1.0, 0.0)
     frames = add_noise(
         noise_key,
@@ -90,8 +88,8 @@ def add_noise(
 def compress_jpeg(image: jax.Array, quality: jax.Array | int) -> jax.Array:
     """What remains of an image after baseline JPEG: YCbCr 4:2:0, 8 x 8 DCT, the standard quantisation tables.
 
-    Follows libjpeg's defaults, except that chroma grows back by plain linear interpolation and all arithmetic but
-    the quantisation is in floating point. Not differentiable.
+    Follows libjpeg's defaults, except that chroma grows back by plain linear interpolation and all arithmetic
+    but the quantisation is in floating point. Not differentiable.
 
     Args:
         image: [H, W, 3] in [0, 1].

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.data.multiview.blur import gaussian_blur, gaussian_kernel
-from sirr_jax.data.multiview.draws import between, shares, uniforms
-from sirr_jax.data.multiview.fields import draw_field, evaluate_field
+from sirr_jax.data.multiview.draws import between, normal, shares
+from sirr_jax.data.multiview.fields import FIELD_TERMS, evaluate_field, random_field
 from sirr_jax.data.multiview.geometry import pixel_grid
 from sirr_jax.errors import UserError
 
@@ -30,18 +30,20 @@ def procedural_layer(
 ) -> jax.Array:
     """Draws a layer from one to three families of texture (distillation spec, section 6.2).
 
-    The families are dead leaves, Voronoi cells with stripes, 1/f^a noise, regular patterns (stripes, checkers,
-    bricks), strokes with glyphs, and a smooth sky. A fifth of the transmission layers is almost without texture,
-    the paper's known failure; half of the reflection layers carry 1 to 6 lamps or windows in dimmer surroundings.
+    The families are dead leaves, Voronoi cells with stripes, 1/f^a noise, regular patterns (stripes,
+    checkers, bricks), strokes with glyphs, and a smooth sky. A fifth of the transmission layers is almost
+    without texture, the paper's known failure; half of the reflection layers carry 1 to 6 lamps or windows in
+    dimmer surroundings.
 
     Args:
         key: PRNG key.
-        size: side of the square layer, or (height, width); `MultiviewOptions.canvas` for `synthesise`. Static.
+        size: side of the square layer, or (height, width); `MultiviewOptions.canvas` for `synthesise`.
+            Static.
         role: which layer it is for. Static.
 
     Returns:
-        [height, width, 3] float32 in [0, 1]; the lamps of a reflection reach 1.65 (three times white in linear
-        light).
+        [height, width, 3] float32 in [0, 1]; the lamps of a reflection reach 1.65 (three times white in
+        linear light).
 
     Raises:
         UserError: if `role` is neither of the two.
@@ -61,7 +63,7 @@ def procedural_layer(
         sky,
     )
     layer = _patchwork(keys[6], jnp.stack(families))
-    special, dimming = shares(keys[7], 2)
+    special, dimming = shares(keys[7], (), ())
     if role == "transmission":
         layer = jnp.where(special < 0.2, 0.97 * sky + 0.03 * grain, layer)
     else:
@@ -81,18 +83,17 @@ def power_noise(key: jax.Array, height: int, width: int) -> jax.Array:
     Returns:
         [height, width, 3] in [0, 1], mean about 0.5.
     """
-    noise_key, share_key, normal_key = jax.random.split(key, 3)
+    noise, exponent, colour = shares(key, (3, height, width), (3, 1, 1), (4, 3))
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     frequency[0, 0] = np.inf
-    exponent = jnp.stack(uniforms(share_key, *(3 * [(0.8, 1.6)]))).reshape(3, 1, 1)
-    amplitude = jnp.asarray(frequency, jnp.float32)[None] ** -exponent
-    white = jnp.fft.rfft2(jax.random.normal(noise_key, (3, height, width)))
+    amplitude = jnp.asarray(frequency, jnp.float32)[None] ** -between(exponent, 0.8, 1.6)
+    white = jnp.fft.rfft2(noise)
     noise = jnp.fft.irfft2(white * amplitude.astype(white.dtype), s=(height, width))
     noise = noise / jnp.std(noise, axis=(1, 2), keepdims=True)
     # Natural images vary mostly in brightness: a common part, and a smaller random one.
-    normals = jax.random.normal(normal_key, (4, 3))
-    image = jnp.einsum("chw,dc->hwd", noise, 0.13 + 0.06 * normals[:3], precision="highest")
-    return jnp.clip(0.5 + 0.1 * _spread(normals[3]) + image, 0.0, 1.0)
+    colour = normal(colour)
+    image = jnp.einsum("chw,dc->hwd", noise, 0.13 + 0.06 * colour[:3], precision="highest")
+    return jnp.clip(0.5 + 0.1 * _spread(colour[3]) + image, 0.0, 1.0)
 
 
 def dead_leaves(key: jax.Array, grain: jax.Array) -> jax.Array:
@@ -106,18 +107,17 @@ def dead_leaves(key: jax.Array, grain: jax.Array) -> jax.Array:
         [H, W, 3] in [0, 1].
     """
     height, width, _ = grain.shape
-    keys = jax.random.split(key, 3)
     grid, scale = pixel_grid(height, width), _scale(grain)
     low, high = 12.0 * scale, 80.0 * scale
-    share = jax.random.uniform(keys[0], (5, LEAVES))
+    share, colour, ramp = shares(key, (5, LEAVES), (LEAVES + 2, 4), (LEAVES, 2))
     radius = between(share[0], low**-2, high**-2) ** -0.5
     x0, y0 = share[1] * width, share[2] * height
     # A triangle or a square by its four sides (one may count twice), or a disc.
     corners = 3.0 + jnp.floor(4.0 * share[3])
     angle = 2.0 * jnp.pi * (share[4][:, None] + jnp.arange(4.0)[None] / corners[:, None])
     normal_x, normal_y = jnp.cos(angle), jnp.sin(angle)
-    colour = _palette(keys[1], LEAVES + 1)
-    ramp = 0.01 / scale * jax.random.normal(keys[2], (LEAVES, 2))
+    colour = _palette(colour)
+    ramp = 0.01 / scale * normal(ramp)
 
     def add(leaf: jax.Array, image: jax.Array) -> jax.Array:
         x, y = grid[..., 0] - x0[leaf], grid[..., 1] - y0[leaf]
@@ -144,15 +144,15 @@ def voronoi(key: jax.Array, grain: jax.Array) -> jax.Array:
         [H, W, 3] in [0, 1].
     """
     height, width, _ = grain.shape
-    keys = jax.random.split(key, 3)
     grid, scale = pixel_grid(height, width), _scale(grain)
     pitch = max(height, width) / CELLS_PER_SIDE
     stride = CELLS_PER_SIDE + 2
-    share = jax.random.uniform(keys[0], (stride * stride, 4))
+    share, colour = shares(key, (stride * stride, 5), (stride * stride + 1, 4))
     home_x, home_y = jnp.floor(grid[..., 0] / pitch), jnp.floor(grid[..., 1] / pitch)
     nearest = jnp.full((height, width), jnp.inf)
     cell = jnp.zeros((height, width), jnp.int32)
-    # Points stray by at most half a pitch, so the nearest one is (almost always) among the nine around a pixel.
+    # Points stray by at most half a pitch, so the nearest one is (almost always) among the nine around a
+    # pixel.
     for dy in (0, 1, 2):
         for dx in (0, 1, 2):
             index = ((home_y + dy) * stride + home_x + dx).astype(jnp.int32)
@@ -164,9 +164,9 @@ def voronoi(key: jax.Array, grain: jax.Array) -> jax.Array:
     angle = jnp.pi * share[:, 2]
     frequency = 2.0 * jnp.pi / (scale * between(share[:, 3], 10.0, 40.0))
     wave_x, wave_y = frequency * jnp.cos(angle), frequency * jnp.sin(angle)
-    contrast = 0.2 * jnp.abs(jax.random.normal(keys[1], (stride * stride,)))
+    contrast = 0.4 * share[:, 4] ** 2
     stripes = jnp.sin(grid[..., 0] * wave_x[cell] + grid[..., 1] * wave_y[cell])
-    image = _palette(keys[2], stride * stride)[cell] * (1.0 + contrast[cell] * stripes)[..., None]
+    image = _palette(colour)[cell] * (1.0 + contrast[cell] * stripes)[..., None]
     return jnp.clip(image + 0.3 * (grain - 0.5), 0.0, 1.0)
 
 
@@ -180,14 +180,14 @@ def pattern(key: jax.Array, grain: jax.Array) -> jax.Array:
     Returns:
         [H, W, 3] in [0, 1].
     """
-    keys = jax.random.split(key, 2)
     grid, scale = pixel_grid(*grain.shape[:2]), _scale(grain)
-    angle, period, duty, kind, roughness = uniforms(
-        keys[0], (-0.6, 0.6), (16.0 * scale, 64.0 * scale), (0.3, 0.7), (0.0, 3.0), (0.1, 0.6)
-    )
+    share, colour = shares(key, (5,), (3, 4))
+    angle = between(share[0], -0.6, 0.6)
+    period = scale * between(share[1], 16.0, 64.0)
+    kind = 3.0 * share[2]
     u = (grid[..., 0] * jnp.cos(angle) + grid[..., 1] * jnp.sin(angle)) / period
     v = (grid[..., 1] * jnp.cos(angle) - grid[..., 0] * jnp.sin(angle)) / period
-    stripes = u % 1.0 < duty
+    stripes = u % 1.0 < between(share[3], 0.3, 0.7)
     checkers = (jnp.floor(u) + jnp.floor(v)) % 2.0 < 1.0
     course = jnp.floor(2.0 * v)
     along = u + 0.5 * (course % 2.0)
@@ -195,9 +195,9 @@ def pattern(key: jax.Array, grain: jax.Array) -> jax.Array:
     shape = jnp.where(kind < 1.0, stripes, jnp.where(kind < 2.0, checkers, bricks))
     # Bricks differ in tone; an irrational step through the unit interval is random enough.
     tone = 1.0 + jnp.where(kind < 2.0, 0.0, 0.4 * ((0.618 * jnp.floor(along) + 0.755 * course) % 1.0 - 0.5))
-    colour = _palette(keys[1], 2)
+    colour = _palette(colour)
     image = jnp.where(shape[..., None], _spread(colour[0]) * tone[..., None], _spread(colour[1]))
-    return jnp.clip(image + roughness * (grain - 0.5), 0.0, 1.0)
+    return jnp.clip(image + between(share[4], 0.1, 0.6) * (grain - 0.5), 0.0, 1.0)
 
 
 def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
@@ -211,21 +211,17 @@ def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
         [H, W, 3] in [0, 1].
     """
     height, width, _ = grain.shape
-    keys = jax.random.split(key, 4)
     grid, scale = pixel_grid(height, width), _scale(grain)
-    colour = _palette(keys[0], STROKES + 2)
-    module, left, top = uniforms(
-        keys[1], (3.0 * scale, 7.0 * scale), (0.0, 0.3 * width), (0.0, 0.3 * height)
-    )
-    u = (grid[..., 0] - left) / jnp.maximum(module, 1.0)
-    v = (grid[..., 1] - top) / jnp.maximum(module, 1.0)
+    share, page, bits, colour = shares(key, (5, STROKES), (3,), (64, 64), (STROKES + 3, 4))
+    colour = _palette(colour)
+    module = jnp.maximum(scale * between(page[0], 3.0, 7.0), 1.0)
+    u = (grid[..., 0] - 0.3 * width * page[1]) / module
+    v = (grid[..., 1] - 0.3 * height * page[2]) / module
     column, row = u.astype(jnp.int32), v.astype(jnp.int32)
-    bits = jax.random.bits(keys[2], (64, 64), jnp.uint8) < 128
     # Glyphs of 4 x 5 modules, with a gap of one column between them and of three rows between lines.
-    inked = bits[row % 64, column % 64] & (column % 5 < 4) & (row % 8 < 5)
-    page = (u >= 0.0) & (v >= 0.0) & (u < 60.0) & (v < 60.0)
-    ground = jnp.where((inked & page)[..., None], _spread(colour[0]), _spread(colour[1]))
-    share = jax.random.uniform(keys[3], (5, STROKES))
+    inked = (bits < 0.5)[row % 64, column % 64] & (column % 5 < 4) & (row % 8 < 5)
+    written = inked & (u >= 0.0) & (v >= 0.0) & (u < 60.0) & (v < 60.0)
+    ground = jnp.where(written[..., None], _spread(colour[0]), _spread(colour[1]))
     x0, y0 = between(share[0], -0.1, 1.1) * width, between(share[1], -0.1, 1.1) * height
     length, thickness = scale * between(share[2], 20.0, 200.0), scale * between(share[3], 1.5, 6.0)
     along_x, along_y = jnp.cos(2.0 * jnp.pi * share[4]), jnp.sin(2.0 * jnp.pi * share[4])
@@ -252,15 +248,13 @@ def sky_gradient(key: jax.Array, height: int, width: int) -> jax.Array:
     Returns:
         [height, width, 3] in [0, 1].
     """
-    level_key, normal_key, field_key = jax.random.split(key, 3)
     grid = _unit_grid(height, width)
-    normals = jax.random.normal(normal_key, (7,))
-    angle = 0.5 * jnp.pi + 0.5 * normals[6]
+    level, hue, turn, cloud = shares(key, (2, 1), (2, 3), (), (FIELD_TERMS, FIELD_TERMS, 1))
+    angle = 0.5 * jnp.pi + 0.5 * normal(turn)
     along = grid[..., 0] * jnp.cos(angle) + grid[..., 1] * jnp.sin(angle)
-    cloud = evaluate_field(draw_field(field_key, 1), grid)[..., 0]
+    cloud = evaluate_field(random_field(normal(cloud)), grid)[..., 0]
     share = jax.nn.sigmoid(4.0 * (along - 0.5) + 0.3 * cloud)[..., None]
-    level = jnp.stack(uniforms(level_key, (0.35, 0.95), (0.35, 0.95)))[:, None]
-    colour = jnp.clip(level + 0.1 * normals[:6].reshape(2, 3), 0.0, 1.0)
+    colour = jnp.clip(between(level, 0.35, 0.95) + 0.1 * normal(hue), 0.0, 1.0)
     return between(share, _spread(colour[0]), _spread(colour[1]))
 
 
@@ -275,15 +269,14 @@ def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
         [H, W, 3], up to 3^(1/2.2) = 1.65: three times white in linear light.
     """
     height, width, _ = surroundings.shape
-    keys = jax.random.split(key, 2)
     grid, scale = pixel_grid(height, width), _scale(surroundings)
-    share = jax.random.uniform(keys[0], (LAMPS, 9))
+    share, tint = shares(key, (LAMPS, 9), (LAMPS, 3))
     count = 1.0 + jnp.floor(LAMPS * share[0, 8])
     x0, y0 = between(share[:, 0], 0.15, 0.85) * width, between(share[:, 1], 0.15, 0.85) * height
     half_x, half_y = scale * between(share[:, 2], 8.0, 45.0), scale * between(share[:, 3], 8.0, 45.0)
     panes_x, panes_y = 1.0 + jnp.floor(3.0 * share[:, 4]), 1.0 + jnp.floor(3.0 * share[:, 5])
     strength = between(share[:, 6], 0.6, 3.0) ** (1.0 / 2.2)
-    tint = jnp.clip(1.0 + 0.12 * jax.random.normal(keys[1], (LAMPS, 3)), 0.5, 1.0)
+    tint = jnp.clip(1.0 + 0.12 * normal(tint), 0.5, 1.0)
 
     image = surroundings
     for lamp in range(LAMPS):
@@ -301,12 +294,11 @@ def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
 def _patchwork(key: jax.Array, families: jax.Array) -> jax.Array:
     """[F, H, W, 3] to [H, W, 3]: one family, and perhaps one or two others within smooth outlines."""
     count, height, width, _ = families.shape
-    share_key, field_key = jax.random.split(key)
-    share = jax.random.uniform(share_key, (count + 3,))
+    share, noise = shares(key, (count + 3,), (FIELD_TERMS, FIELD_TERMS, 3))
     picks = jnp.argsort(share[:count])
     number = 1.0 + jnp.floor(3.0 * share[count])
     # Two outlines and, last, a slow change of the light over the whole layer.
-    fields = evaluate_field(draw_field(field_key, 3), _unit_grid(height, width))
+    fields = evaluate_field(random_field(normal(noise)), _unit_grid(height, width))
     image = families[picks[0]]
     for extra in (1, 2):
         threshold = between(share[count + extra], -0.3, 0.6)
@@ -316,11 +308,10 @@ def _patchwork(key: jax.Array, families: jax.Array) -> jax.Array:
     return image * (0.85 + 0.15 * jnp.tanh(fields[..., 2:]))
 
 
-def _palette(key: jax.Array, count: int) -> jax.Array:
-    """[count, 3] colours that vary more in brightness than in hue, around a common tone."""
-    share_key, normal_key = jax.random.split(key)
-    level = between(jax.random.uniform(share_key, (count, 1)), 0.05, 0.95)
-    hue = 0.12 * jax.random.normal(normal_key, (count + 1, 3))
+def _palette(share: jax.Array) -> jax.Array:
+    """[N + 1, 4] shares to [N, 3] colours that vary more in brightness than in hue, around a common tone."""
+    level = between(share[1:, :1], 0.05, 0.95)
+    hue = 0.12 * normal(share[:, 1:])
     return jnp.clip(level + hue[:1] + hue[1:], 0.02, 0.98)
 
 

@@ -80,9 +80,7 @@ class FlowNet(nn.Module):
                 flow = 2.0 * upsample_bilinear(flow, 2)
                 source, _ = warp(source, flow)
             costs = _leaky(cost_volume(target, source, radius=4))
-            estimator = _FlowHead(
-                (c, c, 3 * c // 4, c // 2, c // 4), (1,) * 5, self.dtype, name=f"estimator{stride}"
-            )
+            estimator = _FlowHead((c, c, 3 * c // 4, c // 2, c // 4), (1,) * 5, self.dtype, name=f"estimator{stride}")
             flow += estimator(jnp.concatenate((costs, target, flow.astype(target.dtype)), axis=-1))
         context = _FlowHead((c, c, 3 * c // 4, c // 2), (1, 2, 4, 8), self.dtype, name="context")
         flow += context(jnp.concatenate((target, flow.astype(target.dtype)), axis=-1))

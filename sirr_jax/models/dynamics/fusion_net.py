@@ -68,9 +68,7 @@ class FusionNet(nn.Module):
         # Motions enter as features too: they tell the layers apart where textures do not.
         motions = [flow_l[:, s] for s in range(2) for flow_l in flow]
         dynamics = (jnp.concatenate(motions, axis=-1) / 16.0).astype(dtype)
-        knowledge = conv(c, 1, dtype=dtype, name="knowledge")(
-            jnp.concatenate((*fused, features, dynamics), axis=-1)
-        )
+        knowledge = conv(c, 1, dtype=dtype, name="knowledge")(jnp.concatenate((*fused, features, dynamics), axis=-1))
         for i in range(2):
             knowledge = Residual(dtype=dtype, name=f"knowledge{i}")(knowledge)
         return knowledge

@@ -1,0 +1,43 @@
+# Every target sets up `.venv` by itself: Python 3.11+, make and a package registry are all it takes.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN ?= runs/distill
+
+.PHONY: distill test test-torch lint format clean
+
+distill: .venv/train.stamp  ## train a tiny teacher and student, then remove a reflection with the student
+	$(BIN)/python scripts/distill.py --workdir=$(RUN)
+
+test: .venv/test.stamp lint  ## style, then all tests that need no PyTorch
+	$(BIN)/python -m pytest
+
+test-torch: .venv/torch.stamp  ## parity with PyTorch
+	$(BIN)/python -m pytest -m torch
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv runs build *.egg-info
+
+.venv/pip.stamp:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/train.stamp: .venv/pip.stamp pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
+	touch $@
+
+.venv/test.stamp: .venv/pip.stamp pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,test]'
+	touch $@ .venv/train.stamp
+
+.venv/torch.stamp: .venv/test.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	touch $@

@@ -1,0 +1,73 @@
+"""The main job from nothing but the installed packages: what `make distill` runs.
+
+Trains a tiny teacher and student on scikit-image's photographs with two CPU devices, makes a photograph with a
+reflection out of the one that was held out, removes the reflection with `sirr remove`, and scores the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from sirr_jax.cli.main import main as sirr
+from sirr_jax.cli.tables import print_scores
+from sirr_jax.data.decode import read_image
+from sirr_jax.data.multiview import MultiviewOptions, synthesise_single
+from sirr_jax.data.photos import EmbeddedPhotos
+from sirr_jax.metrics import score
+
+_CONFIG = Path(__file__).parent.parent / "configs" / "dynamics.py"
+
+
+def _write(path: Path, image: np.ndarray) -> None:
+    Image.fromarray(np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)).save(path)
+
+
+def _make_photograph(folder: Path, seed: int) -> None:
+    """Mix the two halves of the held-out photograph, at full size, into `mixture.png`; the truth beside it."""
+    photos = EmbeddedPhotos("validation")
+    transmission, reflection = (jnp.asarray(photos.read(i), jnp.float32) / 255.0 for i in range(2))
+    height, width = (min(a, b) for a, b in zip(transmission.shape[:2], reflection.shape[:2], strict=True))
+    options = MultiviewOptions(size=(height, width), margin=0)
+    layers = transmission[:height, :width], reflection[:height, :width]
+    mixture = synthesise_single(jax.random.key(seed), *layers, options=options)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "mixture.png", np.asarray(mixture.frame))
+    _write(folder / "truth.png", np.asarray(mixture.transmission))
+
+
+def main() -> int:
+    """Run everything; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workdir", type=Path, default=Path("runs/distill"))
+    args, overrides = parser.parse_known_args()
+    code = sirr(["train", f"--config={_CONFIG}:tiny", f"--workdir={args.workdir}", "--cpu_devices=2", *overrides])
+    student = args.workdir / "models" / "student.safetensors"
+    if code or not student.exists():
+        return code
+
+    folder = args.workdir / "photograph"
+    _make_photograph(folder, seed=1)
+    restored = folder / "restored.png"
+    command = ["remove", str(folder / "mixture.png"), "--model", str(student), "--out", str(restored), "--overwrite"]
+    print("\nsirr " + " ".join(command))
+    if code := sirr(command):
+        return code
+    images = {name: read_image(folder / f"{name}.png") / 255.0 for name in ("mixture", "restored", "truth")}
+    scores = {name: score(images[name], images["truth"]) for name in ("mixture", "restored")}
+    print_scores("One held-out photograph at full size, written, restored and read as files", scores)
+    _write(folder / "comparison.png", np.concatenate(list(images.values()), axis=1))
+    print(f"mixture | restored | truth: {folder / 'comparison.png'}")
+    print(f"validation panels (input | teacher | student | truth): {args.workdir / 'panels'}")
+    print(f"student: {student}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

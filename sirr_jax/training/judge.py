@@ -1,0 +1,58 @@
+"""Scores and pictures of a recipe's estimates during training."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from sirr_jax.data.feed import validation_streams
+from sirr_jax.data.pipeline import build_pipeline
+from sirr_jax.metrics import score
+from sirr_jax.recipes import Recipe
+from sirr_jax.training import parallel
+from sirr_jax.training.state import TrainState, evaluation_params
+from sirr_jax.training.writers import Writer, contact_sheet
+
+_SEED = 1_000_003  # apart from the training seeds in use
+
+
+class Judge:
+    """Scores and draws the recipe's estimates on a fixed set of held-out samples."""
+
+    def __init__(self, recipe: Recipe, config: ConfigDict) -> None:
+        """Make the samples: `config.validation_samples` sequences from `validation_streams`."""
+        streams = validation_streams(config.data)
+        with build_pipeline(
+            streams, {"layers": config.validation_samples}, kind="memory", seed=_SEED, start_step=0
+        ) as pipeline:
+            raw = next(pipeline)
+        self._batch = jax.jit(recipe.prepare)(raw, jax.random.key(_SEED))
+        self._compare = jax.jit(recipe.compare)
+        self._images: tuple[int, dict[str, np.ndarray]] = (-1, {})
+
+    def _estimates(self, step: int, state: TrainState) -> dict[str, np.ndarray]:
+        if self._images[0] != step:
+            params = evaluation_params(parallel.first_replica(state))
+            self._images = (step, jax.device_get(self._compare(params, self._batch)))
+        return self._images[1]
+
+    def scores(self, step: int, state: TrainState) -> dict[str, dict[str, float]]:
+        """Name of the estimate -> mean PSNR, SSIM, LMSE, NCC over the samples (protocol `sirr`)."""
+        images = self._estimates(step, state)
+        return {
+            name: {metric: float(np.mean(v)) for metric, v in score(estimate, images["truth"]).items()}
+            for name, estimate in images.items()
+            if name != "truth"
+        }
+
+    def evaluate(self, step: int, state: TrainState, writer: Writer) -> None:
+        """Write the scores after `step` steps."""
+        scores = self.scores(step, state)
+        writer.scalars(
+            step, {f"validation/{metric}/{name}": v for name, s in scores.items() for metric, v in s.items()}
+        )
+
+    def panel(self, step: int, state: TrainState, writer: Writer) -> None:
+        """Write a sheet: one row per sample; input, estimates and truth side by side."""
+        writer.panel(step, "validation", contact_sheet(self._estimates(step, state)))

@@ -1,0 +1,42 @@
+"""Numbers of a running stage, fetched from the devices only when it is time to show them."""
+
+from __future__ import annotations
+
+import time
+
+import jax
+import numpy as np
+
+from sirr_jax.training.progress import ProgressBar
+from sirr_jax.training.writers import Writer
+
+
+class Reporter:
+    """Collects device scalars without waiting for them and averages them when it is time to log."""
+
+    def __init__(
+        self, writer: Writer | None, bar: ProgressBar, stage: str, step: int, total: int, batch_size: int
+    ) -> None:
+        """Report a stage that begins at `step` of `total`; without a writer, to the bar alone."""
+        self._writer, self._bar, self._stage = writer, bar, stage
+        self._step, self._total, self._batch_size = step, total, batch_size
+        self._kept: list[dict[str, jax.Array]] = []
+        self._since: float | None = None
+
+    def keep(self, scalars: dict[str, jax.Array]) -> None:
+        """Remember a step's scalars without waiting for them."""
+        self._kept.append(scalars)
+
+    def report(self, step: int) -> None:
+        """Average what was kept, show it and write it."""
+        fetched = jax.device_get(self._kept)
+        now = time.perf_counter()
+        means = {name: float(np.mean([s[name] for s in fetched])) for name in sorted(fetched[0])}
+        # The first window of a stage holds its compilation.
+        rate = (step - self._step) * self._batch_size / (now - self._since) if self._since else 0.0
+        self._since, self._step, self._kept = now, step, []
+        left = (self._total - step) * self._batch_size / rate if rate else 0.0
+        losses = [value for name, value in means.items() if name.endswith("/loss")]
+        self._bar.report(step, self._stage, losses[-1] if losses else 0.0, rate, left)
+        if self._writer:
+            self._writer.scalars(step, means | ({"images_per_second": rate} if rate else {}))

@@ -1,0 +1,114 @@
+"""A recipe small enough to compile in a second, with everything the engine and the loop must handle."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from sirr_jax.recipes.contract import Aux, Recipe, Stage, Update
+
+WIDTH = 5
+
+
+class Toy(Recipe):
+    """Linear generator and discriminator, a frozen target, running statistics, two stages."""
+
+    name = "toy"
+    restore = staticmethod(lambda network, params, image: {"restored": image})
+
+    def __init__(self, config):
+        self._poison = config.get("poison", -1)
+        judge = Update(("discriminator",), self._judge, times=2)
+        learn = Update(("generator",), self._learn)
+        self.stages = (
+            Stage("alone", config.steps, (learn,), {"layers": 1.0}),
+            Stage("together", config.steps, (judge, learn), {"layers": 1.0}, begin=self._begin),
+        )
+
+    def _begin(self, start):
+        generator = jax.tree.map(lambda x: x + 1, start.ema["generator"])
+        return start._replace(params=start.params | {"generator": generator})
+
+    def init(self, key):
+        keys = jax.random.split(key, 3)
+        params = {
+            "generator": {"w": jax.random.normal(keys[0], (WIDTH, WIDTH))},
+            "discriminator": {"w": jax.random.normal(keys[1], (WIDTH,))},
+            "target": {"w": jax.random.normal(keys[2], (WIDTH, WIDTH))},
+        }
+        return params, {"mean": {"x": jnp.zeros(WIDTH)}, "idle": {"x": jnp.full((3,), 0.1)}}
+
+    def prepare(self, raw, key):
+        index = raw["layers"]["index"]
+
+        def draw(i):
+            return jax.random.normal(jax.random.fold_in(key, i), (WIDTH,))
+
+        return {"x": jax.vmap(draw)(index), "index": index.astype(jnp.float32)}
+
+    def _learn(self, params, collections, batch, key):
+        x = batch["x"]
+        made, wanted = x @ params["generator"]["w"], x @ params["target"]["w"]
+        loss = jnp.square(made - wanted).mean() - 0.01 * (made @ params["discriminator"]["w"]).mean()
+        loss += jnp.where(jnp.any(batch["index"] == self._poison), jnp.nan, 0.0)
+        mean = 0.9 * collections["mean"]["x"] + 0.1 * x.mean(axis=0)
+        noise = jax.random.normal(key)
+        return loss, Aux({"generator/loss": loss, "noise": noise, "progress": batch["progress"]}, {"mean": {"x": mean}})
+
+    def _judge(self, params, collections, batch, key):
+        made = jax.lax.stop_gradient(batch["x"] @ params["generator"]["w"])
+        loss = jnp.square(made @ params["discriminator"]["w"] - 1.0).mean()
+        return loss, Aux({"discriminator/loss": loss})
+
+    def compare(self, params, batch):
+        image = jnp.broadcast_to(batch["x"].mean(axis=1)[:, None, None, None], (batch["x"].shape[0], 20, 20, 3))
+        return {"input": jnp.clip(image, 0.0, 1.0), "truth": jnp.ones_like(image)}
+
+    def exports(self, params):
+        return {"toy": ("dynamics/student", {"width": "test"}, params["generator"])}
+
+
+@pytest.fixture
+def toy_config(monkeypatch):
+    monkeypatch.setattr("sirr_jax.training.loop.get_recipe", lambda name: Toy)
+    config = ConfigDict()
+    config.recipe = "toy"
+    config.steps = 6
+    config.seed = 3
+    config.batch_size = 8
+    config.accumulate = 1
+    config.ema_decay = 0.9
+    config.keep = 3
+    config.log_every, config.checkpoint_every = 2, 2
+    config.evaluate_every = config.panels_every = 0
+    config.validation_samples = 2
+    config.data = ConfigDict(
+        {
+            "layers": "procedural",
+            "crop": 16,
+            "margin": -1,
+            "pipeline": "memory",
+            "on_corrupt": "error",
+            "validation": "",
+        }
+    )
+    config.optimiser = ConfigDict(
+        {"learning_rate": 0.05, "final_learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "clip": 1.0}
+    )
+    return config
+
+
+@pytest.fixture
+def toy_recipe(toy_config):
+    return Toy(toy_config)
+
+
+@pytest.fixture
+def raw_batch():
+    def make(count, start=0):
+        return {"layers": {"index": np.arange(start, start + count, dtype=np.uint32)}}
+
+    return make

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import contextlib
+
+import jax
+import numpy as np
+import pytest
+
+from sirr_jax.errors import UserError
+from sirr_jax.training.checkpoints import Checkpoints, flatten_config
+
+STATE = {"a": {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}, "n": np.int32(7), "count": np.zeros((), np.int32)}
+
+
+def scaled(factor):
+    return jax.tree.map(lambda x: (x * factor).astype(x.dtype), STATE)
+
+
+@contextlib.contextmanager
+def opened(folder, config=None):
+    with contextlib.closing(Checkpoints(folder, config or {"x": 1}, keep=3)) as checkpoints:
+        yield checkpoints
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with opened(tmp_path) as checkpoints:
+        for step in (10, 20):
+            checkpoints.save(step, scaled(step))
+    return tmp_path
+
+
+def assert_equal(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def files_of(folder, step):
+    return [p for p in sorted((folder / "checkpoints" / str(step)).rglob("*")) if p.is_file() and p.stat().st_size]
+
+
+def test_an_empty_folder_has_nothing_to_restore(tmp_path):
+    with opened(tmp_path) as checkpoints:
+        assert checkpoints.restore(STATE) is None
+
+
+def test_the_newest_state_comes_back_with_its_types(folder):
+    with opened(folder) as checkpoints:
+        restored = checkpoints.restore(STATE)
+    assert_equal(restored, scaled(20))
+    assert [np.asarray(x).dtype for x in jax.tree.leaves(restored)] == [x.dtype for x in jax.tree.leaves(STATE)]
+
+
+def test_a_saved_step_is_never_written_again(folder):
+    with opened(folder) as checkpoints:
+        checkpoints.save(20, scaled(5))
+        checkpoints.wait()
+        assert_equal(checkpoints.restore(STATE), scaled(20))
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(folder, caplog):
+    for file in files_of(folder, 20):
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with opened(folder) as checkpoints:
+        assert_equal(checkpoints.restore(STATE), scaled(10))
+    assert any("checkpoint 20 cannot be read" in record.message for record in caplog.records)
+
+
+def test_one_file_cut_short_never_gives_wrong_numbers(folder):
+    for file in files_of(folder, 20):
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        with opened(folder) as checkpoints:
+            restored = checkpoints.restore(STATE)
+        assert any(np.array_equal(restored["a"]["w"], scaled(step)["a"]["w"]) for step in (10, 20))
+        file.write_bytes(whole)
+
+
+def test_nothing_readable_is_an_error(folder):
+    for step in (10, 20):
+        for file in files_of(folder, step):
+            file.write_bytes(b"")
+    with opened(folder) as checkpoints, pytest.raises(UserError, match=r"none of the checkpoints \[20, 10\]"):
+        checkpoints.restore(STATE)
+
+
+@pytest.mark.parametrize(
+    ("like", "message"),
+    [
+        ({**STATE, "n": np.float32(0)}, r"\['n'\]: int32\[\], expected float32\[\]"),
+        ({**STATE, "a": {"w": np.zeros((3, 2), np.float32)}}, r"float32\[2, 3\], expected float32\[3, 2\]"),
+        ({**STATE, "extra": np.zeros(2)}, r"\['extra'\]: None"),
+    ],
+)
+def test_another_type_shape_or_structure_is_an_error(folder, like, message):
+    with opened(folder) as checkpoints, pytest.raises(UserError, match=message):
+        checkpoints.restore(like)
+
+
+def test_another_config_is_refused_and_the_old_one_kept(folder):
+    with pytest.raises(UserError, match=r"config\.x=1, now 2"), opened(folder, {"x": 2}):
+        pass
+    with pytest.raises(UserError, match=r"config\.y=None, now 2"), opened(folder, {"x": 1, "y": 2}):
+        pass
+    with opened(folder, {"x": 1, "log_every": 5}):
+        pass
+
+
+def test_flatten_config():
+    assert flatten_config({"a": {"b": 1, "c": {"d": [2]}}, "e": ""}) == {"a.b": 1, "a.c.d": [2], "e": ""}

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from sirr_jax.training import parallel
+from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.optimisers import apply_gradients, make_optimiser
+from sirr_jax.training.state import create_state, evaluation_params, learning_networks
+
+TOGETHER = 1
+
+
+@pytest.fixture
+def setup(toy_config, toy_recipe):
+    optimisers = {n: make_optimiser(toy_config.optimiser, u) for n, u in learning_networks(toy_recipe).items()}
+    return toy_recipe, optimisers, create_state(toy_recipe, optimisers, jax.random.key(0))
+
+
+def run_on(devices, setup, raw, *, stage=TOGETHER, accumulate=1, steps=1):
+    recipe, optimisers, state = setup
+    step = build_step(recipe, stage, 0, optimisers, Settings(3, accumulate, 0.9))
+    count = len(devices)
+    batch = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), raw)
+    compiled = jax.pmap(step, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices)
+    for _ in range(steps):
+        state, scalars = compiled(state, batch)
+    return jax.device_get(state), jax.device_get(scalars)
+
+
+def assert_close(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-5, atol=2e-6), a, b)
+
+
+def test_two_devices_compute_what_one_does(setup, raw_batch):
+    one, scalars_one = run_on(jax.devices()[:1], setup, raw_batch(8), steps=3)
+    two, scalars_two = run_on(jax.devices()[:2], setup, raw_batch(8), steps=3)
+    assert_close(one, two)
+    # The noise of the device's own key must differ, everything else agree.
+    assert scalars_one.pop("noise") != scalars_two.pop("noise")
+    assert_close(scalars_one, scalars_two)
+
+
+def test_micro_batches_compute_what_the_whole_batch_does(setup, raw_batch):
+    whole, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0)
+    split, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0, accumulate=4)
+    assert_close(whole.params, split.params)
+    # Statistics pass through the micro-batches one after the other: four small steps, not one.
+    assert not np.allclose(whole.collections["mean"]["x"], split.collections["mean"]["x"])
+
+
+def test_one_step_equals_optax_by_hand(setup, raw_batch):
+    recipe, optimisers, state = setup
+    raw = raw_batch(8)
+    batch = recipe.prepare(raw, jax.random.key(3)) | {"progress": jnp.zeros(())}
+
+    def loss(generator):
+        params = state.params | {"generator": generator}
+        return recipe._learn(params, state.collections, batch, jax.random.key(0))[0]
+
+    generator = state.params["generator"]
+    with jax.numpy_dtype_promotion("standard"):
+        updates, _ = optimisers["generator"].update(jax.grad(loss)(generator), state.opt_state["generator"], generator)
+    expected = optax.apply_updates(generator, updates)
+    after, _ = run_on(jax.devices()[:2], setup, raw, stage=0)
+    assert_close(after.params["generator"], expected)
+    decay = 0.1  # (1 + 0) / (10 + 0) < 0.9
+    assert_close(after.ema["generator"]["w"], decay * generator["w"] + (1 - decay) * expected["w"])
+
+
+def test_what_does_not_learn_is_bit_identical(setup, raw_batch):
+    _, _, state = setup
+    before = jax.device_get(state)
+    after, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0)
+    for name in ("discriminator", "target"):
+        assert before.params[name]["w"].tobytes() == after.params[name]["w"].tobytes()
+    assert before.collections["idle"]["x"].tobytes() == after.collections["idle"]["x"].tobytes()
+    assert_close(before.opt_state["discriminator"], after.opt_state["discriminator"])
+    assert before.params["generator"]["w"].tobytes() != after.params["generator"]["w"].tobytes()
+
+
+def test_updates_run_as_often_as_declared_and_schedules_cover_all_stages(setup, raw_batch):
+    recipe, _, _ = setup
+    assert learning_networks(recipe) == {"generator": 12, "discriminator": 12}
+    after, _ = run_on(jax.devices()[:2], setup, raw_batch(8))
+    counts = {n: [int(x) for x in jax.tree.leaves(s) if x.dtype == np.int32] for n, s in after.opt_state.items()}
+    assert set(counts["generator"]) == {1}
+    assert set(counts["discriminator"]) == {2}
+
+
+def test_learning_rate_falls_along_a_cosine(toy_config):
+    toy_config.optimiser.clip = 0.0
+    optimiser = make_optimiser(toy_config.optimiser, 100)
+    params, sizes = jnp.zeros(()), []
+    state = optimiser.init(params)
+    for _ in range(100):
+        after, state = apply_gradients(optimiser, jnp.ones(()), state, params)
+        sizes.append(-float(after))
+    expected = 0.01 + (0.05 - 0.01) * (1 + np.cos(np.pi * np.arange(100) / 100)) / 2
+    np.testing.assert_allclose(sizes, expected, rtol=1e-3)
+
+
+def test_the_first_non_finite_step_is_remembered(setup, toy_config, raw_batch):
+    recipe, optimisers, state = setup
+    recipe._poison = 20
+    step = jax.pmap(
+        build_step(recipe, 0, 0, optimisers, Settings(3)), parallel.AXIS, in_axes=(None, 0), out_axes=(None, None)
+    )
+    for start in (0, 8, 16, 24):
+        state, _ = step(state, parallel.shard_batch(raw_batch(8, start)))
+    assert int(state.bad_step) == 2
+    assert int(state.step) == 4
+
+
+def test_every_leaf_of_a_new_state_owns_its_buffer(setup):
+    _, _, state = setup
+    pointers = [x.unsafe_buffer_pointer() for x in jax.tree.leaves(state)]
+    assert len(set(pointers)) == len(pointers)
+
+
+def test_evaluation_uses_the_moving_average_of_what_learns(setup):
+    _, _, state = setup
+    state = state.replace(ema=jax.tree.map(lambda x: x + 1, state.ema))
+    params = evaluation_params(state)
+    assert params["generator"] is state.ema["generator"]
+    assert params["target"] is state.params["target"]
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_steps_are_proved_to_be_replicated(setup, raw_batch, stage, accumulate):
+    recipe, optimisers, state = setup
+    step = build_step(recipe, stage, 0, optimisers, Settings(3, accumulate))
+    parallel.trace_checked(step, state, parallel.shard_batch(raw_batch(8)))

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from sirr_jax.errors import UserError
+from sirr_jax.training import loop
+from sirr_jax.training.checkpoints import Checkpoints
+from sirr_jax.training.reporter import Reporter
+
+TOTAL = 12
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """States as they are saved, by step."""
+    states = {}
+    save = Checkpoints.save
+
+    def keep(self, step, state):
+        states[step] = state
+        return save(self, step, state)
+
+    monkeypatch.setattr(Checkpoints, "save", keep)
+    return states
+
+
+def assert_same_bits(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_array_equal(x.view(np.uint8), y.view(np.uint8)), *map(_flat, (a, b)))
+
+
+def _flat(state):
+    return [np.atleast_1d(x) for x in jax.tree.leaves(state)]
+
+
+def test_stopping_and_going_on_changes_no_bit(toy_config, tmp_path, saved, monkeypatch):
+    toy_config.accumulate = 2
+    loop.train(toy_config, tmp_path / "whole")
+    whole = saved[TOTAL]
+    saved.clear()
+
+    keep = Reporter.keep
+    taken = []
+
+    def interrupt(self, scalars):
+        taken.append(scalars)
+        if len(taken) in (3, 8):  # once in each stage, apart from the regular checkpoints
+            signal.raise_signal(signal.SIGTERM)
+        keep(self, scalars)
+
+    monkeypatch.setattr(Reporter, "keep", interrupt)
+    loop.train(toy_config, tmp_path / "parts")
+    assert max(saved) == 3
+    loop.train(toy_config, tmp_path / "parts")
+    assert max(saved) == 8
+    loop.train(toy_config, tmp_path / "parts")
+    assert max(saved) == TOTAL
+    assert len(taken) == TOTAL
+    assert_same_bits(whole, saved[TOTAL])
+
+
+def test_a_stage_begins_from_the_average_of_the_one_before(toy_config, tmp_path, saved):
+    toy_config.optimiser.learning_rate = toy_config.optimiser.final_learning_rate = 1e-30
+    loop.train(toy_config, tmp_path)
+    first, last = saved[6], saved[TOTAL]
+    np.testing.assert_allclose(last.params["generator"]["w"], first.ema["generator"]["w"] + 1, rtol=1e-6)
+    assert int(first.stage) == 0
+    assert int(last.stage) == 1
+
+
+def test_what_a_run_leaves_behind(toy_config, tmp_path):
+    loop.train(toy_config, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+    assert {"generator/loss", "gradient_norm/generator", "time"} <= lines[0].keys()
+    assert "discriminator/loss" not in lines[0]
+    assert "discriminator/loss" in lines[-1]
+    # Means of two steps: progress 0/6 and 1/6, then 4/6 and 5/6.
+    np.testing.assert_allclose([lines[0]["progress"], lines[2]["progress"]], [1 / 12, 9 / 12], rtol=1e-6)
+    assert json.loads((tmp_path / "config.json").read_text())["optimiser"]["clip"] == 1.0
+    assert "8/8 layers" in (tmp_path / "metadata.txt").read_text()
+    assert (tmp_path / "models" / "toy.safetensors").exists()
+    assert sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir()) == [8, 10, 12]
+
+
+def test_a_finished_run_has_nothing_left_to_do(toy_config, tmp_path, saved):
+    loop.train(toy_config, tmp_path)
+    saved.clear()
+    loop.train(toy_config, tmp_path)
+    assert not saved
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(toy_config, tmp_path):
+    toy_config.poison = 8 * 7 + 3  # a sample of step 7
+    with pytest.raises(FloatingPointError, match="not finite at step 7;"):
+        loop.train(toy_config, tmp_path)
+    assert max(int(p.name) for p in (tmp_path / "checkpoints").iterdir()) == 6
+
+
+def test_a_workdir_of_another_config(toy_config, tmp_path):
+    loop.train(toy_config, tmp_path)
+    toy_config.log_every = 3  # free to change
+    loop.train(toy_config, tmp_path)
+    toy_config.optimiser.clip = 2.0
+    with pytest.raises(UserError, match=r"config\.optimiser\.clip=1\.0, now 2\.0; choose another --workdir"):
+        loop.train(toy_config, tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["optimiser"]["clip"] == 1.0
+
+
+def test_a_batch_that_does_not_fit_the_devices(toy_config, tmp_path):
+    toy_config.batch_size = 6
+    toy_config.accumulate = 2
+    with pytest.raises(UserError, match=r"config\.batch_size=6 .* = 4; choose a multiple of 4"):
+        loop.train(toy_config, tmp_path)
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_workdir_that_cannot_be_written(toy_config, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write to workdir"):
+        loop.train(toy_config, tmp_path / "file" / "run")
+
+
+def test_no_steps_at_all(toy_config, tmp_path):
+    toy_config.steps = 0
+    with pytest.raises(UserError, match="0 training steps"):
+        loop.train(toy_config, tmp_path)
+
+
+def test_progress_is_plain_text_without_a_terminal(toy_config, tmp_path, caplog):
+    caplog.set_level("INFO", logger="sirr_jax")
+    loop.train(toy_config, tmp_path)
+    assert any("together step 12/12" in record.message for record in caplog.records)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sirr_jax.errors import UserError
+from sirr_jax.training import parallel
+
+
+def _averaging(state, batch):
+    total = parallel.average(batch.sum())
+    return state + total, {"total": total}
+
+
+def _forgetful(state, batch):
+    return state + batch.sum(), {"total": parallel.average(batch.sum())}
+
+
+def test_parallelise_averages_over_devices_and_keeps_the_state_replicated():
+    batch = parallel.shard_batch(np.arange(4, dtype=np.float32))
+    state, scalars = parallel.parallelise(_averaging)(parallel.replicate(np.float32(1)), batch)
+    assert float(state) == 1 + 3.0
+    assert float(scalars["total"]) == 3.0
+    assert parallel.to_host({"state": state})["state"] == 4.0
+
+
+def test_trace_checked_rejects_a_leaf_that_was_not_averaged():
+    batch = parallel.shard_batch(np.arange(4, dtype=np.float32))
+    parallel.trace_checked(_averaging, np.float32(1), batch)
+    with pytest.raises(ValueError, match=r"varying|replicat"):
+        parallel.trace_checked(_forgetful, np.float32(1), batch)
+
+
+def test_to_host_notices_devices_that_disagree():
+    batch = parallel.shard_batch(np.arange(4, dtype=np.float32))
+    state, _ = parallel.parallelise(_forgetful)(parallel.replicate(np.float32(1)), batch)
+    with pytest.raises(RuntimeError, match=r"devices disagree about \['state'\]"):
+        parallel.to_host({"state": state})
+
+
+def test_to_host_copies():
+    x = parallel.replicate(np.arange(3.0, dtype=np.float32))
+    host = parallel.to_host(x)
+    host[0] = 99
+    np.testing.assert_array_equal(np.asarray(x), [0, 1, 2])
+
+
+def test_varying_keeps_gradients_local():
+    def step(state, batch):
+        gradient = jax.grad(lambda w: (parallel.varying(w) * batch).sum())(state)
+        local = jax.grad(lambda w: (w * batch).sum())(parallel.varying(state))
+        return state, {"mean": parallel.average(local), "device": parallel.average(gradient)}
+
+    _, scalars = parallel.parallelise(step)(jnp.ones(()), parallel.shard_batch(np.arange(4, dtype=np.float32)))
+    assert float(scalars["mean"]) == 3.0
+
+
+def test_a_batch_that_the_devices_do_not_divide():
+    with pytest.raises(UserError, match=r"3 samples cannot be divided among 2 devices.*multiple of 2"):
+        parallel.shard_batch(np.zeros((3, 1)))
+
+
+def test_process_numbers_must_be_given(monkeypatch):
+    monkeypatch.setenv("SIRR_COORDINATOR", "localhost:1234")
+    monkeypatch.setenv("SIRR_PROCESSES", "two")
+    with pytest.raises(UserError, match="SIRR_PROCESSES is 'two'"):
+        parallel.start_processes()

@@ -12,8 +12,8 @@ he_uniform = nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
 
 def conv(
     features: int,
-    kernel: int = 3,
     *,
+    kernel: int = 3,
     stride: int = 1,
     dilation: int = 1,
     padding: int | None = None,

@@ -10,7 +10,8 @@ from sirr_jax.losses.pixel import differences
 
 
 def _term(a: jax.Array, b: jax.Array) -> jax.Array:
-    scale = 2.0 * jnp.abs(a).mean() / (jnp.abs(b).mean() + 1e-6)
+    strength_a, strength_b = (jnp.abs(x).mean(axis=(1, 2, 3), keepdims=True) for x in (a, b))
+    scale = 2.0 * strength_a / (strength_b + 1e-6)
     product = jnp.square(jnp.tanh(a / 2)) * jnp.square(jnp.tanh(scale * b / 2))
     # The fourth root has an infinite slope at zero.
     return (product.mean(axis=(1, 2, 3)) + 1e-12) ** 0.25
@@ -20,8 +21,9 @@ def exclusion(a: jax.Array, b: jax.Array, *, levels: int = 3) -> jax.Array:
     """Exclusion loss of two layers `[B, H, W, C]`, H and W at least 2^levels.
 
     Follows the authors' released code, which they call authoritative over the paper: 2 sigmoid(v) - 1 = tanh(v / 2),
-    fourth root, mean over levels, halves of the horizontal and the vertical term. The root is taken per image, then
-    averaged; 1e-12 inside it and 1e-6 under the ratio are ours, against infinite gradients at flat layers.
+    fourth root, mean over levels, halves of the horizontal and the vertical term. Their batches hold one image: here
+    each image is judged on its own and the results are averaged. 1e-12 inside the root and 1e-6 under the ratio are
+    ours, against infinite gradients at flat layers.
     """
     total = jnp.zeros(())
     for level in range(levels):

@@ -59,7 +59,8 @@ def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 
     down, across = _gaussian_filter(height, size, sigma), _gaussian_filter(width, size, sigma)
 
     def blur(x: jax.Array) -> jax.Array:
-        return jnp.einsum("ih,bhwc,jw->bijc", down, x, across)
+        # Variances are small differences of large numbers: TF32 or bfloat16 products would leave only noise.
+        return jnp.einsum("ih,bhwc,jw->bijc", down, x, across, precision="highest")
 
     mean_a, mean_b = blur(a), blur(b)
     variance_a, variance_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2

@@ -1,5 +1,7 @@
 """Networks only. `registry.build` makes one from its id."""
 
+from __future__ import annotations
+
 from sirr_jax.models.registry import build, list_networks
 
 __all__ = ["build", "list_networks"]

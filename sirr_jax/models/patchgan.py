@@ -35,7 +35,7 @@ class PatchDiscriminator(nn.Module):
         last = len(self.features) - 1
         for i, features in enumerate(self.features):
             stride = 1 if i == last else 2
-            x = conv(features, 4, stride=stride, padding=1, dtype=self.dtype, name=f"conv{i}")(x)
+            x = conv(features, kernel=4, stride=stride, padding=1, dtype=self.dtype, name=f"conv{i}")(x)
             x = nn.leaky_relu(x if i == 0 else instance_norm(x), negative_slope=0.2)
-        logits = conv(1, 4, padding=1, dtype=self.dtype, name="logits")(x)
+        logits = conv(1, kernel=4, padding=1, dtype=self.dtype, name="logits")(x)
         return {"logits": logits.astype(jnp.float32)}

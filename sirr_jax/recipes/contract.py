@@ -73,11 +73,13 @@ class Recipe(abc.ABC):
     Attributes:
         name: its name in configs and in weight files.
         stages: in order.
+        panels: names of the images that `compare` makes, in the order to show them.
         notes: sentences for the log and the run's metadata (which losses are really in use, and so on).
     """
 
     name: str
     stages: tuple[Stage, ...]
+    panels: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     @abc.abstractmethod
@@ -89,12 +91,13 @@ class Recipe(abc.ABC):
         """Draw `(params, collections)`, each a dict by network."""
 
     @abc.abstractmethod
-    def prepare(self, raw: Tree, key: jax.Array) -> Tree:
+    def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
         """Turn raw uint8 samples into a training batch, on the device, inside the step.
 
         Args:
             raw: one device's share of a raw batch: kind -> name -> `[n, ...]`.
             key: the run's key; fold each sample's `index` into it, so that the number of devices changes nothing.
+            train: whether to augment.
 
         Returns:
             Arrays with a leading sample axis, in any nesting.
@@ -102,7 +105,7 @@ class Recipe(abc.ABC):
 
     @abc.abstractmethod
     def compare(self, params: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Images `[B, H, W, 3]` in [0, 1] for scores and panels, in order: "input", the estimates, "truth"."""
+        """Images `[B, H, W, 3]` in [0, 1] for scores and panels: "input", the estimates, "truth"."""
 
     @abc.abstractmethod
     def exports(self, params: Tree) -> dict[str, tuple[str, dict[str, Any], Tree]]:

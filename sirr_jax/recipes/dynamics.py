@@ -39,6 +39,7 @@ class Dynamics(Recipe):
     """
 
     name = "dynamics"
+    panels = ("input", "teacher", "student", "truth")
 
     def __init__(self, config: ConfigDict) -> None:
         """Build networks and stages; `config` as `configs/dynamics.py` makes it.
@@ -148,10 +149,10 @@ class Dynamics(Recipe):
             moments = {"count": jnp.zeros(()), **{name: jnp.zeros(channels) for name in names}}
         return params, {"teacher_moments": moments}
 
-    def prepare(self, raw: Tree, key: jax.Array) -> Tree:
+    def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
         """Synthesise, augment and group a raw batch; see `prepare_batch`."""
-        data = self._config.data
-        return prepare_batch(raw, key, options=self._options, procedural=data.procedural, colour=data.colour)
+        augment = {"procedural": self._config.data.procedural, "colour": self._config.data.colour, "turn": True}
+        return prepare_batch(raw, key, options=self._options, **(augment if train else {}))
 
     # --- losses ---------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +23,22 @@ from sirr_jax.recipes.contract import Tree
 _KIND = {"layers": 0, "single": 1, "sequences": 2, "pairs": 3}
 
 
+class Augmentation(NamedTuple):
+    """How samples are varied: see `prepare_batch`."""
+
+    procedural: float
+    colour: float
+    turn: bool
+
+
 def prepare_batch(
-    raw: Tree, key: jax.Array, *, options: MultiviewOptions, procedural: float = 0.0, colour: float = 0.0
+    raw: Tree,
+    key: jax.Array,
+    *,
+    options: MultiviewOptions,
+    procedural: float = 0.0,
+    colour: float = 0.0,
+    turn: bool = False,
 ) -> Tree:
     """Synthesise, augment and group.
 
@@ -34,17 +49,19 @@ def prepare_batch(
         options: the generator's options.
         procedural: share of layers replaced by procedural textures.
         colour: strength of the colour changes of layers, see `jitter_colour`.
+        turn: flip and turn layers, sequences and pairs, and reverse time.
 
     Returns:
         `views`: `frames`, `transmission`, `reflection` [B,3,H,W,3], `flow_t`, `flow_r` [B,2,H,W,2], `valid_t`,
         `valid_r` [B,2,H,W], `reflection_weight`, `flow_weight` [B]; `single`, if there are such samples: `image`,
         `truth` [B,H,W,3]. All float32.
     """
+    augmentation = Augmentation(procedural, colour, turn)
     make = {
-        "layers": functools.partial(_layers, options=options, procedural=procedural, colour=colour),
-        "single": functools.partial(_single, options=options, procedural=procedural, colour=colour),
-        "sequences": _sequence,
-        "pairs": _pair,
+        "layers": functools.partial(_layers, options=options, augmentation=augmentation),
+        "single": functools.partial(_single, options=options, augmentation=augmentation),
+        "sequences": functools.partial(_sequence, turn=turn),
+        "pairs": functools.partial(_pair, turn=turn),
     }
     made = {}
     for kind, samples in raw.items():
@@ -65,7 +82,7 @@ def _to_float(image: jax.Array) -> jax.Array:
 
 
 def _sources(
-    key: jax.Array, sample: Tree, size: tuple[int, int], procedural: float, colour: float
+    key: jax.Array, sample: Tree, size: tuple[int, int], augmentation: Augmentation
 ) -> tuple[jax.Array, jax.Array]:
     """The two layers to mix: photographs, changed in colour, or textures; flipped and turned."""
     layers = []
@@ -74,19 +91,19 @@ def _sources(
         layer = None
         if role in sample:
             layer = _to_float(sample[role])
-            if colour > 0:
-                layer = jitter_colour(keys[0], layer, strength=colour)
-        if layer is None or procedural > 0:
+            if augmentation.colour > 0:
+                layer = jitter_colour(keys[0], layer, strength=augmentation.colour)
+        if layer is None or augmentation.procedural > 0:
             texture = procedural_layer(keys[1], size, role=role)
-            chosen = jax.random.bernoulli(keys[2], procedural)
+            chosen = jax.random.bernoulli(keys[2], augmentation.procedural)
             layer = texture if layer is None else jnp.where(chosen, texture, layer)
-        layers.append(dihedral(keys[3], layer) if size[0] == size[1] else layer)
+        layers.append(dihedral(keys[3], layer) if augmentation.turn else layer)
     return layers[0], layers[1]
 
 
-def _layers(key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedural: float, colour: float) -> Tree:
+def _layers(key: jax.Array, sample: Tree, *, options: MultiviewOptions, augmentation: Augmentation) -> Tree:
     content, mixing = jax.random.split(key)
-    layers = _sources(content, sample, options.canvas, procedural, colour)
+    layers = _sources(content, sample, options.canvas, augmentation)
     sequence = synthesise(mixing, *layers, options=options)
     return {
         "frames": sequence.frames,
@@ -101,17 +118,18 @@ def _layers(key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedur
     }
 
 
-def _single(key: jax.Array, sample: Tree, *, options: MultiviewOptions, procedural: float, colour: float) -> Tree:
+def _single(key: jax.Array, sample: Tree, *, options: MultiviewOptions, augmentation: Augmentation) -> Tree:
     content, mixing = jax.random.split(key)
-    layers = _sources(content, sample, (options.height, options.width), procedural, colour)
+    layers = _sources(content, sample, (options.height, options.width), augmentation)
     mixture = synthesise_single(mixing, *layers, options=options)
     return {"image": mixture.frame, "truth": mixture.transmission}
 
 
-def _sequence(key: jax.Array, sample: Tree) -> Tree:
+def _sequence(key: jax.Array, sample: Tree, *, turn: bool) -> Tree:
     """A real sequence: no flow is known, and without a photographed reflection only a residual."""
     stack = {name: _to_float(sample[name]) for name in ("blended", "transmission", "reflection")}
-    stack = augment_frames(key, stack)
+    if turn:
+        stack = augment_frames(key, stack)
     photographed = sample["has_reflection"]
     residual = jnp.clip(stack["blended"] - stack["transmission"], 0.0, 1.0)
     frames, height, width, _ = stack["blended"].shape
@@ -129,7 +147,8 @@ def _sequence(key: jax.Array, sample: Tree) -> Tree:
     }
 
 
-def _pair(key: jax.Array, sample: Tree) -> Tree:
+def _pair(key: jax.Array, sample: Tree, *, turn: bool) -> Tree:
     both = jnp.stack([_to_float(sample["blended"]), _to_float(sample["transmission"])])
-    both = dihedral(key, both)
+    if turn:
+        both = dihedral(key, both)
     return {"image": both[0], "truth": both[1]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import numpy as np
 from ml_collections import ConfigDict
@@ -27,14 +29,16 @@ class Judge:
             streams, {"layers": config.validation_samples}, kind="memory", seed=_SEED, start_step=0
         ) as pipeline:
             raw = next(pipeline)
-        self._batch = jax.jit(recipe.prepare)(raw, jax.random.key(_SEED))
+        self._panels = recipe.panels
+        self._batch = jax.jit(functools.partial(recipe.prepare, train=False))(raw, jax.random.key(_SEED))
         self._compare = jax.jit(recipe.compare)
         self._images: tuple[int, dict[str, np.ndarray]] = (-1, {})
 
     def _estimates(self, step: int, state: TrainState) -> dict[str, np.ndarray]:
         if self._images[0] != step:
             params = evaluation_params(parallel.first_replica(state))
-            self._images = (step, jax.device_get(self._compare(params, self._batch)))
+            images = jax.device_get(self._compare(params, self._batch))
+            self._images = (step, {name: images[name] for name in self._panels})
         return self._images[1]
 
     def scores(self, step: int, state: TrainState) -> dict[str, dict[str, float]]:

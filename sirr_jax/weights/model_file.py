@@ -74,13 +74,14 @@ def load_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(f"no model file at {path}; give a .safetensors file that a training run exported")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        card = json.loads(metadata.get("card", "null"))
-    except (SafetensorError, OSError, ValueError) as error:
+            card = json.loads((file.metadata() or {}).get("card", "null"))
+            ours = isinstance(card, dict) and all(name in card for name in _REQUIRED)
+            # Foreign files may hold types that NumPy lacks.
+            arrays = {name: file.get_tensor(name) for name in file.keys()} if ours else {}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read as safetensors ({reason}); export the model again") from error
-    if not isinstance(card, dict) or any(name not in card for name in _REQUIRED):
+    if not ours:
         raise UserError(
             f"{path} has no sirr_jax card in its metadata; only models that sirr_jax exported can be loaded"
         )
@@ -93,7 +94,7 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
         if isinstance(value, dict):
             flat |= _flatten(value, f"{prefix}{name}/")
         else:
-            flat[prefix + name] = np.ascontiguousarray(value)
+            flat[prefix + name] = np.asarray(value, order="C")
     return flat
 
 

@@ -17,6 +17,7 @@ class Toy(Recipe):
     """Linear generator and discriminator, a frozen target, running statistics, two stages."""
 
     name = "toy"
+    panels = ("input", "truth")
     restore = staticmethod(lambda network, params, image: {"restored": image})
 
     def __init__(self, config):
@@ -41,7 +42,7 @@ class Toy(Recipe):
         }
         return params, {"mean": {"x": jnp.zeros(WIDTH)}, "idle": {"x": jnp.full((3,), 0.1)}}
 
-    def prepare(self, raw, key):
+    def prepare(self, raw, key, *, train=True):
         index = raw["layers"]["index"]
 
         def draw(i):

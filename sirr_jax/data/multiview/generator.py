@@ -88,10 +88,10 @@ def synthesise(
 ) -> Sequence:
     """Makes one sequence (distillation spec, section 6).
 
-    Two rules of the spec reject a pair of photographs, which a traced function cannot replace. Our choice
-    instead: a pair that Zhang's rule rejects is mixed by another model (`draw_mixing`), and a layer that is
-    too dark is brightened until its maximum in the middle frame reaches `options.minimum_peak`; a black one
-    stays black.
+    Rules of the spec reject a pair of photographs, which a traced function cannot replace. Our choice instead: a
+    pair that Zhang's rule rejects is mixed by another model (`draw_mixing`), and a layer that is too dark is
+    brightened until its maximum in the middle frame reaches `options.minimum_peak`; a black one stays black. After
+    that only model D can make a mixture darker than the spec's 0.1, and such a one is kept.
 
     Args:
         key: PRNG key.

@@ -27,9 +27,9 @@ class _GatedSkip(nn.Module):
         channels = skip.shape[-1]
         up = nn.relu(UpsampleConv(channels, dtype=self.dtype, name="up")(deep))
         # A 1x1 convolution and a sigmoid commute with nearest enlargement: gate at the low resolution.
-        gate = nn.sigmoid(conv(channels, 1, dtype=self.dtype, name="gate")(deep))
+        gate = nn.sigmoid(conv(channels, kernel=1, dtype=self.dtype, name="gate")(deep))
         joined = jnp.concatenate((up, upsample_nearest(gate, 2) * skip), axis=-1)
-        x = nn.relu(conv(channels, 1, dtype=self.dtype, name="merge")(joined))
+        x = nn.relu(conv(channels, kernel=1, dtype=self.dtype, name="merge")(joined))
         for i in range(2):
             x = Residual(dtype=self.dtype, name=f"refine{i}")(x)
         return x

@@ -21,7 +21,7 @@ class DecoupleNet(nn.Module):
         """Decouple `features` [B, h, w, C] into (Psi_T, Psi_R), each [B, h, w, C]."""
         channels = features.shape[-1]
         hidden = nn.relu(conv(channels, dtype=self.dtype, name="mask1")(features))
-        mask = nn.sigmoid(conv(channels, 1, dtype=self.dtype, name="mask2")(hidden))
+        mask = nn.sigmoid(conv(channels, kernel=1, dtype=self.dtype, name="mask2")(hidden))
         psi_t, psi_r = mask * features, (1.0 - mask) * features
         for i in range(2):
             psi_t = Residual(dtype=self.dtype, name=f"transmission{i}")(psi_t)

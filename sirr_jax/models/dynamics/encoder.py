@@ -32,7 +32,7 @@ class Encoder(nn.Module):
     def __call__(self, image: jax.Array) -> Encoded:
         """Encode `image` [B, H, W, 3]; H and W are multiples of 4."""
         w, dtype = self.widths, self.dtype
-        full = nn.relu(conv(w.full, 5, dtype=dtype, name="conv1")(image))
+        full = nn.relu(conv(w.full, kernel=5, dtype=dtype, name="conv1")(image))
         full = nn.relu(conv(w.full, dtype=dtype, name="conv2")(full))
         half = nn.relu(conv(w.half, stride=2, dtype=dtype, name="conv3")(full))
         for i in range(2):

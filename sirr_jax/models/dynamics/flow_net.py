@@ -26,7 +26,7 @@ class Pyramid(nn.Module):
     def __call__(self, psi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return (p4 [.., C/2], p8 [.., 3C/4], p16 [.., C])."""
         c, dtype = psi.shape[-1], self.dtype
-        p4 = _leaky(conv(c // 2, 1, dtype=dtype, name="project")(psi))
+        p4 = _leaky(conv(c // 2, kernel=1, dtype=dtype, name="project")(psi))
         p4 = _leaky(conv(c // 2, dtype=dtype, name="stride4")(p4))
         p8 = _leaky(conv(3 * c // 4, stride=2, dtype=dtype, name="stride8_down")(p4))
         p8 = _leaky(conv(3 * c // 4, dtype=dtype, name="stride8")(p8))

@@ -63,12 +63,14 @@ class FusionNet(nn.Module):
             gate = (nn.sigmoid(similarity / (c / 2) ** 0.5) * valid).astype(dtype)
             gated = gate * aligned
             stacked = jnp.concatenate((gated[:, 0], middle, gated[:, 1]), axis=-1)
-            merged = conv(c, 1, dtype=dtype, name=f"merge_{layer}")(stacked)
+            merged = conv(c, kernel=1, dtype=dtype, name=f"merge_{layer}")(stacked)
             fused.append(Residual(dtype=dtype, name=f"refine_{layer}")(merged))
         # Motions enter as features too: they tell the layers apart where textures do not.
         motions = [flow_l[:, s] for s in range(2) for flow_l in flow]
         dynamics = (jnp.concatenate(motions, axis=-1) / 16.0).astype(dtype)
-        knowledge = conv(c, 1, dtype=dtype, name="knowledge")(jnp.concatenate((*fused, features, dynamics), axis=-1))
+        knowledge = conv(c, kernel=1, dtype=dtype, name="knowledge")(
+            jnp.concatenate((*fused, features, dynamics), axis=-1)
+        )
         for i in range(2):
             knowledge = Residual(dtype=dtype, name=f"knowledge{i}")(knowledge)
         return knowledge
@@ -89,4 +91,4 @@ class PlainFusion(nn.Module):
         """Fuse; arguments and result as in `FusionNet`."""
         means = [align(psi_l, flow_l)[0].mean(axis=1) for psi_l, flow_l in zip(psi, flow, strict=True)]
         stacked = jnp.concatenate((psi[0][:, 1], psi[1][:, 1], *means), axis=-1)
-        return conv(features.shape[-1], 1, dtype=self.dtype, name="merge")(stacked)
+        return conv(features.shape[-1], kernel=1, dtype=self.dtype, name="merge")(stacked)

@@ -26,7 +26,7 @@ class Hallucination(nn.Module):
         x = features
         for i, dilation in enumerate((1, 2, 4, 4, 2, 1)):
             x = Residual(dilation=dilation, dtype=self.dtype, name=f"residual{i}")(x)
-        return conv(features.shape[-1], 1, dtype=self.dtype, name="out")(x)
+        return conv(features.shape[-1], kernel=1, dtype=self.dtype, name="out")(x)
 
 
 class Student(nn.Module):
@@ -41,6 +41,10 @@ class Student(nn.Module):
     width: str = "base"
     hallucination: bool = True
     dtype: Dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        widths(self.width)  # refuse an unknown one now, not when the network is first applied
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002

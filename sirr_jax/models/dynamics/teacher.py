@@ -29,7 +29,7 @@ class Teacher(nn.Module):
         decouple_net: False gives one stream, Psi_T = Psi_R = f, and no layer estimates.
         flow_net: False takes all motions as zero.
         fusion_net: False replaces gates and motions by one 1x1 convolution.
-        dtype: computation type; parameters, flows and outputs stay float32.
+        dtype: computation type of the features; parameters, flows and all images stay float32.
     """
 
     width: str = "base"
@@ -38,6 +38,10 @@ class Teacher(nn.Module):
     flow_net: bool = True
     fusion_net: bool = True
     dtype: Dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        widths(self.width)  # refuse an unknown one now, not when the network is first applied
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, frames: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
@@ -66,7 +70,7 @@ class Teacher(nn.Module):
         middle = per_frame(features)[:, 1]
         outputs = {}
         if self.mkl:
-            psi, flow = self._decouple(features, per_frame), None
+            psi = self._decouple(features, per_frame)
             flow = self._flows(psi)
             fusion = FusionNet if self.fusion_net else PlainFusion
             knowledge = fusion(dtype=dtype, name="fusion")(psi, flow, middle)
@@ -78,7 +82,7 @@ class Teacher(nn.Module):
                     outputs |= {"psi_t": psi[0], "psi_r": psi[1]}
                     outputs |= {"layers_t": per_frame(layers[0]), "layers_r": per_frame(layers[1])}
         else:
-            knowledge = conv(w.quarter, 1, dtype=dtype, name="knowledge")(middle)
+            knowledge = conv(w.quarter, kernel=1, dtype=dtype, name="knowledge")(middle)
         restored = Decoder(w, dtype=dtype, name="decoder")(knowledge, half, full, per_frame(padded)[:, 1])
         return outputs | {
             "restored": restored[:, :height, :width],

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from networks import compile_apply, images, random_parameters
+
+from sirr_jax.models import build
+from sirr_jax.models.initialise import initialise
+
+FRAMES, IMAGE = (1, 3, 16, 16, 3), (1, 16, 16, 3)
+
+
+class Forward:
+    """A network of width "test" with random parameters, compiled once for an odd size."""
+
+    def __init__(self, network_id, shape, *size):
+        self.module = build(network_id, width="test")
+        self.params = random_parameters(self.module, shape)
+        self.inputs = images(1, *size)
+        self.apply = compile_apply(self.module, self.params, self.inputs, train=True)
+        self.outputs = jax.tree.map(np.asarray, self.apply(self.params, self.inputs))
+        # What the network is documented to do with a size that is no multiple of 16.
+        *lead, height, width, _ = size
+        pads = [(0, 0)] * len(lead) + [(0, -height % 16), (0, -width % 16), (0, 0)]
+        self.padded = np.pad(self.inputs, pads, mode="reflect")
+
+
+@pytest.fixture(scope="session")
+def teacher():
+    return Forward("dynamics/teacher", FRAMES, 2, 3, 18, 21, 3)
+
+
+@pytest.fixture(scope="session")
+def student():
+    return Forward("dynamics/student", IMAGE, 2, 18, 21, 3)
+
+
+@pytest.fixture(scope="session")
+def initial_teacher(teacher):
+    return initialise(teacher.module, jax.random.key(0), FRAMES)["params"]
+
+
+@pytest.fixture(scope="session")
+def initial_student(student):
+    return initialise(student.module, jax.random.key(1), IMAGE)["params"]

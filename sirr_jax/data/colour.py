@@ -12,7 +12,7 @@ def jitter_colour(key: jax.Array, image: jax.Array, *, strength: float) -> jax.A
     Args:
         key: PRNG key.
         image: [..., H, W, 3] in [0, 1].
-        strength: 0 leaves the image alone; at 1 the channels' gains are e^U(-0.35, 0.35) together and e^U(-0.1, 0.1)
+        strength: 0 leaves the image alone; at 1 the channels' gains are e^U(-0.35, 0.35) together and e^U(-0.25, 0.25)
             each, the exponent e^U(-0.35, 0.35), and every second image has its channels permuted.
 
     Returns:
@@ -23,7 +23,7 @@ def jitter_colour(key: jax.Array, image: jax.Array, *, strength: float) -> jax.A
     permuted = image[..., jax.random.permutation(order, 3)]
     image = jnp.where(jax.random.bernoulli(swap, 0.5 * strength), permuted, image)
     gain = jax.random.uniform(common, (1,), minval=-0.35, maxval=0.35)
-    gain += jax.random.uniform(channel, (3,), minval=-0.1, maxval=0.1)
+    gain += jax.random.uniform(channel, (3,), minval=-0.25, maxval=0.25)
     gamma = jnp.exp(strength * jax.random.uniform(exponent, minval=-0.35, maxval=0.35))
     leading = (1,) * (image.ndim - 1)
     # The floor keeps the power's gradient and logarithm finite in black.

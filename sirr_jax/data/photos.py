@@ -16,10 +16,10 @@ from sirr_jax.errors import UserError
 # motorcycle_right.png is left out: it is the stereo partner of motorcycle_left.png, and the two would meet as
 # the layers of one sample.
 _TRAINING_FILES = (
-    "astronaut.png",
     "brick.png",
     "camera.png",
     "chelsea.png",
+    "coffee.png",
     "coins.png",
     "grass.png",
     "gravel.png",
@@ -27,7 +27,7 @@ _TRAINING_FILES = (
     "motorcycle_left.png",
     "rocket.jpg",
 )
-_VALIDATION_FILE = "coffee.png"
+_VALIDATION_FILE = "astronaut.png"
 
 
 class PhotoSource(Protocol):

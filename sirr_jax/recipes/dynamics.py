@@ -142,12 +142,15 @@ class Dynamics(Recipe):
             params["teacher"] = loaded
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
-        moments = {}
-        if self._transfers:
-            channels = params["student"]["decoder"]["deep0"]["conv1"]["bias"].shape
-            names = ("knowledge_mean", "knowledge_square", "features_mean", "features_square")
-            moments = {"count": jnp.zeros(()), **{name: jnp.zeros(channels) for name in names}}
-        return params, {"teacher_moments": moments}
+        return params, self._moments(params)
+
+    def _moments(self, params: Tree) -> Tree:
+        """Collections before the teacher's features have been measured."""
+        if not self._transfers:
+            return {}
+        channels = params["student"]["decoder"]["deep0"]["conv1"]["bias"].shape
+        names = ("knowledge_mean", "knowledge_square", "features_mean", "features_square")
+        return {"teacher_moments": {"count": jnp.zeros(()), **{name: jnp.zeros(channels) for name in names}}}
 
     def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
         """Synthesise, augment and group a raw batch; see `prepare_batch`."""

@@ -83,9 +83,9 @@ def test_embedded_training_photos_are_scikit_images():
 def test_validation_halves_are_disjoint_and_never_trained_on():
     halves = EmbeddedPhotos("validation")
     assert len(halves) == 2
-    np.testing.assert_array_equal(np.concatenate([halves.read(0), halves.read(1)], axis=1), skimage.data.coffee())
+    np.testing.assert_array_equal(np.concatenate([halves.read(0), halves.read(1)], axis=1), skimage.data.astronaut())
     training = EmbeddedPhotos("train")
-    assert not any("coffee" in training.name(index) for index in range(len(training)))
+    assert not any("astronaut" in training.name(index) for index in range(len(training)))
 
 
 def test_embedded_photos_below_the_crop_are_left_out():

@@ -106,6 +106,24 @@ def test_the_exact_flow_takes_the_neighbours_to_the_middle_frame(batch, layer):
     assert np.mean(errors) < 0.25 * np.mean(still)
 
 
+def test_the_mask_moves_with_the_reflection(batch):
+    """A point of the middle frame and where it goes in a neighbour lie at the same place of the mask's field."""
+    y, x = np.meshgrid(np.arange(32.0), np.arange(32.0), indexing="ij")
+    maps = batch.params.mask_homographies.astype(np.float64)
+
+    def place(homography, x, y):
+        mapped = np.einsum("...ij,jhw->...ihw", homography, np.stack([x, y, np.ones_like(x)]))
+        return mapped[:2] / mapped[2]
+
+    for index in range(COUNT):
+        middle = place(maps[index, 1], x, y)
+        np.testing.assert_allclose(middle[:, 0, 0], 16.5 / 64, atol=1e-6)
+        for s in (0, 1):
+            flow = batch.flow_r[index, s]
+            there = place(maps[index, 2 * s], x + flow[..., 0], y + flow[..., 1])
+            np.testing.assert_allclose(there, middle, atol=1e-5)
+
+
 def test_hidden_points_are_the_ones_the_flow_gets_wrong(batch):
     height = np.arange(32, dtype=np.float32)
     x, y = np.meshgrid(height, height)

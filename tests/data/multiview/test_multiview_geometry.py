@@ -127,12 +127,21 @@ def test_inverse_homographies_lead_back(geometries):
     assert error.max() < 2e-3
 
 
-def test_a_camera_that_only_turns_moves_both_layers_alike():
-    turning = dataclasses.replace(OPTIONS, baseline=(1e-9, 1e-9), jitter_probability=0.0)
+def test_a_camera_that_only_turns_moves_both_layers_alike_but_for_the_jitter():
+    turning = dataclasses.replace(OPTIONS, baseline=(1e-9, 1e-9), jitter_probability=0.5, jitter_translation=0.0)
     geometry = draws(turning)
-    for plane in range(geometry.homographies_t.shape[2]):
-        np.testing.assert_allclose(geometry.homographies_t[:, :, plane], geometry.homographies_r, atol=1e-4)
-    assert np.abs(geometry.homographies_r[:, :, 0, 2]).max() > 1
+    camera = geometry.homographies_t[:, :, 0].astype(np.float64)
+    for plane in range(1, geometry.homographies_t.shape[2]):
+        np.testing.assert_allclose(geometry.homographies_t[:, :, plane], camera, atol=1e-4)
+    jitter = geometry.homographies_r @ np.linalg.inv(camera)
+    growth = jitter[..., 0, 0] - 1
+    none = np.all(np.abs(jitter - np.eye(3)) < 1e-4, axis=(1, 2, 3))
+    assert 0.35 < none.mean() < 0.65
+    assert 0.002 < growth[~none].std() < 0.004
+    np.testing.assert_allclose(jitter[..., :2, 2], -127.5 * np.stack([growth, growth], axis=-1), atol=1e-3)
+    sideways = geometry.homographies_t[:, :, 0, 0, 2]
+    assert np.abs(sideways).max() > 1
+    assert np.corrcoef(sideways[:, 0], sideways[:, 1])[0, 1] < -0.8, "it turns on, from frame to frame"
 
 
 def test_a_rotation_matrix_is_exact_down_to_no_rotation():

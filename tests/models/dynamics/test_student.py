@@ -14,10 +14,10 @@ from sirr_jax.models import build
 IMAGE = (1, 16, 16, 3)
 
 
-def assert_all_close(outputs, expected, atol=2e-4):
+def assert_all_close(outputs, expected, atol=2e-5):
     assert outputs.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(outputs[name], value, atol=atol, rtol=1e-3, err_msg=name)
+        np.testing.assert_allclose(outputs[name], value, atol=atol, rtol=1e-4, err_msg=name)
 
 
 def test_equals_the_specification(student):

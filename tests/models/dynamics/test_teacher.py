@@ -15,10 +15,10 @@ FRAMES = (1, 3, 16, 16, 3)
 SWITCHES = ("mkl", "decouple_net", "flow_net", "fusion_net")
 
 
-def assert_all_close(outputs, expected, atol=2e-4):
+def assert_all_close(outputs, expected, atol=2e-5):
     assert outputs.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(outputs[name], value, atol=atol, rtol=1e-3, err_msg=name)
+        np.testing.assert_allclose(outputs[name], value, atol=atol, rtol=1e-4, err_msg=name)
 
 
 def test_equals_the_specification(teacher):

@@ -1,0 +1,54 @@
+"""Relativistic average losses against binary cross-entropy."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+from sirr_jax.losses.adversarial import logit_margin, relativistic_discriminator, relativistic_generator
+
+
+def logits(seed, shift=0.0):
+    return (2.0 * np.random.default_rng(seed).standard_normal((3, 4, 5, 1)) + shift).astype(np.float32)
+
+
+def cross_entropy(logit, label):
+    probability = 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
+    return -np.mean(label * np.log(probability) + (1 - label) * np.log(1.0 - probability))
+
+
+def test_both_losses_equal_their_cross_entropies():
+    real, fake = logits(0, 1.0), logits(1, -0.5)
+    above, below = real - fake.mean(), fake - real.mean()
+    discriminator = 0.5 * (cross_entropy(above, 1) + cross_entropy(below, 0))
+    generator = 0.5 * (cross_entropy(above, 0) + cross_entropy(below, 1))
+    assert float(relativistic_discriminator(real, fake)) == pytest.approx(discriminator, rel=1e-5)
+    assert float(relativistic_generator(real, fake)) == pytest.approx(generator, rel=1e-5)
+    assert discriminator < generator
+
+
+def test_the_generators_loss_moves_the_fakes_up_and_leaves_the_reals_alone():
+    real, fake = logits(2), logits(3)
+    of_real, of_fake = jax.jit(jax.grad(relativistic_generator, argnums=(0, 1)))(real, fake)
+    assert not np.any(of_real)
+    assert np.all(np.asarray(of_fake) < 0.0)
+
+
+def test_the_discriminators_loss_drives_them_apart_through_the_means_too():
+    real, fake = logits(4), logits(5)
+    of_real, of_fake = jax.jit(jax.grad(relativistic_discriminator, argnums=(0, 1)))(real, fake)
+    assert np.all(np.asarray(of_real) < 0.0)
+    assert np.all(np.asarray(of_fake) > 0.0)
+    assert float(np.sum(of_real) + np.sum(of_fake)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_sure_logits_stay_finite():
+    loss, gradient = jax.jit(jax.value_and_grad(relativistic_discriminator))(logits(6, -1e4), logits(7, 1e4))
+    assert float(loss) == pytest.approx(2e4, rel=1e-2)
+    assert np.all(np.isfinite(gradient))
+
+
+def test_the_margin_is_the_difference_of_means():
+    real, fake = logits(8, 3.0), logits(9)
+    assert float(logit_margin(real, fake)) == pytest.approx(real.mean() - fake.mean(), rel=1e-5)

@@ -1,0 +1,55 @@
+"""L_T and L_P against literal formulas."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sirr_jax.losses.distillation import transfer
+from sirr_jax.losses.perceptual import VGG_WEIGHTS, perceptual
+
+
+@pytest.fixture
+def features():
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((2, 3, 4, 5)).astype(np.float32) for _ in range(2)]
+
+
+def test_transfer_measures_each_channel_in_the_teachers_spread(features):
+    student, teacher = features
+    deviation = np.array([0.0, 0.1, 1.0, 10.0, 0.5], np.float32)
+    error = np.abs(student.astype(np.float64) - teacher) / (deviation + 1e-3)
+    assert float(jax.jit(transfer)(student, teacher, deviation)) == pytest.approx(error.mean(), rel=1e-5)
+    assert float(transfer(teacher, teacher, deviation)) == 0.0
+
+
+def test_transfer_teaches_the_student_only(features):
+    of_student, of_teacher = jax.jit(jax.grad(transfer, argnums=(0, 1)))(*features, jnp.ones(5))
+    assert np.all(np.asarray(of_student) != 0.0)
+    assert not np.any(of_teacher)
+
+
+def test_transfer_compares_in_float32(features):
+    student, teacher = (jnp.asarray(x, jnp.bfloat16) for x in features)
+    value = transfer(student, teacher, jnp.ones(5))
+    exact = np.abs(np.asarray(student, np.float64) - np.asarray(teacher, np.float64)).mean() / 1.001
+    assert value.dtype == jnp.float32
+    assert float(value) == pytest.approx(exact, rel=1e-5)
+
+
+def test_perceptual_sums_errnets_layers_with_its_weights():
+    weights = {"relu1_1": 1 / 2.6, "relu2_1": 1 / 4.8, "relu3_1": 1 / 3.7, "relu4_1": 1 / 5.6, "relu5_1": 10 / 1.5}
+    assert weights == VGG_WEIGHTS
+    rng = np.random.default_rng(1)
+    estimate, truth = (
+        {n: rng.random((1, 2, 3, 4)).astype(np.float32) for n in (*weights, "relu1_2")} for _ in range(2)
+    )
+    errors = {name: np.abs(estimate[name] - truth[name]).mean() for name in weights}
+    expected = sum(weights[name] * errors[name] for name in weights)
+    assert float(jax.jit(perceptual)(estimate, truth)) == pytest.approx(expected, rel=1e-5)
+    assert float(perceptual(truth, truth)) == 0.0
+    del estimate["relu5_1"], truth["relu5_1"]
+    expected -= weights["relu5_1"] * errors["relu5_1"]
+    assert float(perceptual(estimate, truth, unit=0.5)) == pytest.approx(0.5 * expected, rel=1e-5)

@@ -1,0 +1,53 @@
+"""At flat, black and equal inputs, where roots, ratios and norms are steepest, every gradient is finite."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sirr_jax.losses.adversarial import relativistic_discriminator, relativistic_generator
+from sirr_jax.losses.decoupling import feature_overlap
+from sirr_jax.losses.distillation import transfer
+from sirr_jax.losses.exclusion import exclusion
+from sirr_jax.losses.pixel import multiscale_gradient_l1, reconstruction
+from sirr_jax.losses.view_synthesis import smoothness, synthesis_error
+
+IMAGE = (1, 8, 8, 3)
+ONE = jnp.ones(1)
+
+
+def view(flow, layer):
+    return synthesis_error(flow, layer, ONE) + smoothness(flow, layer)
+
+
+CASES = {
+    "reconstruction": (reconstruction, IMAGE, IMAGE),
+    "multiscale": (multiscale_gradient_l1, IMAGE, IMAGE),
+    "exclusion": (exclusion, IMAGE, IMAGE),
+    "overlap": (feature_overlap, IMAGE, IMAGE),
+    "transfer": (lambda a, b: transfer(a, b, jnp.zeros(3)), IMAGE, IMAGE),
+    "discriminator": (relativistic_discriminator, IMAGE, IMAGE),
+    "generator": (relativistic_generator, IMAGE, IMAGE),
+    "view": (view, (1, 2, 2, 2, 2), (1, 3, 8, 8, 3)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_are_finite_at_degenerate_inputs(name):
+    loss, *shapes = CASES[name]
+    evaluate = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    flat = [functools.partial(np.full, fill_value=value, dtype=np.float32) for value in (0.0, 0.5, 1.0)]
+    noise = lambda shape: np.random.default_rng(0).random(shape).astype(np.float32)  # noqa: E731
+    faint = lambda shape: 1e-7 * noise(shape)  # noqa: E731
+    kinds = [*flat, noise, faint]
+    for first in kinds:
+        for second in kinds:
+            value, gradients = evaluate(first(shapes[0]), second(shapes[1]))
+            assert np.isfinite(value)
+            assert all(np.all(np.isfinite(gradient)) for gradient in gradients)
+            # Finite is not enough for a step that is clipped by the norm of all gradients.
+            assert max(np.abs(gradient).max() for gradient in gradients) < 1e4

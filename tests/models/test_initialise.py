@@ -1,0 +1,42 @@
+"""Initial variables depend on the key and on nothing else."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from networks import parameter_shapes
+
+from sirr_jax.models.initialise import initialise
+from sirr_jax.models.patchgan import PatchDiscriminator
+
+SHAPE = (1, 32, 32, 3)
+
+
+@pytest.fixture(scope="module")
+def module():
+    return PatchDiscriminator(features=(4, 4, 4, 4))
+
+
+@pytest.fixture(scope="module")
+def drawn(module):
+    return initialise(module, jax.random.key(0), SHAPE)
+
+
+def test_the_same_key_draws_the_same_and_another_does_not(module, drawn):
+    again, other = (initialise(module, jax.random.key(seed), SHAPE) for seed in (0, 1))
+    jax.tree.map(np.testing.assert_array_equal, again, drawn)
+    for a, b in zip(jax.tree.leaves(drawn), jax.tree.leaves(other), strict=True):
+        assert np.any(np.asarray(a) != np.asarray(b)) == (a.ndim > 1)
+
+
+def test_the_tree_is_the_modules_own(module, drawn):
+    assert drawn.keys() == {"params"}
+    found = jax.tree.map(lambda x: (x.shape, x.dtype), drawn["params"])
+    assert found == jax.tree.map(lambda x: (x.shape, x.dtype), parameter_shapes(module, SHAPE))
+
+
+def test_layers_of_one_shape_are_drawn_apart(drawn):
+    kernels = [np.asarray(drawn["params"][f"conv{i}"]["kernel"]) for i in (1, 2, 3)]
+    assert not np.allclose(kernels[0], kernels[1])
+    assert not np.allclose(kernels[1], kernels[2])

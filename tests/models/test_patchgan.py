@@ -1,0 +1,68 @@
+"""The patch discriminator against its specification in NumPy."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import literal
+import numpy as np
+import pytest
+from networks import compile_apply, count, images, parameter_shapes, random_parameters
+
+from sirr_jax.models.patchgan import PatchDiscriminator, instance_norm
+
+
+def literal_instance_norm(x):
+    out = np.zeros_like(x)
+    for b in range(x.shape[0]):
+        for c in range(x.shape[3]):
+            plane = x[b, :, :, c]
+            out[b, :, :, c] = (plane - plane.mean()) / np.sqrt(plane.var() + 1e-5)
+    return out
+
+
+def test_logits_equal_the_specification():
+    module = PatchDiscriminator(features=(4, 6, 8, 5))
+    params, image = random_parameters(module, (1, 32, 32, 3)), images(0, 2, 33, 40, 3)
+    outputs = compile_apply(module, params, image)(params, image)
+    x = 2.0 * image.astype(np.float64) - 1.0
+    x = literal.leaky_relu(literal.conv2d(x, **params["conv0"], stride=2, padding=1), 0.2)
+    for i, stride in ((1, 2), (2, 2), (3, 1)):
+        x = literal_instance_norm(literal.conv2d(x, **params[f"conv{i}"], stride=stride, padding=1))
+        x = literal.leaky_relu(x, 0.2)
+    assert outputs.keys() == {"logits"}
+    np.testing.assert_allclose(outputs["logits"], literal.conv2d(x, **params["logits"], padding=1), atol=1e-4)
+
+
+def test_instance_norm_sees_each_channel_of_each_image_alone():
+    x = 3.0 + 2.0 * images(1, 2, 5, 6, 3)
+    y = np.asarray(jax.jit(instance_norm)(x))
+    np.testing.assert_allclose(y, literal_instance_norm(x.astype(np.float64)), atol=1e-4)
+    np.testing.assert_array_equal(jax.jit(instance_norm)(np.full((1, 2, 2, 1), 7.0, np.float32)), 0.0)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (64, 39), (256, 256)])
+def test_one_logit_for_each_patch(size):
+    shape = jax.eval_shape(
+        lambda x: PatchDiscriminator().init_with_output(jax.random.key(0), x)[0]["logits"], jnp.zeros((2, *size, 3))
+    ).shape
+    # Three halvings, rounded down, then two 4x4 convolutions that take a pixel each.
+    assert shape == (2, size[0] // 2 // 2 // 2 - 2, size[1] // 2 // 2 // 2 - 2, 1)
+
+
+def test_has_the_layers_of_the_specification_in_float32():
+    shapes = parameter_shapes(PatchDiscriminator(dtype=jnp.bfloat16), (1, 32, 32, 3))
+    kernels = [shapes[f"conv{i}"]["kernel"].shape for i in range(4)] + [shapes["logits"]["kernel"].shape]
+    channels = (3, 64, 128, 256, 512, 1)
+    assert kernels == [(4, 4, *pair) for pair in itertools.pairwise(channels)]
+    assert count(shapes) == sum(16 * a * b + b for a, b in itertools.pairwise(channels))
+    assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
+
+
+def test_logits_are_float32_whatever_the_computation():
+    module = PatchDiscriminator(dtype=jnp.bfloat16)
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    params = parameter_shapes(module, image.shape)
+    assert jax.eval_shape(module.apply, {"params": params}, image)["logits"].dtype == jnp.float32

@@ -1,0 +1,46 @@
+"""Networks by name, and what is said about names that do not exist."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+from flax import linen as nn
+
+from sirr_jax.errors import UserError
+from sirr_jax.models import build, list_networks
+
+
+def test_every_listed_network_can_be_built():
+    ids = list_networks()
+    assert list(ids) == sorted(set(ids))
+    assert {"dynamics/teacher", "dynamics/student", "dynamics/discriminator", "vgg19"} <= set(ids)
+    for network_id in ids:
+        assert isinstance(build(network_id), nn.Module)
+
+
+def test_hyper_parameters_reach_the_module():
+    teacher = build("dynamics/teacher", width="test", flow_net=False)
+    assert (teacher.width, teacher.flow_net, teacher.fusion_net) == ("test", False, True)
+
+
+@pytest.mark.parametrize(
+    ("network_id", "hyper", "message"),
+    [
+        ("dynamics/techer", {}, r"'dynamics/techer'; did you mean 'dynamics/teacher'\?"),
+        ("xyz", {}, r"'xyz'; known ids: dynamics/discriminator, .*vgg19"),
+        ("dynamics/student", {"widht": "test"}, r"dynamics/student has no hyper-parameter 'widht'; it takes width, "),
+        ("dynamics/student", {"parent": None}, r"has no hyper-parameter 'parent'"),
+        ("dynamics/student", {"width": "tiny"}, r"no width is called 'tiny'; choose one of base, small, test"),
+        ("dynamics/teacher", {"width": "tiny"}, r"no width is called 'tiny'"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line_that_helps(network_id, hyper, message):
+    with pytest.raises(UserError, match=message) as caught:
+        build(network_id, **hyper)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_module_with_a_checked_width_still_clones_and_binds():
+    student = build("dynamics/student", width="test").clone(hallucination=False)
+    assert (student.width, student.hallucination) == ("test", False)
+    assert student.bind({}, rngs={"params": jax.random.key(0)}).width == "test"

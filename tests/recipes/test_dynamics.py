@@ -1,0 +1,304 @@
+"""The declaration: stages, switches, batches. What it computes when it trains is tested in tests/cli/test_train.py."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sirr_jax.data.multiview import MultiviewOptions
+from sirr_jax.errors import UserError
+from sirr_jax.recipes import get_recipe
+from sirr_jax.recipes.contract import Start
+from sirr_jax.recipes.dynamics import Dynamics
+from sirr_jax.recipes.dynamics_batch import prepare_batch
+from sirr_jax.training import parallel
+from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.state import TrainState, learning_networks
+from sirr_jax.weights.model_file import save_model
+
+SIZE = 32
+
+
+@pytest.fixture
+def config(dynamics_config):
+    config = dynamics_config("tiny")
+    config.data.crop = SIZE
+    config.teacher.steps, config.student.steps = 100, 90
+    config.student.measure_samples = 20
+    config.student.gan_start = 1 / 3
+    config.student.weights.adversarial = 0.01
+    config.batch_size = 4
+    return config
+
+
+def stages(config):
+    return {stage.name: stage for stage in Dynamics(config).stages}
+
+
+def test_the_schedule(config):
+    config.teacher.warm_up = 0.1
+    found = stages(config)
+    assert {name: stage.steps for name, stage in found.items()} == {
+        "decouple": 10,
+        "teacher": 90,
+        "measure": 5,
+        "student": 30,
+        "adversarial": 60,
+    }
+    assert [update.learns for update in found["adversarial"].updates] == [("discriminator",), ("student",)]
+    assert found["teacher"].mix == {"layers": 1.0}
+    assert found["student"].mix == pytest.approx({"layers": 0.6, "single": 0.4})
+
+
+def test_real_data_enters_by_share(config):
+    config.data.sequences_share, config.data.pairs_share = 0.25, 0.5
+    found = stages(config)
+    assert found["teacher"].mix == pytest.approx({"layers": 0.75, "sequences": 0.25})
+    expected = {"layers": 0.45, "sequences": 0.15, "single": 0.2, "pairs": 0.2}
+    assert found["student"].mix == pytest.approx(expected)
+
+
+def teacher_batch(raw_size=2):
+    key = jax.random.key(0)
+    frames = jax.random.uniform(key, (raw_size, 3, SIZE, SIZE, 3))
+    flow = jnp.zeros((raw_size, 2, SIZE, SIZE, 2))
+    one = jnp.ones(raw_size)
+    views = {"frames": frames, "transmission": frames, "reflection": frames, "flow_t": flow, "flow_r": flow}
+    views |= {"valid_t": flow[..., 0], "valid_r": flow[..., 0], "reflection_weight": one, "flow_weight": one}
+    single = {"image": frames[:, 0], "truth": frames[:, 1]}
+    return {"views": views, "single": single, "progress": jnp.zeros(())}
+
+
+def terms_of(config, stage, update=-1):
+    """Names of the loss terms of a stage, without compiling or computing anything."""
+    recipe = Dynamics(config)
+    params, collections = jax.eval_shape(_init(recipe))
+    loss = {s.name: s for s in recipe.stages}[stage].updates[update].loss
+    _, aux = jax.eval_shape(loss, params, collections, teacher_batch(), jax.random.key(0))
+    return {name.split("/")[1] for name in aux.scalars} - {"loss"}
+
+
+def _init(recipe):
+    def init():
+        shapes = {"teacher": (1, 3, 32, 32, 3), "student": (1, 32, 32, 3), "discriminator": (1, 32, 32, 3)}
+        params = {
+            name: network.init(jax.random.key(0), jnp.zeros(shapes[name]), train=True)["params"]
+            for name, network in recipe._network.items()
+        }
+        return params, recipe._moments(params)
+
+    return init
+
+
+CONTENT = {"reconstruction", "perceptual"}
+VIEWS = {"view_synthesis", "flow", "flow_error_px"}
+TRANSFER = {"transfer_knowledge", "transfer_features"}
+
+
+@pytest.mark.parametrize(
+    ("switch", "teacher", "student"),
+    [
+        (None, CONTENT | VIEWS | {"decoupling"}, CONTENT | TRANSFER),
+        ("mkl", CONTENT, CONTENT | TRANSFER),
+        ("decouple_net", CONTENT | VIEWS, CONTENT | TRANSFER),
+        ("flow_net", CONTENT | {"decoupling"}, CONTENT | TRANSFER),
+        ("fusion_net", CONTENT | VIEWS | {"decoupling"}, CONTENT | TRANSFER),
+        ("transfer", CONTENT | VIEWS | {"decoupling"}, CONTENT),
+        ("hallucination", CONTENT | VIEWS | {"decoupling"}, CONTENT | {"transfer_features"}),
+        ("encoder", CONTENT | VIEWS | {"decoupling"}, CONTENT | {"transfer_knowledge"}),
+    ],
+)
+def test_every_ablation_leaves_out_its_losses(config, switch, teacher, student):
+    if switch:
+        config.without[switch] = True
+    assert terms_of(config, "teacher") == teacher
+    assert terms_of(config, "student") == student
+    assert terms_of(config, "adversarial") == student | {"adversarial"}
+
+
+def test_without_layers_and_flow_there_is_no_warm_up(config):
+    config.teacher.warm_up = 0.1
+    config.without.mkl = True
+    assert "decouple" not in stages(config)
+    assert stages(config)["teacher"].steps == 100
+
+
+def test_without_transfer_nothing_is_measured(config):
+    config.without.transfer = True
+    assert "measure" not in stages(config)
+
+
+def start_of(config):
+    recipe = Dynamics(config)
+    names = ("encoder", "hallucination", "decoder")
+    student = {name: {"w": jnp.zeros(2)} for name in names}
+    params = {"teacher": {name: {"w": jnp.ones(2)} for name in names}, "student": student}
+    ema = jax.tree.map(lambda x: x + 2, params)
+    stage = {s.name: s for s in recipe.stages}["student"]
+    return stage.begin(Start(params, ema, {}))
+
+
+@pytest.mark.parametrize(
+    ("switch", "inherited"),
+    [(None, {"encoder", "decoder"}), ("encoder", {"decoder"}), ("transfer", set())],
+)
+def test_the_student_starts_from_the_frozen_teacher(config, switch, inherited):
+    if switch:
+        config.without[switch] = True
+    start = start_of(config)
+    assert {n for n, p in start.params["student"].items() if p["w"][0] == 3.0} == inherited
+    assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # its moving average
+    leaves = jax.tree.leaves((start.params, start.ema))
+    assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
+    np.testing.assert_array_equal(start.ema["student"]["encoder"]["w"], start.params["student"]["encoder"]["w"])
+
+
+def test_measuring_gives_mean_and_square_of_the_features(config):
+    recipe = Dynamics(config)
+    features = jax.random.normal(jax.random.key(1), (3, 2, 4, 4, 16)) * 2 + 1
+
+    class Fixed:
+        def __init__(self):
+            self.calls = 0
+
+        def apply(self, variables, frames, *, train):
+            self.calls += 1
+            return {"knowledge": features[self.calls - 1], "features": -features[self.calls - 1]}
+
+    recipe._network["teacher"] = Fixed()
+    zero = jnp.zeros(16)
+    names = ("knowledge_mean", "knowledge_square", "features_mean", "features_square")
+    collections = {"teacher_moments": {"count": jnp.zeros(()), **dict.fromkeys(names, zero)}}
+    for _ in range(3):
+        _, aux = recipe._measure({"teacher": {}}, collections, teacher_batch(), jax.random.key(0))
+        collections = collections | aux.collections
+    moments = collections["teacher_moments"]
+    flat = np.asarray(features).reshape(-1, 16)
+    np.testing.assert_allclose(moments["knowledge_mean"], flat.mean(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(moments["knowledge_square"], np.square(flat).mean(0), rtol=1e-5)
+    np.testing.assert_allclose(moments["features_mean"], -flat.mean(0), rtol=1e-5, atol=1e-6)
+
+
+def test_every_step_is_proved_to_be_replicated(config):
+    recipe = Dynamics(config)
+    optimisers = {n: make_optimiser(config.optimiser, u) for n, u in learning_networks(recipe).items()}
+    params, collections = jax.eval_shape(_init(recipe))
+    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimisers.items()}
+    scalar = jax.ShapeDtypeStruct((), jnp.int32)
+    ema = {n: params[n] for n in optimisers}
+    state = TrainState(scalar, scalar, scalar, params, collections, ema, opt_state)
+    side = recipe._options.canvas[0]
+    counts = {"layers": (2, side), "single": (2, SIZE)}
+    raw = {
+        kind: {
+            "transmission": np.zeros((2, n // 2, s, s, 3), np.uint8),
+            "reflection": np.zeros((2, n // 2, s, s, 3), np.uint8),
+            "index": np.zeros((2, n // 2), np.uint32),
+        }
+        for kind, (n, s) in counts.items()
+    }
+    last = len(recipe.stages) - 1
+    step = build_step(recipe, last, 0, optimisers, Settings(0))
+    parallel.trace_checked(step, state, raw)
+
+
+def test_unknown_names_are_told(config):
+    with pytest.raises(UserError, match="no recipe is called 'dynamic'; known recipes: dynamics"):
+        get_recipe("dynamic")
+    config.precision = "float16"
+    with pytest.raises(UserError, match=r"config\.precision is 'float16'; choose float32 or bfloat16"):
+        Dynamics(config)
+    config.precision = "float32"
+    config.width = "huge"
+    with pytest.raises(UserError, match="no width is called 'huge'"):
+        Dynamics(config)
+
+
+def test_a_teacher_from_a_file_must_be_the_one_that_the_config_describes(config, tmp_path):
+    file = tmp_path / "teacher.safetensors"
+    card = {"recipe": "dynamics", "network": "dynamics/teacher", "licence": "-", "origin": "-"}
+    save_model(file, {"w": np.zeros(1)}, hyper={"width": "small"}, **card)
+    config.teacher.weights_file = str(file)
+    assert "teacher" not in stages(config)
+    with pytest.raises(UserError, match=r"'width': 'small'.*expected.*'width': 'test'.*teacher\.weights_file"):
+        Dynamics(config).init(jax.random.key(0))
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+OPTIONS = MultiviewOptions(size=16, margin=4)
+
+
+def raw_samples(count, start=0):
+    rng = np.random.default_rng(7)
+    image = lambda *shape: rng.integers(0, 256, (8, *shape, 3), np.uint8)[start : start + count]  # noqa: E731
+    index = np.arange(start, start + count, dtype=np.uint32)
+    frames = {name: image(3, 16, 16) for name in ("blended", "transmission", "reflection")}
+    return {
+        "layers": {"transmission": image(24, 24), "reflection": image(24, 24), "index": index},
+        "single": {"transmission": image(16, 16), "reflection": image(16, 16), "index": index},
+        "sequences": frames | {"has_reflection": np.arange(8)[start : start + count] % 2 == 0, "index": index},
+        "pairs": {"blended": image(16, 16), "transmission": image(16, 16), "index": index},
+    }
+
+
+@pytest.fixture(scope="module")
+def prepare():
+    return jax.jit(functools.partial(prepare_batch, options=OPTIONS, colour=0.5, turn=True))
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return jax.jit(functools.partial(prepare_batch, options=OPTIONS))
+
+
+def test_all_kinds_become_one_batch(prepare):
+    batch = jax.device_get(prepare(raw_samples(4), jax.random.key(0)))
+    shapes = jax.tree.map(lambda x: x.shape, batch)
+    assert shapes["views"]["frames"] == (8, 3, 16, 16, 3)
+    assert shapes["views"]["flow_r"] == (8, 2, 16, 16, 2)
+    assert shapes["single"] == {"image": (8, 16, 16, 3), "truth": (8, 16, 16, 3)}
+    np.testing.assert_array_equal(batch["views"]["flow_weight"], [1] * 4 + [0] * 4)
+    np.testing.assert_array_equal(batch["views"]["reflection_weight"], [1] * 4 + [1, 0.5, 1, 0.5])
+    for x in jax.tree.leaves(batch):
+        assert x.dtype == np.float32
+        assert np.isfinite(x).all()
+
+
+def test_a_sample_depends_on_its_index_and_not_on_its_neighbours(prepare):
+    key = jax.random.key(0)
+    whole = jax.device_get(prepare(raw_samples(4), key))
+    part = jax.device_get(prepare(raw_samples(4, start=2), key))
+    for group, name in (("views", "frames"), ("single", "image")):
+        a, b = whole[group][name], part[group][name]
+        np.testing.assert_allclose(a[2:4], b[0:2], atol=1e-6)
+        np.testing.assert_allclose(a[6:8], b[4:6], atol=1e-6)
+        assert not np.allclose(a[0], b[0], atol=1e-3)
+
+
+def test_validation_takes_real_data_as_it_is(plain):
+    raw = raw_samples(4)
+    batch = jax.device_get(plain(raw, jax.random.key(0)))
+    np.testing.assert_allclose(batch["views"]["frames"][4:], raw["sequences"]["blended"] / 255, atol=1e-6)
+    np.testing.assert_allclose(batch["single"]["truth"][4:], raw["pairs"]["transmission"] / 255, atol=1e-6)
+    blended, clean = (raw["sequences"][name] / 255.0 for name in ("blended", "transmission"))
+    residual = np.clip(blended - clean, 0, 1)
+    np.testing.assert_allclose(batch["views"]["reflection"][5], residual[1], atol=1e-6)
+    np.testing.assert_allclose(batch["views"]["reflection"][4], raw["sequences"]["reflection"][0] / 255, atol=1e-6)
+    # The middle frame's transmission is the middle of the canvas.
+    middle = raw["layers"]["transmission"][:, 4:20, 4:20] / 255
+    parallax = np.abs(batch["views"]["transmission"][:4, 1] - middle).max(axis=(1, 2, 3))
+    assert (parallax < 1e-5).any()
+
+
+def test_procedural_layers_need_an_index_alone():
+    make = jax.jit(functools.partial(prepare_batch, options=OPTIONS, procedural=1.0))
+    raw = {"layers": {"index": np.arange(2, dtype=np.uint32)}}
+    views = jax.device_get(make(raw, jax.random.key(0)))["views"]
+    assert views["frames"].shape == (2, 3, 16, 16, 3)
+    assert views["transmission"].std() > 0.01

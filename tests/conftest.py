@@ -9,6 +9,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 jax.config.update("jax_platforms", "cpu")
@@ -27,3 +29,22 @@ def dynamics_config():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.get_config
+
+
+@pytest.fixture(scope="session")
+def student_params():
+    """Parameters of `dynamics/student`, width test: random kernels, an output layer of zeros. Nothing is compiled."""
+    from sirr_jax.models import build
+
+    network = build("dynamics/student", width="test")
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        names = [key.key for key in path]
+        if names[-1] == "bias" or (names[-2] == "out" and names[0] == "decoder"):
+            return np.zeros(leaf.shape, np.float32)
+        bound = np.sqrt(6.0 / np.prod(leaf.shape[:-1]))
+        return rng.uniform(-bound, bound, leaf.shape).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, shapes)

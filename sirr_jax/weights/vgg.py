@@ -57,14 +57,15 @@ def read_vgg19(path: str | Path) -> VggWeights:
         if found.get(name, {}).keys() != {"kernel", "bias"}:
             break
         layers.append(name)
-    if not layers:
-        raise UserError(
-            f"{path} holds no VGG-19: expected block1_conv1/kernel or features.0.weight, found {sorted(arrays)[:3]}"
-        )
     # VGG-16 has the same names, but no fourth convolution in a block.
     if any(name in found for name in _NAMES[len(layers) + 1 :]):
         raise UserError(
             f"{path} holds no VGG-19: it goes on after {_NAMES[len(layers)]}, which it lacks; VGG-16 will not do"
+        )
+    if not layers:
+        raise UserError(
+            f"{path} holds no VGG-19: expected block1_conv1/kernel and /bias, or features.0.weight and .bias, "
+            f"found {sorted(arrays)[:3]}"
         )
     _check_shapes(path, {name: found[name] for name in layers})
     params = {name: {k: jnp.asarray(v, jnp.float32) for k, v in found[name].items()} for name in layers}

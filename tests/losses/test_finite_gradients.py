@@ -49,5 +49,6 @@ def test_gradients_are_finite_at_degenerate_inputs(name):
             value, gradients = evaluate(first(shapes[0]), second(shapes[1]))
             assert np.isfinite(value)
             assert all(np.all(np.isfinite(gradient)) for gradient in gradients)
-            # Finite is not enough for a step that is clipped by the norm of all gradients.
-            assert max(np.abs(gradient).max() for gradient in gradients) < 1e4
+            # One faint image must not drown the others when gradients are clipped by their common norm; the exclusion
+            # loss, a ratio by nature, is the steepest: 1e4 at amplitudes of 1e-7.
+            assert max(np.abs(gradient).max() for gradient in gradients) < 2e4

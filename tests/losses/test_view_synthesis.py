@@ -74,51 +74,40 @@ def test_the_whole_is_the_weighted_sum_over_both_layers(sample):
     assert float(jax.jit(view_synthesis)(flows, layers, weights)) == pytest.approx(expected, rel=1e-4)
 
 
-def moving(flow_of):
+def moving(linear, shift):
     """Layers [1, 3, 32, 32, 3] of a smooth texture, and their exact flows [1, 2, 32, 32, 2].
 
-    `flow_of(x, y, s)` is an affine flow from the middle frame to neighbour s = -1, 1.
+    The flow from the middle frame to neighbour s = -1, 1 is `s (linear p + shift)`.
     """
-    x, y = np.meshgrid(np.arange(32.0), np.arange(32.0))
+    grid = np.stack(np.meshgrid(np.arange(32.0), np.arange(32.0)), -1)
 
-    def texture(x, y):
+    def texture(p):
+        x, y = p[..., 0], p[..., 1]
         return np.stack([np.sin(0.4 * x + 0.2 * y), np.cos(0.3 * y - 0.2 * x), np.sin(0.2 * (x + y))], -1)
 
-    flows, frames = [], [texture(x, y)]
+    frames, flows = {0: texture(grid)}, []
     for s in (-1, 1):
-        flows.append(np.stack(flow_of(x, y, s), -1) + np.zeros((32, 32, 2)))
-        # Where a pixel of the neighbour came from: the affine map, inverted.
-        corners = np.array([[0.0, 0.0, 1.0], [31.0, 0.0, 1.0], [0.0, 31.0, 1.0]])
-        moved = np.array(
-            [[a + flows[-1][int(b), int(a), 0], b + flows[-1][int(b), int(a), 1], 1] for a, b, _ in corners]
-        )
-        inverse = np.linalg.solve(moved, corners)
-        back = np.stack([x, y, np.ones_like(x)], -1) @ inverse
-        frames.append(texture(back[..., 0], back[..., 1]))
-    layer = np.stack([frames[1], frames[0], frames[2]])[None]
+        flows.append(s * (grid @ np.transpose(linear) + shift))
+        back = (grid - s * np.array(shift)) @ np.linalg.inv(np.eye(2) + s * np.array(linear)).T
+        frames[s] = texture(back)
+    layer = np.stack([frames[-1], frames[0], frames[1]])[None]
     return np.stack(flows)[None].astype(np.float32), layer.astype(np.float32)
 
 
 @pytest.mark.parametrize(
-    "flow_of",
-    [lambda x, y, s: (3.3 * s, -1.7 * s), lambda x, y, s: (s * (2.0 + 0.02 * x), s * (0.03 * y - 0.02 * x))],
+    ("linear", "shift"),
+    [(((0.0, 0.0), (0.0, 0.0)), (3.3, -1.7)), (((0.02, 0.0), (-0.02, 0.03)), (2.0, 0.0))],
     ids=["shift", "affine"],
 )
-def test_exact_flows_explain_the_neighbours_and_others_do_not(flow_of):
-    flow, layer = moving(flow_of)
+def test_exact_flows_explain_the_neighbours_and_others_do_not(linear, shift):
+    flow, layer = moving(linear, shift)
     quarter = (literal.downsample_area(flow[0].astype(np.float64), 4)[None] / 4.0).astype(np.float32)
     evaluate = jax.jit(synthesis_error)
     one = np.ones(1, np.float32)
     exact = float(evaluate(quarter, layer, one))
     assert exact < 0.02
-    for wrong in (
-        0.0 * quarter,
-        -quarter,
-        0.5 * quarter,
-        4.0 * quarter,
-        quarter[..., ::-1].copy(),
-        quarter[:, ::-1].copy(),
-    ):
+    swapped = [quarter[..., ::-1].copy(), quarter[:, ::-1].copy()]
+    for wrong in (0.0 * quarter, -quarter, 0.5 * quarter, 4.0 * quarter, *swapped):
         assert float(evaluate(wrong, layer, one)) > 4.0 * exact
 
     error, valid = jax.jit(flow_error), np.ones(flow.shape[:-1], np.float32)

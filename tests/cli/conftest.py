@@ -1,0 +1,50 @@
+"""One short run of everything, shared by the tests that look at what it left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import pytest
+
+from sirr_jax.cli.main import main
+
+CONFIG = Path(__file__).parent.parent.parent / "configs" / "dynamics.py"
+SIZE = 32
+
+OVERRIDES = (
+    f"--config.data.crop={SIZE}",
+    "--config.batch_size=4",
+    "--config.teacher.steps=12",
+    "--config.teacher.warm_up=0.25",
+    "--config.student.steps=6",
+    "--config.student.gan_start=0.5",
+    "--config.student.weights.adversarial=0.01",
+    "--config.student.measure_samples=8",
+    "--config.validation_samples=2",
+    "--config.log_every=3",
+    "--config.evaluate_every=100",
+    "--config.panels_every=100",
+    "--config.checkpoint_every=100",
+)
+
+
+@pytest.fixture(scope="session")
+def command():
+    """`sirr train` for this run, without the workdir."""
+    return ["train", f"--config={CONFIG}:tiny", *OVERRIDES]
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, command):
+    """A finished run: teacher, frozen teacher, student, GAN, export."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        # Compiling is what takes the time here, not running.
+        jax.config.update("jax_disable_most_optimizations", True)
+        try:
+            assert main([*command, f"--workdir={folder}"]) == 0
+        finally:
+            jax.config.update("jax_disable_most_optimizations", False)
+    return folder

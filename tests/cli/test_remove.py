@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from sirr_jax.cli.main import main
+from sirr_jax.weights.model_file import load_model, save_model
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory, student_params):
+    """A student that brightens: its last bias is 0.25, so what it does is known exactly."""
+    params = jax.tree.map(np.array, student_params)
+    params["decoder"]["out"]["bias"] += np.float32(0.25)
+    path = tmp_path_factory.mktemp("model") / "student.safetensors"
+    save_model(
+        path,
+        params,
+        recipe="dynamics",
+        network="dynamics/student",
+        hyper={"width": "test"},
+        licence="Apache-2.0",
+        origin="made for tests",
+    )
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 150, (32, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def remove(*arguments):
+    return main(["remove", *map(str, arguments)])
+
+
+def test_a_photograph_is_restored_beside_itself(model, photo, capsys):
+    before = photo.read_bytes()
+    assert remove(photo, "--model", model) == 0
+    result = photo.with_name("photo.restored.png")
+    assert capsys.readouterr().out.strip() == str(result)
+    np.testing.assert_allclose(pixels(result), pixels(photo) + 63.75, atol=0.76)
+    assert photo.read_bytes() == before
+    assert sorted(p.name for p in photo.parent.iterdir()) == ["photo.png", "photo.restored.png"]
+
+
+def test_strength_blends(model, photo, tmp_path):
+    assert remove(photo, "--model", model, "--strength", "0", "--out", tmp_path / "out.png") == 0
+    np.testing.assert_array_equal(pixels(tmp_path / "out.png"), pixels(photo))
+
+
+def test_what_was_removed_can_be_kept(model, photo, tmp_path):
+    assert remove(photo, "--model", model, "--out", tmp_path / "new" / "a.png", "--save-reflection") == 0
+    removed = pixels(tmp_path / "new" / "a.reflection.png")
+    np.testing.assert_allclose(removed, 63.75, atol=0.76)
+
+
+def test_nothing_is_overwritten_unless_asked(model, photo, capsys):
+    result = photo.with_name("photo.restored.png")
+    result.write_bytes(b"precious")
+    assert remove(photo, "--model", model) == 2
+    assert "exists; choose another --out or add --overwrite" in capsys.readouterr().err
+    assert result.read_bytes() == b"precious"
+    assert remove(photo, "--model", model, "--overwrite") == 0
+    assert pixels(result).shape == (32, 32, 3)
+
+
+def test_a_folder_of_photographs(model, photo, tmp_path):
+    Image.open(photo).save(tmp_path / "second.png")
+    (tmp_path / "notes.txt").write_text("no photograph")
+    assert remove(tmp_path, "--model", model, "--out", tmp_path / "done") == 0
+    assert sorted(p.name for p in (tmp_path / "done").iterdir()) == ["photo.restored.png", "second.restored.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.png"], "no file or folder at"),
+        (["empty"], "holds no photograph"),
+        (["broken.png"], "broken.png"),
+        (["small.png"], "8x8 px; at least 16 px a side"),
+        (["photo.png", "--strength", "1.5"], "--strength is 1.5; give a number from 0 to 1"),
+        (["photo.png", "copy/photo.png", "--out", "a.png"], "there are several photographs; give a folder"),
+        (["photo.png", "copy/photo.png", "--out", "out"], "would both be written"),
+        (["photo.png", "--model", "missing.safetensors"], "no model file at"),
+        (["photo.png", "--model", "photo.png"], "cannot be read as safetensors"),
+        (["photo.png", "--model", "teacher.safetensors"], "does not restore single images"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, model, photo, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "photo.png").write_bytes(photo.read_bytes())
+    (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:200])
+    Image.new("RGB", (8, 8)).save(tmp_path / "small.png")
+    card, _ = load_model(model)
+    card |= {"network": "dynamics/teacher"}
+    card.pop("version")
+    save_model(tmp_path / "teacher.safetensors", {"w": np.zeros(1)}, **card)
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    if "--model" not in arguments:
+        arguments = [*arguments, "--model", model]
+    assert remove(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("sirr remove: ")
+    assert message in error
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before

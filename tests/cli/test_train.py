@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+import sirr_jax
+from sirr_jax.cli.main import main
+from sirr_jax.models import build
+from sirr_jax.weights.model_file import load_model
+
+
+def lines(run):
+    return [json.loads(line) for line in (run / "scalars.jsonl").read_text().splitlines()]
+
+
+def test_all_stages_ran_in_order(run):
+    training = [line for line in lines(run) if "gradient_norm/teacher" in line or "gradient_norm/student" in line]
+    assert [line["step"] for line in training] == [3, 6, 9, 12, 17, 20]
+    assert "teacher/reconstruction" not in training[0]  # the warm-up has L_FD and L_VS alone
+    assert {"teacher/decoupling", "teacher/view_synthesis", "teacher/flow"} <= training[0].keys()
+    assert {"teacher/reconstruction", "teacher/perceptual"} <= training[1].keys()
+    assert {"student/transfer_knowledge", "student/transfer_features"} <= training[4].keys()
+    assert "discriminator/loss" not in training[4]
+    assert {"discriminator/loss", "student/adversarial"} <= training[5].keys()
+    assert all(np.isfinite(v) for line in training for v in line.values())
+
+
+def test_the_teacher_learns(run):
+    training = [line for line in lines(run) if "teacher/decoupling" in line]
+    assert training[-1]["teacher/decoupling"] < 0.8 * training[0]["teacher/decoupling"]
+
+
+def test_scores_of_untrained_networks_are_those_of_the_input(run):
+    validation = [line for line in lines(run) if "validation/psnr/input" in line]
+    first, last = validation[0], validation[-1]
+    for metric in ("psnr", "ssim", "lmse", "ncc"):
+        # During the warm-up the decoder gets no gradient: the teacher still returns its input.
+        assert first[f"validation/{metric}/teacher"] == first[f"validation/{metric}/input"]
+    assert last["validation/psnr/student"] != last["validation/psnr/input"]
+    scores = json.loads((run / "scores.json").read_text())
+    assert list(scores) == ["input", "teacher", "student"]
+    assert scores["student"]["psnr"] == pytest.approx(last["validation/psnr/student"])
+
+
+def test_panels_show_input_teacher_student_truth(run):
+    panel = np.asarray(Image.open(sorted((run / "panels").iterdir())[0]))
+    assert panel.shape == (2 * 32 + 2, 4 * 32 + 6, 3)
+    columns = [panel[:32, i * 34 : i * 34 + 32] for i in range(4)]
+    np.testing.assert_array_equal(columns[0], columns[1])
+    np.testing.assert_array_equal(columns[0], columns[2])
+    assert not np.array_equal(columns[0], columns[3])
+
+
+def test_the_run_says_which_losses_it_had(run):
+    metadata = (run / "metadata.txt").read_text()
+    assert "L_P is the 3-scale gradient L1" in metadata
+    assert "stage adversarial: 3 steps; 2/4 layers (asked 60%), 2/4 single (asked 40%)" in metadata
+    config = json.loads((run / "config.json").read_text())
+    assert config["teacher"]["steps"] == 12
+    assert config["width"] == "test"
+
+
+def test_both_networks_are_exported_with_their_cards(run):
+    for name in ("student", "teacher"):
+        card, params = load_model(run / "models" / f"{name}.safetensors")
+        assert card["network"] == f"dynamics/{name}"
+        assert card["recipe"] == "dynamics"
+        assert "3-scale gradient L1" in card["origin"]
+        image = np.random.default_rng(0).random((1, *((3,) if name == "teacher" else ()), 16, 16, 3), np.float32)
+        network = build(card["network"], **card["hyper"])
+        assert np.isfinite(network.apply({"params": params}, image)["restored"]).all()
+
+
+def test_the_student_inherited_the_teacher(run):
+    student, teacher = (load_file(run / "models" / f"{name}.safetensors") for name in ("student", "teacher"))
+    shared = [name for name in student if name.startswith(("encoder/", "decoder/")) and name.endswith("kernel")]
+    assert len(shared) > 40
+    # Six steps at a learning rate of 2e-3 move no weight further than 0.02.
+    for name in shared:
+        assert np.abs(student[name] - teacher[name]).max() < 0.02
+
+
+def test_a_finished_run_is_told_and_changes_nothing(run, command, capsys):
+    before = (run / "models" / "student.safetensors").read_bytes()
+    assert main([*command, f"--workdir={run}", "--config.evaluate_every=0"]) == 0
+    assert (run / "models" / "student.safetensors").read_bytes() == before
+    assert "student" in capsys.readouterr().out
+
+
+def test_the_exported_student_restores(run):
+    restorer = sirr_jax.load(run / "models" / "student.safetensors")
+    image = np.random.default_rng(0).integers(0, 256, (33, 50, 3), np.uint8)
+    answer = restorer(image)
+    assert answer.restored.shape == (33, 50, 3)
+    assert answer.reflection is None
+    assert answer.restored.min() >= 0
+    assert answer.restored.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give both --config=FILE:VARIANT and --workdir=FOLDER"),
+        (["--workdir=W"], "give both"),
+        (["--config=CONFIG:huge", "--workdir=W"], "no variant 'huge'; choose one of tiny, small, base"),
+        (["--config=missing.py", "--workdir=W"], "cannot load the config"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.batchsize=4"], "batchsize"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.batch_size=many"], "many"),
+        (["--config=CONFIG:tiny", "--workdir=W", "extra"], "'extra' is not a flag"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--unknown=1"], "unknown"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.batch_size=3"], r"config.batch_size=3 cannot be divided"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.layers=/no/such"], "/no/such"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.crop=600"], "600"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.pipeline=grain"], "expected 'tf' or 'memory'"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.perceptual_weights=/no.npz"], "no VGG-19 weight file"),
+        (
+            ["--config=CONFIG:tiny", "--workdir=W", "--config.data.sequences_share=0.5"],
+            "data.sequences is empty",
+        ),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.teacher.weights_file=/no.safetensors"], "no model file"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.width=huge"], "no width is called 'huge'"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.precision=half"], "choose float32 or bfloat16"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
+    config = command[1].removeprefix("--config=").removesuffix(":tiny")
+    known = {"CONFIG": config, "--workdir=W": f"--workdir={tmp_path / 'run'}"}
+    for name, value in known.items():
+        arguments = [argument.replace(name, value) for argument in arguments]
+    assert main(["train", *arguments]) == 2
+    error = capsys.readouterr().err
+    told = [line for line in error.splitlines() if line.startswith("sirr train: ")]
+    assert len(told) == 1
+    assert message in told[0]
+    assert "Traceback" not in error
+    assert not (tmp_path / "run" / "checkpoints").exists() or not any((tmp_path / "run" / "checkpoints").iterdir())

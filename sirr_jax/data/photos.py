@@ -19,12 +19,17 @@ _TRAINING_FILES = (
     "brick.png",
     "camera.png",
     "chelsea.png",
+    "clock_motion.png",
     "coffee.png",
     "coins.png",
     "grass.png",
     "gravel.png",
     "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
     "motorcycle_left.png",
+    "page.png",
+    "retina.jpg",
     "rocket.jpg",
 )
 _VALIDATION_FILE = "astronaut.png"
@@ -99,7 +104,7 @@ class EmbeddedPhotos:
         """Finds the photographs.
 
         Args:
-          split: "train" for ten photographs, "validation" for the two halves of an eleventh.
+          split: "train" for fifteen photographs, "validation" for the two halves of a sixteenth.
           crop: Shortest side a photograph may have, in pixels; smaller ones are left out.
 
         Raises:

@@ -49,6 +49,8 @@ class Dynamics(Recipe):
         """
         if config.precision not in _DTYPES:
             raise UserError(f"config.precision is {config.precision!r}; choose float32 or bfloat16")
+        if config.data.crop % 16:
+            raise UserError(f"config.data.crop={config.data.crop}; choose a multiple of 16")
         dtype = _DTYPES[config.precision]
         without = config.without
         self._config = config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 
 import jax
 import numpy as np
@@ -15,6 +16,8 @@ from sirr_jax.recipes import Recipe
 from sirr_jax.training import parallel
 from sirr_jax.training.state import TrainState, evaluation_params
 from sirr_jax.training.writers import Writer, contact_sheet
+
+_log = logging.getLogger(__name__)
 
 _SEED = 1_000_003  # apart from the training seeds in use
 
@@ -30,6 +33,7 @@ class Judge:
         ) as pipeline:
             raw = next(pipeline)
         self._panels = recipe.panels
+        self._told = False
         self._batch = jax.jit(functools.partial(recipe.prepare, train=False))(raw, jax.random.key(_SEED))
         self._compare = jax.jit(recipe.compare)
         self._images: tuple[int, dict[str, np.ndarray]] = (-1, {})
@@ -42,11 +46,21 @@ class Judge:
         return self._images[1]
 
     def scores(self, step: int, state: TrainState) -> dict[str, dict[str, float]]:
-        """Name of the estimate -> mean PSNR, SSIM, LMSE, NCC over the samples (protocol `sirr`)."""
+        """Name of the estimate -> mean PSNR, SSIM, LMSE, NCC over the samples (protocol `sirr`).
+
+        A mixture that equals its truth has an infinite PSNR and nothing to restore: such samples are left out.
+        """
         images = self._estimates(step, state)
+        truth = images["truth"]
+        reflected = np.isfinite(score(images["input"], truth)["psnr"])
+        if not reflected.all() and not self._told:
+            _log.warning("%d of %d validation samples show no reflection; left out", (~reflected).sum(), len(truth))
+            self._told = True
         return {
-            name: {metric: float(np.mean(v)) for metric, v in score(estimate, images["truth"]).items()}
-            for name, estimate in images.items()
+            name: {
+                metric: float(np.mean(values)) for metric, values in score(image[reflected], truth[reflected]).items()
+            }
+            for name, image in images.items()
             if name != "truth"
         }
 

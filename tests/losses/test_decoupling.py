@@ -61,9 +61,8 @@ def test_the_whole_is_the_weighted_sum_of_the_parts(sample):
     errors = literal_layer_errors(outputs["layers_t"], transmission).mean()
     errors += np.mean(weight * literal_layer_errors(outputs["layers_r"], reflection))
     frames = [outputs[name].reshape(6, 8, 8, 3) for name in ("layers_t", "layers_r")]
-    expected = (
-        errors + 0.1 * literal_overlap(outputs["psi_t"], outputs["psi_r"]) + 0.1 * float(jax.jit(exclusion)(*frames))
-    )
+    shared = literal_overlap(outputs["psi_t"], outputs["psi_r"]) + float(jax.jit(exclusion)(*frames))
+    expected = errors + 0.1 * shared
     assert float(jax.jit(decoupling)(outputs, transmission, reflection, weight)) == pytest.approx(expected, rel=1e-4)
 
 

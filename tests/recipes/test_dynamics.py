@@ -214,6 +214,10 @@ def test_unknown_names_are_told(config):
     with pytest.raises(UserError, match=r"config\.precision is 'float16'; choose float32 or bfloat16"):
         Dynamics(config)
     config.precision = "float32"
+    config.data.crop = 40
+    with pytest.raises(UserError, match=r"config\.data\.crop=40; choose a multiple of 16"):
+        Dynamics(config)
+    config.data.crop = 48
     config.width = "huge"
     with pytest.raises(UserError, match="no width is called 'huge'"):
         Dynamics(config)

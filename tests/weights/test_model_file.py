@@ -82,7 +82,9 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch, hyp
     save_model(path, {"a": np.zeros(1, np.float32)}, **CARD)
     before = path.read_bytes()
 
-    def full(*_):
+    def full(path, data):
+        with path.open("wb") as file:
+            file.write(data[:9])
         raise OSError(28, "No space left on device")
 
     if "width" in hyper:
@@ -131,7 +133,7 @@ def test_a_foreign_type_of_number_is_no_excuse(tmp_path):
     refused(tmp_path / "model.safetensors", "has no sirr_jax card")
 
 
-@settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_anywhere_is_survived(tmp_path, data):
     path = tmp_path / "model.safetensors"

@@ -62,11 +62,11 @@ def procedural_layer(
         strokes(keys[5], grain),
         sky,
     )
-    layer = _patchwork(keys[6], jnp.stack(families))
     special, dimming = shares(keys[7], (), ())
-    if role == "transmission":
-        layer = jnp.where(special < 0.2, 0.97 * sky + 0.03 * grain, layer)
-    else:
+    bare = 0.97 * sky + 0.03 * grain
+    is_bare = (special < 0.2) if role == "transmission" else jnp.asarray(False)
+    layer = _patchwork(keys[6], jnp.stack([*families, bare]), is_bare)
+    if role == "reflection":
         layer = jnp.where(special < 0.5, lamps(keys[8], layer * between(dimming, 0.2, 0.8)), layer)
     # A lens leaves no edge sharper than this; without it the interpolation of the neighbours would ring.
     return gaussian_blur(layer, gaussian_kernel(jnp.asarray(0.7), jnp.asarray(2.0), taps=5))
@@ -271,41 +271,48 @@ def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
     height, width, _ = surroundings.shape
     grid, scale = pixel_grid(height, width), _scale(surroundings)
     share, tint = shares(key, (LAMPS, 9), (LAMPS, 3))
-    count = 1.0 + jnp.floor(LAMPS * share[0, 8])
+    count = 1 + jnp.floor(LAMPS * share[0, 8]).astype(jnp.int32)
     x0, y0 = between(share[:, 0], 0.15, 0.85) * width, between(share[:, 1], 0.15, 0.85) * height
     half_x, half_y = scale * between(share[:, 2], 8.0, 45.0), scale * between(share[:, 3], 8.0, 45.0)
     panes_x, panes_y = 1.0 + jnp.floor(3.0 * share[:, 4]), 1.0 + jnp.floor(3.0 * share[:, 5])
     strength = between(share[:, 6], 0.6, 3.0) ** (1.0 / 2.2)
     tint = jnp.clip(1.0 + 0.12 * normal(tint), 0.5, 1.0)
 
-    image = surroundings
-    for lamp in range(LAMPS):
+    def add(lamp: jax.Array, image: jax.Array) -> jax.Array:
         x, y = (grid[..., 0] - x0[lamp]) / half_x[lamp], (grid[..., 1] - y0[lamp]) / half_y[lamp]
         disc = jnp.clip((1.0 - jnp.sqrt(x * x + y * y)) * half_x[lamp] + 0.5, 0.0, 1.0)
         inside = (jnp.abs(x) < 1.0) & (jnp.abs(y) < 1.0)
         in_column = jnp.abs((0.5 * x + 0.5) * panes_x[lamp] % 1.0 - 0.5) < 0.44
         in_row = jnp.abs((0.5 * y + 0.5) * panes_y[lamp] % 1.0 - 0.5) < 0.44
         window = (inside & in_column & in_row).astype(jnp.float32)
-        cover = jnp.where(share[lamp, 7] < 0.5, window, disc) * jnp.where(lamp < count, 1.0, 0.0)
-        image = image + cover[..., None] * (_spread(tint[lamp] * strength[lamp]) - image)
-    return image
+        cover = jnp.where(share[lamp, 7] < 0.5, window, disc)
+        return image + cover[..., None] * (_spread(tint[lamp] * strength[lamp]) - image)
+
+    return jax.lax.fori_loop(0, count, add, surroundings)
 
 
-def _patchwork(key: jax.Array, families: jax.Array) -> jax.Array:
-    """[F, H, W, 3] to [H, W, 3]: one family, and perhaps one or two others within smooth outlines."""
-    count, height, width, _ = families.shape
-    share, noise = shares(key, (count + 3,), (FIELD_TERMS, FIELD_TERMS, 3))
-    picks = jnp.argsort(share[:count])
-    number = 1.0 + jnp.floor(3.0 * share[count])
+def _patchwork(key: jax.Array, families: jax.Array, is_bare: jax.Array) -> jax.Array:
+    """[F, H, W, 3] to [H, W, 3]: the last family alone, or up to three of the others within smooth outlines.
+
+    The loop, like those over leaves, strokes and lamps, also keeps XLA on the CPU from computing every pixel of its
+    result anew for each tap of the blur that follows (five times slower).
+    """
+    last, height, width = families.shape[0] - 1, *families.shape[1:3]
+    share, noise = shares(key, (last + 3,), (FIELD_TERMS, FIELD_TERMS, 3))
+    picks = jnp.argsort(share[:last])[:3]
+    picks = jnp.where(is_bare, last, picks)
+    number = jnp.where(is_bare, 1, 1 + jnp.floor(3.0 * share[last]).astype(jnp.int32))
     # Two outlines and, last, a slow change of the light over the whole layer.
     fields = evaluate_field(random_field(normal(noise)), _unit_grid(height, width))
-    image = families[picks[0]]
-    for extra in (1, 2):
-        threshold = between(share[count + extra], -0.3, 0.6)
-        cover = jnp.clip(0.5 + 12.0 * (fields[..., extra - 1] - threshold), 0.0, 1.0)
-        cover = cover * jnp.where(number > extra, 1.0, 0.0)
-        image = image + cover[..., None] * (families[picks[extra]] - image)
-    return image * (0.85 + 0.15 * jnp.tanh(fields[..., 2:]))
+    covers = jnp.clip(0.5 + 12.0 * (fields[..., :2] - _spread(between(share[last + 1 :], -0.3, 0.6))), 0.0, 1.0)
+    covers = jnp.concatenate([jnp.ones_like(covers[..., :1]), covers], axis=-1)
+    light = 0.85 + 0.15 * jnp.tanh(fields[..., 2:])
+
+    def lay(index: jax.Array, image: jax.Array) -> jax.Array:
+        cover = jnp.take(covers, index, axis=-1)[..., None]
+        return image + cover * (light * families[picks[index]] - image)
+
+    return jax.lax.fori_loop(0, number, lay, jnp.zeros_like(families[0]))
 
 
 def _palette(share: jax.Array) -> jax.Array:

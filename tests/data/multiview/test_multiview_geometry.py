@@ -21,11 +21,14 @@ from sirr_jax.data.multiview.geometry import (
 
 OPTIONS = MultiviewOptions()
 COUNT = 600
+# Most of the time would go into optimising programs that run once.
+QUICK = {"xla_backend_optimization_level": 0}
 
 
 def draws(options):
     keys = jax.random.split(jax.random.key(0), COUNT)
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(functools.partial(draw_geometry, options=options)))(keys))
+    draw = jax.jit(jax.vmap(functools.partial(draw_geometry, options=options)), compiler_options=QUICK)
+    return jax.tree.map(np.asarray, draw(keys))
 
 
 @pytest.fixture(scope="module")

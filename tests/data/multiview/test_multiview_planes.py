@@ -14,14 +14,19 @@ OPTIONS = MultiviewOptions(size=(28, 32), margin=10, parallax_probability=1.0)
 COUNT = 24
 
 
+def quick_vmap(function):
+    """Most of the time would go into optimising programs that run once."""
+    return jax.jit(jax.vmap(function), compiler_options={"xla_backend_optimization_level": 0})
+
+
 @pytest.fixture(scope="module")
 def scenes():
     """Geometries and planes with their motions; the second half of the scenes has the background only."""
     keys = jax.random.split(jax.random.key(0), COUNT)
-    geometry = jax.jit(jax.vmap(functools.partial(draw_geometry, options=OPTIONS)))(keys)
-    planes = jax.jit(jax.vmap(functools.partial(draw_planes, options=OPTIONS)))(keys)
+    geometry = quick_vmap(functools.partial(draw_geometry, options=OPTIONS))(keys)
+    planes = quick_vmap(functools.partial(draw_planes, options=OPTIONS))(keys)
     planes = planes._replace(active=planes.active.at[COUNT // 2 :].set(0.0))
-    motion = jax.jit(jax.vmap(functools.partial(layer_motion, options=OPTIONS)))(geometry, planes)
+    motion = quick_vmap(functools.partial(layer_motion, options=OPTIONS))(geometry, planes)
     return jax.tree.map(np.asarray, (geometry, planes, motion))
 
 
@@ -31,7 +36,7 @@ def render():
         transmission = render_transmission(canvas, geometry, planes, options=OPTIONS)
         return transmission, render_reflection(canvas, geometry, options=OPTIONS)
 
-    return jax.jit(jax.vmap(both))
+    return quick_vmap(both)
 
 
 def canvases(seed=0):
@@ -119,7 +124,7 @@ def test_the_reflection_may_exceed_1_but_the_transmission_may_not(scenes, render
 def test_shares_of_scenes_with_two_and_three_planes():
     options = MultiviewOptions(size=16)
     keys = jax.random.split(jax.random.key(5), 2000)
-    planes = jax.jit(jax.vmap(functools.partial(draw_planes, options=options)))(keys)
+    planes = quick_vmap(functools.partial(draw_planes, options=options))(keys)
     two, three = np.asarray(planes.active).mean(axis=0)
     assert abs(two - 0.4) < 5 * np.sqrt(0.4 * 0.6 / 2000)
     assert abs(three - 0.2) < 5 * np.sqrt(0.2 * 0.8 / 2000)

@@ -1,0 +1,116 @@
+"""Time a training stage: step on resident batches, data pipeline alone, both together; compile time, peak memory.
+
+    python scripts/benchmark.py --config=configs/dynamics.py:tiny --cpu_devices=2
+    python scripts/benchmark.py --config=configs/dynamics.py:base --stage=student --config.precision=bfloat16
+
+Times are medians, with the 10th and 90th percentile, of steps that are waited for one by one. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+from rich.console import Console
+from rich.table import Table
+
+from sirr_jax.data.feed import samples_per_batch, training_streams
+from sirr_jax.data.pipeline import build_pipeline
+from sirr_jax.recipes import get_recipe
+from sirr_jax.training import parallel
+from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.state import create_state, learning_networks
+
+_CONFIG = config_flags.DEFINE_config_file("config", lock_config=True)
+_STAGE = flags.DEFINE_string("stage", "teacher", "Stage of the recipe to time.")
+_STEPS = flags.DEFINE_integer("steps", 30, "Steps to time.")
+_WARM_UP = flags.DEFINE_integer("warm_up", 5, "Steps to take first.")
+_CPU_DEVICES = flags.DEFINE_integer("cpu_devices", 0, "Use the CPU as this many devices.")
+
+
+def _timed(action: Callable[[], object], steps: int) -> list[float]:
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        jax.block_until_ready(action())
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _peak_memory() -> str:
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "peak_bytes_in_use" in stats:
+        return f"{stats['peak_bytes_in_use'] / 2**20:.0f} MiB on the first device"
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB, the whole process"
+
+
+def main(argv: list[str]) -> int:
+    """Measure and print; returns the exit code."""
+    flags.FLAGS(argv)
+    if _CPU_DEVICES.value:
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_num_cpu_devices", _CPU_DEVICES.value)
+    config, steps = _CONFIG.value, _STEPS.value
+    recipe = get_recipe(config.recipe)(config)
+    names = [stage.name for stage in recipe.stages]
+    if _STAGE.value not in names:
+        print(f"no stage {_STAGE.value!r}; this config has {', '.join(names)}", file=sys.stderr)
+        return 2
+    index = names.index(_STAGE.value)
+    counts = samples_per_batch(recipe.stages[index].mix, config.batch_size, parallel.device_count() * config.accumulate)
+    streams = training_streams(config.data, counts)
+    optimisers = {n: make_optimiser(config.optimiser, u) for n, u in learning_networks(recipe).items()}
+    state = parallel.replicate(create_state(recipe, optimisers, jax.random.key(config.seed)))
+    step = parallel.parallelise(build_step(recipe, index, 0, optimisers, Settings(config.seed, config.accumulate)))
+    rows = {}
+
+    with build_pipeline(streams, counts, kind=config.data.pipeline, seed=config.seed, start_step=0) as pipeline:
+        raw = parallel.shard_batch(next(pipeline))
+        start = time.perf_counter()
+        state, scalars = step(state, raw)
+        jax.block_until_ready(scalars)
+        compile_seconds = time.perf_counter() - start
+
+        def resident() -> object:
+            nonlocal state
+            state, scalars = step(state, raw)
+            return scalars
+
+        def fed() -> object:
+            nonlocal state
+            state, scalars = step(state, parallel.shard_batch(next(pipeline)))
+            return scalars
+
+        _timed(resident, _WARM_UP.value)
+        rows["step, resident batch"] = _timed(resident, steps)
+        _timed(fed, _WARM_UP.value)
+        rows["step, fed by the pipeline"] = _timed(fed, steps)
+        _timed(lambda: next(pipeline), _WARM_UP.value)
+        rows["pipeline alone"] = _timed(lambda: next(pipeline), steps)
+
+    device = f"{parallel.device_count()} x {jax.devices()[0].device_kind}"
+    mix = ", ".join(f"{n} {kind}" for kind, n in counts.items())
+    title = f"{config.recipe}, {config.width}, stage {_STAGE.value}, crop {config.data.crop}, {config.precision}; "
+    table = Table(title=title + f"{mix} per step; {device}; jax {jax.__version__}")
+    for name in ("", "median ms", "p10", "p90", "images/s"):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, seconds in rows.items():
+        tenths = statistics.quantiles(seconds, n=10)
+        median = statistics.median(seconds)
+        numbers = (median * 1e3, tenths[0] * 1e3, tenths[-1] * 1e3, config.batch_size / median)
+        table.add_row(name, *(f"{number:.1f}" for number in numbers))
+    console = Console()
+    console.print(table)
+    console.print(f"first step, with its compilation: {compile_seconds:.1f} s; peak memory: {_peak_memory()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,242 @@
+"""The style of the public API and the direction of imports, enforced by reflection over the whole package."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sirr_jax
+
+ROOT = Path(sirr_jax.__file__).parent
+
+# The design fixes these orders: a batch or a network comes first, the key last.
+KEY_COMES_LATER = {
+    "sirr_jax.models.initialise.initialise",
+    "sirr_jax.recipes.contract.Recipe.prepare",
+    "sirr_jax.recipes.dynamics.Dynamics.prepare",
+    "sirr_jax.recipes.dynamics_batch.prepare_batch",
+    "sirr_jax.training.state.create_state",
+}
+KEYWORD_ONLY = ("layers", "models", "losses", "metrics", "data.multiview")
+
+# What each package may import from the house; None: anything that is not listed in NEVER.
+MAY_IMPORT = {
+    "errors": set(),
+    "layers": {"errors"},
+    "models": {"errors", "layers"},
+    "losses": {"errors", "layers"},
+    "metrics": {"errors"},
+}
+NEVER = {
+    "data": {"recipes", "training", "inference", "evaluation", "cli"},
+    "weights": {"recipes", "training", "inference", "evaluation", "cli"},
+    "recipes": {"training", "inference", "evaluation", "cli"},
+    "training": {"cli"},
+    "inference": {"cli"},
+    "evaluation": {"cli"},
+}
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text()) for name, path in SOURCES.items()}
+
+
+def package(name):
+    """`layers` for `sirr_jax.layers.warp`, "" for `sirr_jax` itself."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def imported(tree):
+    """Absolute names of all that a module imports, `package.name` for `from package import name`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import hides which way it points"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.fixture(scope="module")
+def modules():
+    found = {"sirr_jax": sirr_jax}
+    for info in pkgutil.walk_packages(sirr_jax.__path__, "sirr_jax."):
+        try:
+            found[info.name] = importlib.import_module(info.name)
+        except ImportError as error:
+            if not (error.name or "").startswith("tensorflow"):
+                raise
+    return found
+
+
+@pytest.fixture(scope="module")
+def functions(modules):
+    """Public functions, methods and properties by their full names."""
+    found = {}
+    for module_name, module in modules.items():
+        for name, thing in own_public(module):
+            if inspect.isclass(thing):
+                for part, member in vars(thing).items():
+                    if part.startswith("_") and part != "__call__":
+                        continue
+                    member = getattr(member, "__func__", getattr(member, "fget", member))
+                    # Not what dataclasses, named tuples and Flax generate.
+                    if inspect.isfunction(member) and member.__qualname__ == f"{name}.{part}":
+                        found[f"{module_name}.{name}.{part}"] = inspect.unwrap(member)
+            elif inspect.isfunction(inspect.unwrap(thing)):
+                found[f"{module_name}.{name}"] = inspect.unwrap(thing)
+    return found
+
+
+def own_public(module):
+    for name, thing in vars(module).items():
+        if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__ and callable(thing):
+            yield name, thing
+
+
+def parameters(function):
+    found = list(inspect.signature(function).parameters.values())
+    return [p for p in found if p.name not in ("self", "cls")]
+
+
+def test_reflection_finds_the_house(modules, functions):
+    assert len(modules) > 60
+    assert set(SOURCES) >= set(modules)
+    for name in ("layers.warp.warp", "models.vgg.Vgg19.__call__", "data.multiview.options.MultiviewOptions.height"):
+        assert f"sirr_jax.{name}" in functions
+
+
+def test_every_module_and_public_name_is_documented(modules, functions):
+    bare = [name for name, module in modules.items() if not (module.__doc__ or "").strip()]
+    for module_name, module in modules.items():
+        for name, thing in own_public(module):
+            # A class without a docstring of its own shows a generated signature, or its parent's text.
+            if inspect.isclass(thing) and (not vars(thing).get("__doc__") or thing.__doc__.startswith(f"{name}(")):
+                bare.append(f"{module_name}.{name}")
+    bare += [name for name, function in functions.items() if not (function.__doc__ or "").strip()]
+    assert bare == []
+
+
+def test_every_module_with_code_defers_its_annotations():
+    eager = []
+    for name, tree in TREES.items():
+        futures = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+        if len(tree.body) > 1 and "annotations" not in futures:
+            eager.append(name)
+    assert eager == []
+
+
+def test_every_public_signature_is_annotated(functions):
+    bare = [
+        f"{name}({parameter.name})"
+        for name, function in functions.items()
+        for parameter in parameters(function)
+        if parameter.annotation is parameter.empty
+    ]
+    bare += [f"{name} ->" for name, f in functions.items() if inspect.signature(f).return_annotation is inspect._empty]
+    assert bare == []
+
+
+def test_prng_keys_come_first_and_are_called_key(functions):
+    late, misnamed = set(), set()
+    for name, function in functions.items():
+        for position, parameter in enumerate(parameters(function)):
+            # Other keys exist: the host's `StreamKey` names a stream, it draws nothing on a device.
+            if parameter.name == "key" and position and "Array" in str(parameter.annotation):
+                late.add(name)
+            if parameter.name in ("rng", "prng", "prng_key", "rng_key", "seed_key"):
+                misnamed.add(name)
+    assert late <= KEY_COMES_LATER
+    assert misnamed == set()
+
+
+def test_options_are_keyword_only(functions):
+    loose = [
+        f"{name}({parameter.name})"
+        for name, function in functions.items()
+        if name.startswith(tuple(f"sirr_jax.{package}." for package in KEYWORD_ONLY))
+        for parameter in parameters(function)
+        if parameter.default is not parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
+    ]
+    assert loose == []
+
+
+def test_lists_of_public_names_are_true(modules):
+    listed = {name: module.__all__ for name, module in modules.items() if hasattr(module, "__all__")}
+    assert "sirr_jax" in listed
+    for module_name, names in listed.items():
+        assert len(names) == len(set(names)), module_name
+        space = {}
+        exec(f"from {module_name} import *", space)
+        assert space.keys() - {"__builtins__"} == set(names), module_name
+
+
+def test_the_package_offers_what_it_lists_and_nothing_else():
+    assert dir(sirr_jax) == sorted(sirr_jax.__all__)
+    assert set(sirr_jax._HOMES) | {"__version__"} == set(sirr_jax.__all__)
+    with pytest.raises(AttributeError, match="'sirr_jax' has no attribute 'restore'"):
+        _ = sirr_jax.restore
+
+
+@pytest.mark.parametrize(
+    ("imports", "forbidden"),
+    [
+        ("sirr_jax", {"jax", "flax", "tensorflow", "torch", "skimage"}),
+        (
+            "sirr_jax.models, sirr_jax.inference.restorer, sirr_jax.metrics, sirr_jax.weights.model_file",
+            {"tensorflow", "torch", "skimage"},
+        ),
+    ],
+    ids=["package", "using"],
+)
+def test_importing_pulls_in_nothing_heavy(imports, forbidden):
+    code = f"import sys, {imports}; print(*sorted({forbidden!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    assert done.stdout.split() == []
+
+
+def test_imports_inside_the_house_follow_its_arrows():
+    wrong = []
+    for name, tree in TREES.items():
+        here = package(name)
+        for target in imported(tree):
+            if not target.startswith("sirr_jax."):
+                continue
+            there = package(target)
+            allowed = there in MAY_IMPORT[here] | {here} if here in MAY_IMPORT else there not in NEVER.get(here, ())
+            if not allowed or (there == "cli" and here != "cli"):
+                wrong.append(f"{name} imports {target}")
+    assert wrong == []
+
+
+def test_every_package_has_its_arrows():
+    packages = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
+    assert packages - {"cli"} <= MAY_IMPORT.keys() | NEVER.keys()
+
+
+def mentions(tree, name):
+    """Whether code (not a docstring) uses `name`, as a variable, an attribute or an import."""
+    for node in ast.walk(tree):
+        used = getattr(node, "id", getattr(node, "attr", None))
+        if used == name:
+            return True
+    return any(name in target.split(".") for target in imported(tree))
+
+
+def test_linen_stays_in_layers_and_models():
+    assert {package(name) for name, tree in TREES.items() if mentions(tree, "linen")} == {"layers", "models"}
+
+
+def test_pmap_is_said_in_one_module():
+    assert [name for name, tree in TREES.items() if mentions(tree, "pmap")] == ["sirr_jax.training.parallel"]

@@ -40,6 +40,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.data.pairs_share = 0.0  # of the student's single-image samples
     config.data.validation = ""  # a folder of photographs; "" for the held-out embedded one
     config.data.crop = 256
+    config.data.max_scale = 2.0  # photographs are reduced by up to this factor before they are cropped
     config.data.margin = -1  # of the canvas around the crop; -1 for a quarter of it
     config.data.pipeline = "tf"  # or memory: no TensorFlow, decoded photographs held in memory
     config.data.on_corrupt = "error"  # or skip: leave unreadable files out, by name

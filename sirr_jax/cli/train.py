@@ -28,27 +28,33 @@ def run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(_HELP, end="")
         return 0
+    for argument in argv:
+        file = argument.removeprefix("--config=").split(":")[0]
+        if argument.startswith("--config=") and not Path(file).is_file():
+            raise UserError(f"no config file at {file}; expected --config=FILE:VARIANT")
     values = flags.FlagValues()
-    config_flag = config_flags.DEFINE_config_file("config", lock_config=True, flag_values=values)
+    command = ["sirr train", *argv]
+    config_flag = config_flags.DEFINE_config_file("config", lock_config=True, flag_values=values, sys_argv=command)
     flags.DEFINE_string("workdir", None, "The run's folder.", flag_values=values)
     flags.DEFINE_integer("cpu_devices", 0, "Use the CPU as this many devices.", flag_values=values)
     try:
-        rest = values(["sirr train", *argv])[1:]
-    except (flags.Error, AttributeError, TypeError, KeyError) as error:
-        raise UserError(f"{error}; see sirr train --help") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot load the config ({error}); expected --config=FILE:VARIANT") from error
-    if rest:
-        raise UserError(f"{rest[0]!r} is not a flag; write --name=value, see sirr train --help")
-    if config_flag.value is None or not values.workdir:
-        raise UserError("give both --config=FILE:VARIANT and --workdir=FOLDER; see sirr train --help")
+        rest = values(command)[1:]
+        if rest:
+            raise UserError(f"{rest[0]!r} is not a flag; write --name=value, see sirr train --help")
+        config = config_flag.value
+        if config is None or not values.workdir:
+            raise UserError("give both --config=FILE:VARIANT and --workdir=FOLDER; see sirr train --help")
+    except UserError:
+        raise
+    except (flags.Error, AttributeError, TypeError, KeyError, ValueError) as error:
+        raise UserError(f"{_reason(error)}; see sirr train --help") from error
 
     _show_log()
     _prepare_jax(values.cpu_devices)
     from sirr_jax.training.loop import train
 
     try:
-        workdir = train(config_flag.value, Path(values.workdir))
+        workdir = train(config, Path(values.workdir))
     except FloatingPointError as error:
         print(f"sirr train: {error}", file=sys.stderr)
         return 1
@@ -57,14 +63,23 @@ def run(argv: list[str]) -> int:
     return 0
 
 
+def _reason(error: Exception) -> str:
+    """What went wrong, without the traceback that ml_collections puts into its message."""
+    message = str(error.args[0]) if error.args else str(error)
+    message = message.strip("\"'").replace("\\'", "'").replace("\\n", " ")
+    if "Traceback" not in message:
+        return message
+    last = message.strip().splitlines()[-1]
+    return last.split("Error: ", 1)[-1]
+
+
 def _show_log() -> None:
     """Our own messages on stderr; those of libraries only from warnings on."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("sirr_jax")
-    logger.addHandler(handler)
+    logger.handlers = [handler]
     logger.setLevel(logging.INFO)
-    logger.propagate = False
 
 
 def _prepare_jax(cpu_devices: int) -> None:

@@ -41,10 +41,11 @@ def training_streams(data: ConfigDict, kinds: Iterable[str]) -> dict[str, Stream
     if "sequences" in kinds:
         root = _folder(data.sequences, "sequences")
         sequences = FolderSequences(root, crop=data.crop, on_corrupt=data.on_corrupt)
-        streams["sequences"] = SequenceCrops(sequences, crop=data.crop)
+        streams["sequences"] = SequenceCrops(sequences, crop=data.crop, max_scale=data.max_scale)
     if "pairs" in kinds:
         root = _folder(data.pairs, "pairs")
-        streams["pairs"] = PairCrops(FolderPairs(root, crop=data.crop, on_corrupt=data.on_corrupt), crop=data.crop)
+        pairs = FolderPairs(root, crop=data.crop, on_corrupt=data.on_corrupt)
+        streams["pairs"] = PairCrops(pairs, crop=data.crop, max_scale=data.max_scale)
     return streams
 
 
@@ -55,7 +56,7 @@ def validation_streams(data: ConfigDict) -> dict[str, Stream]:
         photos: PhotoSource = FolderPhotos(data.validation, crop=data.crop, on_corrupt=data.on_corrupt)
     else:
         photos = EmbeddedPhotos("validation", crop=data.crop)
-    return {"layers": PhotoLayers(photos, crop=data.crop, margin=margin)}
+    return {"layers": PhotoLayers(photos, crop=data.crop, margin=margin, max_scale=data.max_scale)}
 
 
 def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> dict[str, int]:
@@ -100,7 +101,7 @@ def _layers(data: ConfigDict, kind: str) -> Stream:
         photos = FolderPhotos(_folder(data.layers, "layers"), crop=data.crop, on_corrupt=data.on_corrupt)
     _log.info("%s: %d photographs from %s", kind, len(photos), data.layers)
     margin = multiview_options(data).border if kind == "layers" else 0
-    return PhotoLayers(photos, crop=data.crop, margin=margin)
+    return PhotoLayers(photos, crop=data.crop, margin=margin, max_scale=data.max_scale)
 
 
 def _folder(path: str, name: str) -> str:

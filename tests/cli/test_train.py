@@ -18,14 +18,14 @@ def lines(run):
 
 
 def test_all_stages_ran_in_order(run):
-    training = [line for line in lines(run) if "gradient_norm/teacher" in line or "gradient_norm/student" in line]
-    assert [line["step"] for line in training] == [3, 6, 9, 12, 17, 20]
-    assert "teacher/reconstruction" not in training[0]  # the warm-up has L_FD and L_VS alone
-    assert {"teacher/decoupling", "teacher/view_synthesis", "teacher/flow"} <= training[0].keys()
-    assert {"teacher/reconstruction", "teacher/perceptual"} <= training[1].keys()
-    assert {"student/transfer_knowledge", "student/transfer_features"} <= training[4].keys()
-    assert "discriminator/loss" not in training[4]
-    assert {"discriminator/loss", "student/adversarial"} <= training[5].keys()
+    training = {line["step"]: line for line in lines(run) if any("gradient_norm" in name for name in line)}
+    assert list(training) == [3, 6, 9, 12, 15, 17, 18, 20]
+    terms = {"reconstruction", "perceptual", "decoupling", "view_synthesis", "flow"}
+    assert {f"teacher/{name}" for name in terms} <= training[3].keys()
+    assert {"student/transfer_knowledge", "student/transfer_features"} <= training[15].keys()
+    assert "discriminator/loss" not in training[17]
+    assert {"discriminator/loss", "student/adversarial"} <= training[18].keys()
+    training = list(training.values())
     assert all(np.isfinite(v) for line in training for v in line.values())
 
 
@@ -34,12 +34,12 @@ def test_the_teacher_learns(run):
     assert training[-1]["teacher/decoupling"] < 0.8 * training[0]["teacher/decoupling"]
 
 
-def test_scores_of_untrained_networks_are_those_of_the_input(run):
+def test_scores_of_an_untrained_student_are_those_of_the_input(run):
     validation = [line for line in lines(run) if "validation/psnr/input" in line]
     first, last = validation[0], validation[-1]
     for metric in ("psnr", "ssim", "lmse", "ncc"):
-        # During the warm-up the decoder gets no gradient: the teacher still returns its input.
-        assert first[f"validation/{metric}/teacher"] == first[f"validation/{metric}/input"]
+        assert first[f"validation/{metric}/student"] == first[f"validation/{metric}/input"]
+        assert first[f"validation/{metric}/teacher"] != first[f"validation/{metric}/input"]
     assert last["validation/psnr/student"] != last["validation/psnr/input"]
     scores = json.loads((run / "scores.json").read_text())
     assert list(scores) == ["input", "teacher", "student"]
@@ -50,8 +50,8 @@ def test_panels_show_input_teacher_student_truth(run):
     panel = np.asarray(Image.open(sorted((run / "panels").iterdir())[0]))
     assert panel.shape == (2 * 32 + 2, 4 * 32 + 6, 3)
     columns = [panel[:32, i * 34 : i * 34 + 32] for i in range(4)]
-    np.testing.assert_array_equal(columns[0], columns[1])
-    np.testing.assert_array_equal(columns[0], columns[2])
+    np.testing.assert_array_equal(columns[0], columns[2])  # the student has not learned yet
+    assert not np.array_equal(columns[0], columns[1])
     assert not np.array_equal(columns[0], columns[3])
 
 
@@ -107,8 +107,8 @@ def test_the_exported_student_restores(run):
         ([], "give both --config=FILE:VARIANT and --workdir=FOLDER"),
         (["--workdir=W"], "give both"),
         (["--config=CONFIG:huge", "--workdir=W"], "no variant 'huge'; choose one of tiny, small, base"),
-        (["--config=missing.py", "--workdir=W"], "cannot load the config"),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.batchsize=4"], "batchsize"),
+        (["--config=missing.py", "--workdir=W"], "no config file at missing.py"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.batchsize=4"], 'Did you mean "batch_size"'),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.batch_size=many"], "many"),
         (["--config=CONFIG:tiny", "--workdir=W", "extra"], "'extra' is not a flag"),
         (["--config=CONFIG:tiny", "--workdir=W", "--unknown=1"], "unknown"),

@@ -74,7 +74,7 @@ def test_nothing_readable_left(tmp_path):
 def test_embedded_training_photos_are_scikit_images():
     photos = EmbeddedPhotos("train")
     by_name = {photos.name(index): photos.read(index) for index in range(len(photos))}
-    assert len(by_name) == 10
+    assert len(by_name) == 15
     np.testing.assert_array_equal(by_name["scikit-image's coffee.png"], skimage.data.coffee())
     grey = skimage.data.camera()
     np.testing.assert_array_equal(by_name["scikit-image's camera.png"], np.repeat(grey[..., None], 3, 2))
@@ -89,7 +89,7 @@ def test_validation_halves_are_disjoint_and_never_trained_on():
 
 
 def test_embedded_photos_below_the_crop_are_left_out():
-    assert len(EmbeddedPhotos("train", crop=301)) == 9
+    assert len(EmbeddedPhotos("train", crop=301)) == 12
     photos = EmbeddedPhotos("train", crop=500)
     assert all(min(photos.read(index).shape[:2]) >= 500 for index in range(len(photos)))
     EmbeddedPhotos("validation", crop=256)

@@ -22,8 +22,7 @@ def images():
 def test_per_channel_is_the_mean_of_the_channels_decibels(images):
     estimate, truth = images
     channels = [
-        peak_signal_noise_ratio(truth[..., c] * 255.0, estimate[..., c] * 255.0, data_range=255.0)
-        for c in range(3)
+        peak_signal_noise_ratio(truth[..., c] * 255.0, estimate[..., c] * 255.0, data_range=255.0) for c in range(3)
     ]
     assert psnr(estimate, truth) == pytest.approx(np.mean(channels), rel=1e-12)
 

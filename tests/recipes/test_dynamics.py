@@ -117,6 +117,9 @@ def test_every_ablation_leaves_out_its_losses(config, switch, teacher, student):
     if switch:
         config.without[switch] = True
     assert terms_of(config, "teacher") == teacher
+    if switch is None:
+        config.teacher.warm_up = 0.1
+        assert terms_of(config, "decouple") == teacher - CONTENT
     assert terms_of(config, "student") == student
     assert terms_of(config, "adversarial") == student | {"adversarial"}
 

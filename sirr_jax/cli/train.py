@@ -80,6 +80,7 @@ def _show_log() -> None:
     logger = logging.getLogger("sirr_jax")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # libraries install handlers of their own on the root
 
 
 def _prepare_jax(cpu_devices: int) -> None:

@@ -16,11 +16,11 @@ from sirr_jax.errors import UserError
 # motorcycle_right.png is left out: it is the stereo partner of motorcycle_left.png, and the two would meet as
 # the layers of one sample.
 _TRAINING_FILES = (
+    "astronaut.png",
     "brick.png",
     "camera.png",
     "chelsea.png",
     "clock_motion.png",
-    "coffee.png",
     "coins.png",
     "grass.png",
     "gravel.png",
@@ -32,7 +32,7 @@ _TRAINING_FILES = (
     "retina.jpg",
     "rocket.jpg",
 )
-_VALIDATION_FILE = "astronaut.png"
+_VALIDATION_FILE = "coffee.png"
 
 
 class PhotoSource(Protocol):

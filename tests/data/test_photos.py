@@ -75,7 +75,7 @@ def test_embedded_training_photos_are_scikit_images():
     photos = EmbeddedPhotos("train")
     by_name = {photos.name(index): photos.read(index) for index in range(len(photos))}
     assert len(by_name) == 15
-    np.testing.assert_array_equal(by_name["scikit-image's coffee.png"], skimage.data.coffee())
+    np.testing.assert_array_equal(by_name["scikit-image's astronaut.png"], skimage.data.astronaut())
     grey = skimage.data.camera()
     np.testing.assert_array_equal(by_name["scikit-image's camera.png"], np.repeat(grey[..., None], 3, 2))
 
@@ -83,18 +83,18 @@ def test_embedded_training_photos_are_scikit_images():
 def test_validation_halves_are_disjoint_and_never_trained_on():
     halves = EmbeddedPhotos("validation")
     assert len(halves) == 2
-    np.testing.assert_array_equal(np.concatenate([halves.read(0), halves.read(1)], axis=1), skimage.data.astronaut())
+    np.testing.assert_array_equal(np.concatenate([halves.read(0), halves.read(1)], axis=1), skimage.data.coffee())
     training = EmbeddedPhotos("train")
-    assert not any("astronaut" in training.name(index) for index in range(len(training)))
+    assert not any("coffee" in training.name(index) for index in range(len(training)))
 
 
 def test_embedded_photos_below_the_crop_are_left_out():
     assert len(EmbeddedPhotos("train", crop=301)) == 12
     photos = EmbeddedPhotos("train", crop=500)
     assert all(min(photos.read(index).shape[:2]) >= 500 for index in range(len(photos)))
-    EmbeddedPhotos("validation", crop=256)
-    with pytest.raises(UserError, match=r"257x257.*validation.*up to 256 pixels.*smaller data\.crop"):
-        EmbeddedPhotos("validation", crop=257)
+    EmbeddedPhotos("validation", crop=300)
+    with pytest.raises(UserError, match=r"301x301.*validation.*up to 300 pixels.*smaller data\.crop"):
+        EmbeddedPhotos("validation", crop=301)
 
 
 def test_unknown_split():

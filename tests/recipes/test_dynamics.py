@@ -187,7 +187,9 @@ def test_measuring_gives_mean_and_square_of_the_features(config):
     np.testing.assert_allclose(moments["features_mean"], -flat.mean(0), rtol=1e-5, atol=1e-6)
 
 
-def test_every_step_is_proved_to_be_replicated(config):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_step_is_proved_to_be_replicated(config, precision):
+    config.precision = precision
     recipe = Dynamics(config)
     optimisers = {n: make_optimiser(config.optimiser, u) for n, u in learning_networks(recipe).items()}
     params, collections = jax.eval_shape(_init(recipe))

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from sirr_jax.data.feed import multiview_options, samples_per_batch, training_streams, validation_streams
+from sirr_jax.data.pipeline import build_pipeline
+from sirr_jax.errors import UserError
+
+KINDS = ("layers", "sequences", "single", "pairs")
+
+
+@given(
+    shares=st.lists(st.integers(0, 10), min_size=1, max_size=4).filter(any),
+    units=st.integers(4, 40),
+    unit=st.integers(1, 8),
+)
+def test_batches_are_split_in_whole_units_near_the_shares(shares, units, unit):
+    total = sum(shares)
+    mix = {kind: share / total for kind, share in zip(KINDS, shares, strict=False)}
+    counts = samples_per_batch(mix, units * unit, unit)
+    assert sum(counts.values()) == units * unit
+    assert counts.keys() == {kind for kind, share in mix.items() if share > 0}
+    for kind, count in counts.items():
+        assert count % unit == 0
+        assert count > 0
+        # Rounding, and one unit for every kind that would otherwise not occur.
+        assert abs(count / unit - mix[kind] * units) <= len(counts)
+
+
+def test_the_usual_mixture():
+    assert samples_per_batch({"layers": 0.6, "single": 0.4}, 10, 1) == {"layers": 6, "single": 4}
+    assert samples_per_batch({"layers": 0.6, "single": 0.4}, 8, 2) == {"layers": 4, "single": 4}
+    assert samples_per_batch({"layers": 0.95, "single": 0.05}, 4, 1) == {"layers": 3, "single": 1}
+
+
+@pytest.mark.parametrize(
+    ("mix", "batch", "unit", "message"),
+    [
+        ({"layers": 1.0}, 6, 4, r"config\.batch_size=6 cannot be divided .* = 4; choose a multiple of 4"),
+        ({"layers": 1.0}, 0, 2, r"config\.batch_size=0 cannot"),
+        ({"layers": 0.5, "single": 0.5}, 2, 2, r"no sample for one of layers, single .* choose at least 4"),
+    ],
+)
+def test_batches_that_cannot_be_split(mix, batch, unit, message):
+    with pytest.raises(UserError, match=message):
+        samples_per_batch(mix, batch, unit)
+
+
+@pytest.fixture
+def data(dynamics_config, tmp_path):
+    """A config whose four kinds of samples all exist on disk."""
+    rng = np.random.default_rng(0)
+
+    def image(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 44, 3), np.uint8)).save(path)
+
+    for i in range(3):
+        image(tmp_path / "photos" / f"{i}.png")
+        for layer in ("blended", "transmission"):
+            image(tmp_path / "sequences" / "a" / layer / f"{i}.png")
+        for layer in ("blended", "transmission_layer"):
+            image(tmp_path / "pairs" / layer / f"{i}.png")
+    data = dynamics_config("tiny").data
+    data.crop = 32
+    data.layers, data.sequences, data.pairs = (str(tmp_path / n) for n in ("photos", "sequences", "pairs"))
+    return data
+
+
+def test_every_kind_comes_from_its_folder(data):
+    streams = training_streams(data, KINDS)
+    counts = dict.fromkeys(KINDS, 2)
+    with build_pipeline(streams, counts, kind="memory", seed=0, start_step=0) as pipeline:
+        batch = next(pipeline)
+    canvas = 32 + 2 * multiview_options(data).border
+    assert batch["layers"]["transmission"].shape == (2, canvas, canvas, 3)
+    assert batch["single"]["reflection"].shape == (2, 32, 32, 3)
+    assert batch["sequences"]["blended"].shape == (2, 3, 32, 32, 3)
+    assert not batch["sequences"]["has_reflection"].any()
+    assert batch["pairs"]["transmission"].shape == (2, 32, 32, 3)
+
+
+def test_only_what_is_asked_for_is_opened(data):
+    data.sequences = data.pairs = "/no/such/folder"
+    assert training_streams(data, ["layers"]).keys() == {"layers"}
+    with pytest.raises(UserError, match="/no/such/folder"):
+        training_streams(data, ["sequences"])
+    data.pairs = ""
+    with pytest.raises(UserError, match=r"config\.data\.pairs is empty; .* config\.data\.pairs_share=0"):
+        training_streams(data, ["pairs"])
+
+
+def test_procedural_layers_carry_no_images(data):
+    data.layers = "procedural"
+    streams = training_streams(data, ["layers", "single"])
+    with build_pipeline(streams, {"layers": 2, "single": 2}, kind="memory", seed=0, start_step=3) as pipeline:
+        batch = next(pipeline)
+    assert batch.keys() == {"layers", "single"}
+    assert batch["layers"].keys() == {"index"}
+    np.testing.assert_array_equal(batch["layers"]["index"], [6, 7])
+
+
+def test_validation_photographs_of_the_user(data):
+    data.validation = data.layers
+    streams = validation_streams(data)
+    with build_pipeline(streams, {"layers": 1}, kind="memory", seed=0, start_step=0) as pipeline:
+        assert next(pipeline)["layers"]["transmission"].shape == (1, 48, 48, 3)
+    data.validation = "/no/such/folder"
+    with pytest.raises(UserError, match="/no/such/folder"):
+        validation_streams(data)
+
+
+def test_options_of_the_generator_come_from_the_config(data):
+    data.margin = 5
+    data.synthesis.jpeg_probability = 0.7
+    options = multiview_options(data)
+    assert options.canvas == (42, 42)
+    assert options.jpeg_probability == 0.7
+    data.synthesis.jpeg_probability = 1.7
+    with pytest.raises(UserError, match=r"jpeg_probability is 1\.7"):
+        multiview_options(data)

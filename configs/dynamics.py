@@ -5,12 +5,12 @@
 A config is chosen by what follows the colon; any value can be overridden, for example
 `--config.data.layers=/photos --config.batch_size=8`.
 
-* `tiny`: 0.19 M / 0.10 M parameters, 64 px, embedded photographs; minutes on a laptop's CPU. See the README for what
-  to expect.
+* `tiny`: 0.19 M / 0.10 M parameters, 64 px, embedded photographs, the screen model alone; about 6 minutes on two CPU
+  cores. Held-out samples: input 17.82 dB, teacher 19.83 dB, student 19.81 dB; the README says how to read that.
 * `small`: 2.50 M / 1.52 M parameters, 128 px, one accelerator.
 * `base`: 9.70 M / 6.05 M parameters, 256 px; the specification's schedule of 100k + 100k steps.
 
-`small` and `base` have been checked for shape and for one step only: no full-length run has been made yet.
+`small` and `base` are the specification's schedule: no full-length run of them has been made yet.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ reflection out of the one that was held out, removes the reflection with `sirr r
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,12 +31,12 @@ def _write(path: Path, image: np.ndarray) -> None:
     Image.fromarray(np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)).save(path)
 
 
-def _make_photograph(folder: Path, seed: int) -> None:
+def _make_photograph(folder: Path, synthesis: dict[str, Any], *, seed: int) -> None:
     """Mix the two halves of the held-out photograph, at full size, into `mixture.png`; the truth beside it."""
     photos = EmbeddedPhotos("validation")
     transmission, reflection = (jnp.asarray(photos.read(i), jnp.float32) / 255.0 for i in range(2))
     height, width = (min(a, b) for a, b in zip(transmission.shape[:2], reflection.shape[:2], strict=True))
-    options = MultiviewOptions(size=(height, width), margin=0)
+    options = MultiviewOptions(size=(height, width), margin=0, **synthesis)
     layers = transmission[:height, :width], reflection[:height, :width]
     mixture = synthesise_single(jax.random.key(seed), *layers, options=options)
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,8 @@ def main() -> int:
         return code
 
     folder = args.workdir / "photograph"
-    _make_photograph(folder, seed=1)
+    config = json.loads((args.workdir / "config.json").read_text(encoding="utf-8"))
+    _make_photograph(folder, config["data"]["synthesis"], seed=1)
     restored = folder / "restored.png"
     command = ["remove", str(folder / "mixture.png"), "--model", str(student), "--out", str(restored), "--overwrite"]
     print("\nsirr " + " ".join(command))

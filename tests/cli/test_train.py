@@ -104,7 +104,6 @@ def test_the_exported_student_restores(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give both --config=FILE:VARIANT and --workdir=FOLDER"),
         (["--workdir=W"], "give both"),
         (["--config=CONFIG:huge", "--workdir=W"], "no variant 'huge'; choose one of tiny, small, base"),
         (["--config=missing.py", "--workdir=W"], "no config file at missing.py"),

@@ -53,7 +53,7 @@ def save_model(
         "licence": licence,
         "origin": origin,
     }
-    data = save(_flatten(params), metadata={"format": "sirr_jax", "card": json.dumps(card)})
+    data = save(_flatten(params), metadata={"card": json.dumps(card)})
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial.write_bytes(data)

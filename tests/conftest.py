@@ -13,6 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A first example may compile; how long that takes says nothing about the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 2)

@@ -31,16 +31,18 @@ def run(argv: list[str]) -> int:
         raise UserError(f"--strength is {args.strength:g}; give a number from 0 to 1")
     photos = _photos(args.photos)
     results = [_result(photo, args.out, several=len(photos) > 1) for photo in photos]
+    layers = [result.with_name(f"{result.stem}.reflection{result.suffix}") for result in results]
     for i, result in enumerate(results):
-        if result.exists() and not args.overwrite:
-            raise UserError(f"{result} exists; choose another --out or add --overwrite")
+        for file in (result, layers[i]) if args.save_reflection else (result,):
+            if file.exists() and not args.overwrite:
+                raise UserError(f"{file} exists; choose another --out or add --overwrite")
         if result in results[:i]:
             raise UserError(f"two photographs would both be written to {result}; restore them one by one")
 
     from sirr_jax.inference.restorer import load
 
     restorer = load(args.model)
-    for photo, result in zip(photos, results, strict=True):
+    for photo, result, layer in zip(photos, results, layers, strict=True):
         image = read_image(photo).astype(np.float32) / np.float32(255)
         answer = restorer(image)
         restored = args.strength * answer.restored + (1.0 - args.strength) * image
@@ -48,9 +50,6 @@ def run(argv: list[str]) -> int:
         print(result)
         if args.save_reflection:
             removed = answer.reflection if answer.reflection is not None else np.abs(image - restored)
-            layer = result.with_name(f"{result.stem}.reflection{result.suffix}")
-            if layer.exists() and not args.overwrite:
-                raise UserError(f"{layer} exists; choose another --out or add --overwrite")
             _save(removed, layer)
             print(layer)
     return 0

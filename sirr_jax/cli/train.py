@@ -28,10 +28,6 @@ def run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(_HELP, end="")
         return 0
-    for argument in argv:
-        file = argument.removeprefix("--config=").split(":")[0]
-        if argument.startswith("--config=") and not Path(file).is_file():
-            raise UserError(f"no config file at {file}; expected --config=FILE:VARIANT")
     values = flags.FlagValues()
     command = ["sirr train", *argv]
     config_flag = config_flags.DEFINE_config_file("config", lock_config=True, flag_values=values, sys_argv=command)
@@ -44,8 +40,13 @@ def run(argv: list[str]) -> int:
         config = config_flag.value
         if config is None or not values.workdir:
             raise UserError("give both --config=FILE:VARIANT and --workdir=FOLDER; see sirr train --help")
+        config.keys()  # a file that is not there complains only when its config is used
     except UserError:
         raise
+    except OSError as error:
+        raise UserError(f"no config file at {_reason(error)}; expected --config=FILE:VARIANT") from error
+    except (SyntaxError, ImportError, NameError) as error:
+        raise UserError(f"cannot load the config ({_reason(error)}); expected --config=FILE:VARIANT") from error
     except (flags.Error, AttributeError, TypeError, KeyError, ValueError) as error:
         raise UserError(f"{_reason(error)}; see sirr train --help") from error
 
@@ -66,6 +67,11 @@ def run(argv: list[str]) -> int:
 def _reason(error: Exception) -> str:
     """What went wrong, without the traceback that ml_collections puts into its message."""
     message = str(error.args[0]) if error.args else str(error)
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {error.msg}"
+    if isinstance(error, OSError):
+        # "... [Errno 2] No such file or directory: 'missing.py'"
+        return message.rstrip().rsplit(": ", 1)[-1].strip("'")
     message = message.strip("\"'").replace("\\'", "'").replace("\\n", " ")
     if "Traceback" not in message:
         return message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,13 @@ class Checkpoints:
             "checksums": _checksums(state),
         }
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
-        self._manager.save(step, args=items)
+        if not self._manager.save(step, args=items):
+            raise RuntimeError(f"Orbax refused to save step {step} after step {self._manager.latest_step()}")
 
     def restore(self, like: Any) -> Any | None:
         """The newest state that can be read, as NumPy arrays; None if there is no checkpoint.
+
+        Newer checkpoints that cannot be read are moved to `damaged/`, so that the run can save those steps again.
 
         Args:
             like: a state of the expected structure, shapes and types.
@@ -102,6 +106,7 @@ class Checkpoints:
                 items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
                 state = self._manager.restore(step, args=items).state
                 if _checksums(state) == meta["checksums"]:
+                    self._set_aside([newer for newer in steps if newer > step])
                     return state
                 # A file cut short can still be read: what is missing comes back as zeros.
                 _log.warning("checkpoint %d is damaged (checksums differ); trying the one before", step)
@@ -115,6 +120,24 @@ class Checkpoints:
                 "a backup or choose another --workdir"
             )
         return None
+
+    def _set_aside(self, steps: list[int]) -> None:
+        # Orbax neither overwrites a step nor saves one older than its newest: without this, nothing would be saved
+        # until the run is past the damage.
+        if not steps:
+            return
+        damaged = self._manager.directory.parent / "damaged"
+        if jax.process_index() == 0:
+            damaged.mkdir(exist_ok=True)
+            for step in steps:
+                target = damaged / f"{step}-{time.time_ns()}"
+                (self._manager.directory / str(step)).rename(target)
+                _log.warning("checkpoint %d moved to %s", step, target)
+        if jax.process_count() > 1:
+            from jax.experimental import multihost_utils
+
+            multihost_utils.sync_global_devices("damaged checkpoints")
+        self._manager.reload()
 
     def _compare(self, step: int, found: dict[str, str], expected: dict[str, str]) -> None:
         for name in sorted(found.keys() | expected.keys()):

@@ -39,7 +39,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
 
     Writes to `workdir`: `config.json`, `metadata.txt`, `checkpoints/`, `scalars.jsonl`, `panels/`, `tensorboard/`
     and, at the end, `models/*.safetensors` and `scores.json`. On SIGTERM or Ctrl-C it saves after
-    the step in flight and returns; running it again continues, with the same result as if it had never stopped.
+    the step in flight and returns; running it again continues where it stopped.
 
     Args:
         config: as a file in `configs/` makes it.

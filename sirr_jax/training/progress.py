@@ -46,14 +46,14 @@ class ProgressBar:
         """Say which stage runs."""
         self._progress.update(self._task, stage=name)
 
-    def report(self, step: int, stage: str, loss: float, rate: float, seconds_left: float) -> None:
-        """Show the state after `step` steps; `rate` in images per second."""
-        self._progress.update(self._task, completed=step, stage=stage, loss=f"{loss:.4f}", rate=f"{rate:.1f}")
+    def report(self, step: int, stage: str, loss: float | None, rate: float | None, seconds_left: float | None) -> None:
+        """Show the state after `step` steps; `rate` in images per second; None where there is nothing to say."""
+        shown = {"loss": "-" if loss is None else f"{loss:.4f}", "rate": "-" if rate is None else f"{rate:.1f}"}
+        self._progress.update(self._task, completed=step, stage=stage, **shown)
         if not self._live:
-            _log.info(
-                "%s step %d/%d  loss %.4f  %.1f images/s  ETA %d:%02d",
-                stage, step, self._total, loss, rate, *divmod(int(seconds_left), 60),
-            )  # fmt: skip
+            left = "-" if seconds_left is None else "{}:{:02}".format(*divmod(int(seconds_left), 60))
+            words = (stage, step, self._total, shown["loss"], shown["rate"], left)
+            _log.info("%s step %d/%d  loss %s  %s images/s  ETA %s", *words)
 
     def __enter__(self) -> ProgressBar:
         self._progress.start()

@@ -32,11 +32,11 @@ class Reporter:
         fetched = jax.device_get(self._kept)
         now = time.perf_counter()
         means = {name: float(np.mean([s[name] for s in fetched])) for name in sorted(fetched[0])}
-        # The first window of a stage holds its compilation.
-        rate = (step - self._step) * self._batch_size / (now - self._since) if self._since else 0.0
+        # The first window of a stage holds its compilation and says nothing about speed.
+        rate = (step - self._step) * self._batch_size / (now - self._since) if self._since else None
         self._since, self._step, self._kept = now, step, []
-        left = (self._total - step) * self._batch_size / rate if rate else 0.0
+        left = (self._total - step) * self._batch_size / rate if rate else None
         losses = [value for name, value in means.items() if name.endswith("/loss")]
-        self._bar.report(step, self._stage, losses[-1] if losses else 0.0, rate, left)
+        self._bar.report(step, self._stage, losses[-1] if losses else None, rate, left)
         if self._writer:
             self._writer.scalars(step, means | ({"images_per_second": rate} if rate else {}))

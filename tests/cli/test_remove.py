@@ -73,6 +73,15 @@ def test_nothing_is_overwritten_unless_asked(model, photo, capsys):
     assert pixels(result).shape == (32, 32, 3)
 
 
+def test_an_existing_reflection_stops_before_anything_is_written(model, photo, capsys):
+    layer = photo.with_name("photo.restored.reflection.png")
+    layer.write_bytes(b"precious")
+    assert remove(photo, "--model", model, "--save-reflection") == 2
+    assert "photo.restored.reflection.png exists" in capsys.readouterr().err
+    assert layer.read_bytes() == b"precious"
+    assert not photo.with_name("photo.restored.png").exists()
+
+
 def test_a_folder_of_photographs(model, photo, tmp_path):
     Image.open(photo).save(tmp_path / "second.png")
     (tmp_path / "notes.txt").write_text("no photograph")

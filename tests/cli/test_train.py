@@ -107,6 +107,11 @@ def test_the_exported_student_restores(run):
         (["--workdir=W"], "give both"),
         (["--config=CONFIG:huge", "--workdir=W"], "no variant 'huge'; choose one of tiny, small, base"),
         (["--config=missing.py", "--workdir=W"], "no config file at missing.py"),
+        (
+            ["--config", "missing.py:tiny", "--workdir=W"],
+            "no config file at missing.py; expected --config=FILE:VARIANT",
+        ),
+        (["--config=BROKEN", "--workdir=W"], "line 2: expected ':'"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.batchsize=4"], 'Did you mean "batch_size"'),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.batch_size=many"], "many"),
         (["--config=CONFIG:tiny", "--workdir=W", "extra"], "'extra' is not a flag"),
@@ -128,7 +133,9 @@ def test_the_exported_student_restores(run):
 def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, tmp_path, capsys, monkeypatch, command):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
     config = command[1].removeprefix("--config=").removesuffix(":tiny")
-    known = {"CONFIG": config, "--workdir=W": f"--workdir={tmp_path / 'run'}"}
+    broken = tmp_path / "broken.py"
+    broken.write_text("\ndef get_config()\n    return 1\n")
+    known = {"BROKEN": str(broken), "CONFIG": config, "--workdir=W": f"--workdir={tmp_path / 'run'}"}
     for name, value in known.items():
         arguments = [argument.replace(name, value) for argument in arguments]
     assert main(["train", *arguments]) == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import shutil
 
 import jax
 import numpy as np
@@ -78,14 +79,29 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(folder, caplog, lefto
 
 
 @damaging
-def test_one_file_cut_short_never_gives_wrong_numbers(folder, leftovers):
+def test_after_a_fallback_the_lost_steps_are_saved_again(folder, leftovers):
     for file in files_of(folder, 20):
-        whole = file.read_bytes()
-        file.write_bytes(whole[: len(whole) // 2])
-        with opened(folder) as checkpoints:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with opened(folder) as checkpoints:
+        checkpoints.restore(STATE)
+        checkpoints.save(15, scaled(15))
+        checkpoints.save(20, scaled(21))
+    with opened(folder) as checkpoints:
+        assert_equal(checkpoints.restore(STATE), scaled(21))
+    # Nothing is thrown away: the damaged one may still be worth something to somebody.
+    assert [p.name.split("-")[0] for p in (folder / "damaged").iterdir()] == ["20"]
+
+
+@damaging
+def test_one_file_cut_short_never_gives_wrong_numbers(folder, tmp_path_factory, leftovers):
+    for file in files_of(folder, 20):
+        copy = tmp_path_factory.mktemp("copy") / "run"
+        shutil.copytree(folder, copy)
+        hurt = copy / file.relative_to(folder)
+        hurt.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        with opened(copy) as checkpoints:
             restored = checkpoints.restore(STATE)
         assert any(np.array_equal(restored["a"]["w"], scaled(step)["a"]["w"]) for step in (10, 20))
-        file.write_bytes(whole)
 
 
 @damaging

@@ -23,7 +23,7 @@ from sirr_jax.losses.view_synthesis import flow_error, view_synthesis
 from sirr_jax.models import build
 from sirr_jax.models.initialise import initialise
 from sirr_jax.recipes.contract import Aux, Recipe, Stage, Start, Tree, Update
-from sirr_jax.recipes.dynamics_batch import prepare_batch
+from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
 from sirr_jax.recipes.perceptual import PerceptualTerm
 from sirr_jax.weights.model_file import load_model
 
@@ -156,8 +156,9 @@ class Dynamics(Recipe):
 
     def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
         """Synthesise, augment and group a raw batch; see `prepare_batch`."""
-        augment = {"procedural": self._config.data.procedural, "colour": self._config.data.colour, "turn": True}
-        return prepare_batch(raw, key, options=self._options, **(augment if train else {}))
+        data = self._config.data
+        augmentation = Augmentation(data.procedural, data.colour, turn=True) if train else Augmentation()
+        return prepare_batch(raw, key, options=self._options, augmentation=augmentation)
 
     # --- losses ---------------------------------------------------------------------------------------------------
 

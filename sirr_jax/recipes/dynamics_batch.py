@@ -24,11 +24,17 @@ _KIND = {"layers": 0, "single": 1, "sequences": 2, "pairs": 3}
 
 
 class Augmentation(NamedTuple):
-    """How samples are varied: see `prepare_batch`."""
+    """How samples are varied; not at all by default.
 
-    procedural: float
-    colour: float
-    turn: bool
+    Attributes:
+        procedural: share of layers replaced by procedural textures.
+        colour: strength of the colour changes of layers, see `jitter_colour`.
+        turn: flip and turn layers, sequences and pairs, and reverse time.
+    """
+
+    procedural: float = 0.0
+    colour: float = 0.0
+    turn: bool = False
 
 
 def prepare_batch(
@@ -36,9 +42,7 @@ def prepare_batch(
     key: jax.Array,
     *,
     options: MultiviewOptions,
-    procedural: float = 0.0,
-    colour: float = 0.0,
-    turn: bool = False,
+    augmentation: Augmentation = Augmentation(),  # noqa: B008 - immutable
 ) -> Tree:
     """Synthesise, augment and group.
 
@@ -47,21 +51,18 @@ def prepare_batch(
             alone stands for procedural textures.
         key: the run's key; every sample's draws depend on it and on the sample's index only.
         options: the generator's options.
-        procedural: share of layers replaced by procedural textures.
-        colour: strength of the colour changes of layers, see `jitter_colour`.
-        turn: flip and turn layers, sequences and pairs, and reverse time.
+        augmentation: how to vary the samples.
 
     Returns:
         `views`: `frames`, `transmission`, `reflection` [B,3,H,W,3], `flow_t`, `flow_r` [B,2,H,W,2], `valid_t`,
         `valid_r` [B,2,H,W], `reflection_weight`, `flow_weight` [B]; `single`, if there are such samples: `image`,
         `truth` [B,H,W,3]. All float32.
     """
-    augmentation = Augmentation(procedural, colour, turn)
     make = {
         "layers": functools.partial(_layers, options=options, augmentation=augmentation),
         "single": functools.partial(_single, options=options, augmentation=augmentation),
-        "sequences": functools.partial(_sequence, turn=turn),
-        "pairs": functools.partial(_pair, turn=turn),
+        "sequences": functools.partial(_sequence, turn=augmentation.turn),
+        "pairs": functools.partial(_pair, turn=augmentation.turn),
     }
     made = {}
     for kind, samples in raw.items():

@@ -14,7 +14,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.contract import Start
 from sirr_jax.recipes.dynamics import Dynamics
-from sirr_jax.recipes.dynamics_batch import prepare_batch
+from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
 from sirr_jax.training import parallel
 from sirr_jax.training.engine import Settings, build_step
 from sirr_jax.training.optimisers import make_optimiser
@@ -258,7 +258,7 @@ def raw_samples(count, start=0):
 
 @pytest.fixture(scope="module")
 def prepare():
-    return jax.jit(functools.partial(prepare_batch, options=OPTIONS, colour=0.5, turn=True))
+    return jax.jit(functools.partial(prepare_batch, options=OPTIONS, augmentation=Augmentation(colour=0.5, turn=True)))
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +306,7 @@ def test_validation_takes_real_data_as_it_is(plain):
 
 
 def test_procedural_layers_need_an_index_alone():
-    make = jax.jit(functools.partial(prepare_batch, options=OPTIONS, procedural=1.0))
+    make = jax.jit(functools.partial(prepare_batch, options=OPTIONS, augmentation=Augmentation(procedural=1.0)))
     raw = {"layers": {"index": np.arange(2, dtype=np.uint32)}}
     views = jax.device_get(make(raw, jax.random.key(0)))["views"]
     assert views["frames"].shape == (2, 3, 16, 16, 3)

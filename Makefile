@@ -9,10 +9,10 @@ distill: .venv/train.stamp  ## train a tiny teacher and student, then remove a r
 	$(BIN)/python scripts/distill.py --workdir=$(RUN)
 
 test: .venv/test.stamp lint  ## style, then all tests that need no PyTorch
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-torch: .venv/torch.stamp  ## parity with PyTorch
-	$(BIN)/python -m pytest -m torch
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m torch
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 
@@ -19,19 +20,115 @@ def leaky_relu(x, slope):
     return np.where(x > 0.0, x, slope * x)
 
 
-def conv2d(x, kernel, bias, *, stride=1, dilation=1, padding=None):
+def conv2d(x, kernel, bias=0.0, *, stride=1, dilation=1, padding=None, groups=1):
     """Cross-correlation of [B, H, W, C] with HWIO; by default as much padding as keeps odd kernels centred."""
     x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
     side = kernel.shape[0]
     pad = dilation * (side - 1) // 2 if padding is None else padding
-    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    x = np.pad(x, ((0, 0), *(pad if isinstance(pad, tuple) else ((pad, pad), (pad, pad))), (0, 0)))
     reach = dilation * (side - 1)
     rows, columns = x.shape[1] - reach, x.shape[2] - reach
     total = np.zeros((x.shape[0], -(-rows // stride), -(-columns // stride), kernel.shape[3]))
-    for i, j in itertools.product(range(side), repeat=2):
+    into, outof = kernel.shape[2], kernel.shape[3] // groups
+    for g, i, j in itertools.product(range(groups), range(side), range(side)):
         di, dj = i * dilation, j * dilation
-        total += x[:, di : di + rows : stride, dj : dj + columns : stride] @ kernel[i, j]
+        seen = x[:, di : di + rows : stride, dj : dj + columns : stride, g * into : (g + 1) * into]
+        total[..., g * outof : (g + 1) * outof] += seen @ kernel[i, j, :, g * outof : (g + 1) * outof]
     return total + np.asarray(bias, np.float64)
+
+
+def conv_transpose2d(x, kernel, bias=0.0, *, stride=2, padding=1, output_padding=0):
+    """Every pixel of [B, H, W, C] leaves its multiple of the kernel [k, k, in, out] at `stride` times its place."""
+    x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
+    (batch, height, width, _), side = x.shape, kernel.shape[0]
+    rows, columns = ((n - 1) * stride + side + output_padding for n in (height, width))
+    total = np.zeros((batch, rows, columns, kernel.shape[3]))
+    for i, j, k, m in itertools.product(range(height), range(width), range(side), range(side)):
+        total[:, i * stride + k, j * stride + m] += x[:, i, j] @ kernel[k, m]
+    return total[:, padding : rows - padding, padding : columns - padding] + np.asarray(bias, np.float64)
+
+
+def instance_norm(x):
+    x = np.asarray(x, np.float64)
+    out = np.zeros_like(x)
+    for b, c in itertools.product(range(x.shape[0]), range(x.shape[3])):
+        plane = x[b, :, :, c]
+        out[b, :, :, c] = (plane - plane.mean()) / np.sqrt(plane.var() + 1e-5)
+    return out
+
+
+def batch_norm(x, scale, bias, mean, var, *, epsilon=1e-5):
+    """With given statistics, per channel."""
+    return (np.asarray(x, np.float64) - mean) / np.sqrt(np.asarray(var, np.float64) + epsilon) * scale + bias
+
+
+def pool(x, window, stride, padding, reduce, *, ceil_mode=False):
+    """`reduce(pixels [B, n, C])` of each window, padding left out.
+
+    With `ceil_mode` windows hang over the end until all is covered, but none starts in the padding there.
+    """
+    x = np.asarray(x, np.float64)
+    (top, bottom), (left, right) = padding if isinstance(padding, tuple) else ((padding, padding),) * 2
+
+    def windows(size, low, high):
+        start, end = -low, size + high
+        while start < size if ceil_mode else start + window <= end:
+            yield slice(max(start, 0), max(start + window, 0))
+            if start + window >= end:
+                return
+            start += stride
+
+    rows = [
+        np.stack([reduce(x[:, i, j].reshape(len(x), -1, x.shape[3])) for j in windows(x.shape[2], left, right)], axis=1)
+        for i in windows(x.shape[1], top, bottom)
+    ]
+    return np.stack(rows, axis=1)
+
+
+def max_pool(x, window, *, stride, padding=0, ceil_mode=False):
+    return pool(x, window, stride, padding, lambda seen: seen.max(axis=1), ceil_mode=ceil_mode)
+
+
+def average_pool(x, window, *, stride, padding=0, count_padding=True):
+    def mean(seen):
+        return seen.sum(axis=1) / (window**2 if count_padding else seen.shape[1])
+
+    return pool(x, window, stride, padding, mean)
+
+
+def adaptive_average_pool(x, bins):
+    for axis in (1, 2):
+        size, lines = x.shape[axis], []
+        for i in range(bins):
+            places = range(math.floor(i * size / bins), math.ceil((i + 1) * size / bins))
+            lines.append(np.take(x, places, axis).mean(axis))
+        x = np.stack(lines, axis)
+    return x
+
+
+def resize_nearest(x, size):
+    """The source pixel is `floor(i * in / out)`, where `in / out` is a float32."""
+    for axis, target in enumerate(size, start=1):
+        step = np.float32(x.shape[axis]) / np.float32(target)
+        x = np.take(x, [min(math.floor(np.float32(i) * step), x.shape[axis] - 1) for i in range(target)], axis)
+    return x
+
+
+def resize_bilinear(x, size, *, align_corners=False, scale=None):
+    """Between the two pixels around each position; positions are pixel centres, kept inside the image."""
+    for axis, target in enumerate(size, start=1):
+        source, lines = x.shape[axis], []
+        for i in range(target):
+            if align_corners:
+                position = i * (source - 1) / max(target - 1, 1)
+            else:
+                position = (i + 0.5) * (source / target if scale is None else 1.0 / scale) - 0.5
+            position = min(max(position, 0.0), source - 1.0)
+            low = math.floor(position)
+            high, share = min(low + 1, source - 1), position - low
+            lines.append((1.0 - share) * np.take(x, low, axis) + share * np.take(x, high, axis))
+        x = np.stack(lines, axis)
+    return x
 
 
 def upsample_nearest(x, factor):

@@ -35,13 +35,25 @@ def random_parameters(module, *shapes, seed=0):
 
 def compile_apply(module, params, *inputs, train=False):
     """`f(params, *inputs)`: compiled without optimisation, which takes a third of the time."""
+    compiled = compile_variables(module, {"params": params}, *inputs, train=train)
+    return lambda params, *inputs: compiled({"params": params}, *inputs)
 
-    def apply(params, *inputs):
+
+def compile_variables(module, variables, *inputs, train=False, mutable=False):
+    """`f(variables, *inputs)`, compiled without optimisation; returns what `module.apply` does."""
+
+    def apply(variables, *inputs):
         keywords = {"train": train} if train else {}
-        return module.apply({"params": params}, *inputs, **keywords)
+        return module.apply(variables, *inputs, mutable=mutable, **keywords)
 
-    lowered = jax.jit(apply).lower(params, *inputs)
+    lowered = jax.jit(apply).lower(variables, *inputs)
     return lowered.compile(compiler_options={"xla_backend_optimization_level": 0})
+
+
+def run(module, variables, *inputs, train=False, mutable=False):
+    """What the network answers, once; the outputs as NumPy arrays."""
+    compiled = compile_variables(module, variables, *inputs, train=train, mutable=mutable)
+    return jax.tree.map(np.asarray, compiled(variables, *inputs))
 
 
 def images(seed, *shape):

@@ -113,7 +113,7 @@ def parameters(function):
 def test_reflection_finds_the_house(modules, functions):
     assert len(modules) > 60
     assert set(SOURCES) >= set(modules)
-    for name in ("layers.warp.warp", "models.vgg.Vgg19.__call__", "data.multiview.options.MultiviewOptions.height"):
+    for name in ("layers.warp.warp", "models.vgg.Vgg.__call__", "data.multiview.options.MultiviewOptions.height"):
         assert f"sirr_jax.{name}" in functions
 
 

@@ -12,6 +12,7 @@ from sirr_jax.errors import UserError
 _VERBS = {
     "remove": "remove the reflection from photographs",
     "train": "train, or continue to train, from a config",
+    "convert": "published weights into a model file, and back",
     "models": "list the networks",
 }
 

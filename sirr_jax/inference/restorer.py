@@ -12,8 +12,9 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.registry import build
-from sirr_jax.recipes import get_recipe
-from sirr_jax.weights.model_file import load_model
+from sirr_jax.recipes.answers import get_answer
+from sirr_jax.weights.model_file import Model, Network, load_model
+from sirr_jax.weights.variables import flatten, variable_shapes
 
 _SMALLEST = 16
 
@@ -38,31 +39,36 @@ class Restorer:
     Compiles once for each image size.
     """
 
-    def __init__(self, card: dict[str, Any], params: dict[str, Any]) -> None:
-        """Build the network that a model file's card names.
+    def __init__(self, model: Model) -> None:
+        """Build the networks of a model file.
 
         Args:
-            card: see `sirr_jax.weights.model_file`.
-            params: its parameters.
+            model: see `sirr_jax.weights.model_file`.
 
         Raises:
-            UserError: if the network does not restore single images, or the parameters do not fit it.
+            UserError: if its networks do not restore single images, one is missing, or their variables do not fit.
         """
-        self.card = card
-        network = build(card["network"], **card["hyper"])
-        image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-        try:
-            expected = jax.eval_shape(network.init, jax.random.key(0), image)["params"]
-        except ValueError as error:
+        self.model = model
+        answer = get_answer(model.recipe)
+        missing = [role for role in answer.roles if role not in model.networks]
+        if missing:
             raise UserError(
-                f"{card['network']} does not restore single images; load the student's file, not {card['network']}"
-            ) from error
-        found = jax.tree.map(lambda x: x.shape, params)
-        if found != jax.tree.map(lambda x: x.shape, expected):
-            raise UserError(f"the parameters do not fit {card['network']} {card['hyper']}; export the model again")
-        restore = functools.partial(get_recipe(card["recipe"]).restore, network)
+                f"the model holds {', '.join(n.id for n in model.networks.values())}, which does not restore single "
+                f"images without {model.recipe}'s {' and '.join(missing)}; load the file that has it, or convert them "
+                "together"
+            )
+        networks = {role: model.networks[role] for role in answer.roles}
+        modules = {role: build(network.id, **network.hyper) for role, network in networks.items()}
+        variables = {role: _checked_variables(network) for role, network in networks.items()}
+
+        def restore(variables: dict[str, Any], image: jax.Array) -> dict[str, jax.Array]:
+            applied = {role: functools.partial(module.apply, variables[role]) for role, module in modules.items()}
+            _, height, width, _ = image.shape
+            made = answer.restore(applied, image)
+            return {name: jnp.clip(x[:, :height, :width], 0.0, 1.0) for name, x in made.items()}
+
         self._restore = jax.jit(restore)
-        self._params = jax.device_put(params)
+        self._variables = jax.device_put(variables)
 
     def __call__(self, image: np.ndarray | jax.Array) -> Restored:
         """Restore one photograph or a batch of equal sizes.
@@ -76,19 +82,28 @@ class Restorer:
         image = np.asarray(image)
         single = image.ndim == 3
         batch = _checked(image[None] if single else image)
-        outputs = {name: np.asarray(x) for name, x in self._restore(self._params, jnp.asarray(batch)).items()}
+        outputs = {name: np.asarray(x) for name, x in self._restore(self._variables, jnp.asarray(batch)).items()}
         if single:
             outputs = {name: x[0] for name, x in outputs.items()}
         return Restored(outputs.pop("restored"), outputs.pop("reflection", None), outputs)
 
 
 def load(path: str | Path) -> Restorer:
-    """Make a `Restorer` from a `.safetensors` file that a training run exported.
+    """Make a `Restorer` from a `.safetensors` file that a training run or `sirr convert` wrote.
 
     Raises:
         UserError: if the file is missing, damaged, or of a network that does not restore single images.
     """
-    return Restorer(*load_model(path))
+    return Restorer(load_model(path))
+
+
+def _checked_variables(network: Network) -> dict[str, Any]:
+    """What the network uses, in float32."""
+    expected = flatten(variable_shapes(network.id, **network.hyper))
+    used = {name: tree for name, tree in network.variables.items() if name != "carried"}
+    if {path: x.shape for path, x in flatten(used).items()} != {path: x.shape for path, x in expected.items()}:
+        raise UserError(f"the variables do not fit {network.id} {network.hyper}; export or convert the model again")
+    return jax.tree.map(lambda x: np.asarray(x, np.float32), used)
 
 
 def _checked(batch: np.ndarray) -> np.ndarray:

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
 
+from sirr_jax.layers.padding import Padding, sides
+
 # Uniform: as good as normal here, and a network of a hundred kernels initialises (compiles) twice as fast.
 he_uniform = nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
 
@@ -16,12 +18,14 @@ def conv(
     kernel: int = 3,
     stride: int = 1,
     dilation: int = 1,
-    padding: int | None = None,
+    padding: int | Padding | None = None,
+    groups: int = 1,
+    bias: bool = True,
     zero: bool = False,
     dtype: Dtype = jnp.float32,
     name: str | None = None,
 ) -> nn.Conv:
-    """A 2-D convolution `[B, H, W, C] -> [B, H', W', features]` with bias and symmetric zero padding.
+    """A 2-D convolution `[B, H, W, C] -> [B, H', W', features]` with zero padding.
 
     `SAME` differs from PyTorch's padding for even strides, so the padding is explicit: `padding` pixels on every
     side, by default `dilation * (kernel - 1) // 2` (which keeps H and W at stride 1 for odd kernels).
@@ -31,7 +35,9 @@ def conv(
         kernel: side of the square kernel.
         stride: step in both directions.
         dilation: spacing of the kernel's taps.
-        padding: zeros added on each of the four sides.
+        padding: zeros added on each of the four sides, or `((top, bottom), (left, right))`.
+        groups: the channels are convolved in this many separate groups; all of them make it a depthwise convolution.
+        bias: whether a constant per channel is added.
         zero: start from a zero kernel (output layers that must begin as "no change"); else He-uniform.
         dtype: computation type; parameters are always float32.
         name: Flax module name.
@@ -42,7 +48,9 @@ def conv(
         (kernel, kernel),
         strides=(stride, stride),
         kernel_dilation=(dilation, dilation),
-        padding=((pad, pad), (pad, pad)),
+        padding=sides(pad),
+        feature_group_count=groups,
+        use_bias=bias,
         kernel_init=nn.initializers.zeros if zero else he_uniform,
         dtype=dtype,
         name=name,

@@ -30,11 +30,13 @@ class SqueezeExcite(nn.Module):
 class Residual(nn.Module):
     """conv3x3, ReLU, conv3x3, squeeze-excite, times 0.1, plus the input (EDSR's and ERRNet's block).
 
-    Without normalisation layers batches of one to four are safe; the factor keeps deep stacks stable.
+    Without normalisation layers batches of one to four are safe; the factor keeps deep stacks stable. Without `gated`
+    the squeeze-excite is left out.
     """
 
     dilation: int = 1
     scale: float = 0.1
+    gated: bool = True
     dtype: Dtype = jnp.float32
 
     @nn.compact
@@ -43,4 +45,6 @@ class Residual(nn.Module):
         channels = x.shape[-1]
         y = nn.relu(conv(channels, dilation=self.dilation, dtype=self.dtype, name="conv1")(x))
         y = conv(channels, dilation=self.dilation, dtype=self.dtype, name="conv2")(y)
-        return x + self.scale * SqueezeExcite(dtype=self.dtype, name="excite")(y)
+        if self.gated:
+            y = SqueezeExcite(dtype=self.dtype, name="excite")(y)
+        return x + self.scale * y

@@ -1,9 +1,10 @@
-"""Resizes by whole factors, equal to PyTorch's, and padding to a multiple."""
+"""Resizes, equal to PyTorch's."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from sirr_jax.errors import UserError
 
@@ -35,10 +36,57 @@ def downsample_area(x: jax.Array, factor: int) -> jax.Array:
     return blocks.mean(axis=(2, 4))
 
 
-def pad_to_multiple(x: jax.Array, multiple: int) -> jax.Array:
-    """Reflect-pad `[B, H, W, C]` at the bottom and right until H and W are multiples of `multiple`."""
-    _, height, width, _ = x.shape
-    below, right = -height % multiple, -width % multiple
-    if not below and not right:
-        return x
-    return jnp.pad(x, ((0, 0), (0, below), (0, right), (0, 0)), mode="reflect")
+def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """`[B, H, W, C] -> [B, *size, C]` as torch's `interpolate(mode="nearest")`: source pixel `floor(i * in / out)`.
+
+    `jax.image.resize` looks half a pixel further, which differs wherever the ratio is not whole.
+    """
+    for axis, target in enumerate(size, start=1):
+        source = x.shape[axis]
+        if source == target:
+            continue
+        # In float32, as torch: at some ratios the rounding decides.
+        positions = np.arange(target, dtype=np.float32) * np.float32(np.float32(source) / np.float32(target))
+        x = jnp.take(x, np.minimum(positions.astype(np.int32), source - 1), axis=axis)
+    return x
+
+
+def resize_bilinear(
+    x: jax.Array, size: tuple[int, int], *, align_corners: bool = False, scale: float | None = None
+) -> jax.Array:
+    """`[B, H, W, C] -> [B, *size, C]` as torch's `interpolate(mode="bilinear")`, which never antialiases.
+
+    Args:
+        x: the images.
+        size: height and width to reach.
+        align_corners: whether the centres of the corner pixels stay in place (else the outer edges do).
+        scale: the factor that torch was asked for; where it was asked for a size, None. It matters where
+            `size` is not exactly `scale` times the old one, and only without `align_corners`; a side that keeps its
+            length is left alone.
+    """
+    for axis, target in enumerate(size, start=1):
+        source = x.shape[axis]
+        if source == target:  # torch copies, whatever the scale says
+            continue
+        low, high, weight = _taps(source, target, align_corners, scale)
+        shape = [1] * x.ndim
+        shape[axis] = target
+        upper = jnp.asarray(weight.reshape(shape), x.dtype)
+        x = jnp.take(x, low, axis=axis) * (1 - upper) + jnp.take(x, high, axis=axis) * upper
+    return x
+
+
+def _taps(
+    source: int, target: int, align_corners: bool, scale: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per target pixel: its two source pixels and the weight of the second."""
+    index = np.arange(target, dtype=np.float64)
+    # The step is a float32 and the position rounded to float32 once, as in torch: at large indices it shows.
+    if align_corners:
+        position = index * np.float32((source - 1) / (target - 1) if target > 1 else 0.0)
+    else:
+        step = np.float32(source / target if scale is None else 1 / scale)
+        position = np.maximum((index + 0.5) * step - 0.5, 0.0)
+    position = position.astype(np.float32)
+    low = np.minimum(position.astype(np.int32), source - 1)
+    return low, np.minimum(low + 1, source - 1), (position - low).clip(0.0, 1.0)

@@ -9,6 +9,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.layers.conv import he_uniform
+from sirr_jax.layers.subpixel import interleave
 
 # Of three kernel taps over a doubled row, an even output row sees source rows (i-1, i, i), an odd one (i, i, i+1):
 # taps that fall on the same source pixel add up, which leaves two. Axes: parity, source tap, kernel tap.
@@ -28,20 +29,16 @@ class UpsampleConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the layer to `x` [B, H, W, C]."""
-        batch, height, width, channels = x.shape
+        channels = x.shape[-1]
         kernel = self.param("kernel", he_uniform, (3, 3, channels, self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         folded = jnp.einsum("ark,bsl,klio->rsiabo", _FOLD, _FOLD, kernel)
         folded = folded.reshape(2, 2, channels, 4 * self.features)
-        # Output (i, j) of this convolution stands on the corner between source pixels i-1 and i.
         corners = jax.lax.conv_general_dilated(
             x.astype(self.dtype),
             folded.astype(self.dtype),
             window_strides=(1, 1),
             padding=((1, 1), (1, 1)),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        ).reshape(batch, height + 1, width + 1, 2, 2, self.features)
-        rows = jnp.stack((corners[:, :-1, :, 0], corners[:, 1:, :, 1]), axis=2)
-        pixels = jnp.stack((rows[:, :, :, :-1, 0], rows[:, :, :, 1:, 1]), axis=4)
-        enlarged = pixels.reshape(batch, 2 * height, 2 * width, self.features)
-        return enlarged + bias.astype(self.dtype)[None, None, None]
+        )
+        return interleave(corners, self.features) + bias.astype(self.dtype)[None, None, None]

@@ -1,52 +1,135 @@
-"""VGG-19 features (Simonyan and Zisserman 2015)."""
+"""Features of VGG-16 and VGG-19 (Simonyan and Zisserman 2015)."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
 
+from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
+from sirr_jax.layers.pooling import average_pool, max_pool
+from sirr_jax.models.network import Network
+from sirr_jax.models.width import scaled
 
-# Convolutions of each block; a 2x2 maximum stands between the blocks.
-VGG19_BLOCKS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
+# Widths of the convolutions of each block; a 2x2 pooling stands between the blocks.
+VGG16_BLOCKS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
+VGG19_BLOCKS = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
+
+_POOLS = {"max": max_pool, "average": average_pool}
 
 
-class Vgg19(nn.Module):
-    """The convolutional part of VGG-19, cut off where the weights at hand end.
+def convolutions(blocks: tuple[tuple[int, ...], ...]) -> dict[str, int]:
+    """The convolutions of a network in order, with their widths: `{"conv1_1": 64, "conv1_2": 64, ...}`."""
+    return {f"conv{b}_{i}": width for b, block in enumerate(blocks, 1) for i, width in enumerate(block, 1)}
+
+
+class Vgg(Network):
+    """The convolutional part of a VGG network, cut off where the weights at hand or the loss end.
 
     Attributes:
+        width: "base" or "test" (narrow).
         layers: names of the convolutions to compute, in order from `conv1_1`; a prefix of the network.
-        dtype: computation type; parameters stay float32.
+        pool: "max", or "average" as in Zhang et al.'s perceptual loss (2018).
+        pre_activations: also return every convolution's output before its ReLU.
+        dtype: computation type, also of the features; parameters stay float32.
+
+    Raises:
+        UserError: where made with an unknown width or pooling, or with layers that are no prefix.
     """
 
-    layers: tuple[str, ...] = tuple(f"conv{b}_{i}" for b, n in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, n + 1))
+    blocks: ClassVar[tuple[tuple[int, ...], ...]] = ()
+
+    layers: tuple[str, ...] = ()
+    pool: str = "max"
+    pre_activations: bool = False
     dtype: Dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        if self.pool not in _POOLS:
+            raise UserError(f"there is no pooling {self.pool!r}; choose one of {', '.join(_POOLS)}")
+        names = tuple(convolutions(self.blocks))
+        if not self.layers or tuple(self.layers) != names[: len(self.layers)]:
+            raise UserError(
+                f"layers {', '.join(self.layers) or '()'} are no beginning of {type(self).__name__}; "
+                f"take the first few of {', '.join(names)}"
+            )
+        super().__post_init__()
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for images of about `size` (height, width)."""
+        smallest = self._smallest()
+        return ((1, max(size[0], smallest), max(size[1], smallest), 3),)
+
+    def _smallest(self) -> int:
+        """Side of the smallest image of which a pixel is left in the last block."""
+        return 2 ** (_block(self.layers[-1]) - 1)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
         """Compute features.
 
         Args:
-            image: [B, H, W, 3] in the range the weights were trained for: see `sirr_jax.weights.vgg`.
+            image: [B, H, W, 3] in the range the weights were trained for: see `normalise`.
             train: without effect.
 
         Returns:
-            `relu1_1`, `relu1_2`, ... as far as `layers` reach; [B, H/2^b, W/2^b, C], floored, b = block - 1.
+            `relu1_1`, `relu1_2`, ... as far as `layers` reach, and with `pre_activations` also `conv1_1`, ...;
+            [B, H/2^b, W/2^b, C], floored, b = block - 1.
+
+        Raises:
+            UserError: if nothing of the image is left in the last block.
         """
+        _, height, width, _ = image.shape
+        if min(height, width) < self._smallest():
+            raise UserError(
+                f"image size {height}x{width} is too small for {self.layers[-1]}; "
+                f"it takes images from {self._smallest()} pixels a side"
+            )
         x, features, block = image, {}, 1
+        channels = convolutions(self.blocks)
         for name in self.layers:
-            b, i = (int(n) for n in name.removeprefix("conv").split("_"))
-            if b != block:
-                x, block = nn.max_pool(x, (2, 2), strides=(2, 2)), b
-            x = nn.relu(conv(VGG19_BLOCKS[b - 1][i - 1], dtype=self.dtype, name=name)(x))
-            features[f"relu{b}_{i}"] = x
+            if _block(name) != block:
+                x, block = _POOLS[self.pool](x, 2, stride=2), _block(name)
+            x = conv(scaled(channels[name], self.width), dtype=self.dtype, name=name)(x)
+            if self.pre_activations:
+                features[name] = x
+            x = nn.relu(x)
+            features[name.replace("conv", "relu")] = x
         return features
 
 
+class Vgg16(Vgg):
+    """VGG-16's thirteen convolutions, 14,714,688 parameters; see `Vgg`."""
+
+    blocks: ClassVar[tuple[tuple[int, ...], ...]] = VGG16_BLOCKS
+
+    layers: tuple[str, ...] = tuple(convolutions(VGG16_BLOCKS))
+
+
+class Vgg19(Vgg):
+    """VGG-19's sixteen convolutions, 20,024,384 parameters; see `Vgg`."""
+
+    blocks: ClassVar[tuple[tuple[int, ...], ...]] = VGG19_BLOCKS
+
+    layers: tuple[str, ...] = tuple(convolutions(VGG19_BLOCKS))
+
+
+def _block(name: str) -> int:
+    """3 for `conv3_2`."""
+    return int(name.removeprefix("conv").split("_")[0])
+
+
 def normalise(image: jax.Array, convention: str) -> jax.Array:
-    """Bring RGB `[B, H, W, 3]` in [0, 1] into the range of a weight file's convention."""
+    """Bring RGB `[B, H, W, 3]` in [0, 1] into the range of a weight file's convention.
+
+    Args:
+        image: the images.
+        convention: "torchvision" (ImageNet mean and deviation) or "caffe" (BGR, 0..255 minus the mean).
+    """
     if convention == "caffe":
         mean = jnp.array([103.939, 116.779, 123.68], jnp.float32)
         return image[..., ::-1] * 255.0 - mean[None, None, None]

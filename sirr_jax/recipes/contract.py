@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
+from sirr_jax.weights.model_file import Network
+
 Tree = dict[str, Any]
 """A nested dict of arrays whose first level names networks (parameters) or collections."""
 
@@ -68,7 +70,9 @@ class Stage:
 
 
 class Recipe(abc.ABC):
-    """How the networks of one published system are trained together and how they answer for one image.
+    """How the networks of one published system are trained together.
+
+    How they answer for one photograph is told by `sirr_jax.recipes.answers` under the same name.
 
     Attributes:
         name: its name in configs and in weight files.
@@ -108,16 +112,5 @@ class Recipe(abc.ABC):
         """Images `[B, H, W, 3]` in [0, 1] for scores and panels: "input", the estimates, "truth"."""
 
     @abc.abstractmethod
-    def exports(self, params: Tree) -> dict[str, tuple[str, dict[str, Any], Tree]]:
-        """Networks to ship: file stem -> (network id, hyper-parameters, parameters)."""
-
-    @staticmethod
-    @abc.abstractmethod
-    def restore(network: Any, params: Tree, image: jax.Array) -> dict[str, jax.Array]:
-        """Answer for `image` [B, H, W, 3] in [0, 1]: `restored` in [0, 1] and, where there is one, `reflection`.
-
-        Args:
-            network: the exported network's module.
-            params: its parameters.
-            image: the photograph.
-        """
+    def exports(self, params: Tree) -> dict[str, dict[str, Network]]:
+        """Models to ship: file stem -> its networks by role; see `sirr_jax.recipes.answers`."""

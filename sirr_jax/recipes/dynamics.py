@@ -25,7 +25,7 @@ from sirr_jax.models.initialise import initialise
 from sirr_jax.recipes.contract import Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
 from sirr_jax.recipes.perceptual import PerceptualTerm
-from sirr_jax.weights.model_file import load_model
+from sirr_jax.weights.model_file import Network, load_model
 
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -134,14 +134,14 @@ class Dynamics(Recipe):
             for i, (name, network) in enumerate(self._network.items())
         }
         if path := self._config.teacher.weights_file:
-            card, loaded = load_model(path)
-            expected = {"network": "dynamics/teacher", "hyper": self._hyper["teacher"]}
-            found = {name: card[name] for name in expected}
-            if found != expected:
+            model, wanted = load_model(path), ("dynamics/teacher", self._hyper["teacher"])
+            found = {role: (network.id, network.hyper) for role, network in model.networks.items()}
+            if found != {"teacher": wanted}:
                 raise UserError(
-                    f"{path} holds {found}, expected {expected}; correct config.teacher.weights_file or the width"
+                    f"{path} holds {found}, expected {{'teacher': {wanted}}}; "
+                    "correct config.teacher.weights_file or the width"
                 )
-            params["teacher"] = loaded
+            params["teacher"] = model.networks["teacher"].variables["params"]
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, self._moments(params)
@@ -288,15 +288,12 @@ class Dynamics(Recipe):
             "truth": views["transmission"][:, 1],
         }
 
-    def exports(self, params: Tree) -> dict[str, tuple[str, dict[str, Any], Tree]]:
+    def exports(self, params: Tree) -> dict[str, dict[str, Network]]:
         """The student to use, the teacher to distil from again."""
-        return {name: (f"dynamics/{name}", self._hyper[name], params[name]) for name in ("student", "teacher")}
-
-    @staticmethod
-    def restore(network: Any, params: Tree, image: jax.Array) -> dict[str, jax.Array]:
-        """Remove the reflection with the student; see `Recipe.restore`. It estimates no reflection layer."""
-        restored = network.apply({"params": params}, image)["restored"]
-        return {"restored": jnp.clip(restored, 0.0, 1.0)}
+        return {
+            name: {name: Network(f"dynamics/{name}", self._hyper[name], {"params": params[name]})}
+            for name in ("student", "teacher")
+        }
 
 
 def _freeze_teacher(start: Start) -> Start:

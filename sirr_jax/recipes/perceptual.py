@@ -11,7 +11,7 @@ from flax.typing import Dtype
 from sirr_jax.losses.perceptual import VGG_WEIGHTS, perceptual
 from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.models.vgg import Vgg19, normalise
-from sirr_jax.weights.vgg import read_vgg19
+from sirr_jax.weights.vgg import read_vgg
 
 
 class PerceptualTerm:
@@ -26,7 +26,7 @@ class PerceptualTerm:
         """Read the weights.
 
         Args:
-            path: a VGG-19 weight file (see `sirr_jax.weights.vgg.read_vgg19`), or "" for the 3-scale gradient L1.
+            path: a VGG-19 weight file (see `sirr_jax.weights.vgg.read_vgg`), or "" for the 3-scale gradient L1.
             dtype: type the features are computed in; the distances are float32.
 
         Raises:
@@ -37,7 +37,7 @@ class PerceptualTerm:
         if not path:
             self.description = "L_P is the 3-scale gradient L1: config.perceptual_weights names no VGG-19 file"
             return
-        weights = read_vgg19(path)
+        weights = read_vgg(path, "vgg19")
         used = [name for name in VGG_WEIGHTS if name.replace("relu", "conv") in weights.layers]
         absent = [name for name in VGG_WEIGHTS if name not in used]
         layers = weights.layers[: weights.layers.index(used[-1].replace("relu", "conv")) + 1]

@@ -29,7 +29,7 @@ from sirr_jax.training.reporter import Reporter
 from sirr_jax.training.state import TrainState, create_state, evaluation_params, learning_networks
 from sirr_jax.training.stop_requests import stop_requests
 from sirr_jax.training.writers import Writer
-from sirr_jax.weights.model_file import save_model
+from sirr_jax.weights.model_file import Model, save_model
 
 _log = logging.getLogger(__name__)
 
@@ -196,14 +196,7 @@ def _check_finite(state: TrainState, workdir: Path) -> None:
 
 def _export(recipe: Recipe, state: TrainState, workdir: Path, notes: list[str]) -> None:
     params = evaluation_params(parallel.to_host(state))
-    for stem, (network, hyper, tree) in recipe.exports(params).items():
-        save_model(
-            workdir / "models" / f"{stem}.safetensors",
-            tree,
-            recipe=recipe.name,
-            network=network,
-            hyper=hyper,
-            licence="the user's",
-            origin=f"trained with sirr_jax; {notes[0]}",
-            overwrite=True,
-        )
+    for stem, networks in recipe.exports(params).items():
+        origin = f"trained with sirr_jax; {notes[0]}"
+        model = Model(recipe.name, networks, licence="the user's", origin=origin)
+        save_model(workdir / "models" / f"{stem}.safetensors", model, overwrite=True)

@@ -1,42 +1,59 @@
-"""One network in one `.safetensors` file, with a card that says how to rebuild it."""
+"""The networks of one system in one `.safetensors` file, with a card that says how to rebuild them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
 import sirr_jax
 from sirr_jax.errors import UserError
+from sirr_jax.weights.safetensors_file import read_safetensors
+from sirr_jax.weights.variables import flatten
 
-_REQUIRED = ("recipe", "network", "hyper", "version", "licence", "origin")
+
+class Network(NamedTuple):
+    """One network of a model.
+
+    Attributes:
+        id: network id, see `sirr_jax.list_networks`.
+        hyper: hyper-parameters to build it with.
+        variables: `{"params": ..., "batch_stats": ..., ...}`, nested dicts of arrays.
+    """
+
+    id: str
+    hyper: dict[str, Any]
+    variables: dict[str, Any]
 
 
-def save_model(
-    path: str | Path,
-    params: dict[str, Any],
-    *,
-    recipe: str,
-    network: str,
-    hyper: dict[str, Any],
-    licence: str,
-    origin: str,
-    overwrite: bool = False,
-) -> None:
-    """Write a network's parameters.
+class Model(NamedTuple):
+    """What a model file holds.
+
+    Attributes:
+        recipe: which recipe knows how to use the networks.
+        networks: by the role that the recipe gives them ("student", "generator", ...).
+        licence: of the weights.
+        origin: where they come from, in a sentence.
+        version: of sirr_jax that wrote the file.
+    """
+
+    recipe: str
+    networks: dict[str, Network]
+    licence: str
+    origin: str
+    version: str = sirr_jax.__version__
+
+
+def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> None:
+    """Write a model file. The same model gives the same bytes.
 
     Args:
         path: the file, `.safetensors`.
-        params: nested dict of arrays.
-        recipe: which recipe knows how to use it.
-        network: network id, see `sirr_jax.list_networks`.
-        hyper: hyper-parameters to build it with.
-        licence: of the weights.
-        origin: where they come from, in a sentence.
+        model: its content.
         overwrite: replace an existing file.
 
     Raises:
@@ -46,64 +63,72 @@ def save_model(
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists; choose another name or ask to overwrite it")
     card = {
-        "recipe": recipe,
-        "network": network,
-        "hyper": hyper,
-        "version": sirr_jax.__version__,
-        "licence": licence,
-        "origin": origin,
+        "recipe": model.recipe,
+        "networks": {role: {"id": network.id, "hyper": network.hyper} for role, network in model.networks.items()},
+        "version": model.version,
+        "licence": model.licence,
+        "origin": model.origin,
     }
-    data = save(_flatten(params), metadata={"card": json.dumps(card)})
+    tree = {role: network.variables for role, network in model.networks.items()}
+    arrays = {"/".join(names): np.asarray(value, order="C") for names, value in flatten(tree).items()}
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_bytes(data)
-    partial.replace(path)
+    try:
+        save_file(arrays, partial, metadata={"card": json.dumps(card)})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
-def load_model(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read what `save_model` wrote.
-
-    Returns:
-        The card (recipe, network, hyper, version, licence, origin) and the parameters as NumPy arrays.
+def load_model(path: str | Path) -> Model:
+    """Read what `save_model` wrote; arrays come as NumPy's.
 
     Raises:
         UserError: if the file is missing, damaged or without a card.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"no model file at {path}; give a .safetensors file that a training run exported")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            card = json.loads((file.metadata() or {}).get("card", "null"))
-            ours = isinstance(card, dict) and all(name in card for name in _REQUIRED)
-            # Foreign files may hold types that NumPy lacks.
-            arrays = {name: file.get_tensor(name) for name in file.keys()} if ours else {}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read as safetensors ({reason}); export the model again") from error
-    if not ours:
+        raise UserError(f"no model file at {path}; give a .safetensors file that a training run or a conversion wrote")
+    arrays, metadata = read_safetensors(path)
+    card = read_card(metadata)
+    if card is None:
         raise UserError(
-            f"{path} has no sirr_jax card in its metadata; only models that sirr_jax exported can be loaded"
+            f"{path} has no sirr_jax card in its metadata; only models that sirr_jax wrote can be loaded; "
+            f"for published weights: sirr convert {path} model.safetensors"
         )
-    return card, _unflatten(arrays)
+    tree = _unflatten(arrays, path)
+    networks = {role: Network(said["id"], said["hyper"], tree.get(role, {})) for role, said in card["networks"].items()}
+    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"])
 
 
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
-    flat: dict[str, np.ndarray] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{name}/")
-        else:
-            flat[prefix + name] = np.asarray(value, order="C")
-    return flat
+def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """The card in a safetensors file's metadata; None if there is none, or it is no card of ours."""
+    try:
+        card = json.loads(metadata.get("card", "null"))
+    except ValueError:
+        return None
+    if not isinstance(card, dict) or not all(isinstance(card.get(name), str) for name in _STRINGS):
+        return None
+    networks = card.get("networks")
+    if not isinstance(networks, dict) or not networks:
+        return None
+    for said in networks.values():
+        if not isinstance(said, dict) or not isinstance(said.get("id"), str) or not isinstance(said.get("hyper"), dict):
+            return None
+    return card
 
 
-def _unflatten(flat: dict[str, np.ndarray]) -> dict[str, Any]:
+_STRINGS = ("recipe", "version", "licence", "origin")
+
+
+def _unflatten(flat: dict[str, np.ndarray], file: Path) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for path, value in flat.items():
         *parents, name = path.split("/")
         node = tree
         for parent in parents:
             node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise UserError(f"{file} is damaged: {path} lies inside an array; export the model again")
         node[name] = value
     return tree

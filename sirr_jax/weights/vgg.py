@@ -1,4 +1,4 @@
-"""VGG-19 weights from a file that the user holds."""
+"""VGG-16 and VGG-19 weights from a file that the user holds."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from sirr_jax.errors import UserError
-from sirr_jax.models.vgg import VGG19_BLOCKS
+from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
+from sirr_jax.weights.key_maps import key_map
+from sirr_jax.weights.rows import to_flax
+from sirr_jax.weights.torch_file import read_torch
 
-# torchvision counts every layer of `features`; these are the positions of its convolutions.
-_TORCHVISION = dict(zip((0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), range(16), strict=True))
-_WIDTHS = {f"conv{b}_{i}": width for b, block in enumerate(VGG19_BLOCKS, 1) for i, width in enumerate(block, 1)}
-_NAMES = tuple(_WIDTHS)
+_BLOCKS = {"vgg16": VGG16_BLOCKS, "vgg19": VGG19_BLOCKS}
+_TITLES = {"vgg16": "VGG-16", "vgg19": "VGG-19"}
+_OTHER = {"vgg16": "VGG-19", "vgg19": "VGG-16"}
+_TORCH_SUFFIXES = (".pth", ".pt", ".pkl")
 
 
 class VggWeights(NamedTuple):
-    """Parameters of `sirr_jax.models.vgg.Vgg19` and the range they were trained for.
+    """Parameters of a network of `sirr_jax.models.vgg` and the range they were trained for.
 
     Attributes:
         params: `{conv name: {"kernel", "bias"}}`.
@@ -34,42 +37,50 @@ class VggWeights(NamedTuple):
     convention: Literal["torchvision", "caffe"]
 
 
-def read_vgg19(path: str | Path) -> VggWeights:
-    """Read VGG-19 weights.
+def read_vgg(path: str | Path, network: Literal["vgg16", "vgg19"]) -> VggWeights:
+    """Read VGG weights.
 
     Args:
-        path: a Keras-style `.npz` (`block1_conv1/kernel`, HWIO: the original Caffe weights) or a `.safetensors` of
-            torchvision's `vgg19` (`features.0.weight`, OIHW). Files may stop after any layer.
+        path: a Keras-style `.npz` (`block1_conv1/kernel`, HWIO: the original Caffe weights), or a `.safetensors` or
+            `.pth` with torchvision's keys (`features.0.weight`, OIHW; the prefix `vgg_pretrained_features.` of
+            ERRNet's copy will do too). Files may stop after any layer.
+        network: which network it must be.
 
     Raises:
-        UserError: if the file is missing, unreadable or holds no VGG-19.
+        UserError: if the file is missing, unreadable or does not hold this network.
     """
-    path = Path(path)
+    path, title = Path(path), _TITLES[network]
     if not path.is_file():
-        raise UserError(f"no VGG-19 weight file at {path}; correct config.perceptual_weights or leave it empty")
+        raise UserError(f"no {title} weight file at {path}; correct config.perceptual_weights or leave it empty")
     arrays = _read_arrays(path)
-    found, convention = _by_convolution(arrays)
-    layers = []
-    for name in _NAMES:
+    found, strange, convention = _by_convolution(arrays, network)
+    widths = convolutions(_BLOCKS[network])
+    names, layers = tuple(widths), []
+    for name in names:
         if found.get(name, {}).keys() != {"kernel", "bias"}:
             break
         layers.append(name)
-    # VGG-16 has the same names, but no fourth convolution in a block.
-    if any(name in found for name in _NAMES[len(layers) + 1 :]):
+    # The two have the same names up to the fourth convolution of a block, which only VGG-19 has.
+    if any(name in found for name in names[len(layers) + 1 :]):
+        lacking = names[len(layers)]
         raise UserError(
-            f"{path} holds no VGG-19: it goes on after {_NAMES[len(layers)]}, which it lacks; VGG-16 will not do"
+            f"{path} holds no {title}: it goes on after {lacking}, which it lacks; {_OTHER[network]} will not do"
         )
     if not layers:
         raise UserError(
-            f"{path} holds no VGG-19: expected block1_conv1/kernel and /bias, or features.0.weight and .bias, "
+            f"{path} holds no {title}: expected block1_conv1/kernel and /bias, or features.0.weight and .bias, "
             f"found {sorted(arrays)[:3]}"
         )
-    _check_shapes(path, {name: found[name] for name in layers})
+    if strange:
+        raise UserError(f"{path} holds no {title}, which has no {strange[0]}; {_OTHER[network]} will not do")
+    _check_shapes(path, title, {name: found[name] for name in layers}, widths)
     params = {name: {k: jnp.asarray(v, jnp.float32) for k, v in found[name].items()} for name in layers}
     return VggWeights(params, tuple(layers), convention)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix in _TORCH_SUFFIXES:
+        return read_torch(path)
     zipped = path.suffix == ".npz"
     # NumPy takes a file that is no archive for a single array or a pickle.
     if zipped and not zipfile.is_zipfile(path):
@@ -84,32 +95,39 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _by_convolution(
-    arrays: dict[str, np.ndarray],
-) -> tuple[dict[str, dict[str, np.ndarray]], Literal["torchvision", "caffe"]]:
-    """Sort arrays by convolution, kernels as HWIO."""
+    arrays: dict[str, np.ndarray], network: str
+) -> tuple[dict[str, dict[str, np.ndarray]], list[str], Literal["torchvision", "caffe"]]:
+    """Arrays by convolution, kernels as HWIO; keys of convolutions that the network has not; the convention."""
+    names, rows = convolutions(_BLOCKS[network]), {row.key: row for row in key_map(network).rows({})}
     found: dict[str, dict[str, np.ndarray]] = {}
+    strange: list[str] = []
     convention: Literal["torchvision", "caffe"] = "caffe"
     for key, value in arrays.items():
-        if keras := re.fullmatch(r"block(\d)_conv(\d)[/.](kernel|bias)", key):
-            found.setdefault(f"conv{keras[1]}_{keras[2]}", {})[keras[3]] = value
-        elif (torch := re.fullmatch(r"features\.(\d+)\.(weight|bias)", key)) and int(torch[1]) in _TORCHVISION:
+        keras = re.fullmatch(r"block(\d)_conv(\d)[/.](kernel|bias)", key)
+        torch = re.fullmatch(r"(?:vgg_pretrained_)?(features\.\d+\.(?:weight|bias))", key)
+        if torch:
             convention = "torchvision"
-            name = _NAMES[_TORCHVISION[int(torch[1])]]
-            if torch[2] == "bias":
-                found.setdefault(name, {})["bias"] = value
-            else:
-                found.setdefault(name, {})["kernel"] = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
-    return found, convention
+        if keras and f"conv{keras[1]}_{keras[2]}" in names:
+            found.setdefault(f"conv{keras[1]}_{keras[2]}", {})[keras[3]] = value
+        elif torch and torch[1] in rows:
+            row = rows[torch[1]]
+            _, name, part = row.path
+            # An array with other axes is refused for its shape, later.
+            ordered = value if part == "kernel" and value.ndim != 4 else to_flax(value, row.layout)
+            found.setdefault(name, {})[part] = ordered
+        elif keras or torch:
+            strange.append(key)
+    return found, strange, convention
 
 
-def _check_shapes(path: Path, found: dict[str, dict[str, np.ndarray]]) -> None:
+def _check_shapes(path: Path, title: str, found: dict[str, dict[str, np.ndarray]], widths: dict[str, int]) -> None:
     channels = 3
     for name, arrays in found.items():
-        width = _WIDTHS[name]
+        width = widths[name]
         expected = {"kernel": (3, 3, channels, width), "bias": (width,)}
         for part, shape in expected.items():
             if arrays[part].shape != shape:
                 raise UserError(
-                    f"{path} holds no VGG-19: {name} has a {part} of shape {arrays[part].shape}, expected {shape}"
+                    f"{path} holds no {title}: {name} has a {part} of shape {arrays[part].shape}, expected {shape}"
                 )
         channels = width

@@ -5,13 +5,17 @@ import pytest
 
 from sirr_jax import UserError
 from sirr_jax.inference.restorer import Restorer
+from sirr_jax.weights.model_file import Model, Network
 
-CARD = {"recipe": "dynamics", "network": "dynamics/student", "hyper": {"width": "test"}}
+
+def model_of(params, network_id="dynamics/student", **hyper):
+    network = Network(network_id, {"width": "test"} | hyper, {"params": params})
+    return Model("dynamics", {network_id.split("/")[1]: network}, licence="-", origin="-")
 
 
 @pytest.fixture(scope="module")
 def restorer(student_params):
-    return Restorer(CARD, student_params)
+    return Restorer(model_of(student_params))
 
 
 @pytest.fixture
@@ -51,6 +55,6 @@ def test_what_is_no_photograph_is_refused(restorer, image, message):
 
 def test_parameters_must_fit_the_card(student_params):
     with pytest.raises(UserError, match="do not fit dynamics/student"):
-        Restorer(CARD | {"hyper": {"width": "small"}}, student_params)
+        Restorer(model_of(student_params, width="small"))
     with pytest.raises(UserError, match="does not restore single images"):
-        Restorer(CARD | {"network": "dynamics/teacher"}, student_params)
+        Restorer(model_of(student_params, "dynamics/teacher"))

@@ -20,17 +20,24 @@ from sirr_jax.layers.conv import conv
         ({"stride": 2}, (6, 5)),
         ({"dilation": 4}, (7, 6)),
         ({"kernel": 4, "stride": 2, "padding": 1}, (8, 7)),
+        ({"stride": 2, "padding": ((0, 1), (1, 2))}, (6, 7)),
+        ({"kernel": 4, "padding": ((1, 2), (2, 1))}, (5, 4)),
+        ({"bias": False}, (4, 4)),
+        ({"groups": 2}, (5, 4)),
+        ({"groups": 4, "stride": 2}, (5, 4)),
     ],
     ids=str,
 )
 def test_equals_a_sum_over_taps(options, size):
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((2, *size, 3)).astype(np.float32)
-    side = options.get("kernel", 3)
-    params = {"kernel": rng.standard_normal((side, side, 3, 4)), "bias": rng.standard_normal(4)}
+    x = rng.standard_normal((2, *size, 4)).astype(np.float32)
+    side, groups = options.get("kernel", 3), options.get("groups", 1)
+    params = {"kernel": rng.standard_normal((side, side, 4 // groups, 4)), "bias": rng.standard_normal(4)}
+    if not options.get("bias", True):
+        del params["bias"]
     params = {name: value.astype(np.float32) for name, value in params.items()}
     y = jax.jit(conv(4, **options).apply)({"params": params}, x)
-    rest = {name: value for name, value in options.items() if name != "kernel"}
+    rest = {name: value for name, value in options.items() if name not in ("kernel", "bias")}
     np.testing.assert_allclose(y, literal.conv2d(x, **params, **rest), atol=1e-5)
 
 

@@ -45,6 +45,14 @@ def test_squeeze_excite_equals_its_definition_and_gates_whole_channels():
     np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:, :1, :1], ratio.shape), rtol=1e-5)
 
 
+def test_a_block_without_gates_adds_the_convolutions_alone():
+    block = Residual(gated=False)
+    params, x = drawn(block, 1, 5, 4, 8)
+    assert params.keys() == {"conv1", "conv2"}
+    branch = literal.conv2d(literal.relu(literal.conv2d(x, **params["conv1"])), **params["conv2"])
+    np.testing.assert_allclose(block.apply({"params": params}, jnp.asarray(x)), x + 0.1 * branch, atol=1e-4)
+
+
 @pytest.mark.parametrize(("channels", "hidden"), [(64, 8), (12, 1), (4, 1)])
 def test_squeeze_excite_narrows_eightfold_but_never_to_nothing(channels, hidden):
     shapes = jax.eval_shape(SqueezeExcite().init, jax.random.key(0), jnp.zeros((1, 2, 2, channels)))["params"]

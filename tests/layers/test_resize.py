@@ -1,8 +1,9 @@
-"""Resizes against literal references, and padding against NumPy's."""
+"""Resizes against literal references."""
 
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import literal
 import numpy as np
 import pytest
@@ -10,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sirr_jax.errors import UserError
-from sirr_jax.layers.resize import downsample_area, pad_to_multiple, upsample_bilinear, upsample_nearest
+from sirr_jax.layers.resize import (
+    downsample_area,
+    resize_bilinear,
+    resize_nearest,
+    upsample_bilinear,
+    upsample_nearest,
+)
 
 
 def image(*size):
@@ -39,21 +46,73 @@ def test_area_means_refuse_sizes_that_do_not_divide(size):
         downsample_area(image(*size), 4)
 
 
-@settings(max_examples=25, deadline=None)
-@given(height=st.integers(1, 40), width=st.integers(1, 40), multiple=st.sampled_from([1, 2, 16]))
-def test_padding_mirrors_below_and_to_the_right_at_any_size(height, width, multiple):
-    x = image(height, width)
-    # Shapes by tracing, so that wild sizes compile nothing.
-    shape = jax.eval_shape(lambda x: pad_to_multiple(x, multiple), x).shape
-    below, right = shape[1] - height, shape[2] - width
-    assert shape[1] % multiple == 0
-    assert shape[2] % multiple == 0
-    assert 0 <= below < multiple
-    assert 0 <= right < multiple
+@pytest.mark.parametrize("size", [(3, 5), (6, 10), (9, 25), (2, 3), (1, 1), (7, 4), (13, 11)])
+def test_nearest_equals_its_reference(size):
+    x = image(3, 5)
+    resized = jax.jit(resize_nearest, static_argnums=1)(x, size)
+    np.testing.assert_array_equal(resized, literal.resize_nearest(x, size))
 
 
-@pytest.mark.parametrize("size", [(16, 32), (17, 31), (5, 9), (1, 3)])
-def test_padding_equals_numpys_reflection(size):
-    x = image(*size)
-    expected = np.pad(x, ((0, 0), (0, -size[0] % 16), (0, -size[1] % 16), (0, 0)), mode="reflect")
-    np.testing.assert_array_equal(jax.jit(pad_to_multiple, static_argnums=1)(x, 16), expected)
+@pytest.mark.parametrize("factor", [2, 3])
+def test_nearest_by_a_whole_factor_repeats(factor):
+    x = image(4, 3)
+    np.testing.assert_array_equal(resize_nearest(x, (4 * factor, 3 * factor)), upsample_nearest(x, factor))
+
+
+def test_nearest_rounds_as_float32_does():
+    # 23 * 119 / 391 is 7, but torch's product of float32 numbers falls just below.
+    line = np.arange(119, dtype=np.float32)[None, :, None, None]
+    chosen = np.asarray(resize_nearest(line, (391, 1)))[0, :, 0, 0].astype(int)
+    assert chosen[23] == 6
+
+
+@pytest.mark.parametrize("size", [(3, 5), (6, 10), (7, 13), (2, 3), (1, 1)])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_bilinear_equals_its_reference(size, align_corners):
+    x = image(3, 5)
+    resized = jax.jit(lambda x: resize_bilinear(x, size, align_corners=align_corners))(x)
+    expected = literal.resize_bilinear(x.astype(np.float64), size, align_corners=align_corners)
+    np.testing.assert_allclose(resized, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.7, 0.6])
+def test_bilinear_by_a_scale_takes_the_scale_at_its_word(scale):
+    x = image(5, 7)
+    size = (int(5 * scale), int(7 * scale))
+    resized = jax.jit(lambda x: resize_bilinear(x, size, scale=scale))(x)
+    np.testing.assert_allclose(resized, literal.resize_bilinear(x.astype(np.float64), size, scale=scale), atol=1e-5)
+    assert np.abs(resized - resize_bilinear(x, size)).max() > 1e-2
+    assert resize_bilinear(x, (5, 7), scale=1.1) is x  # as torch: where no size changes, the scale says nothing
+
+
+def test_bilinear_keeps_corners_or_edges():
+    ramp = np.arange(4, dtype=np.float32)[None, None, :, None]
+    corners = np.asarray(resize_bilinear(ramp, (1, 7), align_corners=True))[0, 0, :, 0]
+    np.testing.assert_allclose(corners, np.arange(7) / 2, atol=1e-6)
+    edges = np.asarray(resize_bilinear(ramp, (1, 8)))[0, 0, :, 0]
+    np.testing.assert_allclose(edges, np.clip((np.arange(8) + 0.5) / 2 - 0.5, 0, 3), atol=1e-6)
+
+
+@settings(max_examples=15)
+@given(
+    source=st.integers(1, 9),
+    target=st.integers(1, 20),
+    align_corners=st.booleans(),
+    resize=st.sampled_from([resize_nearest, resize_bilinear]),
+)
+def test_resizes_stay_within_the_image_and_leave_flat_ones_flat(source, target, align_corners, resize):
+    options = {"align_corners": align_corners} if resize is resize_bilinear else {}
+    x = image(source, 1)
+    resized = np.asarray(resize(x, (target, 1), **options))
+    assert resized.shape == (2, target, 1, 3)
+    assert resized.min() >= x.min() - 1e-6
+    assert resized.max() <= x.max() + 1e-6
+    np.testing.assert_allclose(resize(np.ones_like(x), (target, 1), **options), 1.0, atol=1e-6)
+
+
+def test_types_stay_and_the_same_size_changes_nothing():
+    x = jnp.ones((1, 3, 4, 2), jnp.bfloat16)
+    assert jax.eval_shape(lambda x: resize_bilinear(x, (5, 6)), x).dtype == jnp.bfloat16
+    assert jax.eval_shape(lambda x: resize_nearest(x, (5, 6)), x).dtype == jnp.bfloat16
+    assert resize_bilinear(x, (3, 4)) is x
+    assert resize_nearest(x, (3, 4)) is x

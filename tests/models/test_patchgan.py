@@ -11,16 +11,8 @@ import numpy as np
 import pytest
 from networks import compile_apply, count, images, parameter_shapes, random_parameters
 
-from sirr_jax.models.patchgan import PatchDiscriminator, instance_norm
-
-
-def literal_instance_norm(x):
-    out = np.zeros_like(x)
-    for b in range(x.shape[0]):
-        for c in range(x.shape[3]):
-            plane = x[b, :, :, c]
-            out[b, :, :, c] = (plane - plane.mean()) / np.sqrt(plane.var() + 1e-5)
-    return out
+from sirr_jax.errors import UserError
+from sirr_jax.models.patchgan import PatchDiscriminator
 
 
 def test_logits_equal_the_specification():
@@ -30,17 +22,10 @@ def test_logits_equal_the_specification():
     x = 2.0 * image.astype(np.float64) - 1.0
     x = literal.leaky_relu(literal.conv2d(x, **params["conv0"], stride=2, padding=1), 0.2)
     for i, stride in ((1, 2), (2, 2), (3, 1)):
-        x = literal_instance_norm(literal.conv2d(x, **params[f"conv{i}"], stride=stride, padding=1))
+        x = literal.instance_norm(literal.conv2d(x, **params[f"conv{i}"], stride=stride, padding=1))
         x = literal.leaky_relu(x, 0.2)
     assert outputs.keys() == {"logits"}
     np.testing.assert_allclose(outputs["logits"], literal.conv2d(x, **params["logits"], padding=1), atol=1e-4)
-
-
-def test_instance_norm_sees_each_channel_of_each_image_alone():
-    x = 3.0 + 2.0 * images(1, 2, 5, 6, 3)
-    y = np.asarray(jax.jit(instance_norm)(x))
-    np.testing.assert_allclose(y, literal_instance_norm(x.astype(np.float64)), atol=1e-4)
-    np.testing.assert_array_equal(jax.jit(instance_norm)(np.full((1, 2, 2, 1), 7.0, np.float32)), 0.0)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (64, 39), (256, 256)])
@@ -66,3 +51,20 @@ def test_logits_are_float32_whatever_the_computation():
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params = parameter_shapes(module, image.shape)
     assert jax.eval_shape(module.apply, {"params": params}, image)["logits"].dtype == jnp.float32
+
+
+def test_the_narrow_one_has_a_sixteenth_of_the_channels():
+    shapes = parameter_shapes(PatchDiscriminator(width="test"), (1, 32, 32, 3))
+    assert [shapes[f"conv{i}"]["bias"].shape for i in range(4)] == [(4,), (8,), (16,), (32,)]
+    with pytest.raises(UserError, match="no width 'wide'"):
+        PatchDiscriminator(width="wide")
+
+
+@pytest.mark.parametrize(("features", "side"), [((4, 4), 6), ((4, 4, 4, 4), 24)])
+def test_the_smallest_image_holds_one_patch(features, side):
+    module = PatchDiscriminator(features=features)
+    assert module.example_shapes(size=(1, 40)) == ((1, side, 40, 3),)
+    apply = lambda x: module.init_with_output(jax.random.key(0), x)[0]["logits"]  # noqa: E731
+    assert jax.eval_shape(apply, jnp.zeros((1, side, side, 3))).shape == (1, 1, 1, 1)
+    with pytest.raises(UserError, match=f"{side - 1}x40 is too small .*; it takes images from {side} px a side"):
+        jax.eval_shape(apply, jnp.zeros((1, side - 1, 40, 3)))

@@ -16,6 +16,11 @@ def test_every_listed_network_can_be_built():
     assert {"dynamics/teacher", "dynamics/student", "dynamics/discriminator", "vgg19"} <= set(ids)
     for network_id in ids:
         assert isinstance(build(network_id), nn.Module)
+        assert build(network_id, width="test").example_shapes() != ()
+
+
+def test_lists_from_files_become_hashable():
+    assert build("bdn/generator", levels=[3, 2, 2]) == build("bdn/generator", levels=(3, 2, 2))
 
 
 def test_hyper_parameters_reach_the_module():
@@ -27,7 +32,7 @@ def test_hyper_parameters_reach_the_module():
     ("network_id", "hyper", "message"),
     [
         ("dynamics/techer", {}, r"'dynamics/techer'; did you mean 'dynamics/teacher'\?"),
-        ("xyz", {}, r"'xyz'; known ids: dynamics/discriminator, .*vgg19"),
+        ("xyz", {}, r"'xyz'; known ids: ade20k_ppm, .*vgg19"),
         ("dynamics/student", {"widht": "test"}, r"dynamics/student has no hyper-parameter 'widht'; it takes width, "),
         ("dynamics/student", {"parent": None}, r"has no hyper-parameter 'parent'"),
         ("dynamics/student", {"width": "tiny"}, r"no width is called 'tiny'; choose one of base, small, test"),

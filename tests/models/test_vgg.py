@@ -1,50 +1,113 @@
-"""VGG-19 up to any layer, and the inputs its weights expect."""
+"""VGG-16 and VGG-19 up to any layer, the inputs their weights expect, and torchvision's keys."""
 
 from __future__ import annotations
+
+import functools
 
 import jax
 import jax.numpy as jnp
 import literal
 import numpy as np
+import published
 import pytest
-from networks import compile_apply, count, images, parameter_shapes, random_parameters
+from networks import compile_apply, count, images, parameter_shapes, random_parameters, run
 
-from sirr_jax.models.vgg import Vgg19, normalise
+from sirr_jax.errors import UserError
+from sirr_jax.models import build
+from sirr_jax.models.initialise import initialise
+from sirr_jax.models.vgg import Vgg16, Vgg19, normalise
+from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
+from sirr_jax.weights.key_maps import key_map
+
+# Positions of the convolutions in torchvision's `features`.
+POSITIONS = {
+    "vgg16": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
+    "vgg19": (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34),
+}
+FIRST = ("conv1_1", "conv1_2", "conv2_1")
 
 
-def features_by_definition(image, params, layers):
+def features_by_definition(image, params, layers, pool=np.max):
     x, features, block = image.astype(np.float64), {}, "1"
     for name in layers:
         if name[4] != block:
             height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
-            x = np.stack([x[:, i:height:2, j:width:2] for i in range(2) for j in range(2)]).max(axis=0)
+            x = pool(np.stack([x[:, i:height:2, j:width:2] for i in range(2) for j in range(2)]), axis=0)
             block = name[4]
-        x = literal.relu(literal.conv2d(x, **params[name]))
-        features[name.replace("conv", "relu")] = x
+        features[name] = literal.conv2d(x, **params[name])
+        x = features[name.replace("conv", "relu")] = literal.relu(features[name])
     return features
 
 
-def test_a_prefix_equals_its_definition_at_odd_sizes():
-    layers = ("conv1_1", "conv1_2", "conv2_1")
-    module = Vgg19(layers=layers)
+def published_shapes(network, width="base"):
+    """torchvision's keys and shapes, with the classifier where it is not narrow."""
+    shapes = expected_shapes(network, width=width)
+    for layer, shape in ((0, (4096, 25088)), (3, (4096, 4096)), (6, (1000, 4096))):
+        shapes |= {f"classifier.{layer}.weight": shape, f"classifier.{layer}.bias": shape[:1]}
+    return shapes
+
+
+@pytest.mark.parametrize(("pool", "mean"), [("max", np.max), ("average", np.mean)])
+def test_a_prefix_equals_its_definition_at_odd_sizes(pool, mean):
+    module = Vgg19(layers=FIRST, pool=pool)
     params, image = random_parameters(module, (1, 8, 8, 3)), images(0, 2, 5, 7, 3)
     features = compile_apply(module, params, image)(params, image)
-    expected = features_by_definition(image, params, layers)
-    assert list(features) == list(expected)
+    expected = features_by_definition(image, params, FIRST, mean)
+    assert list(features) == ["relu1_1", "relu1_2", "relu2_1"]
     assert features["relu2_1"].shape == (2, 2, 3, 128)
+    for name, value in features.items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-4)
+
+
+def test_all_of_narrow_vgg16_equals_its_definition_before_and_after_every_relu():
+    module = Vgg16(width="test", pre_activations=True)
+    params, image = random_parameters(module, (1, 16, 16, 3)), images(0, 1, 18, 33, 3)
+    features = run(module, {"params": params}, image)
+    expected = features_by_definition(image, params, module.layers)
+    assert features.keys() == expected.keys()
+    assert features["conv5_2"].min() < 0.0
     for name, value in expected.items():
         np.testing.assert_allclose(features[name], value, atol=1e-4)
 
 
-def test_the_whole_network_has_sixteen_layers_in_five_blocks():
-    module, image = Vgg19(), jax.ShapeDtypeStruct((1, 50, 33, 3), jnp.float32)
+@pytest.mark.parametrize(
+    ("module", "parameters", "last"),
+    [(Vgg16(), 14_714_688, (2, 2, 3, 3, 3)), (Vgg19(), 20_024_384, (2, 2, 4, 4, 4))],
+    ids=["vgg16", "vgg19"],
+)
+def test_the_whole_network_has_its_layers_in_five_blocks(module, parameters, last):
+    image = jax.ShapeDtypeStruct((1, 50, 33, 3), jnp.float32)
     params = parameter_shapes(module, image.shape)
-    assert count(params) == 20_024_384
+    assert count(params) == parameters
     features = jax.eval_shape(module.apply, {"params": params}, image)
-    assert len(features) == 16
-    names = ["relu1_2", "relu2_2", "relu3_4", "relu4_4", "relu5_4"]
+    assert len(features) == sum(last)
     shapes = [(50, 33, 64), (25, 16, 128), (12, 8, 256), (6, 4, 512), (3, 2, 512)]
-    assert [features[name].shape[1:] for name in names] == shapes
+    assert [features[f"relu{b}_{i}"].shape[1:] for b, i in enumerate(last, 1)] == shapes
+
+
+def test_images_of_which_no_pixel_is_left_are_refused():
+    module = Vgg19(width="test")
+    assert module.example_shapes() == ((1, 64, 64, 3),)
+    assert module.example_shapes(size=(4, 40)) == ((1, 16, 40, 3),)
+    assert Vgg19(layers=FIRST).example_shapes(size=(1, 1)) == ((1, 2, 2, 3),)
+    params = parameter_shapes(module, (1, 16, 16, 3))
+    with pytest.raises(UserError, match=r"image size 15x20 is too small for conv5_4; .* from 16 pixels a side"):
+        jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 15, 20, 3)))
+
+
+@pytest.mark.parametrize(
+    ("hyper", "message"),
+    [
+        ({"layers": ("conv1_1", "conv2_1")}, "layers conv1_1, conv2_1 are no beginning of Vgg16; take the first few"),
+        ({"layers": ()}, r"layers \(\) are no beginning"),
+        ({"layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4")}, "conv3_4 are no beginning"),
+        ({"pool": "mean"}, "there is no pooling 'mean'; choose one of max, average"),
+        ({"width": "small"}, "there is no width 'small'"),
+    ],
+)
+def test_mistakes_are_named_when_the_network_is_built(hyper, message):
+    with pytest.raises(UserError, match=message):
+        build("vgg16", **hyper)
 
 
 def test_bfloat16_concerns_the_computation_alone():
@@ -52,6 +115,92 @@ def test_bfloat16_concerns_the_computation_alone():
     params = parameter_shapes(module, image.shape)
     assert params["conv1_1"]["kernel"].dtype == jnp.float32
     assert jax.eval_shape(module.apply, {"params": params}, image)["relu1_1"].dtype == jnp.bfloat16
+
+
+def test_a_narrow_network_initialises_and_learns():
+    module, image = Vgg19(width="test"), images(1, 1, 16, 17, 3)
+    params = initialise(module, jax.random.key(0), image.shape)["params"]
+
+    def loss(image):
+        return jnp.square(module.apply({"params": params}, image)["relu5_4"]).mean()
+
+    gradient = jax.jit(jax.grad(loss), compiler_options={"xla_backend_optimization_level": 0})(image)
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient).max() > 0.0
+
+
+@pytest.mark.parametrize("network", ["vgg16", "vgg19"])
+def test_keys_are_torchvisions(network):
+    keys = [f"features.{position}.{part}" for position in POSITIONS[network] for part in ("weight", "bias")]
+    shapes = expected_shapes(network)
+    assert list(shapes) == keys
+    assert shapes[keys[0]] == (64, 3, 3, 3)
+    assert shapes[keys[-2]] == (512, 512, 3, 3)
+    if network == "vgg19":
+        errnets = published.shapes("vgg19")
+        assert {key.removeprefix("vgg_pretrained_"): shape for key, shape in errnets.items()} == shapes
+
+
+@pytest.mark.parametrize("network", ["vgg16", "vgg19"])
+@pytest.mark.parametrize("classifier", [False, True])
+def test_state_dicts_come_back_as_they_were(network, classifier):
+    shapes = expected_shapes(network, width="test")
+    if classifier:
+        shapes |= {
+            f"classifier.{i}.{part}": (5, 2)[: 2 - j] for i in (0, 3, 6) for j, part in enumerate(("weight", "bias"))
+        }
+    state = published.fill_random(shapes)
+    variables = from_torch(network, state, width="test")
+    kernel = variables["params"]["conv2_1"]["kernel"]
+    np.testing.assert_array_equal(kernel[0, 2, 3, 5], state["features.5.weight"][5, 3, 0, 2])
+    back = to_torch(network, variables, width="test")
+    assert list(back) == list(state)
+    for key, value in state.items():
+        np.testing.assert_array_equal(back[key], value)
+
+
+def test_what_lies_beyond_the_layers_is_carried():
+    state = published.fill_random(expected_shapes("vgg16", width="test"))
+    variables = from_torch("vgg16", state, width="test", layers=FIRST)
+    assert variables["params"].keys() == set(FIRST)
+    back = to_torch("vgg16", variables, width="test", layers=FIRST)
+    assert list(back) == list(state)
+    np.testing.assert_array_equal(back["features.28.bias"], state["features.28.bias"])
+
+
+def cut(shapes, keys):
+    return dict(list(shapes.items())[:keys])
+
+
+@pytest.mark.parametrize(("network", "other"), [("vgg16", "vgg19"), ("vgg19", "vgg16")])
+def test_hyper_parameters_are_read_from_the_keys(network, other):
+    read, read_other = key_map(network).read_hyper, key_map(other).read_hyper
+    for width, hyper in (("base", {}), ("test", {"width": "test"})):
+        shapes = published_shapes(network, width)
+        assert read(shapes) == hyper
+        assert read_other(shapes) is None
+        # Through the third convolution of the third block nothing tells the two apart.
+        expected = {"layers": build(network).layers[:7]} | hyper
+        assert read(cut(shapes, 14)) == read_other(cut(shapes, 14)) == expected
+        assert read(cut(shapes, 16)) == {"layers": build(network).layers[:8]} | hyper
+        assert read_other(cut(shapes, 16)) is None
+        # A bias that was lost takes its convolution with it.
+        assert read(cut(shapes, 13)) == {"layers": build(network).layers[:6]} | hyper
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"features.0.weight": (64, 3, 11, 11), "features.0.bias": (64,)},
+        {"features.0.weight": (64, 3, 3, 3)},
+        {"features.0.weight": (64, 3, 3, 3), "features.0.bias": (64,), "features.1.weight": (64,)},
+        {"features.0.weight": (32, 3, 3, 3), "features.0.bias": (32,)},
+    ],
+    ids=["alexnet", "half", "batch norm", "narrower"],
+)
+def test_other_networks_with_such_keys_are_not_taken_for_it(shapes):
+    assert key_map("vgg16").read_hyper(shapes) is None
+    assert key_map("vgg19").read_hyper(shapes) is None
 
 
 @pytest.mark.parametrize("convention", ["caffe", "torchvision"])
@@ -62,4 +211,5 @@ def test_inputs_are_brought_into_the_range_of_the_weights(convention):
     else:
         channels = enumerate(zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True))
         expected = np.stack([(image[..., c] - m) / s for c, (m, s) in channels], -1)
-    np.testing.assert_allclose(jax.jit(normalise, static_argnums=1)(image, convention), expected, atol=1e-4)
+    found = jax.jit(functools.partial(normalise, convention=convention))(image)
+    np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -19,7 +19,7 @@ from sirr_jax.training import parallel
 from sirr_jax.training.engine import Settings, build_step
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import TrainState, learning_networks
-from sirr_jax.weights.model_file import save_model
+from sirr_jax.weights.model_file import Model, Network, save_model
 
 SIZE = 32
 
@@ -230,8 +230,8 @@ def test_unknown_names_are_told(config):
 
 def test_a_teacher_from_a_file_must_be_the_one_that_the_config_describes(config, tmp_path):
     file = tmp_path / "teacher.safetensors"
-    card = {"recipe": "dynamics", "network": "dynamics/teacher", "licence": "-", "origin": "-"}
-    save_model(file, {"w": np.zeros(1)}, hyper={"width": "small"}, **card)
+    other = Network("dynamics/teacher", {"width": "small"}, {"params": {"w": np.zeros(1)}})
+    save_model(file, Model("dynamics", {"teacher": other}, licence="-", origin="-"))
     config.teacher.weights_file = str(file)
     assert "teacher" not in stages(config)
     with pytest.raises(UserError, match=r"'width': 'small'.*expected.*'width': 'test'.*teacher\.weights_file"):

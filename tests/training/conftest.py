@@ -9,6 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from sirr_jax.recipes.contract import Aux, Recipe, Stage, Update
+from sirr_jax.weights.model_file import Network
 
 WIDTH = 5
 
@@ -18,7 +19,6 @@ class Toy(Recipe):
 
     name = "toy"
     panels = ("input", "truth")
-    restore = staticmethod(lambda network, params, image: {"restored": image})
 
     def __init__(self, config):
         self._poison = config.get("poison", -1)
@@ -69,7 +69,7 @@ class Toy(Recipe):
         return {"input": jnp.clip(image, 0.0, 1.0), "truth": jnp.ones_like(image)}
 
     def exports(self, params):
-        return {"toy": ("dynamics/student", {"width": "test"}, params["generator"])}
+        return {"toy": {"student": Network("dynamics/student", {"width": "test"}, {"params": params["generator"]})}}
 
 
 @pytest.fixture

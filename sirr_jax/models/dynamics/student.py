@@ -8,8 +8,8 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.layers.conv import conv
+from sirr_jax.layers.padding import pad_to_multiple
 from sirr_jax.layers.residual import Residual
-from sirr_jax.layers.resize import pad_to_multiple
 from sirr_jax.models.dynamics.decoder import Decoder
 from sirr_jax.models.dynamics.encoder import Encoder
 from sirr_jax.models.dynamics.widths import widths
@@ -45,6 +45,11 @@ class Student(nn.Module):
     def __post_init__(self) -> None:
         widths(self.width)  # refuse an unknown one now, not when the network is first applied
         super().__post_init__()
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for an image of about `size`."""
+        height, width = (max(n, 16) for n in size)
+        return ((1, height, width, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002

@@ -8,7 +8,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.resize import pad_to_multiple
+from sirr_jax.layers.padding import pad_to_multiple
 from sirr_jax.models.dynamics.decoder import Decoder
 from sirr_jax.models.dynamics.decouple_net import DecoupleNet, LayerHead
 from sirr_jax.models.dynamics.encoder import Encoder
@@ -42,6 +42,11 @@ class Teacher(nn.Module):
     def __post_init__(self) -> None:
         widths(self.width)  # refuse an unknown one now, not when the network is first applied
         super().__post_init__()
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for frames of about `size`."""
+        height, width = (max(n, 16) for n in size)
+        return ((1, 3, height, width, 3),)
 
     @nn.compact
     def __call__(self, frames: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:

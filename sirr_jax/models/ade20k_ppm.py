@@ -1,0 +1,139 @@
+"""Scene parsing for ADE20K: a dilated ResNet-50 and pyramid pooling (Zhou et al. 2018; Zhao et al. 2017)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.layers.bottleneck import Bottleneck
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.pooling import adaptive_average_pool, max_pool
+from sirr_jax.layers.resize import resize_bilinear
+from sirr_jax.models.network import Network
+from sirr_jax.models.width import scaled
+
+# Planes, blocks, stride, and dilation of the first block and of the others.
+_STAGES = ((64, 3, 1, 1, 1), (128, 4, 2, 1, 1), (256, 6, 1, 1, 2), (512, 3, 1, 2, 4))
+_BINS = (1, 2, 3, 6)
+_MOMENTUM = 1e-3
+
+
+class ConvNormRelu(nn.Module):
+    """Convolution without bias, batch normalisation, ReLU; padding keeps H and W at stride 1."""
+
+    features: int
+    kernel: int = 3
+    stride: int = 1
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Apply the layers to `x` [B, H, W, C]."""
+        convolution = conv(
+            self.features, kernel=self.kernel, stride=self.stride, bias=False, dtype=self.dtype, name="conv"
+        )
+        x = BatchNorm(momentum=_MOMENTUM, name="norm")(convolution(x), train=train)
+        return nn.relu(x)
+
+
+class Encoder(Network):
+    """ResNet-50 with three convolutions for a stem and output stride 8.
+
+    Where the last two stages lost their stride, the first block keeps the dilation of the stage before. Attributes:
+    see `PyramidParser`.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
+        """Features of the last two stages, [B, h, w, 1024] and [B, h, w, 2048]."""
+        x = image
+        for i, (features, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
+            features = scaled(features, self.width)
+            x = ConvNormRelu(features, stride=stride, dtype=self.dtype, name=f"stem{i}")(x, train=train)
+        x = max_pool(x, 3, stride=2, padding=1)
+        stages = []
+        for stage, (planes, blocks, stride, first_dilation, dilation) in enumerate(_STAGES, start=1):
+            for block in range(blocks):
+                x = Bottleneck(
+                    scaled(planes, self.width),
+                    stride=1 if block else stride,
+                    dilation=dilation if block else first_dilation,
+                    project=block == 0,
+                    momentum=_MOMENTUM,
+                    dtype=self.dtype,
+                    name=f"stage{stage}_block{block}",
+                )(x, train=train)
+            stages.append(x)
+        return stages[-2], stages[-1]
+
+
+class Decoder(Network):
+    """Pyramid pooling over the last features; in training a second head on those before. See `PyramidParser`."""
+
+    classes: int = 150
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, before: jax.Array, last: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        """See `PyramidParser.__call__`."""
+        features = scaled(512, self.width)
+        pyramid = [last]
+        for bins in _BINS:
+            x = adaptive_average_pool(last, bins)
+            x = ConvNormRelu(features, kernel=1, dtype=self.dtype, name=f"bins{bins}")(x, train=train)
+            pyramid.append(resize_bilinear(x, last.shape[1:3]))
+        outputs = {"semantic_logits": self._head(jnp.concatenate(pyramid, axis=-1), "", train=train)}
+        if train:
+            outputs["semantic_logits_deepsup"] = self._head(before, "_deepsup", train=train)
+        return outputs
+
+    def _head(self, x: jax.Array, suffix: str, *, train: bool) -> jax.Array:
+        features = scaled(512, self.width)
+        x = ConvNormRelu(features, dtype=self.dtype, name=f"fuse{suffix}")(x, train=train)
+        # Whole channels, as torch's Dropout2d.
+        x = nn.Dropout(0.1, broadcast_dims=(1, 2), deterministic=not train)(x)
+        return conv(self.classes, kernel=1, dtype=self.dtype, name=f"logits{suffix}")(x).astype(jnp.float32)
+
+
+class PyramidParser(Network):
+    """The published parser "ResNet50dilated + PPM_deepsup": RGB -> one of 150 ADE20K classes per pixel.
+
+    SR-Net specification, section 8. The published decoder ends with the log-softmax of both heads in training; in
+    inference it resizes the logits bilinearly (without aligned corners) to the photograph and ends with a softmax. Here
+    that is left to the caller. Batch normalisation has the published momentum, 0.001; on several GPUs the original also
+    corrects the running statistics for their start.
+
+    Attributes:
+        width: "base" as published, or "test", narrow.
+        classes: number of labels; label 0 is the first class (ADE20K's files number it 1).
+        dtype: computation type; parameters and logits stay float32.
+    """
+
+    classes: int = 150
+    dtype: Dtype = jnp.float32
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of float32 inputs, batch 1."""
+        return ((1, *size, 3),)
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        """Label an image.
+
+        Args:
+            image: [B, H, W, 3] RGB in [0, 1], minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225). Any size
+                (the published inference makes H and W multiples of 8).
+            train: normalise with the batch's statistics and drop channels at random (needs an rng "dropout"). The
+                batch must hold at least two images: from one, the coarsest pooling has no variance.
+
+        Returns:
+            `semantic_logits` [B, h, w, classes] with h = ceil(H / 8), and with `train` also
+            `semantic_logits_deepsup`, of the same shape, which the published loss weighs with 0.4.
+        """
+        before, last = Encoder(self.width, self.dtype, name="encoder")(image, train=train)
+        return Decoder(self.width, self.classes, self.dtype, name="decoder")(before, last, train=train)

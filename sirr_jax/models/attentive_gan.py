@@ -1,0 +1,221 @@
+"""AttentiveGAN: raindrop removal guided by a recurrent attention map (Qian et al. 2018, arXiv 1711.10098)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.errors import UserError
+from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.conv_lstm import ConvLSTM, State
+from sirr_jax.models.network import Network
+from sirr_jax.models.width import scaled
+
+_HEADS = ("dense", "gap")
+_SIDE = 224  # what the published dense head is tied to
+_SMALLEST = 11  # the smallest side of which the two convolutions with stride 4 leave a pixel
+
+
+class RectifiedResidual(nn.Module):
+    """`relu(x + relu(conv(relu(conv(x)))))`: the branch is rectified before the sum as well."""
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply the block to `x` [B, H, W, C]; same shape out."""
+        channels = x.shape[-1]
+        y = nn.relu(conv(channels, dtype=self.dtype, name="conv1")(x))
+        y = nn.relu(conv(channels, dtype=self.dtype, name="conv2")(y))
+        return nn.relu(x + y)
+
+
+class AttentionStep(nn.Module):
+    """One step of the attentive-recurrent part: look at the image and the last map, draw a better map.
+
+    AttentiveGAN specification, section 2.1.
+
+    Attributes:
+        features: channels of the features and of the LSTM's state.
+        dtype: computation type; parameters are float32.
+    """
+
+    features: int
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: jax.Array, attention: jax.Array, state: State | None) -> tuple[jax.Array, State]:
+        """The next map [B, H, W, 1] (linear: not confined to [0, 1]) and the next state.
+
+        Args:
+            image: [B, H, W, 3], of the computation type.
+            attention: the last map [B, H, W, 1].
+            state: the LSTM's h and c, [B, H, W, features] each; None before the first step.
+        """
+        x = jnp.concatenate((image, attention), axis=-1)
+        x = nn.relu(conv(self.features, dtype=self.dtype, name="stem")(x))
+        for i in range(1, 6):
+            x = RectifiedResidual(dtype=self.dtype, name=f"residual{i}")(x)
+        state = ConvLSTM(self.features, dtype=self.dtype, name="lstm")(x, state)
+        return conv(1, dtype=self.dtype, name="map")(state[0]), state
+
+
+class Generator(Network):
+    """Photograph through a wet window -> the scene without raindrops. 6,244,362 parameters.
+
+    AttentiveGAN specification, sections 2.1 and 2.2.
+
+    Attributes:
+        width: "base" as published, "test" narrow.
+        attentive: False leaves the attentive-recurrent part out (the paper's ablation).
+        steps: how often the attention map is refined; the weights are the same in each step.
+        dtype: computation type; parameters and outputs stay float32.
+    """
+
+    attentive: bool = True
+    steps: int = 4
+    dtype: Dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"steps is {self.steps}; the attention map needs at least one step")
+        super().__post_init__()
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for images of about `size`."""
+        height, width = (max(n // 4, 1) * 4 for n in size)
+        return ((1, height, width, 3),)
+
+    @nn.compact
+    def __call__(
+        self,
+        image: jax.Array,
+        *,
+        mask: jax.Array | None = None,
+        train: bool = False,  # noqa: ARG002
+    ) -> dict[str, jax.Array | tuple[jax.Array, ...]]:
+        """Restore.
+
+        Args:
+            image: [B, H, W, 3] **BGR** in [0, 1]; H and W multiples of 4.
+            mask: [B, H, W, 1], about 1 where the drops are: takes the place of the last attention map in the
+                autoencoder's input, for maps that someone edited or knows.
+            train: without effect (the network has no dropout and no batch statistics).
+
+        Returns:
+            `attention`, the maps A_1..A_steps, [B, H, W, 1] each and unbounded (absent without `attentive`);
+            `restored_quarter` [B, H/4, W/4, 3] and `restored_half` [B, H/2, W/2, 3], not negative; `restored`
+            [B, H, W, 3] BGR, unbounded.
+
+        Raises:
+            UserError: if H or W is not a multiple of 4, or the mask has another shape or nowhere to go.
+        """
+        batch, height, width, _ = image.shape
+        if height % 4 or width % 4:
+            raise UserError(f"image size {height}x{width} is not a multiple of 4; crop or pad it first")
+        x = image.astype(self.dtype)
+        outputs: dict[str, jax.Array | tuple[jax.Array, ...]] = {}
+        if self.attentive:
+            maps = self._attend(x)
+            outputs["attention"] = tuple(a.astype(jnp.float32) for a in maps)
+            last = maps[-1]
+            if mask is not None:
+                if mask.shape != (batch, height, width, 1):
+                    raise UserError(f"mask has shape {mask.shape}, expected {(batch, height, width, 1)} as the image")
+                last = mask.astype(self.dtype)
+            x = jnp.concatenate((x, last), axis=-1)
+        elif mask is not None:
+            raise UserError("a generator built with attentive=False takes no mask; leave it out")
+        channels = tuple(scaled(n, self.width) for n in (64, 128, 256))
+        encoded = ContextEncoder(channels, dtype=self.dtype, name="encoder")(x)
+        images = ContextDecoder(scaled(32, self.width), dtype=self.dtype, name="decoder")(encoded)
+        return outputs | {
+            "restored_quarter": images.quarter.astype(jnp.float32),
+            "restored_half": images.half.astype(jnp.float32),
+            "restored": images.full.astype(jnp.float32),
+        }
+
+    def _attend(self, image: jax.Array) -> list[jax.Array]:
+        step = AttentionStep(scaled(32, self.width), dtype=self.dtype, name="attention")
+        attention, state = jnp.full_like(image[..., :1], 0.5), None
+        maps = []
+        for _ in range(self.steps):
+            attention, state = step(image, attention, state)
+            maps.append(attention)
+        return maps
+
+
+class Discriminator(Network):
+    """Tells photographs from restored ones and maps where it looks. 7,737,746 parameters.
+
+    AttentiveGAN specification, section 2.3: the code's network with its doubled `conv7` removed and the features
+    multiplied by the map.
+
+    Attributes:
+        width: "base" as published, "test" narrow.
+        attentive: False leaves the map out (the paper's ablation).
+        head: "dense", the published one, takes images of 224x224 alone; "gap" averages the last features over the
+            image first and takes any size (ours).
+        dtype: computation type; parameters and outputs stay float32.
+    """
+
+    attentive: bool = True
+    head: str = "dense"
+    dtype: Dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        if self.head not in _HEADS:
+            raise UserError(f"there is no head {self.head!r}; choose one of {', '.join(_HEADS)}")
+        super().__post_init__()
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for images of about `size`; with a dense head always 224x224."""
+        height, width = (_SIDE, _SIDE) if self.head == "dense" else (max(n, _SMALLEST) for n in size)
+        return ((1, height, width, 3),)
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
+        """Judge.
+
+        Args:
+            image: [B, H, W, 3] **BGR** in [0, 1]; 224x224 with a dense head, from 11 px a side without.
+            train: without effect (the network has no dropout and no batch statistics).
+
+        Returns:
+            `attention` [B, H, W, 1], unbounded (absent without `attentive`); `logits` [B, 1] and `probability`
+            [B, 1], their sigmoid: near 1 for what looks real.
+
+        Raises:
+            UserError: if the head cannot take images of this size.
+        """
+        batch, height, width, _ = image.shape
+        if self.head == "dense" and (height, width) != (_SIDE, _SIDE):
+            raise UserError(
+                f"image size {height}x{width}, but a dense head takes {_SIDE}x{_SIDE} alone; crop, or build with "
+                "head='gap'"
+            )
+        if min(height, width) < _SMALLEST:
+            raise UserError(f"image size {height}x{width} is too small; it takes images from {_SMALLEST} px a side")
+        x = image
+        for i, channels in enumerate((8, 16, 64, 128, 128, 128), start=1):
+            x = nn.relu(conv(scaled(channels, self.width), kernel=5, dtype=self.dtype, name=f"conv{i}")(x))
+        outputs = {}
+        if self.attentive:
+            attention = conv(1, kernel=5, dtype=self.dtype, name="map")(x)
+            outputs["attention"] = attention.astype(jnp.float32)
+            x = x * attention
+        for i, channels in ((7, 64), (8, 32)):
+            channels = scaled(channels, self.width)
+            x = nn.relu(conv(channels, kernel=5, stride=4, padding=1, dtype=self.dtype, name=f"conv{i}")(x))
+        if self.head == "dense":
+            # The published kernel counts its inputs channel by channel.
+            x = x.transpose(0, 3, 1, 2).reshape(batch, -1)
+        else:
+            # Means over many pixels lose digits in bfloat16.
+            x = x.astype(jnp.float32).mean(axis=(1, 2)).astype(self.dtype)
+        x = nn.Dense(scaled(1024, self.width), dtype=self.dtype, name="hidden")(x)
+        logits = nn.Dense(1, dtype=self.dtype, name="logits")(x).astype(jnp.float32)
+        return outputs | {"logits": logits, "probability": nn.sigmoid(logits)}

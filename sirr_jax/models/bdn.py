@@ -1,0 +1,110 @@
+"""BDN: the layers estimated in turn by a cascade of U-Nets (Yang et al. 2018)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.errors import UserError
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.conv_transpose import ConvTranspose
+from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.models.network import Network
+from sirr_jax.models.width import scaled
+
+
+class UNet(nn.Module):
+    """pix2pix's U-Net with batch normalisation: [B, H, W, C] -> [B, H, W, 3] in [-1, 1]. BDN specification, section 3.
+
+    Attributes:
+        levels: how often the size is halved.
+        width: "base" or "test".
+        dtype: computation type.
+    """
+
+    levels: int
+    width: str
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Apply the network to `x` [B, H, W, C], H and W at least 2^levels."""
+
+        def channels(depth: int) -> int:
+            return scaled(min(64 * 2 ** (depth - 1), 512), self.width)
+
+        def normalised(y: jax.Array, name: str) -> jax.Array:
+            return BatchNorm(name=f"{name}_norm")(y, train=train)
+
+        below = [x]
+        for depth in range(1, self.levels + 1):
+            y = below[-1] if depth == 1 else nn.leaky_relu(below[-1], negative_slope=0.2)
+            y = conv(channels(depth), kernel=4, stride=2, padding=1, dtype=self.dtype, name=f"down{depth}")(y)
+            below.append(normalised(y, f"down{depth}") if 1 < depth < self.levels else y)
+        y = below.pop()
+        for depth in range(self.levels, 0, -1):
+            features = channels(depth - 1) if depth > 1 else 3
+            y = ConvTranspose(features, dtype=self.dtype, name=f"up{depth}")(nn.relu(y))
+            y = normalised(y, f"up{depth}") if depth > 1 else jnp.tanh(y.astype(jnp.float32))
+            skip = below.pop()
+            # An odd size was halved rounding down: what is lost comes back as zeros at the bottom and right.
+            missing = (skip.shape[1] - y.shape[1], skip.shape[2] - y.shape[2])
+            y = jnp.pad(y, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+            if depth > 1:
+                # The published blocks hand on leaky-ReLU'd skips (in place); the ReLU that follows sees no difference.
+                y = jnp.concatenate((y, skip), axis=-1)
+        return y
+
+
+class Generator(Network):
+    """RGB [B, H, W, 3] in [-1, 1] -> background and reflection, each estimated from the image and the one before.
+
+    Batch normalisation uses running statistics outside training. BDN specification, section 3; Yang et al. 2018.
+
+    Attributes:
+        width: "base" as published, "test" narrow.
+        levels: halvings of each U-Net, at least two U-Nets. The first sees the image and answers a background, the
+            next a reflection, and so on in turn.
+        dtype: computation type; parameters and outputs stay float32.
+    """
+
+    levels: tuple[int, ...] = (7, 5, 5)
+    dtype: Dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        if len(self.levels) < 2 or min(self.levels) < 2:
+            raise UserError(f"levels is {tuple(self.levels)}; BDN needs two or more U-Nets of two or more levels each")
+        super().__post_init__()
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for an image of about `size`."""
+        height, width = (max(n, 2 ** max(self.levels)) for n in size)
+        return ((1, height, width, 3),)
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        """Separate the layers.
+
+        Args:
+            image: [B, H, W, 3] RGB in [-1, 1], H and W at least 2^max(levels) (128).
+            train: normalise with the statistics of the batch.
+
+        Returns:
+            `restored` (the last background) and `reflection` (the last reflection), [B, H, W, 3] in [-1, 1], and
+            `steps`, the answers of all U-Nets in order: by default B0, R1, B1.
+
+        Raises:
+            UserError: if the image is too small to be halved that often.
+        """
+        _, height, width, _ = image.shape
+        smallest = 2 ** max(self.levels)
+        if min(height, width) < smallest:
+            raise UserError(f"image size {height}x{width} is too small; BDN takes images from {smallest} px a side")
+        steps: list[jax.Array] = []
+        for i, levels in enumerate(self.levels):
+            x = jnp.concatenate((steps[-1], image), axis=-1) if steps else image
+            steps.append(UNet(levels, self.width, dtype=self.dtype, name=f"unet{i + 1}")(x, train=train))
+        backgrounds, reflections = steps[::2], steps[1::2]
+        return {"restored": backgrounds[-1], "reflection": reflections[-1], "steps": tuple(steps)}

@@ -1,0 +1,111 @@
+"""DeepLabV2 with a ResNet-101 and a three-scale input (Chen et al. 2018, "DeepLab")."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.errors import UserError
+from sirr_jax.layers.bottleneck import Bottleneck
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.pooling import max_pool
+from sirr_jax.layers.resize import resize_bilinear
+from sirr_jax.models.network import Network
+from sirr_jax.models.width import scaled
+
+# Planes, blocks, stride and dilation of the four residual stages.
+_STAGES = ((64, 3, 1, 1), (128, 4, 2, 1), (256, 23, 1, 2), (512, 3, 1, 4))
+_RATES = (6, 12, 18, 24)
+_MOMENTUM = 1e-3
+
+
+class SingleScale(Network):
+    """ResNet-101 with output stride 8 and atrous spatial pyramid pooling: `[B, H, W, 3] -> [B, h, w, classes]`.
+
+    The blocks are those of Caffe, with the stride on the first 1x1 convolution. Attributes: see `DeepLabV2`.
+    """
+
+    classes: int = 21
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
+        """Logits (float32) of `image` [B, H, W, 3]."""
+        stem = scaled(64, self.width)
+        x = conv(stem, kernel=7, stride=2, bias=False, dtype=self.dtype, name="stem")(image)
+        x = nn.relu(BatchNorm(momentum=_MOMENTUM, name="stem_norm")(x, train=train))
+        x = max_pool(x, 3, stride=2, padding=1, ceil_mode=True)
+        for stage, (planes, blocks, stride, dilation) in enumerate(_STAGES, start=1):
+            for block in range(blocks):
+                x = Bottleneck(
+                    scaled(planes, self.width),
+                    stride=1 if block else stride,
+                    dilation=dilation,
+                    project=block == 0,
+                    stride_on="reduce",
+                    momentum=_MOMENTUM,
+                    dtype=self.dtype,
+                    name=f"stage{stage}_block{block}",
+                )(x, train=train)
+        branches = [conv(self.classes, dilation=rate, dtype=self.dtype, name=f"aspp_rate{rate}") for rate in _RATES]
+        return sum(branch(x) for branch in branches).astype(jnp.float32)
+
+
+class DeepLabV2(Network):
+    """Semantic segmentation by the published PyTorch re-implementation "DeepLabV2-ResNet101-MSC".
+
+    The trained models label PASCAL VOC 2012 (21 classes, 0 the background) and COCO-Stuff (182). SR-Net specification,
+    section 8.
+
+    Attributes:
+        width: "base" as published, or "test", narrow.
+        classes: number of labels.
+        scales: the image is labelled in its own size and shrunk by these factors.
+        dtype: computation type; parameters and logits stay float32.
+    """
+
+    classes: int = 21
+    scales: tuple[float, ...] = (0.5, 0.75)
+    dtype: Dtype = jnp.float32
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of float32 inputs, batch 1."""
+        return ((1, *size, 3),)
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array | tuple[jax.Array, ...]]:
+        """Label an image.
+
+        The published training keeps the running statistics of the batch normalisation fixed: to train like it, apply
+        the network without `train`.
+
+        Args:
+            image: [B, H, W, 3] **BGR** in 0..255 minus (104.008, 116.669, 122.675). Any size of which a pixel is left
+                at the smallest scale.
+            train: normalise with the batch's statistics, and let the running ones move, once for every scale.
+
+        Returns:
+            `semantic_logits` [B, h, w, classes], the published result: the largest logits over all scales, at the
+            resolution of the full scale, h = ceil(p / 2) with p = floor(ceil(H / 2) / 2) + 1. For the loss at every
+            scale, `semantic_logits_scales`: those of the full scale, then of `scales`, each at its own resolution.
+
+        Raises:
+            UserError: if nothing is left of the image at the smallest scale.
+        """
+        size = image.shape[1:3]
+        network = SingleScale(self.width, self.classes, self.dtype, name="base")
+        logits = [network(image, train=train)]
+        for scale in self.scales:
+            shrunk = tuple(math.floor(side * scale) for side in size)
+            if min(shrunk) < 1:
+                raise UserError(f"image size {size[0]}x{size[1]} shrinks to nothing at scale {scale}; use a larger one")
+            logits.append(network(resize_bilinear(image, shrunk, scale=scale), train=train))
+        largest = logits[0]
+        for smaller in logits[1:]:
+            largest = jnp.maximum(largest, resize_bilinear(smaller, largest.shape[1:3]))
+        return {"semantic_logits": largest, "semantic_logits_scales": tuple(logits)}

@@ -1,0 +1,85 @@
+"""The edge net: Sobel map of a photograph -> Sobel map of its background."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.errors import UserError
+from sirr_jax.layers.conv_transpose import ConvTranspose
+from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.models.edge_gan.same import same_conv
+from sirr_jax.models.network import Network
+from sirr_jax.models.width import scaled
+
+_BLOCKS = 13
+
+
+def _norm(name: str) -> BatchNorm:
+    # Keras's momentum 0.99 weighs the old statistics, ours the new batch.
+    return BatchNorm(momentum=0.01, epsilon=1e-3, name=name)
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised 3x3 convolutions and the input, then ReLU. EdgeGAN specification, section 2.1."""
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """`x` [B, H, W, C] -> the same shape."""
+        y = same_conv(x, x.shape[-1], dtype=self.dtype, name="conv1")
+        y = nn.relu(_norm("conv1_norm")(y, train=train))
+        y = same_conv(y, x.shape[-1], dtype=self.dtype, name="conv2")
+        return nn.relu(_norm("conv2_norm")(y, train=train) + x)
+
+
+class EdgeNet(Network):
+    """Edges of the background from the edges of the photograph. EdgeGAN specification, section 2.1.
+
+    Attributes:
+        width: "base" as published (1,141,697 parameters), "test" narrow.
+        dtype: computation type; parameters, statistics and the output stay float32.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for images of about `size`."""
+        height, width = (n + n % 2 for n in size)
+        return ((1, height, width, 1),)
+
+    @nn.compact
+    def __call__(self, sobel: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
+        """Predict edges.
+
+        Args:
+            sobel: [B, H, W, 1] Sobel map of the photograph in [0, 255]; H and W even.
+            train: normalise with the batch's statistics, and move the running ones.
+
+        Returns:
+            `edge` [B, H, W, 1], about [0, 255] but not bounded.
+
+        Raises:
+            UserError: if a side is odd.
+        """
+        _, height, width, _ = sobel.shape
+        if height % 2 or width % 2:
+            raise UserError(
+                f"image size {height}x{width} does not suit the edge net, which halves and doubles it; "
+                "pad height and width to even numbers"
+            )
+        channels = scaled(64, self.width)
+        x = sobel.astype(self.dtype)
+        for name, stride in (("stem1", 1), ("stem2", 1), ("stem3", 2)):
+            x = same_conv(x, channels, stride=stride, dtype=self.dtype, name=name)
+            x = nn.relu(_norm(f"{name}_norm")(x, train=train))
+        for i in range(1, _BLOCKS + 1):
+            x = ResidualBlock(dtype=self.dtype, name=f"res{i}")(x, train=train)
+        x = ConvTranspose(channels, dtype=self.dtype, name="up")(x)
+        x = nn.relu(_norm("up_norm")(x, train=train))
+        x = same_conv(x, channels, dtype=self.dtype, name="tail")
+        x = nn.relu(_norm("tail_norm")(x, train=train))
+        return {"edge": same_conv(x, 1, dtype=self.dtype, name="out").astype(jnp.float32)}

@@ -1,0 +1,26 @@
+"""Colours in [-1, 1] and maps in 0..255, which this family puts side by side."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.errors import UserError
+
+_COLOURS = 3
+
+
+def check_aux_scale(aux_scale: float) -> None:
+    """Refuse a factor that would erase or mirror the maps.
+
+    Raises:
+        UserError: if it is not a positive number.
+    """
+    if not (isinstance(aux_scale, int | float) and 0 < aux_scale < float("inf")):
+        raise UserError(f"aux_scale is {aux_scale!r}; give a positive number: 1 as published, or 1/255")
+
+
+def scale_maps(x: jax.Array, aux_scale: float) -> jax.Array:
+    """Multiply the channels of `x` [B, H, W, 3 + maps] after the colours. EdgeGAN specification, section 1."""
+    units = jnp.array([1.0] * _COLOURS + [aux_scale] * (x.shape[-1] - _COLOURS), x.dtype)
+    return x * units[None, None, None]

@@ -1,0 +1,172 @@
+"""ERRNet (Wei et al. 2019). Baselines specification, section 4; code: github.com/Vandermode/ERRNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.errors import UserError
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.conv_transpose import ConvTranspose
+from sirr_jax.layers.normalisation import GroupNorm
+from sirr_jax.layers.pooling import average_pool
+from sirr_jax.layers.residual import Residual
+from sirr_jax.layers.resize import resize_bilinear, resize_nearest
+from sirr_jax.models.network import Network
+from sirr_jax.models.width import scaled
+
+# The layers of VGG-19 in the hypercolumn, and their channels.
+HYPERCOLUMN = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
+RESIDUALS = 13
+PYRAMID = (4, 8, 16, 32)
+# (channels, stride) of the discriminator's convolutions.
+JUDGE = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2), (512, 1), (512, 2))
+
+
+def input_channels(width: str, *, hyper: bool) -> int:
+    """Channels of the generator's input: 1475 with a hypercolumn at width "base", 3 without."""
+    return 3 + sum(scaled(channels, width) for channels in HYPERCOLUMN.values()) if hyper else 3
+
+
+def hypercolumn(image: jax.Array, features: Mapping[str, jax.Array]) -> jax.Array:
+    """The generator's input: the image and what VGG-19 sees in it.
+
+    Baselines specification, section 4.1.
+
+    Args:
+        image: [B, H, W, 3] RGB in [0, 1].
+        features: outputs of `Vgg19` for this very image, without the normalisation that its weights were trained
+            with: `relu1_1`, `relu2_1`, `relu3_1`, `relu4_1`, `relu5_1` [B, h, w, C]. No gradient flows into them.
+
+    Returns:
+        [B, H, W, 1475] in the image's type: RGB, then 64, 128, 256, 512 and 512 channels, enlarged bilinearly.
+    """
+    size = image.shape[1:3]
+    maps = [jax.lax.stop_gradient(features[name]).astype(image.dtype) for name in HYPERCOLUMN]
+    return jnp.concatenate([image, *(resize_bilinear(x, size) for x in maps)], axis=-1)
+
+
+class PyramidPooling(nn.Module):
+    """Means over squares of 4, 8, 16 and 32 pixels, each brought to a quarter of the channels, added to `x`.
+
+    Attributes:
+        dtype: computation type.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`x` [B, H, W, C], H and W at least 32; same shape out."""
+        _, height, width, channels = x.shape
+        stages = []
+        for side in PYRAMID:
+            # Means over many pixels lose digits in bfloat16.
+            mean = average_pool(x.astype(jnp.float32), side, stride=side)
+            y = conv(channels // 4, kernel=1, bias=False, dtype=self.dtype, name=f"pool{side}")(mean)
+            stages.append(resize_nearest(nn.leaky_relu(y, 0.2), (height, width)))
+        merged = conv(channels, kernel=1, dtype=self.dtype, name="merge")(jnp.concatenate([*stages, x], axis=-1))
+        return nn.leaky_relu(merged, 0.2)
+
+
+class Generator(Network):
+    """An image, as a rule with its hypercolumn -> its transmission layer.
+
+    Attributes:
+        width: "base" or "test" (narrow; takes the features of a `Vgg19` that is as narrow).
+        hyper: whether the input is `hypercolumn(...)`, as in the published weights, or the image alone.
+        base: leave out the squeeze-excite gates and the pyramid pooling (the paper's baseline).
+        dtype: computation type; parameters and the restored image stay float32.
+    """
+
+    hyper: bool = True
+    base: bool = False
+    dtype: Dtype = jnp.float32
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for images of about `size` (height, width)."""
+        height, width = (max(n + n % 2, PYRAMID[-1]) for n in size)
+        return ((1, height, width, input_channels(self.width, hyper=self.hyper)),)
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
+        """Restore.
+
+        Args:
+            image: [B, H, W, 1475], what `hypercolumn` returns; without `hyper` [B, H, W, 3] RGB in [0, 1]. H and W at
+                least 32, save for the base net, and even: as in the published network, an odd one comes out one
+                pixel larger.
+            train: without effect (the network has no dropout and no batch statistics).
+
+        Returns:
+            `restored` [B, H, W, 3] RGB, at least 0, not clipped at 1.
+
+        Raises:
+            UserError: if the image is too small or has another number of channels.
+        """
+        _, height, width, channels = image.shape
+        if not self.base and min(height, width) < PYRAMID[-1]:
+            raise UserError(
+                f"image size {height}x{width} is too small for ERRNet, which averages over squares of {PYRAMID[-1]} "
+                f"pixels; it takes images from {PYRAMID[-1]} pixels a side"
+            )
+        expected = input_channels(self.width, hyper=self.hyper)
+        if channels != expected:
+            raise UserError(
+                f"ERRNet's input has {channels} channels, expected {expected}; "
+                "with hyper=True it is the result of hypercolumn, with hyper=False the image"
+            )
+        n, dtype = scaled(256, self.width), self.dtype
+        x = nn.relu(conv(n, kernel=1, dtype=dtype, name="stem")(image))
+        x = nn.relu(conv(n, dtype=dtype, name="full")(x))
+        x = nn.relu(conv(n, stride=2, dtype=dtype, name="down")(x))
+        for i in range(RESIDUALS):
+            x = Residual(gated=not self.base, dtype=dtype, name=f"residual{i}")(x)
+        x = nn.relu(ConvTranspose(n, dtype=dtype, name="up")(x))
+        x = nn.relu(conv(n, dtype=dtype, name="refine")(x))
+        if not self.base:
+            x = PyramidPooling(dtype=dtype, name="pyramid")(x)
+        restored = nn.relu(conv(3, kernel=1, dtype=dtype, name="out")(x))
+        return {"restored": restored.astype(jnp.float32)}
+
+
+class Discriminator(Network):
+    """One score for a whole image (VGG-like, with group normalisation); trained relativistically.
+
+    Attributes:
+        width: "base" or "test" (narrow).
+        dtype: computation type; parameters and logits stay float32.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the inputs for images of `size` (height, width)."""
+        return ((1, *size, 3),)
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
+        """Judge.
+
+        Args:
+            image: [B, H, W, 3] RGB in [0, 1], any size.
+            train: without effect.
+
+        Returns:
+            `logits` [B, 1], unbounded: larger looks more real.
+        """
+        x, dtype = image, self.dtype
+        groups = scaled(32, self.width)
+        for i, (channels, stride) in enumerate(JUDGE):
+            x = conv(scaled(channels, self.width), stride=stride, dtype=dtype, name=f"conv{i}")(x)
+            if i:
+                x = GroupNorm(groups, name=f"norm{i}")(x)
+            x = nn.leaky_relu(x, 0.2)
+        mean = x.astype(jnp.float32).mean(axis=(1, 2), keepdims=True)
+        hidden = conv(scaled(1024, self.width), kernel=1, dtype=dtype, name="hidden")(mean)
+        logits = conv(1, kernel=1, dtype=dtype, name="logits")(nn.leaky_relu(hidden, 0.2))
+        return {"logits": logits[:, 0, 0].astype(jnp.float32)}

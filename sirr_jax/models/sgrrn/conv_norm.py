@@ -1,0 +1,31 @@
+"""The layer that both decoders are made of."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.normalisation import BatchNorm
+
+
+class ConvNorm(nn.Module):
+    """`[B, H, W, C] -> [B, H, W, features]`: convolution with zero padding and bias, batch normalisation, ReLU.
+
+    SGRRN specification, section 5 (`ConvLayer`).
+    """
+
+    features: int
+    kernel: int = 3
+    relu: bool = True
+    momentum: float = 0.1
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Apply the layer to `x` [B, H, W, C]."""
+        x = conv(self.features, kernel=self.kernel, dtype=self.dtype, name="conv")(x)
+        x = BatchNorm(momentum=self.momentum, name="norm")(x, train=train)
+        return nn.relu(x) if self.relu else x

@@ -1,0 +1,157 @@
+"""The parts of the decoder that parts the layers. SGRRN specification, section 5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.pooling import average_pool
+from sirr_jax.layers.resize import resize_bilinear, resize_nearest
+from sirr_jax.models.sgrrn.conv_norm import ConvNorm
+from sirr_jax.models.width import scaled
+
+
+class Fusion(nn.Module):
+    """The encoder's features, from the deepest to the image itself -> 64 channels at the image's size. Section 5.1."""
+
+    width: str
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, features: Mapping[str, jax.Array], *, train: bool = False) -> jax.Array:
+        """Fuse the features that `Encoder` returns."""
+        x = ConvNorm(scaled(256, self.width), dtype=self.dtype, name="out")(features["out"], train=train)
+        for name, channels in (("deep", 128), ("mid", 64), ("low", 32), ("shallow", 16), ("input", 64)):
+            # `out` is larger than `deep`: this resize shrinks it, and as in torch without a low-pass filter.
+            x = resize_bilinear(x, features[name].shape[1:3])
+            x = jnp.concatenate((x, features[name]), axis=-1)
+            x = ConvNorm(scaled(channels, self.width), dtype=self.dtype, name=name)(x, train=train)
+        for i in range(2):
+            x = ConvNorm(x.shape[-1], dtype=self.dtype, name=f"refine{i}")(x, train=train)
+        return conv(x.shape[-1], kernel=1, dtype=self.dtype, name="refine2")(x)
+
+
+class ChannelAttention(nn.Module):
+    """Residual block whose update is gated by channel and scaled by 0.1. Section 5.2."""
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """Apply the block to `x` [B, H, W, C]; same shape out."""
+        channels = x.shape[-1]
+        y = ConvNorm(channels, dtype=self.dtype, name="conv1")(x, train=train)
+        y = ConvNorm(channels, relu=False, dtype=self.dtype, name="conv2")(y, train=train)
+        # Means over many pixels lose digits in bfloat16.
+        mean = y.astype(jnp.float32).mean(axis=(1, 2)).astype(self.dtype)
+        hidden = nn.Dense(max(channels // 8, 1), dtype=self.dtype, name="squeeze")(mean)
+        gate = nn.Dense(channels, dtype=self.dtype, name="excite")(nn.leaky_relu(hidden, negative_slope=0.01))
+        return x + 0.1 * y * nn.sigmoid(gate)[:, None, None, :]
+
+
+class PyramidPooling(nn.Module):
+    """Context from means over squares of 4, 8, 16 and 32 pixels. Section 5.3."""
+
+    width: str
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply the layer to `x` [B, H, W, C], H and W at least 32; same shape out."""
+        size = x.shape[1:3]
+        levels = []
+        for side in (4, 8, 16, 32):
+            level = average_pool(x, side, stride=side)
+            level = conv(scaled(16, self.width), kernel=1, bias=False, dtype=self.dtype, name=f"mean{side}")(level)
+            levels.append(resize_nearest(nn.leaky_relu(level, negative_slope=0.2), size))
+        y = jnp.concatenate((*levels, x), axis=-1)
+        y = conv(x.shape[-1], kernel=1, dtype=self.dtype, name="merge")(y)
+        return nn.leaky_relu(y, negative_slope=0.2)
+
+
+class Guidance(nn.Module):
+    """Let semantics correct the state: first the classifier's features, then its logits. Section 5.4.
+
+    All but the two layers that read the guidance serves both rounds, so that the running statistics of those layers
+    move twice in a training step.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, features: jax.Array, logits: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, jax.Array]:
+        """Guide the state.
+
+        Args:
+            x: the state [B, H, W, C].
+            features: what the classifier reads [B, h, w, 256].
+            logits: [B, H, W, classes].
+            train: normalise with the statistics of the batch.
+
+        Returns:
+            The state after each round.
+        """
+        channels = x.shape[-1]
+        merge = ConvNorm(channels, kernel=1, relu=False, dtype=self.dtype, name="merge")
+        conv1 = ConvNorm(channels, dtype=self.dtype, name="conv1")
+        conv2 = ConvNorm(channels, relu=False, dtype=self.dtype, name="conv2")
+        states = []
+        for name, guidance in (("features", features), ("logits", logits)):
+            guidance = resize_bilinear(guidance, x.shape[1:3], align_corners=True)
+            query = ConvNorm(channels, dtype=self.dtype, name=f"read_{name}")(guidance, train=train)
+            y = merge(jnp.concatenate((x, query), axis=-1), train=train)
+            y = conv2(conv1(y, train=train), train=train)
+            x = x + y * query
+            states.append(x)
+        return states[0], states[1]
+
+
+class SeparationDecoder(nn.Module):
+    """Features -> background and reflection. Section 5.
+
+    `parts` names those in use, of "Channel", "Pyramid" and "Guidance"; initialisation runs them all, so that the
+    parameters are the same for any choice.
+    """
+
+    width: str
+    parts: tuple[str, ...]
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, features: Mapping[str, jax.Array], logits: jax.Array | None, *, train: bool = False
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Decode the encoder's features.
+
+        Args:
+            features: what `Encoder` returns, and for guidance `semantic`, what the classifier reads.
+            logits: the classifier's [B, H, W, classes]; None if there is no guidance.
+            train: normalise with the statistics of the batch.
+
+        Returns:
+            Background and reflection [B, H, W, 6]; and the states in between, `fusion`, `channel`, `pyramid`,
+            `guided_1` and `guided_2` as far as they are in use, [B, H, W, 64].
+        """
+        everything = self.is_initializing()
+        x = Fusion(self.width, dtype=self.dtype, name="fusion")(features, train=train)
+        states = {"fusion": x}
+        if everything or "Channel" in self.parts:
+            for i in range(3):
+                x = ChannelAttention(dtype=self.dtype, name=f"attention{i}")(x, train=train)
+            states["channel"] = x
+        if everything or "Pyramid" in self.parts:
+            x = PyramidPooling(self.width, dtype=self.dtype, name="pyramid")(x)
+            states["pyramid"] = x
+        if everything or "Guidance" in self.parts:
+            guidance = Guidance(dtype=self.dtype, name="guidance")
+            states["guided_1"], x = guidance(x, features["semantic"], logits, train=train)
+            states["guided_2"] = x
+        x = ConvNorm(x.shape[-1], dtype=self.dtype, name="hidden")(x, train=train)
+        return conv(6, kernel=1, dtype=self.dtype, name="layers")(x), states

@@ -1,0 +1,107 @@
+"""ESPNetv2, as the EdgeNets repository publishes it for segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sirr_jax.models.espnetv2 import plan
+from sirr_jax.weights.rows import KeyMap, Row, Shapes, batch_norm, carried, conv
+
+_SCALES = (0.5, 1.0, 1.25, 1.5, 2.0)
+
+
+def _prelu(key: str, path: str) -> Row:
+    return Row(f"{key}.weight", ("params", *path.split("/"), "slope"))
+
+
+def _norm_act(norm: str, act: str, path: str) -> list[Row]:
+    return [*batch_norm(norm, f"{path}/norm"), _prelu(act, f"{path}/act")]
+
+
+def _named(key: str, path: str, *, act: bool = True) -> list[Row]:
+    """A `ConvNorm` of the encoder."""
+    rows = [*conv(f"{key}.conv", f"{path}/conv", bias=False), *batch_norm(f"{key}.bn", f"{path}/norm")]
+    return [*rows, _prelu(f"{key}.act", f"{path}/act")] if act else rows
+
+
+def _numbered(key: str, path: str) -> list[Row]:
+    """A `ConvNorm` of the decoder."""
+    return [*conv(f"{key}.cbr.0", f"{path}/conv", bias=False), *_norm_act(f"{key}.cbr.1", f"{key}.cbr.2", path)]
+
+
+def _unit(key: str, path: str, *, strided: bool = False) -> list[Row]:
+    branches = (conv(f"{key}.spp_dw.{i}.conv", f"{path}/branch{i}", bias=False) for i in range(4))
+    return [
+        *_named(f"{key}.proj_1x1", f"{path}/project"),
+        *(row for rows in branches for row in rows),
+        *_named(f"{key}.conv_1x1_exp", f"{path}/expand", act=False),
+        *_norm_act(f"{key}.br_after_cat.bn", f"{key}.br_after_cat.act", f"{path}/merge"),
+        # The reduction around a strided unit has an activation of its own.
+        *(
+            carried(f"{key}.module_act.weight", optional=True)
+            if strided
+            else [_prelu(f"{key}.module_act", f"{path}/act")]
+        ),
+    ]
+
+
+def _reduction(key: str, path: str) -> list[Row]:
+    return [
+        *_unit(f"{key}.eesp", f"{path}/unit", strided=True),
+        *_named(f"{key}.inp_reinf.0", f"{path}/image_conv"),
+        *_named(f"{key}.inp_reinf.1", f"{path}/image_expand", act=False),
+        _prelu(f"{key}.act", f"{path}/act"),
+    ]
+
+
+def _pyramid(key: str, path: str, *, last: bool) -> list[Row]:
+    scales = (conv(f"{key}.stages.{i}", f"{path}/scale{i}", bias=False) for i in range(5))
+    merge = f"{key}.merge_layer"
+    return [
+        *(row for rows in scales for row in rows),
+        *_numbered(f"{key}.projection_layer", f"{path}/project"),
+        *_norm_act(f"{merge}.0.br.0", f"{merge}.0.br.1", f"{path}/merge"),
+        *_numbered(f"{merge}.2", f"{path}/mix"),
+        *conv(f"{merge}.3", f"{path}/out", bias=last),
+        *([] if last else _norm_act(f"{key}.br.br.0", f"{key}.br.br.1", f"{path}/out_norm")),
+    ]
+
+
+def _skip(key: str, path: str) -> list[Row]:
+    return [
+        *conv(f"{key}.wt_layer.1", f"{path}/gate", bias=False),
+        *_numbered(f"{key}.expansion_layer", f"{path}/expand"),
+    ]
+
+
+def _rows(hyper: Mapping[str, Any]) -> list[Row]:
+    units = plan(hyper.get("width", "base"), hyper.get("scale", 2.0)).units
+    rows = [*_named("base_net.level1", "stem"), *_reduction("base_net.level2_0", "reduce2")]
+    for level, number in zip((3, 4), units, strict=True):
+        rows += _reduction(f"base_net.level{level}_0", f"reduce{level}")
+        for i in range(number):
+            rows += _unit(f"base_net.level{level}.{i}", f"unit{level}_{i}")
+    for i in range(1, 5):
+        rows += _pyramid(f"bu_dec_l{i}", f"pyramid{i}", last=i == 4)
+    for i in range(2, 5):
+        rows += _skip(f"merge_enc_dec_l{i}", f"skip{i}")
+    for i in range(2, 5):
+        rows += _norm_act(f"bu_br_l{i}.0", f"bu_br_l{i}.1", f"fuse{i}")
+    return rows
+
+
+def _read_hyper(shapes: Shapes) -> dict[str, Any] | None:
+    channels = tuple(shapes[f"base_net.{key}"][0] for key in ("level1.conv.weight", "level4_0.act.weight"))
+    classes = shapes["bu_dec_l4.merge_layer.3.bias"][0]
+    hyper: dict[str, Any] = {} if classes == 21 else {"classes": classes}
+    for width, scale in (("test", 2.0), *(("base", scale) for scale in _SCALES)):
+        encoder = plan(width, scale).encoder
+        if channels == (encoder[0], encoder[-1]):
+            named = {"width": width, "scale": scale}
+            default = {"width": "base", "scale": 2.0}
+            return {name: value for name, value in named.items() if value != default[name]} | hyper
+    return None
+
+
+ESPNET = KeyMap(_rows, _read_hyper)

@@ -1,0 +1,53 @@
+"""The published keys of RmNet and SynNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sirr_jax.models.width import scaled
+from sirr_jax.weights.key_maps.patchgan import patch_discriminator_rows, read_patch_discriminator
+from sirr_jax.weights.rows import KeyMap, Row, Shapes, conv, conv_transpose
+
+_DECODERS = {"back": "restored", "refl": "reflection", "W": "mask"}
+
+
+def _generator_rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+    rows = conv("model_d_0.0.model.0", "down0")
+    for i, level in enumerate((1, 2, 3, 4, "inner"), start=1):
+        rows += conv(f"model_d_{level}.0.model.1", f"down{i}")
+    for suffix, name in _DECODERS.items():
+        for i, level in enumerate((0, 1, 2, 3, 4, "inner")):
+            rows += conv_transpose(f"model_u_{level}_{suffix}.0.model.1", f"{name}_decoder/up{i}")
+    return rows
+
+
+def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
+    if shapes["model_u_0_W.0.model.1.weight"][1:] != (3, 4, 4):
+        return None
+    return _width(shapes["model_d_0.0.model.0.weight"], (3, 4, 4))
+
+
+def _synnet_rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+    rows = [*conv("model.1", "stem"), *conv("model.4", "down1"), *conv("model.7", "down2")]
+    for i in range(9):
+        rows += conv(f"model.{10 + i}.conv_block.1", f"residual{i}/conv1")
+        rows += conv(f"model.{10 + i}.conv_block.5", f"residual{i}/conv2")
+    return [*rows, *conv_transpose("model.19", "up2"), *conv_transpose("model.22", "up1"), *conv("model.26", "mask")]
+
+
+def _read_synnet(shapes: Shapes) -> dict[str, Any] | None:
+    if "model.18.conv_block.5.weight" not in shapes or shapes["model.26.weight"][0] != 3:
+        return None
+    return _width(shapes["model.1.weight"], (6, 7, 7))
+
+
+def _width(shape: tuple[int, ...], rest: tuple[int, ...]) -> dict[str, Any] | None:
+    """The width at which the first kernel has `shape`, its output channels followed by `rest`."""
+    widths = {(64, *rest): {}, (scaled(64, "test"), *rest): {"width": "test"}}
+    return widths.get(shape)
+
+
+GENERATOR = KeyMap(_generator_rows, _read_generator)
+SYNNET = KeyMap(_synnet_rows, _read_synnet)
+SYNNET_DISCRIMINATOR = KeyMap(patch_discriminator_rows, read_patch_discriminator)

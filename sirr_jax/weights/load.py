@@ -1,0 +1,99 @@
+"""Weight files of any kind as the networks of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sirr_jax.weights.assemble import assemble
+from sirr_jax.weights.convert import from_torch
+from sirr_jax.weights.errors import ConversionError
+from sirr_jax.weights.model_file import Model, Network, load_model, read_card
+from sirr_jax.weights.nesting import strip_prefixes
+from sirr_jax.weights.origins import origin_of
+from sirr_jax.weights.safetensors_file import read_safetensors
+from sirr_jax.weights.sniff import sniff
+from sirr_jax.weights.torch_file import read_torch
+
+
+def load_any(
+    paths: Sequence[str | Path],
+    *,
+    network_id: str | None = None,
+    part: str | None = None,
+    hyper: Mapping[str, Any] | None = None,
+) -> Model:
+    """Read weight files of any kind: PyTorch, safetensors (ours and others'), Keras `.h5`.
+
+    Args:
+        paths: files that make up one model: one network, the parts of one (IBCLN's G_T and G_R), or the networks that
+            work together (ERRNet's and VGG-19).
+        network_id: what the files hold, if they hold one network; None to detect it.
+        part: the name of a nested state dict, where a file has several.
+        hyper: hyper-parameters that shapes do not tell.
+
+    Returns:
+        A model; its licence and origin are those of the networks' authors.
+
+    Raises:
+        ConversionError: if a file is unreadable, or what it holds is unknown, incomplete or of another network.
+    """
+    networks: list[Network] = []
+    loose: list[tuple[str, Mapping[str, Any]]] = []
+    for path in map(Path, paths):
+        kind = sniff(path)
+        if kind == "safetensors":
+            arrays, metadata = read_safetensors(path)
+            if read_card(metadata) is not None:
+                model = load_model(path)
+                if len(paths) == 1:
+                    return model
+                networks += model.networks.values()
+            else:
+                loose.append((path.name, strip_prefixes(arrays)))
+        elif kind == "torch":
+            state_dict = read_torch(path, part=part)
+            if any(isinstance(value, Mapping) for value in state_dict.values()):
+                raise ConversionError(
+                    f"{path} holds several state dicts: {', '.join(state_dict)}; name the one that you mean "
+                    f"(--part {next(iter(state_dict))})"
+                )
+            loose.append((path.name, state_dict))
+        elif kind == "hdf5":
+            from sirr_jax.weights.keras import detect_keras, from_keras
+
+            found, said = (network_id, {}) if network_id else detect_keras(path)
+            said = {**said, **(hyper or {})}
+            networks.append(Network(found, said, from_keras(found, path, **said)))
+        else:
+            raise ConversionError(f"{path} is an .npz archive; VGG weights of this kind are read where they are used")
+    for found in assemble(loose, network_id):
+        said = {**found.hyper, **(hyper or {})}
+        try:
+            variables = from_torch(found.network_id, found.state_dict, **said)
+        except ConversionError as error:
+            raise error.about(", ".join(found.sources)) from error
+        networks.append(Network(found.network_id, said, variables))
+    return _model(networks, [Path(path).name for path in paths])
+
+
+def _model(networks: Sequence[Network], files: Sequence[str]) -> Model:
+    by_role: dict[str, Network] = {}
+    for network in networks:
+        role = network.id.split("/")[-1]
+        if role in by_role:
+            raise ConversionError(f"{network.id} and {by_role[role].id} cannot share a model file; convert them apart")
+        by_role[role] = network
+    families = list(dict.fromkeys(network.id.split("/")[0] for network in networks if "/" in network.id))
+    if len(families) > 1:
+        raise ConversionError(
+            f"the files hold networks of several systems ({', '.join(families)}); convert them one by one"
+        )
+    origins = {origin_of(network.id): None for network in networks}
+    return Model(
+        families[0] if families else networks[0].id,
+        by_role,
+        licence="; ".join(origin.licence for origin in origins),
+        origin=f"converted from {', '.join(files)}; by {', '.join(o.repository or 'sirr_jax' for o in origins)}",
+    )

@@ -1,0 +1,30 @@
+"""Variables as trees and as flat tables."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.models import build
+
+
+def variable_shapes(network_id: str, **hyper: Any) -> dict[str, Any]:
+    """A network's variables as `jax.ShapeDtypeStruct`s, found by tracing; nothing is computed."""
+    module = build(network_id, **hyper)
+    inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in module.example_shapes()]
+    return jax.eval_shape(functools.partial(module.init, train=True), jax.random.key(0), *inputs)
+
+
+def flatten(tree: Mapping[str, Any], parents: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """`{("params", "conv1", "kernel"): array, ...}` in the tree's order."""
+    flat: dict[tuple[str, ...], Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, (*parents, name))
+        else:
+            flat[(*parents, name)] = value
+    return flat

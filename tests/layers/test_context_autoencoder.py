@@ -1,0 +1,94 @@
+"""The contextual autoencoder against its table of layers."""
+
+from __future__ import annotations
+
+import jax
+import literal
+import numpy as np
+import pytest
+
+from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder, Encoded
+from sirr_jax.layers.smooth_upsample import SmoothUpsample
+
+
+def draw(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def drawn(module, x):
+    """Parameters of the module's shapes, none of them zero, that keep activations near 1."""
+    shapes = jax.eval_shape(module.init, jax.random.key(0), x)["params"]
+    rng = np.random.default_rng(5)
+
+    def fill(leaf):
+        spread = 0.1 if leaf.ndim == 1 else 1.5 / np.sqrt(np.prod(leaf.shape[:-1]))
+        return (spread * rng.standard_normal(leaf.shape)).astype(np.float32)
+
+    return jax.tree.map(fill, shapes)
+
+
+def features():
+    return Encoded(draw(0, 2, 8, 12, 4), draw(1, 2, 4, 6, 6), draw(2, 2, 2, 3, 8))
+
+
+def test_without_a_rate_training_needs_no_random_numbers():
+    module, encoded = ContextDecoder(3), features()
+    images = jax.eval_shape(lambda: module.apply({"params": drawn(module, encoded)}, encoded, train=True))
+    assert images.full.shape == (2, 8, 12, 3)
+
+
+def compiled(function, *inputs):
+    return jax.jit(function).lower(*inputs).compile(compiler_options={"xla_backend_optimization_level": 0})
+
+
+def test_the_encoder_equals_its_table():
+    module, x = ContextEncoder((3, 4, 5)), draw(0, 2, 12, 20, 2)
+    params = drawn(module, x)
+    found = compiled(module.apply, {"params": params}, x)({"params": params}, x)
+
+    def layer(name, x, **options):
+        return literal.relu(literal.conv2d(x, **params[name], **options))
+
+    full = layer("full", x)
+    half = layer("half", layer("down_half", full, stride=2))
+    quarter = layer("quarter2", layer("quarter1", layer("down_quarter", half, stride=2)))
+    for dilation in (2, 4, 8, 16):
+        quarter = layer(f"dilated{dilation}", quarter, dilation=dilation)
+    for name, expected in (("full", full), ("half", half), ("quarter", layer("quarter3", quarter))):
+        np.testing.assert_allclose(getattr(found, name), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+def test_the_decoder_equals_its_table(rectified):
+    module, encoded = ContextDecoder(3, rectified=rectified), features()
+    params = drawn(module, encoded)
+    found = compiled(module.apply, {"params": params}, encoded)({"params": params}, encoded)
+
+    def layer(name, x):
+        return literal.conv2d(x, **params[name])
+
+    def up(name, x, channels):
+        y = jax.jit(SmoothUpsample(channels).apply)({"params": params[name]}, x.astype(np.float32))
+        return np.asarray(y, np.float64)
+
+    quarter = literal.relu(layer("quarter", encoded.quarter))
+    # The encoder's features are added after the upsampling's ReLU, and the sum has none.
+    half = literal.relu(layer("half", up("up_half", quarter, 6) + encoded.half))
+    full = layer("image", literal.relu(layer("full", up("up_full", half, 4) + encoded.full)))
+    assert (full < 0).any()
+    np.testing.assert_allclose(found.full, literal.relu(full) if rectified else full, atol=2e-5)
+    np.testing.assert_allclose(found.half, literal.relu(layer("half_image", half)), atol=2e-5)
+    np.testing.assert_allclose(found.quarter, literal.relu(layer("quarter_image", quarter)), atol=2e-5)
+
+
+def test_dropout_acts_in_training_alone_and_below_the_quarter_resolution():
+    module, encoded = ContextDecoder(3, dropout=0.5), features()
+    variables = {"params": drawn(module, encoded)}
+
+    def apply(variables, encoded):
+        return module.apply(variables, encoded, train=True, rngs={"dropout": jax.random.key(0)})
+
+    still, shaken = (compiled(f, variables, encoded)(variables, encoded) for f in (module.apply, apply))
+    np.testing.assert_allclose(shaken.quarter, still.quarter, atol=1e-6)
+    assert np.abs(shaken.half - still.half).max() > 1e-3
+    assert np.abs(shaken.full - still.full).max() > 1e-3

@@ -1,0 +1,341 @@
+"""AttentiveGAN against its reference outputs, its published keys and its specification."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import literal
+import numpy as np
+import published
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import compile_variables, count, images, parameter_shapes, random_parameters, run
+
+from sirr_jax.errors import UserError
+from sirr_jax.models import build
+from sirr_jax.models.attentive_gan import Discriminator, Generator, RectifiedResidual
+from sirr_jax.models.initialise import initialise
+from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
+from sirr_jax.weights.key_maps import key_map
+
+GENERATOR, DISCRIMINATOR = "attentive_gan/generator", "attentive_gan/discriminator"
+TINY = (1, 12, 16, 3)
+
+
+def pattern(height, width):
+    """The image that the references were computed from."""
+    y, x, c = np.mgrid[:height, :width, :3]
+    return (0.5 + 0.5 * np.sin(0.21 * y + 0.13 * x * (1 + c) + 0.7 * c)).astype(np.float32)[None]
+
+
+@functools.cache
+def reference_weights(network_id):
+    return published.fill_attentive_gan(published.shapes(network_id))
+
+
+@functools.cache
+def answers(network_id, *size):
+    """What the full network says with the reference weights."""
+    return run(build(network_id), from_torch(network_id, reference_weights(network_id)), pattern(*size))
+
+
+@functools.cache
+def tiny_generator():
+    """`f(variables, image)` and `f(variables, image, mask)`, and some variables."""
+    module, image = Generator(width="test"), images(0, *TINY)
+    variables = from_torch(GENERATOR, published.fill_random(expected_shapes(GENERATOR, width="test")), width="test")
+    plain = compile_variables(module, variables, image)
+    masked = jax.jit(lambda variables, image, mask: module.apply(variables, image, mask=mask))
+    return variables, plain, masked
+
+
+def changed(variables, path, change):
+    """A copy of the variables with one parameter replaced by `change(parameter)`."""
+    return jax.tree_util.tree_map_with_path(
+        lambda keys, leaf: change(leaf) if "/".join(key.key for key in keys) == f"params/{path}" else leaf, variables
+    )
+
+
+def outputs_of(module, *shapes):
+    """Names and shapes of what the network answers, by tracing alone."""
+    inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    return jax.eval_shape(module.apply, {"params": parameter_shapes(module, *shapes)}, *inputs)
+
+
+# Reference outputs ---------------------------------------------------------------------------------------------------
+
+
+def test_the_generator_answers_as_the_original():
+    found, golden = answers(GENERATOR, 48, 64), published.golden("attentive_gan")
+    # The references are themselves rounded: computed in float64 the network is as far from them (2.8e-5).
+    close = functools.partial(np.testing.assert_allclose, rtol=0, atol=4e-5)
+    close(np.concatenate(found["attention"])[:, ::3, ::3], golden["attention"])
+    close(found["restored"][0, ::3, ::3], golden["restored"])
+    close(found["restored_half"][0, ::2, ::2], golden["restored_half"])
+    close(found["restored_quarter"][0], golden["restored_quarter"])
+
+
+def test_the_discriminator_answers_as_the_original():
+    found, golden = answers(DISCRIMINATOR, 224, 224), published.golden("attentive_gan")
+    attention = found["attention"].astype(np.float64)
+    statistics = [attention.min(), attention.max(), attention.mean(), attention.std(ddof=1)]
+    close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
+    close(found["attention"][0, :16, :16], golden["discriminator_attention"])
+    close(statistics, golden["discriminator_attention_statistics"])
+    close(found["probability"], golden["discriminator_probability"])
+    close(found["probability"], literal.sigmoid(found["logits"]))
+
+
+# Keys ----------------------------------------------------------------------------------------------------------------
+
+
+def published_shapes(network_id, **hyper):
+    """The published list, or what it becomes in the ablation."""
+    shapes = published.shapes(network_id)
+    if hyper.get("attentive", True):
+        return shapes
+    if network_id == GENERATOR:
+        return shapes | {"conv1.0.weight": (64, 3, 5, 5)}
+    return {key: shape for key, shape in shapes.items() if not key.startswith("conv_mask")}
+
+
+@pytest.mark.parametrize("attentive", [True, False])
+@pytest.mark.parametrize("network_id", [GENERATOR, DISCRIMINATOR])
+def test_published_keys_go_there_and_back(network_id, attentive):
+    shapes = published_shapes(network_id, attentive=attentive)
+    state = published.fill_random(shapes)
+    back = to_torch(network_id, from_torch(network_id, state, attentive=attentive), attentive=attentive)
+    assert list(back) == list(shapes)
+    assert {key: array.shape for key, array in back.items()} == shapes
+    for key, array in back.items():
+        np.testing.assert_array_equal(array, state[key])
+        assert array.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("network_id", "hyper"),
+    [
+        (GENERATOR, {}),
+        (GENERATOR, {"attentive": False}),
+        (DISCRIMINATOR, {}),
+        (DISCRIMINATOR, {"attentive": False}),
+        (DISCRIMINATOR, {"head": "gap"}),
+    ],
+)
+@pytest.mark.parametrize("width", [{}, {"width": "test"}])
+def test_hyper_parameters_are_read_from_the_shapes(network_id, hyper, width):
+    hyper = hyper | width
+    assert key_map(network_id).read_hyper(expected_shapes(network_id, **hyper)) == hyper
+
+
+def test_the_published_ablation_is_told_too():
+    shapes = published_shapes(GENERATOR, attentive=False)
+    assert key_map(GENERATOR).read_hyper(shapes) == {"attentive": False}
+
+
+@pytest.mark.parametrize("network_id", [GENERATOR, DISCRIMINATOR])
+def test_no_other_network_is_taken_for_it(network_id):
+    for name in published.key_lists():
+        if name == network_id:
+            continue
+        try:
+            assert key_map(network_id).read_hyper(published.shapes(name)) is None, name
+        except (KeyError, IndexError):
+            continue
+
+
+def test_an_ablation_of_our_own_lacks_what_it_does_not_use():
+    module = Generator(width="test", attentive=False)
+    params = random_parameters(module, TINY)
+    state = to_torch(GENERATOR, {"params": params}, width="test", attentive=False)
+    assert not any(key.startswith("det_") for key in state)
+    back = from_torch(GENERATOR, state, width="test", attentive=False)
+    jax.tree.map(np.testing.assert_array_equal, back["params"], params)
+
+
+# Sizes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("network_id", "hyper", "parameters"),
+    [
+        (GENERATOR, {}, 6_244_362),
+        (GENERATOR, {"attentive": False}, 6_242_762 - 167_809),
+        (DISCRIMINATOR, {}, 7_737_746),
+        (DISCRIMINATOR, {"attentive": False}, 7_734_545),
+    ],
+)
+def test_parameter_counts(network_id, hyper, parameters):
+    module = build(network_id, **hyper)
+    assert count(parameter_shapes(module, *module.example_shapes())) == parameters
+    total = sum(math.prod(shape) for shape in published_shapes(network_id, **hyper).values())
+    # The published ablation of the generator declares the attention's parameters, too.
+    assert total == parameters + (167_809 if (network_id, hyper) == (GENERATOR, {"attentive": False}) else 0)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (20, 36)])
+@pytest.mark.parametrize("hyper", [{}, {"steps": 2}, {"attentive": False}, {"dtype": jnp.bfloat16}])
+def test_generator_outputs(size, hyper):
+    height, width = size
+    found = outputs_of(Generator(width="test", **hyper), (2, height, width, 3))
+    maps = found.pop("attention", ())
+    assert [a.shape for a in maps] == [(2, height, width, 1)] * (
+        hyper.get("steps", 4) if "attentive" not in hyper else 0
+    )
+    assert {name: leaf.shape for name, leaf in found.items()} == {
+        "restored_quarter": (2, height // 4, width // 4, 3),
+        "restored_half": (2, height // 2, width // 2, 3),
+        "restored": (2, height, width, 3),
+    }
+    assert {leaf.dtype for leaf in jax.tree.leaves((found, maps))} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    ("hyper", "size"),
+    [({}, (224, 224)), ({"head": "gap"}, (11, 11)), ({"head": "gap", "dtype": jnp.bfloat16}, (33, 50))],
+)
+@pytest.mark.parametrize("attentive", [True, False])
+def test_discriminator_outputs(hyper, size, attentive):
+    found = outputs_of(Discriminator(width="test", attentive=attentive, **hyper), (2, *size, 3))
+    expected = {"attention": (2, *size, 1)} if attentive else {}
+    assert {name: leaf.shape for name, leaf in found.items()} == expected | {"logits": (2, 1), "probability": (2, 1)}
+    assert {leaf.dtype for leaf in found.values()} == {jnp.dtype("float32")}
+
+
+def test_example_shapes_are_legal():
+    assert Generator().example_shapes() == ((1, 64, 64, 3),)
+    assert Generator().example_shapes(size=(3, 50)) == ((1, 4, 48, 3),)
+    assert Discriminator().example_shapes(size=(64, 64)) == ((1, 224, 224, 3),)
+    assert Discriminator(head="gap").example_shapes(size=(5, 50)) == ((1, 11, 50, 3),)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "message"),
+    [
+        (lambda: Generator(width="test"), (1, 66, 98, 3), "66x98 is not a multiple of 4; crop or pad"),
+        (lambda: Discriminator(width="test"), (1, 224, 220, 3), "takes 224x224 alone; crop, or build with head='gap'"),
+        (lambda: Discriminator(width="test", head="gap"), (1, 10, 64, 3), "10x64 is too small; .* from 11 px"),
+        (lambda: Discriminator(head="pool"), (), "no head 'pool'; choose one of dense, gap"),
+        (lambda: Generator(steps=0), (), "steps is 0"),
+        (lambda: Generator(width="wide"), (), "no width 'wide'"),
+        (lambda: Discriminator(width="wide"), (), "no width 'wide'"),
+    ],
+)
+def test_mistakes_are_answered(make, shape, message):
+    with pytest.raises(UserError, match=message):
+        parameter_shapes(make(), shape)
+
+
+def test_a_mask_must_fit():
+    image = jnp.zeros(TINY)
+    apply = lambda mask, **hyper: jax.eval_shape(  # noqa: E731
+        lambda: Generator(width="test", **hyper).init_with_output(jax.random.key(0), image, mask=mask)
+    )
+    with pytest.raises(UserError, match=r"shape \(1, 12, 16, 3\), expected \(1, 12, 16, 1\)"):
+        apply(image)
+    with pytest.raises(UserError, match="attentive=False takes no mask"):
+        apply(image[..., :1], attentive=False)
+
+
+# Behaviour -----------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_its_own_last_map_as_the_mask_changes_nothing(seed):
+    variables, plain, masked = tiny_generator()
+    image = images(seed, *TINY)
+    found = plain(variables, image)
+    again = masked(variables, image, found["attention"][-1])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), again, found)
+
+
+def test_an_edited_mask_changes_the_images_and_not_the_maps():
+    variables, plain, masked = tiny_generator()
+    image = images(0, *TINY)
+    found = plain(variables, image)
+    edited = masked(variables, image, found["attention"][-1] + 1.0)
+    np.testing.assert_allclose(edited["attention"][-1], found["attention"][-1], atol=1e-5)
+    assert np.abs(edited["restored"] - found["restored"]).max() > 1e-3
+
+
+def test_maps_and_image_are_linear_and_side_outputs_rectified():
+    variables, plain, _ = tiny_generator()
+    image = images(1, *TINY)
+    found = plain(variables, image)
+    lifted = plain(changed(variables, "attention/map/bias", lambda b: b + 5.0), image)
+    np.testing.assert_allclose(lifted["attention"][0], found["attention"][0] + 5.0, atol=1e-4)
+    sunk = plain(changed(variables, "decoder/image/bias", lambda b: b - 9.0), image)
+    np.testing.assert_allclose(sunk["restored"], found["restored"] - 9.0, atol=1e-4)
+    for name in ("half", "quarter"):
+        sunk = plain(changed(variables, f"decoder/{name}_image/bias", lambda b: b - 99.0), image)
+        np.testing.assert_array_equal(sunk[f"restored_{name}"], 0.0)
+
+
+def test_the_map_is_the_fourth_input_of_the_autoencoder():
+    variables, plain, _ = tiny_generator()
+    image = images(2, *TINY)
+    blind = changed(variables, "encoder/full/kernel", lambda k: np.where(np.arange(4)[:, None] < 3, k, 0.0))
+    params = {name: blind["params"][name] for name in ("encoder", "decoder")}
+    params = changed({"params": params}, "encoder/full/kernel", lambda k: k[:, :, :3])
+    found = run(Generator(width="test", attentive=False), params, image)
+    np.testing.assert_allclose(found["restored"], plain(blind, image)["restored"], atol=1e-5)
+
+
+def test_the_residual_block_rectifies_its_branch_and_its_sum():
+    block, x = RectifiedResidual(), images(3, 2, 5, 6, 4) - 0.5
+    shapes = jax.eval_shape(block.init, jax.random.key(0), x)["params"]
+    rng = np.random.default_rng(3)
+    params = jax.tree.map(lambda leaf: 0.3 * rng.standard_normal(leaf.shape).astype(np.float32), shapes)
+    y = literal.relu(literal.conv2d(literal.relu(literal.conv2d(x, **params["conv1"])), **params["conv2"]))
+    np.testing.assert_allclose(jax.jit(block.apply)({"params": params}, x), literal.relu(x + y), atol=1e-5)
+
+
+def test_the_discriminator_multiplies_its_features_by_the_map():
+    module, shape = Discriminator(width="test", head="gap"), (2, 24, 20, 3)
+    params, image = random_parameters(module, shape), images(4, *shape)
+    params["map"] = {"kernel": np.zeros_like(params["map"]["kernel"]), "bias": np.full(1, 2.0, np.float32)}
+    found = run(module, {"params": params}, image)
+    np.testing.assert_array_equal(found["attention"], 2.0)
+    # A map of 2 everywhere does what doubling the next kernel does without a map.
+    plain = {name: arrays for name, arrays in params.items() if name != "map"}
+    plain["conv7"] = plain["conv7"] | {"kernel": 2 * plain["conv7"]["kernel"]}
+    without = run(module.clone(attentive=False), {"params": plain}, image)
+    np.testing.assert_allclose(found["logits"], without["logits"], atol=1e-5)
+
+
+def test_the_dense_head_reads_channel_by_channel():
+    module, image = Discriminator(width="test", attentive=False), images(5, 1, 224, 224, 3)
+    state = published.fill_random(expected_shapes(DISCRIMINATOR, width="test", attentive=False))
+    variables = from_torch(DISCRIMINATOR, state, width="test", attentive=False)
+
+    def apply(variables, image):
+        return module.apply(variables, image, capture_intermediates=lambda layer, _: layer.name == "conv8")
+
+    compiled = jax.jit(apply).lower(variables, image).compile(compiler_options={"xla_backend_optimization_level": 0})
+    outputs, kept = compiled(variables, image)
+    features = literal.relu(np.asarray(kept["intermediates"]["conv8"]["__call__"][0], np.float64))
+    flat = features[0].transpose(2, 0, 1).reshape(-1)
+    hidden = state["fc.0.weight"] @ flat + state["fc.0.bias"]
+    np.testing.assert_allclose(outputs["logits"][0], state["fc.1.weight"] @ hidden + state["fc.1.bias"], atol=1e-5)
+
+
+@pytest.mark.parametrize("module", [Generator(width="test", steps=2), Discriminator(width="test", head="gap")])
+def test_starts_and_learns(module):
+    shape = module.example_shapes(size=(32, 32))[0]
+    params, image = initialise(module, jax.random.key(3), shape)["params"], images(6, *shape)
+
+    def loss(params):
+        outputs = module.apply({"params": params}, image, train=True)
+        return sum(jnp.square(leaf).mean() for leaf in jax.tree.leaves(outputs))
+
+    step = jax.jit(jax.value_and_grad(loss)).lower(params)
+    value, gradient = step.compile(compiler_options={"xla_backend_optimization_level": 0})(params)
+    assert np.isfinite(value)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    # Every layer learns, if perhaps not every channel of these narrow ones.
+    assert all(any(np.any(leaf) for leaf in jax.tree.leaves(part)) for part in gradient.values())

@@ -1,0 +1,206 @@
+"""RmNet against the reference outputs, SynNet against its definition, and their published keys."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import literal
+import numpy as np
+import published
+import pytest
+from networks import count, images, parameter_shapes, random_parameters, run
+
+from sirr_jax.errors import UserError
+from sirr_jax.models import build
+from sirr_jax.models.initialise import initialise
+from sirr_jax.models.patchgan import PatchDiscriminator
+from sirr_jax.models.rmnet import Generator, SynNet, SynNetDiscriminator
+from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
+from sirr_jax.weights.key_maps import key_map
+
+NETWORKS = {"rmnet/generator": 65_432_841, "rmnet/synnet": 11_387_587, "rmnet/synnet_discriminator": 2_764_737}
+
+
+def reference_input(height, width):
+    """The references' input rule in [-1, 1], as NHWC."""
+    c, i, j = np.meshgrid(np.arange(3), np.arange(height), np.arange(width), indexing="ij")
+    x = np.sin(0.37 * c + 0.11 * i + 0.23 * j + 0.013 * i * j / (1 + c))
+    return x.transpose(1, 2, 0)[None].astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def reference_state():
+    transposed = {row.key for row in key_map("rmnet/generator").rows({}) if row.layout == "conv_transpose"}
+    return published.fill_baselines(published.shapes("rmnet/generator"), transposed)
+
+
+def test_the_published_network_answers_as_its_reference(reference_state):
+    found = run(Generator(), from_torch("rmnet/generator", reference_state), reference_input(150, 203))
+    golden = published.golden("rmnet")
+    assert found.keys() == {"restored", "reflection", "mask"}
+    for name, letter in (("restored", "T"), ("reflection", "R"), ("mask", "W")):
+        expected = golden[f"{letter}_150x203"].transpose(0, 2, 3, 1)
+        assert found[name].shape == (1, 150, 202, 3)
+        # 4e-6 is reached.
+        np.testing.assert_allclose(found[name][:, ::3, ::3], expected, atol=1e-5)
+
+
+def test_the_published_state_dict_comes_back_as_it_was(reference_state):
+    back = to_torch("rmnet/generator", from_torch("rmnet/generator", reference_state))
+    assert list(back) == list(reference_state)
+    assert all(np.array_equal(back[key], value) for key, value in reference_state.items())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_has_the_published_keys_and_parameters(network):
+    module = build(network)
+    assert count(parameter_shapes(module, *module.example_shapes())) == NETWORKS[network]
+    assert list(expected_shapes(network).items()) == list(published.shapes(network).items())
+    assert key_map(network).read_hyper(published.shapes(network)) == {}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_narrow_state_dicts_come_back_as_they_were(network):
+    state = published.fill_random(expected_shapes(network, width="test"))
+    assert list(state) == list(published.shapes(network))
+    assert key_map(network).read_hyper({key: value.shape for key, value in state.items()}) == {"width": "test"}
+    back = to_torch(network, from_torch(network, state, width="test"), width="test")
+    assert list(back) == list(state)
+    assert all(np.array_equal(back[key], value) for key, value in state.items())
+
+
+def test_no_network_is_taken_for_another():
+    for network in NETWORKS:
+        for other in {"errnet/generator", "bdn/generator", "sgrrn/discriminator", *NETWORKS} - {network}:
+            try:
+                found = key_map(network).read_hyper(published.shapes(other))
+            except (KeyError, IndexError):
+                found = None
+            assert found is None
+    read = key_map("rmnet/synnet").read_hyper
+    assert read(published.shapes("rmnet/synnet") | {"model.1.weight": (64, 3, 7, 7)}) is None
+    assert read(published.shapes("rmnet/synnet") | {"model.26.weight": (1, 64, 7, 7)}) is None
+    read = key_map("rmnet/generator").read_hyper
+    assert read(published.shapes("rmnet/generator") | {"model_d_0.0.model.0.weight": (64, 4, 4, 4)}) is None
+    assert read(published.shapes("rmnet/generator") | {"model_u_0_W.0.model.1.weight": (128, 1, 4, 4)}) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "restored"), [((64, 64), (64, 64)), ((65, 90), (64, 90)), ((96, 127), (96, 126)), ((151, 203), (150, 202))]
+)
+def test_odd_sizes_come_out_one_pixel_smaller(size, restored):
+    module = Generator(width="test")
+    params = parameter_shapes(module, *module.example_shapes())
+    found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((2, *size, 3)))
+    assert {name: leaf.shape for name, leaf in found.items()} == dict.fromkeys(
+        ("restored", "reflection", "mask"), (2, *restored, 3)
+    )
+
+
+def test_what_does_not_fit_is_refused():
+    module = Generator(width="test")
+    params = parameter_shapes(module, *module.example_shapes())
+    with pytest.raises(UserError, match=r"image size 200x63 is too small; RmNet takes images from 64 px a side"):
+        jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 200, 63, 3)))
+    module = SynNet(width="test")
+    params = parameter_shapes(module, *module.example_shapes())
+    with pytest.raises(UserError, match=r"image size 4x9 is too small; SynNet takes images from 5 px a side"):
+        jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 4, 9, 6)))
+    with pytest.raises(UserError, match=r"input has 3 channels, expected 6"):
+        jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 8, 8, 3)))
+    for network in NETWORKS:
+        with pytest.raises(UserError, match="there is no width 'small'"):
+            build(network, width="small")
+
+
+def test_example_shapes_are_large_enough():
+    assert Generator().example_shapes() == ((1, 64, 64, 3),)
+    assert Generator().example_shapes(size=(32, 90)) == ((1, 64, 90, 3),)
+    assert SynNet().example_shapes() == ((1, 64, 64, 6),)
+    assert SynNet().example_shapes(size=(3, 9)) == ((1, 5, 9, 6),)
+
+
+def test_the_layers_are_between_minus_1_and_1_and_the_mask_between_0_and_1():
+    module = Generator(width="test")
+    params = random_parameters(module, *module.example_shapes())
+    params["restored_decoder"]["up0"]["bias"] += np.array([-90, 0, 90], np.float32)
+    params["mask_decoder"]["up0"]["bias"] += np.array([-90, 0, 90], np.float32)
+    found = run(module, {"params": params}, 2 * images(0, 1, 64, 67, 3) - 1)
+    np.testing.assert_allclose(found["restored"][..., ::2].mean(axis=(0, 1, 2)), (-1, 1), atol=1e-6)
+    np.testing.assert_allclose(found["mask"][..., ::2].mean(axis=(0, 1, 2)), (0, 1), atol=1e-6)
+    assert np.abs(found["reflection"]).max() < 1
+
+
+def test_a_narrow_network_learns():
+    module = Generator(width="test")
+    image = 2 * images(1, 1, 64, 64, 3) - 1
+    params = initialise(module, jax.random.key(0), image.shape)["params"]
+
+    def loss(params):
+        return sum(jnp.square(leaf - 0.3).mean() for leaf in module.apply({"params": params}, image).values())
+
+    gradients = jax.jit(jax.grad(loss), compiler_options={"xla_backend_optimization_level": 0})(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+    assert np.any(gradients["down0"]["kernel"])
+    assert all(np.any(gradients[f"{name}_decoder"]["up5"]["kernel"]) for name in ("restored", "reflection", "mask"))
+
+
+def literal_synnet(x, p):
+    """RmNet specification, section 2.3."""
+
+    def mirrored(x, width):
+        return np.pad(x, ((0, 0), (width, width), (width, width), (0, 0)), mode="reflect")
+
+    def normalised(x):
+        return literal.relu(literal.instance_norm(x))
+
+    x = normalised(literal.conv2d(mirrored(x.astype(np.float64), 3), **p["stem"], padding=0))
+    for i in (1, 2):
+        x = normalised(literal.conv2d(x, **p[f"down{i}"], stride=2, padding=1))
+    for i in range(9):
+        y = normalised(literal.conv2d(mirrored(x, 1), **p[f"residual{i}"]["conv1"], padding=0))
+        x = x + literal.instance_norm(literal.conv2d(mirrored(y, 1), **p[f"residual{i}"]["conv2"], padding=0))
+    for i in (2, 1):
+        x = normalised(literal.conv_transpose2d(x, **p[f"up{i}"], output_padding=1))
+    return literal.sigmoid(literal.conv2d(mirrored(x, 3), **p["mask"], padding=0))
+
+
+def test_the_mask_equals_its_definition_at_a_size_that_is_no_multiple_of_4():
+    module = SynNet(width="test")
+    params, layers = random_parameters(module, *module.example_shapes()), 2 * images(2, 2, 18, 15, 6) - 1
+    found = run(module, {"params": params}, layers)
+    assert found.keys() == {"mask"}
+    assert found["mask"].shape == (2, 20, 16, 3)
+    np.testing.assert_allclose(found["mask"], literal_synnet(layers, params), atol=1e-5)
+
+
+def test_synnet_learns():
+    module = SynNet(width="test")
+    layers = 2 * images(3, 1, 8, 8, 6) - 1
+    params = initialise(module, jax.random.key(0), layers.shape)["params"]
+
+    def loss(params):
+        return jnp.square(module.apply({"params": params}, layers)["mask"]).mean()
+
+    gradients = jax.jit(jax.grad(loss), compiler_options={"xla_backend_optimization_level": 0})(params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+    assert np.any(gradients["stem"]["kernel"])
+
+
+def test_the_discriminator_sees_the_image_as_it_is():
+    ours, usual = SynNetDiscriminator(width="test"), PatchDiscriminator(width="test")
+    variables = {"params": random_parameters(ours, (1, 32, 32, 3))}
+    image = images(4, 1, 32, 35, 3)
+    found, expected = run(ours, variables, 2 * image - 1), run(usual, variables, image)
+    assert found.keys() == {"logits"}
+    np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_bfloat16_concerns_the_computation_alone(network):
+    module = build(network, width="test", dtype=jnp.bfloat16)
+    (shape,) = module.example_shapes()
+    params = parameter_shapes(module, shape)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros(shape))
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}

@@ -1,0 +1,103 @@
+"""SGRRN's guidance, whose shared layers run twice in a pass, against PyTorch."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import published
+import pytest
+from networks import images, run
+
+from sirr_jax.models.sgrrn.separation import Guidance
+from sirr_jax.weights.key_maps import key_map
+from sirr_jax.weights.rows import to_flax
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+pytestmark = pytest.mark.torch
+
+PREFIX, PATH = "decoder_sep.guidance_block.", ("separation", "guidance")
+
+
+class ConvLayer(nn.Module):
+    def __init__(self, channels, features, kernel, relu):
+        super().__init__()
+        self.conv2d = nn.Conv2d(channels, features, kernel, padding=kernel // 2)
+        self.norm = nn.BatchNorm2d(features)
+        self.relu = relu
+
+    def forward(self, x):
+        x = self.norm(self.conv2d(x))
+        return x.relu() if self.relu else x
+
+
+class Block(nn.Module):
+    def __init__(self, channels, features, classes):
+        super().__init__()
+        self.conv_fea = ConvLayer(features, channels, 3, True)
+        self.conv_sem = ConvLayer(classes, channels, 3, True)
+        self.conv1 = ConvLayer(channels, channels, 3, True)
+        self.conv2 = ConvLayer(channels, channels, 3, False)
+        self.fuse_conv = ConvLayer(2 * channels, channels, 1, False)
+
+    def forward(self, x, guidance, read):
+        guidance = nn.functional.interpolate(guidance, size=x.shape[2:], mode="bilinear", align_corners=True)
+        query = read(guidance)
+        return x + self.conv2(self.conv1(self.fuse_conv(torch.cat((x, query), 1)))) * query
+
+
+def nchw(x):
+    return torch.from_numpy(np.asarray(x, np.float64).transpose(0, 3, 1, 2).copy())
+
+
+def as_variables(state):
+    """The state dict of the block alone, by the rows of the whole network."""
+    variables = {}
+    for row in key_map("sgrrn/generator").rows({}):
+        if row.key.startswith(PREFIX) and row.path[0] != "carried":
+            assert row.path[1:3] == PATH
+            node = variables.setdefault(row.path[0], {})
+            for name in row.path[3:-1]:
+                node = node.setdefault(name, {})
+            node[row.path[-1]] = to_flax(state[row.key.removeprefix(PREFIX)].astype(np.float32), row.layout)
+    return variables
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_guidance_in_two_rounds(train):
+    block = Block(4, 6, 3)
+    state = published.fill_sgrrn({key: tuple(value.shape) for key, value in block.state_dict().items()})
+    block.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
+    block.double().train(train)
+    x, features, logits = images(0, 2, 13, 10, 4), images(1, 2, 5, 4, 6), images(2, 2, 13, 10, 3)
+    variables = as_variables(state)
+    (first, second), moved = run(Guidance(), variables, x, features, logits, train=train, mutable=["batch_stats"])
+
+    def loss(params):
+        now = {"params": params, "batch_stats": variables["batch_stats"]}
+        states, _ = Guidance().apply(now, x, features, logits, train=train, mutable=["batch_stats"])
+        return jnp.square(states[1]).sum()
+
+    gradients = jax.jit(jax.grad(loss))(variables["params"])
+
+    expected_first = block(nchw(x), nchw(features), block.conv_fea)
+    expected_second = block(expected_first, nchw(logits), block.conv_sem)
+    expected_second.square().sum().backward()
+    for found, expected in ((first, expected_first), (second, expected_second)):
+        np.testing.assert_allclose(found.transpose(0, 3, 1, 2), expected.detach().numpy(), atol=1e-5)
+
+    if train:
+        counts = {name: int(layer.norm.num_batches_tracked) for name, layer in block.named_children()}
+        assert counts == {"conv_fea": 1, "conv_sem": 1, "conv1": 2, "conv2": 2, "fuse_conv": 2}
+    expected = as_variables({key: value.numpy() for key, value in block.state_dict().items()})
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        moved["batch_stats"],
+        expected["batch_stats"],
+    )
+    # Biases before a normalisation by the batch's own mean have no gradient, only rounding: hence the absolute bound.
+    slopes = {key: value.grad.numpy() for key, value in block.named_parameters()}
+    expected = as_variables(state | slopes)["params"]
+    bound = 1e-5 * max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=bound), gradients, expected)

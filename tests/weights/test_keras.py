@@ -1,0 +1,609 @@
+"""Keras files: every layout, every trap of the mapping, and files that are broken in every way."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import jax
+import keras_files
+import numpy as np
+import published
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR, save_combined, save_model, save_weights
+
+from sirr_jax.errors import UserError
+from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
+from sirr_jax.models.width import scaled
+from sirr_jax.weights import h5_file, keras
+from sirr_jax.weights.errors import ConversionError
+from sirr_jax.weights.keras import detect_keras, from_keras, to_keras
+from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
+from sirr_jax.weights.variables import flatten, variable_shapes
+
+NETWORKS = (EDGE_NET, ATTENTION_NET, GENERATOR, DISCRIMINATOR)
+
+
+@pytest.fixture(autouse=True)
+def _trace_once(monkeypatch):
+    """Each network is traced once, not for each file."""
+    monkeypatch.setattr(keras, "variable_shapes", traced)
+
+
+@functools.cache
+def traced(network_id, **hyper):
+    return variable_shapes(network_id, **hyper)
+
+
+@functools.cache
+def keras_shapes(network_id, **hyper):
+    """`{"step2.gate_f/kernel": shape}` in the saved order, from the network itself."""
+    flat = flatten(traced(network_id, **hyper))
+    found = {}
+    for layer in KERAS[network_id].layers:
+        for part in PARTS[layer.kind]:
+            shape = flat[layer.variable(part)].shape
+            transposed = layer.kind == "conv2d_transpose" and part == "kernel"
+            found[f"{layer.name}/{part}"] = (*shape[:2], shape[3], shape[2]) if transposed else shape
+    return found
+
+
+@functools.cache
+def arrays(network_id, **hyper):
+    """Random numbers for each array, by the specification's names; of a narrow network if not told otherwise."""
+    rng = np.random.default_rng(7)
+    hyper = {"width": "test"} | hyper
+    return {name: rng.standard_normal(s).astype(np.float32) for name, s in keras_shapes(network_id, **hyper).items()}
+
+
+def small(network_id, *, path):
+    return from_keras(network_id, path, width="test")
+
+
+def layers(network_id, first=None, changes=None):
+    return keras_files.layers(network_id, arrays(network_id) | (changes or {}), first)
+
+
+def assert_same(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == b.dtype == np.float32
+        assert a.tobytes() == np.asarray(b).tobytes()
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network_id", NETWORKS)
+def test_the_table_is_the_published_list(network_id):
+    expected = published.shapes(f"{network_id} keras")
+    assert keras_shapes(network_id) == expected
+    assert list(keras_shapes(network_id)) == list(expected)
+
+
+def test_the_attention_net_is_saved_in_the_order_of_depth():
+    order = [
+        *range(15),  # step 1
+        *range(15, 26),  # trunk of step 2
+        *(*range(31, 40), 27, 26, 28, 40, 41, 29),  # trunk of step 3, in it the gates f, i, g, o of step 2
+        *(*range(47, 56), 43, 42, 44, 56, 57, 45),  # trunk of step 4, in it those of step 3
+        *(59, 58, 60, 61, 62),  # gates and mask of step 4
+    ]
+    assert [layer.index for layer in KERAS[ATTENTION_NET].layers] == order
+    # By creation the gates come as i, f, g, o.
+    by_index = {layer.index: layer.name for layer in KERAS[ATTENTION_NET].layers}
+    assert [by_index[i] for i in (11, 12, 13, 14)] == ["step1.gate_i", "step1.gate_g", "step1.gate_o", "step1.mask"]
+    for step, start in ((2, 26), (3, 42), (4, 58)):
+        assert [by_index[start + i] for i in range(4)] == [f"step{step}.gate_{gate}" for gate in "ifgo"]
+    assert not {30, 46} & by_index.keys()  # masks that led nowhere
+
+
+# Layouts -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network_id", NETWORKS)
+def test_what_is_written_comes_back(tmp_path, network_id):
+    rng = np.random.default_rng(1)
+    variables = jax.tree.map(
+        lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32), variable_shapes(network_id, width="test")
+    )
+    jax.tree.leaves(variables)[0].flat[0] = np.uint32(0x7FC00123).view(np.float32)  # a NaN with a message
+    path = tmp_path / "new" / "w.h5"
+    to_keras(network_id, variables, path, width="test")
+    assert_same(from_keras(network_id, path, width="test"), variables)
+    assert detect_keras(path) == (network_id, {"width": "test"})
+    assert [file.name for file in path.parent.iterdir()] == ["w.h5"]
+
+
+def test_the_written_layout_is_kerass(tmp_path):
+    save_weights(tmp_path / "in.h5", layers(ATTENTION_NET))
+    to_keras(
+        ATTENTION_NET, from_keras(ATTENTION_NET, tmp_path / "in.h5", width="test"), tmp_path / "out.h5", width="test"
+    )
+    with h5py.File(tmp_path / "in.h5") as expected, h5py.File(tmp_path / "out.h5") as found:
+        assert list(found.attrs["layer_names"]) == [n for n in expected.attrs["layer_names"] if len(expected[n])]
+        assert found.attrs["layer_names"].dtype.kind == "S"
+        assert found.attrs["layer_names"][35:37].tolist() == [b"conv2d_58", b"conv2d_57"]
+        assert (found.attrs["backend"], found.attrs["keras_version"]) == (b"tensorflow", b"2.1.6-tf")
+        for name in found.attrs["layer_names"]:
+            weights = found[name].attrs["weight_names"]
+            assert weights.tolist() == expected[name].attrs["weight_names"].tolist()
+            for weight in weights:
+                assert found[name][weight].dtype == np.float32
+                np.testing.assert_array_equal(found[name][weight], expected[name][weight])
+
+
+@pytest.mark.parametrize("network_id", NETWORKS)
+@pytest.mark.parametrize("save", [save_weights, save_model])
+def test_weights_and_models_are_read_alike(tmp_path, network_id, save):
+    variables = flatten(from_keras(network_id, save(tmp_path / "w.h5", layers(network_id)), width="test"))
+    for layer in KERAS[network_id].layers:
+        for part in PARTS[layer.kind]:
+            expected = arrays(network_id)[f"{layer.name}/{part}"]
+            if layer.kind == "conv2d_transpose" and part == "kernel":
+                expected = expected.transpose(0, 1, 3, 2)  # stored as (height, width, out, in)
+            np.testing.assert_array_equal(variables[layer.variable(part)], expected)
+    assert len(variables) == len(arrays(network_id))
+
+
+@pytest.mark.parametrize("uniquifier", ["", "_1"])
+def test_models_inside_a_model_are_read(tmp_path, uniquifier):
+    # Counters that start at 0 are where a uniquifier cannot be told from a counter.
+    generator, discriminator = layers(GENERATOR, {}), layers(DISCRIMINATOR)
+    path = save_combined(tmp_path / "combined.h5", generator, discriminator, uniquifier=uniquifier)
+    alone = save_weights(tmp_path / "alone.h5", generator)
+    assert_same(small(GENERATOR, path=path), small(GENERATOR, path=alone))
+    alone = save_weights(tmp_path / "alone.h5", discriminator)
+    assert_same(small(DISCRIMINATOR, path=path), small(DISCRIMINATOR, path=alone))
+    assert detect_keras(path) == (GENERATOR, {"width": "test"})
+    with pytest.raises(ConversionError, match=f"combined.h5 holds {GENERATOR} and {DISCRIMINATOR}, not {EDGE_NET}"):
+        small(EDGE_NET, path=path)
+
+
+@pytest.mark.parametrize("first", [{}, {"conv2d": 7}, {"conv2d": 1031}])
+def test_names_may_start_anywhere(tmp_path, first):
+    expected = small(ATTENTION_NET, path=save_weights(tmp_path / "fresh.h5", layers(ATTENTION_NET)))
+    assert_same(small(ATTENTION_NET, path=save_weights(tmp_path / "w.h5", layers(ATTENTION_NET, first))), expected)
+
+
+def test_every_class_counts_by_itself(tmp_path):
+    first = {"conv2d": 5, "batch_normalization": 40, "conv2d_transpose": 2}
+    expected = small(EDGE_NET, path=save_weights(tmp_path / "fresh.h5", layers(EDGE_NET)))
+    assert_same(small(EDGE_NET, path=save_weights(tmp_path / "w.h5", layers(EDGE_NET, first))), expected)
+
+
+def test_names_stored_as_text_and_in_pieces_are_read(tmp_path):
+    expected = small(GENERATOR, path=save_weights(tmp_path / "bytes.h5", layers(GENERATOR)))
+    path = save_weights(tmp_path / "w.h5", layers(GENERATOR), names="O")
+    assert_same(small(GENERATOR, path=path), expected)
+    with h5py.File(path, "a") as file:  # Keras splits lists beyond 64 kB
+        names = file.attrs["layer_names"]
+        del file.attrs["layer_names"]
+        file.attrs["layer_names0"], file.attrs["layer_names1"] = names[:9], names[9:]
+    assert_same(small(GENERATOR, path=path), expected)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f8", "<f2"])
+def test_other_number_types_become_float32(tmp_path, dtype):
+    kernel = np.full((5, 5, 5, 4), 0.1).astype(dtype)
+    path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"conv1/kernel": kernel}))
+    found = small(GENERATOR, path=path)["params"]["conv1"]["kernel"]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, kernel.astype(np.float32))
+
+
+# Traps of the mapping ------------------------------------------------------------------------------------------------
+
+
+def exchanged(found, one, other):
+    """The layers with the places of two exchanged."""
+    names = [name for name, _ in found]
+    a, b = names.index(one), names.index(other)
+    found[a], found[b] = found[b], found[a]
+    return found
+
+
+def test_names_and_order_must_agree(tmp_path):
+    # All gates have one shape: a file that lists them by creation would load without complaint.
+    path = save_weights(tmp_path / "w.h5", exchanged(layers(ATTENTION_NET), "conv2d_57", "conv2d_58"))
+    with pytest.raises(ConversionError, match=r"conv2d_57 is step2.gate_i by its name, .* step2.gate_f was expected"):
+        small(ATTENTION_NET, path=path)
+    combined = save_combined(
+        tmp_path / "combined.h5", exchanged(layers(GENERATOR), "conv2d_98", "conv2d_99"), layers(DISCRIMINATOR)
+    )
+    with pytest.raises(ConversionError, match=r"conv2d_98 comes after conv2d_99; neither names nor order"):
+        small(GENERATOR, path=combined)
+
+
+def test_a_transposed_kernel_of_torchs_order_is_refused(tmp_path):
+    kernel = arrays(GENERATOR)["deconv2/kernel"]
+    assert kernel.shape == (4, 4, 4, 8)  # (height, width, out, in)
+    path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"deconv2/kernel": kernel.swapaxes(2, 3)}))
+    with pytest.raises(ConversionError, match=r"deconv2/kernel \(conv2d_transpose_2\) is 4x4x8x4, expected 4x4x4x8"):
+        small(GENERATOR, path=path)
+
+
+def test_everything_that_does_not_fit_is_listed(tmp_path):
+    found = [entry for entry in layers(GENERATOR) if entry[0] not in ("conv2d_99", "conv2d_103")]
+    found.append(["conv2d_300", [["conv2d_300/kernel:0", np.zeros((3, 3, 2, 2), np.float32)]]])
+    found.append(["embedding", [["embedding/embeddings:0", np.zeros((3, 3), np.float32)]]])
+    by_name = dict(found)
+    by_name["conv2d_94"][0][1] = np.zeros((5, 5, 4, 4), np.float32)
+    by_name["conv2d_95"].pop()
+    by_name["conv2d_96"].append(["conv2d_96/gamma:0", np.zeros(8, np.float32)])
+    with pytest.raises(ConversionError) as caught:
+        small(GENERATOR, path=save_weights(tmp_path / "w.h5", found))
+    error = caught.value
+    lost = [f"{name}/{part}" for name in ("conv6", "dil4_r16") for part in ("kernel", "bias")]
+    assert error.missing == (*lost, "conv2_s2/bias")
+    assert error.unexpected == ("conv2d_300", "embedding", "conv2d_96/gamma")
+    assert error.misshaped == (("conv1/kernel (conv2d_94)", (5, 5, 4, 4), (5, 5, 5, 4)),)
+    assert str(error).startswith(f"{tmp_path}/w.h5: the weights do not fit {GENERATOR}; 5 missing: conv6/kernel, ")
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("held", "wanted"), [*itertools.pairwise(NETWORKS), (DISCRIMINATOR, EDGE_NET)])
+def test_a_file_of_another_network_is_named(tmp_path, held, wanted):
+    path = save_weights(tmp_path / "w.h5", layers(held))
+    with pytest.raises(ConversionError, match=f"w.h5 holds {held}, not {wanted}"):
+        small(wanted, path=path)
+
+
+def test_the_width_must_be_said(tmp_path):
+    path = save_weights(tmp_path / "w.h5", layers(DISCRIMINATOR))
+    with pytest.raises(
+        ConversionError, match=r"21 mis-shaped: conv1/kernel \(conv2d_109\) is 5x5x3x2, expected 5x5x3x8"
+    ):
+        from_keras(DISCRIMINATOR, path)
+
+
+# Detection -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_head_is_detected(tmp_path):
+    found = keras_files.layers(DISCRIMINATOR, arrays(DISCRIMINATOR, head="gap"))
+    path = save_weights(tmp_path / "w.h5", found)
+    assert detect_keras(path) == (DISCRIMINATOR, {"width": "test", "head": "gap"})
+    assert from_keras(DISCRIMINATOR, path, width="test", head="gap")["params"]["fc1"]["kernel"].shape == (1, 8)
+
+
+def test_the_published_width_is_the_default(tmp_path):
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in keras_shapes(ATTENTION_NET).items()}
+    assert detect_keras(save_weights(tmp_path / "w.h5", keras_files.layers(ATTENTION_NET, zeros))) == (
+        ATTENTION_NET,
+        {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (
+            [["lstm", [["lstm/kernel:0", np.zeros((2, 8), np.float32)]]]],
+            r"holds no known network \(its layers .*: lstm\)",
+        ),
+        ([["input_1", []]], r"holds no known network \(no weights\); Keras files are known of edge_gan/edge_net, "),
+    ],
+    ids=["foreign", "empty"],
+)
+def test_unknown_networks_are_not_guessed(tmp_path, found, message):
+    with pytest.raises(ConversionError, match=message):
+        detect_keras(save_weights(tmp_path / "w.h5", found))
+
+
+def test_unknown_shapes_are_listed(tmp_path):
+    path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"conv5/bias": np.zeros(9, np.float32)}))
+    with pytest.raises(ConversionError, match=r"1 mis-shaped: conv5/bias \(conv2d_98\) is 9, expected 8$"):
+        detect_keras(path)
+
+
+# VGG -----------------------------------------------------------------------------------------------------------------
+
+
+def vgg_layers(blocks, *, old=False, count=None, top=False):
+    """Layers of a narrow VGG as `keras.applications` has them; `old`: as Keras 1 named its arrays."""
+    rng, before, found = np.random.default_rng(3), 3, [["input_1", []]]
+    for name, width in list(convolutions(blocks).items())[:count]:
+        layer, after = f"block{name[4]}_conv{name[6]}", scaled(width, "test")
+        kernel, bias = rng.standard_normal((3, 3, before, after)), rng.standard_normal(after)
+        names = (f"{layer}_W_1:0", f"{layer}_b_1:0") if old else (f"{layer}/kernel:0", f"{layer}/bias:0")
+        found.append([layer, [[n, a.astype(np.float32)] for n, a in zip(names, (kernel, bias), strict=True)]])
+        before = after
+    if top:
+        dense = np.zeros((2, 3), np.float32)
+        found += [[name, [[f"{name}/kernel:0", dense]]] for name in ("fc1", "predictions")]
+    return found
+
+
+@pytest.mark.parametrize("options", [{}, {"old": True}, {"top": True}], ids=["notop", "keras1", "top"])
+@pytest.mark.parametrize(("network_id", "blocks"), [("vgg16", VGG16_BLOCKS), ("vgg19", VGG19_BLOCKS)])
+def test_vgg_files_of_every_age_are_read(tmp_path, network_id, blocks, options):
+    found = vgg_layers(blocks, **options)
+    path = save_weights(tmp_path / "vgg.h5", found)
+    assert detect_keras(path) == (network_id, {"width": "test"})
+    params = from_keras(network_id, path, width="test")["params"]
+    stored = {name: [array for _, array in weights] for name, weights in found}
+    assert set(params) == set(convolutions(blocks))
+    for name in params:
+        kernel, bias = stored[f"block{name[4]}_conv{name[6]}"]
+        assert_same(params[name], {"kernel": kernel, "bias": bias})
+
+
+def test_vgg_may_be_cut_off(tmp_path):
+    path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG19_BLOCKS, count=9))
+    names = tuple(convolutions(VGG19_BLOCKS))
+    assert detect_keras(path) == ("vgg19", {"layers": names[:9], "width": "test"})
+    assert set(from_keras("vgg19", path, layers=names[:5], width="test")["params"]) == set(names[:5])
+    with pytest.raises(ConversionError, match="14 missing: conv4_2/bias, conv4_2/kernel"):
+        from_keras("vgg19", path, width="test")
+    path = save_weights(tmp_path / "short.h5", vgg_layers(VGG16_BLOCKS, count=4))
+    with pytest.raises(ConversionError, match=r"may be vgg16 or vgg19; name the one that you mean"):
+        detect_keras(path)
+    assert set(from_keras("vgg16", path, layers=names[:4], width="test")["params"]) == set(names[:4])
+
+
+def test_vggs_are_not_taken_for_each_other(tmp_path):
+    path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG19_BLOCKS))
+    with pytest.raises(ConversionError, match="holds vgg19, not vgg16"):
+        from_keras("vgg16", path, width="test")
+    path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG16_BLOCKS))
+    with pytest.raises(ConversionError, match=r"6 missing: conv3_4/bias, .*conv5_4/kernel"):
+        from_keras("vgg19", path, width="test")
+
+
+def test_strange_vgg_arrays_are_listed(tmp_path):
+    found = vgg_layers(VGG16_BLOCKS)
+    found[1][1][0][1] = found[1][1][0][1].transpose(3, 2, 0, 1)  # Theano's order
+    found.append(["block7_conv1", [["block7_conv1/kernel:0", np.zeros((3, 3, 2, 2), np.float32)]]])
+    path = save_weights(tmp_path / "vgg.h5", found)
+    expected = r"unexpected: conv7_1/kernel; 1 mis-shaped: conv1_1/kernel is 4x3x3x3, expected 3x3x3x4 \(transposed\?\)"
+    with pytest.raises(ConversionError, match=expected):
+        from_keras("vgg16", path, width="test")
+    with pytest.raises(ConversionError, match="may be vgg16 or vgg19"):
+        detect_keras(path)
+
+
+# Files that cannot be read -------------------------------------------------------------------------------------------
+
+
+def both(path):
+    """What from_keras and detect_keras say, which must be the same line."""
+    with pytest.raises(ConversionError) as first:
+        small(GENERATOR, path=path)
+    with pytest.raises(ConversionError) as second:
+        detect_keras(path)
+    assert str(first.value) == str(second.value)
+    assert "\n" not in str(first.value)
+    assert str(path) in str(first.value)
+    return str(first.value)
+
+
+def test_what_is_no_hdf5_is_told(tmp_path):
+    path = tmp_path / "w.h5"
+    assert "no file" in both(path)
+    for content, said in (
+        (b"", "empty"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
+        (b"\0" * 600, "no weight file"),
+    ):
+        path.write_bytes(content)
+        assert said in both(path)
+
+
+def test_a_file_that_is_cut_off_is_told(tmp_path):
+    path = save_weights(tmp_path / "w.h5", layers(DISCRIMINATOR))
+    whole = path.read_bytes()
+    for size in (8, 700, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert "cannot be read as Keras weights" in both(path)
+
+
+def damage(path, change):
+    with h5py.File(path, "a") as file:
+        change(file)
+    return path
+
+
+def without_names(file):
+    del file.attrs["layer_names"]
+
+
+def with_layer(**members):
+    def change(file):
+        del file["conv2d_94"]["conv2d_94"]["bias:0"]
+        for link in members.values():
+            file["conv2d_94"]["conv2d_94"]["bias:0"] = link
+
+    return change
+
+
+def with_external_numbers(file):
+    del file["conv2d_94"]["conv2d_94"]["bias:0"]
+    secret = Path(file.filename).with_name("secret")
+    secret.write_bytes(b"\1" * 16)
+    file["conv2d_94"]["conv2d_94"].create_dataset("bias:0", (4,), "<f4", external=[(str(secret), 0, 16)])
+
+
+def with_a_huge_array(file):
+    del file["conv2d_94"]["conv2d_94"]["bias:0"]
+    file["conv2d_94"]["conv2d_94"].create_dataset("bias:0", (1 << 40,), "<f4", chunks=(1024,))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without_names, "no attribute layer_names, which Keras 1 and 2 write"),
+        (with_layer(), "bias:0 in /conv2d_94/conv2d_94 is missing or a link"),
+        (with_layer(a=h5py.SoftLink("/conv2d_95/conv2d_95/bias:0")), "is missing or a link"),
+        (with_layer(a=h5py.ExternalLink("other.h5", "/bias:0")), "is missing or a link"),
+        (with_external_numbers, "/conv2d_94/conv2d_94/bias:0 refers to another file"),
+    ],
+    ids=["names", "missing", "soft link", "external link", "external numbers"],
+)
+def test_nothing_is_read_but_what_lies_in_the_file(tmp_path, change, said):
+    assert said in both(damage(save_weights(tmp_path / "w.h5", layers(GENERATOR)), change))
+
+
+def test_claims_beyond_reason_are_refused(tmp_path):
+    path = damage(save_weights(tmp_path / "w.h5", layers(GENERATOR)), with_a_huge_array)
+    with pytest.raises(ConversionError, match=r"claims \(1099511627776,\) numbers, too many for weights"):
+        small(GENERATOR, path=path)
+    # Without the numbers the shape tells.
+    with pytest.raises(ConversionError, match="1 mis-shaped: conv1/bias"):
+        detect_keras(path)
+
+
+def test_a_list_of_names_without_end_is_refused(tmp_path):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.attrs["layer_names"] = np.zeros(1 << 18, "S65")
+    assert "the attribute layer_names is too large" in both(path)
+
+
+def test_integers_are_no_weights(tmp_path):
+    path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"conv1/bias": np.zeros(4, np.int32)}))
+    with pytest.raises(ConversionError, match="conv2d_94/bias:0 holds int32; expected floating-point numbers"):
+        small(GENERATOR, path=path)
+
+
+@pytest.mark.parametrize(
+    ("program", "seconds", "said"),
+    [
+        ("import os; os.abort()", 60.0, "HDF5's library crashes on it; exit code -?[0-9]+"),
+        ("import time; time.sleep(60)", 0.2, "HDF5's library hangs on it"),
+    ],
+    ids=["crash", "hang"],
+)
+def test_a_library_that_crashes_or_hangs_takes_no_one_with_it(tmp_path, monkeypatch, program, seconds, said):
+    child = tmp_path / "child.py"
+    child.write_text(program)
+    monkeypatch.setattr(h5_file, "_CHILD", child)
+    monkeypatch.setattr(h5_file, "_SECONDS", seconds)
+    with pytest.raises(ConversionError, match=f"w.h5 is damaged .{said}.*; download it again"):
+        small(GENERATOR, path=save_weights(tmp_path / "w.h5", layers(GENERATOR)))
+
+
+@pytest.fixture(scope="module")
+def discriminator(tmp_path_factory):
+    """Variables of a narrow discriminator."""
+    return small(DISCRIMINATOR, path=save_weights(tmp_path_factory.mktemp("d") / "w.h5", layers(DISCRIMINATOR)))
+
+
+@pytest.fixture(scope="module")
+def valid_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("fuzz") / "valid.h5"
+    save_weights(path, [entry for entry in layers(DISCRIMINATOR) if entry[1]])
+    return path.read_bytes()
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.dictionaries(st.integers(0, 1 << 20), st.sampled_from([0, 1, 127, 128, 255]), max_size=6),
+    kept=st.just(1.0) | st.floats(0.0, 1.0),
+)
+def test_changed_bytes_never_do_worse_than_an_error(tmp_path, monkeypatch, valid_file, discriminator, changes, kept):
+    monkeypatch.setattr(h5_file, "_SECONDS", 5.0)
+    data = bytearray(valid_file)
+    for place, value in changes.items():
+        data[place % len(data)] = value
+    path = tmp_path / "w.h5"
+    path.write_bytes(data[: round(kept * len(data))])
+    with contextlib.suppress(UserError):
+        found = small(DISCRIMINATOR, path=path)
+        assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, discriminator)
+
+
+# Requests that cannot be met -----------------------------------------------------------------------------------------
+
+
+def test_h5py_is_asked_for(tmp_path, monkeypatch):
+    path = save_weights(tmp_path / "w.h5", layers(DISCRIMINATOR))
+    variables = small(DISCRIMINATOR, path=path)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "h5py" else find(name))
+    asked = r"w.h5 is a Keras file, for which h5py is needed: pip install 'sirr_jax\[keras\]'"
+    with pytest.raises(UserError, match=asked):
+        small(DISCRIMINATOR, path=path)
+    with pytest.raises(UserError, match=asked):
+        detect_keras(path)
+    with pytest.raises(UserError, match=asked):
+        to_keras(DISCRIMINATOR, variables, path, overwrite=True, width="test")
+
+
+def test_importing_needs_no_h5py():
+    code = "import sys, sirr_jax.weights.keras; print('h5py' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("network_id", "hyper", "said"),
+    [
+        ("ibcln/cascade", {}, "ibcln/cascade has no Keras layout; Keras files are known of edge_gan/edge_net, "),
+        ("edge_gan/dynamo", {}, "no network is called 'edge_gan/dynamo'"),
+        (ATTENTION_NET, {"variant": "corrected"}, "has a Keras layout as variant='released' only"),
+    ],
+)
+def test_networks_without_a_layout_are_refused(tmp_path, network_id, hyper, said):
+    with pytest.raises(UserError, match=said):
+        from_keras(network_id, tmp_path / "w.h5", **hyper)
+    with pytest.raises(UserError, match=said):
+        to_keras(network_id, {}, tmp_path / "w.h5", **hyper)
+    with pytest.raises(UserError, match="vgg16 is not written as Keras files"):
+        to_keras("vgg16", {}, tmp_path / "w.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_files_are_replaced_on_request_only(tmp_path, discriminator):
+    path = tmp_path / "w.h5"
+    path.write_bytes(b"precious")
+    with pytest.raises(UserError, match=r"w.h5 exists; choose another name or ask to overwrite it"):
+        to_keras(DISCRIMINATOR, discriminator, path, width="test")
+    assert path.read_bytes() == b"precious"
+    to_keras(DISCRIMINATOR, discriminator, path, overwrite=True, width="test")
+    assert_same(small(DISCRIMINATOR, path=path), discriminator)
+
+
+@pytest.mark.parametrize("failing", [OSError("no space left"), RuntimeError("a bug")])
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, discriminator, failing):
+    path = tmp_path / "w.h5"
+    path.write_bytes(b"precious")
+    write = keras._write
+
+    def half(path, *rest):
+        write(path, *rest)
+        raise failing
+
+    monkeypatch.setattr(keras, "_write", half)
+    expected = (UserError, "w.h5 cannot be written") if isinstance(failing, OSError) else (RuntimeError, "a bug")
+    with pytest.raises(expected[0], match=expected[1]):
+        to_keras(DISCRIMINATOR, discriminator, path, overwrite=True, width="test")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("w.h5", b"precious")]
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path, discriminator):
+    (tmp_path / "folder").write_bytes(b"precious")
+    with pytest.raises(UserError, match=r"folder/w.h5 cannot be written .*; check the folder"):
+        to_keras(DISCRIMINATOR, discriminator, tmp_path / "folder" / "w.h5", width="test")
+    assert (tmp_path / "folder").read_bytes() == b"precious"
+
+
+def test_variables_that_do_not_fit_are_listed(tmp_path, discriminator):
+    params = dict(discriminator["params"])
+    params["other"] = params.pop("fc2")
+    params["fc1"] = params["fc1"] | {"bias": np.zeros(3, np.float32)}
+    with pytest.raises(ConversionError) as caught:
+        to_keras(DISCRIMINATOR, {"params": params}, tmp_path / "w.h5", width="test")
+    assert set(caught.value.missing) == {"params/fc2/kernel", "params/fc2/bias"}
+    assert set(caught.value.unexpected) == {"params/other/kernel", "params/other/bias"}
+    assert caught.value.misshaped == (("params/fc1/bias", (3,), (8,)),)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,102 @@
+"""State dicts of networks of our own: names, layouts, the way there and back, and what is read off them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
+from sirr_jax.weights.key_maps import key_map
+from sirr_jax.weights.variables import flatten, variable_shapes
+
+TEACHER, STUDENT, DISCRIMINATOR = (f"dynamics/{name}" for name in ("teacher", "student", "discriminator"))
+VARIANTS = [
+    (TEACHER, {}),
+    (TEACHER, {"width": "small"}),
+    (TEACHER, {"width": "test"}),
+    (TEACHER, {"mkl": False}),
+    (TEACHER, {"width": "test", "decouple_net": False}),
+    (TEACHER, {"width": "test", "flow_net": False}),
+    (TEACHER, {"width": "test", "fusion_net": False}),
+    (TEACHER, {"width": "small", "decouple_net": False, "flow_net": False, "fusion_net": False}),
+    (STUDENT, {}),
+    (STUDENT, {"width": "small"}),
+    (STUDENT, {"width": "test"}),
+    (STUDENT, {"hallucination": False}),
+    (STUDENT, {"width": "test", "hallucination": False}),
+    (DISCRIMINATOR, {}),
+    (DISCRIMINATOR, {"width": "test"}),
+    (DISCRIMINATOR, {"features": (4, 6, 8)}),
+]
+
+
+def drawn(network_id, **hyper):
+    rng = np.random.default_rng(0)
+    shapes = expected_shapes(network_id, **hyper)
+    return {key: rng.standard_normal(shape).astype(np.float32) for key, shape in shapes.items()}
+
+
+def read(network_id, shapes):
+    try:
+        return key_map(network_id).read_hyper(shapes)
+    except (KeyError, IndexError):
+        return None
+
+
+@pytest.mark.parametrize(("network_id", "hyper"), VARIANTS, ids=str)
+def test_width_and_switches_are_read_off_the_keys(network_id, hyper):
+    shapes = expected_shapes(network_id, **hyper)
+    for other in (TEACHER, STUDENT, DISCRIMINATOR, "srnet/image_discriminator", "srnet/restorer"):
+        assert read(other, shapes) == (hyper if other == network_id else None), other
+
+
+def test_switches_without_effect_are_not_read():
+    # Without the whole module its parts do not exist.
+    shapes = expected_shapes(TEACHER, width="test", mkl=False, flow_net=False)
+    assert read(TEACHER, shapes) == {"width": "test", "mkl": False}
+
+
+def test_a_width_between_two_is_none_of_ours():
+    shapes = expected_shapes(STUDENT, width="test")
+    assert read(STUDENT, shapes | {"encoder.conv4.weight": (20, 12, 3, 3)}) is None
+
+
+@pytest.mark.parametrize(
+    ("network_id", "hyper"),
+    [variant for variant in VARIANTS if variant[1].get("width") == "test" or "features" in variant[1]],
+    ids=str,
+)
+def test_weights_come_back_as_they_were(network_id, hyper):
+    state = drawn(network_id, **hyper)
+    variables = from_torch(network_id, state, **hyper)
+    shapes = {path: leaf.shape for path, leaf in flatten(variable_shapes(network_id, **hyper)).items()}
+    assert {path: leaf.shape for path, leaf in flatten(variables).items()} == shapes
+    back = to_torch(network_id, variables, **hyper)
+    assert list(back) == list(state)
+    for key, value in state.items():
+        np.testing.assert_array_equal(back[key], value)
+        assert back[key].flags.c_contiguous
+
+
+def test_names_follow_the_modules_and_layouts_are_torchs():
+    shapes, state = expected_shapes(STUDENT), drawn(STUDENT)
+    assert shapes["encoder.conv1.weight"] == (64, 3, 5, 5)
+    assert shapes["encoder.conv1.bias"] == (64,)
+    assert shapes["encoder.quarter5.excite.squeeze.weight"] == (16, 128)
+    params = from_torch(STUDENT, state)["params"]
+    kernel = params["encoder"]["conv3"]["kernel"]
+    np.testing.assert_array_equal(kernel[2, 0, 5, 7], state["encoder.conv3.weight"][7, 5, 2, 0])
+    dense = params["decoder"]["deep1"]["excite"]["excite"]["kernel"]
+    np.testing.assert_array_equal(dense[3, 4], state["decoder.deep1.excite.excite.weight"][4, 3])
+
+
+def test_statistics_have_torchs_names():
+    keys = expected_shapes("edge_gan/edge_net", width="test").keys()
+    layers = {key.removesuffix(".running_mean") for key in keys if key.endswith(".running_mean")}
+    assert layers
+    for layer in layers:
+        assert {f"{layer}.{part}" for part in ("weight", "bias", "running_mean", "running_var")} <= keys
+    # Spectral normalisation: torch's three arrays instead of the weight, in a layer with bias.
+    keys = expected_shapes("srnet/refiner", width="test", spectral_norm=True).keys()
+    assert {f"trunk.up1.{part}" for part in ("weight_orig", "weight_u", "weight_v", "bias")} <= keys
+    assert not any(key.endswith(".weight") for key in keys)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -60,3 +63,29 @@ class Bottleneck(nn.Module):
         if self.project:
             x = normalised(x, features, "project_conv", "project_norm", kernel=1, stride=self.stride)
         return nn.relu(x.astype(y.dtype) + y)
+
+
+def bottlenecks(
+    x: jax.Array,
+    planes: int,
+    *,
+    number: int,
+    stride: int,
+    dilations: Sequence[int],
+    train: bool,
+    **options: Any,
+) -> jax.Array:
+    """A stage of a ResNet: one block for each of `dilations`, the first with `stride` and a projected shortcut.
+
+    To be called inside a compact method; the blocks are called `stage{number}_block{i}`. `options` go to `Bottleneck`.
+    """
+    for block, dilation in enumerate(dilations):
+        x = Bottleneck(
+            planes,
+            stride=1 if block else stride,
+            dilation=dilation,
+            project=block == 0,
+            name=f"stage{number}_block{block}",
+            **options,
+        )(x, train=train)
+    return x

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
 
-from sirr_jax.layers.bottleneck import Bottleneck
+from sirr_jax.layers.bottleneck import bottlenecks
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.normalisation import BatchNorm
 from sirr_jax.layers.pooling import adaptive_average_pool, max_pool
@@ -58,16 +58,16 @@ class Encoder(Network):
         x = max_pool(x, 3, stride=2, padding=1)
         stages = []
         for stage, (planes, blocks, stride, first_dilation, dilation) in enumerate(_STAGES, start=1):
-            for block in range(blocks):
-                x = Bottleneck(
-                    scaled(planes, self.width),
-                    stride=1 if block else stride,
-                    dilation=dilation if block else first_dilation,
-                    project=block == 0,
-                    momentum=_MOMENTUM,
-                    dtype=self.dtype,
-                    name=f"stage{stage}_block{block}",
-                )(x, train=train)
+            x = bottlenecks(
+                x,
+                scaled(planes, self.width),
+                number=stage,
+                stride=stride,
+                dilations=(first_dilation, *(dilation,) * (blocks - 1)),
+                train=train,
+                momentum=_MOMENTUM,
+                dtype=self.dtype,
+            )
             stages.append(x)
         return stages[-2], stages[-1]
 

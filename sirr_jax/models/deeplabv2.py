@@ -10,7 +10,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
-from sirr_jax.layers.bottleneck import Bottleneck
+from sirr_jax.layers.bottleneck import bottlenecks
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.normalisation import BatchNorm
 from sirr_jax.layers.pooling import max_pool
@@ -41,17 +41,17 @@ class SingleScale(Network):
         x = nn.relu(BatchNorm(momentum=_MOMENTUM, name="stem_norm")(x, train=train))
         x = max_pool(x, 3, stride=2, padding=1, ceil_mode=True)
         for stage, (planes, blocks, stride, dilation) in enumerate(_STAGES, start=1):
-            for block in range(blocks):
-                x = Bottleneck(
-                    scaled(planes, self.width),
-                    stride=1 if block else stride,
-                    dilation=dilation,
-                    project=block == 0,
-                    stride_on="reduce",
-                    momentum=_MOMENTUM,
-                    dtype=self.dtype,
-                    name=f"stage{stage}_block{block}",
-                )(x, train=train)
+            x = bottlenecks(
+                x,
+                scaled(planes, self.width),
+                number=stage,
+                stride=stride,
+                dilations=(dilation,) * blocks,
+                train=train,
+                stride_on="reduce",
+                momentum=_MOMENTUM,
+                dtype=self.dtype,
+            )
         branches = [conv(self.classes, dilation=rate, dtype=self.dtype, name=f"aspp_rate{rate}") for rate in _RATES]
         return sum(branch(x) for branch in branches).astype(jnp.float32)
 

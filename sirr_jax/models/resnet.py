@@ -10,7 +10,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
-from sirr_jax.layers.bottleneck import Bottleneck
+from sirr_jax.layers.bottleneck import bottlenecks
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.normalisation import BatchNorm
 from sirr_jax.layers.pooling import max_pool
@@ -78,16 +78,8 @@ class ResNet(Network):
             dilations = (first, *(later,) * (self.blocks[stage - 1] - 1))
             if stage == 4 and self.last_dilations is not None:
                 dilations = self.last_dilations
-            for block, dilation in enumerate(dilations):
-                x = Bottleneck(
-                    scaled(_PLANES[stage - 1], self.width),
-                    stride=1 if block else stride,
-                    dilation=dilation,
-                    project=block == 0,
-                    momentum=self.momentum,
-                    dtype=self.dtype,
-                    name=f"stage{stage}_block{block}",
-                )(x, train=train)
+            planes, options = scaled(_PLANES[stage - 1], self.width), {"momentum": self.momentum, "dtype": self.dtype}
+            x = bottlenecks(x, planes, number=stage, stride=stride, dilations=dilations, train=train, **options)
             features[f"stage{stage}"] = x
         return features
 

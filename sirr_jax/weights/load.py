@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sirr_jax.errors import UserError
 from sirr_jax.weights.assemble import assemble
 from sirr_jax.weights.convert import from_torch
 from sirr_jax.weights.errors import ConversionError
@@ -15,6 +16,7 @@ from sirr_jax.weights.origins import origin_of
 from sirr_jax.weights.safetensors_file import read_safetensors
 from sirr_jax.weights.sniff import sniff
 from sirr_jax.weights.torch_file import read_torch
+from sirr_jax.weights.vgg import read_vgg
 
 
 def load_any(
@@ -41,6 +43,7 @@ def load_any(
     """
     networks: list[Network] = []
     loose: list[tuple[str, Mapping[str, Any]]] = []
+    caffe = ""
     for path in map(Path, paths):
         kind = sniff(path)
         if kind == "safetensors":
@@ -67,7 +70,9 @@ def load_any(
             said = {**said, **(hyper or {})}
             networks.append(Network(found, said, from_keras(found, path, **said)))
         else:
-            raise ConversionError(f"{path} is an .npz archive; VGG weights of this kind are read where they are used")
+            networks.append(_read_npz(path, network_id))
+        if kind in ("hdf5", "npz") and networks[-1].id == "vgg19":
+            caffe = path.name
     for found in assemble(loose, network_id):
         said = {**found.hyper, **(hyper or {})}
         try:
@@ -75,10 +80,25 @@ def load_any(
         except ConversionError as error:
             raise error.about(", ".join(found.sources)) from error
         networks.append(Network(found.network_id, said, variables))
-    return _model(networks, [Path(path).name for path in paths])
+    return _model(networks, [Path(path).name for path in paths], caffe)
 
 
-def _model(networks: Sequence[Network], files: Sequence[str]) -> Model:
+def _read_npz(path: Path, network_id: str | None) -> Network:
+    """The only published networks in `.npz` archives are VGGs, in Keras's layout."""
+    if network_id not in (None, "vgg16", "vgg19"):
+        raise ConversionError(f"{path} is an .npz archive; only vgg16 and vgg19 are read from such, not {network_id}")
+    errors = []
+    for candidate in (network_id,) if network_id else ("vgg19", "vgg16"):
+        try:
+            weights = read_vgg(path, candidate)
+        except UserError as error:
+            errors.append(str(error))
+        else:
+            return Network(candidate, {"layers": list(weights.layers)}, {"params": weights.params})
+    raise ConversionError(errors[0])
+
+
+def _model(networks: Sequence[Network], files: Sequence[str], caffe: str) -> Model:
     by_role: dict[str, Network] = {}
     for network in networks:
         role = network.id.split("/")[-1]
@@ -89,6 +109,11 @@ def _model(networks: Sequence[Network], files: Sequence[str]) -> Model:
     if len(families) > 1:
         raise ConversionError(
             f"the files hold networks of several systems ({', '.join(families)}); convert them one by one"
+        )
+    if families == ["errnet"] and caffe:
+        raise ConversionError(
+            f"{caffe} holds the Caffe weights of VGG-19, which expect BGR from 0 to 255; ERRNet was trained with "
+            "torchvision's (vgg19-dcbb9e9d.pth)"
         )
     origins = {origin_of(network.id): None for network in networks}
     return Model(

@@ -12,7 +12,7 @@ from sirr_jax.weights.convert import from_torch
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.model_file import Model, Network, load_model, read_card
 from sirr_jax.weights.nesting import strip_prefixes
-from sirr_jax.weights.origins import origin_of
+from sirr_jax.weights.origins import CAFFE_VGG, origin_of
 from sirr_jax.weights.safetensors_file import read_safetensors
 from sirr_jax.weights.sniff import sniff
 from sirr_jax.weights.torch_file import read_torch
@@ -43,7 +43,7 @@ def load_any(
     """
     networks: list[Network] = []
     loose: list[tuple[str, Mapping[str, Any]]] = []
-    caffe = ""
+    caffe: dict[str, str] = {}
     for path in map(Path, paths):
         kind = sniff(path)
         if kind == "safetensors":
@@ -71,8 +71,8 @@ def load_any(
             networks.append(Network(found, said, from_keras(found, path, **said)))
         else:
             networks.append(_read_npz(path, network_id))
-        if kind in ("hdf5", "npz") and networks[-1].id == "vgg19":
-            caffe = path.name
+        if kind in ("hdf5", "npz") and networks[-1].id.startswith("vgg"):
+            caffe[networks[-1].id] = path.name
     for found in assemble(loose, network_id):
         said = {**found.hyper, **(hyper or {})}
         try:
@@ -98,7 +98,7 @@ def _read_npz(path: Path, network_id: str | None) -> Network:
     raise ConversionError(errors[0])
 
 
-def _model(networks: Sequence[Network], files: Sequence[str], caffe: str) -> Model:
+def _model(networks: Sequence[Network], files: Sequence[str], caffe: Mapping[str, str]) -> Model:
     by_role: dict[str, Network] = {}
     for network in networks:
         role = network.id.split("/")[-1]
@@ -112,10 +112,10 @@ def _model(networks: Sequence[Network], files: Sequence[str], caffe: str) -> Mod
         )
     if families == ["errnet"] and caffe:
         raise ConversionError(
-            f"{caffe} holds the Caffe weights of VGG-19, which expect BGR from 0 to 255; ERRNet was trained with "
-            "torchvision's (vgg19-dcbb9e9d.pth)"
+            f"{', '.join(caffe.values())} holds the Caffe weights of VGG-19, which expect BGR from 0 to 255; "
+            "ERRNet was trained with torchvision's (vgg19-dcbb9e9d.pth)"
         )
-    origins = {origin_of(network.id): None for network in networks}
+    origins = {CAFFE_VGG if network.id in caffe else origin_of(network.id): None for network in networks}
     return Model(
         families[0] if families else networks[0].id,
         by_role,

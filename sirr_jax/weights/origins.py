@@ -19,6 +19,8 @@ class Origin(NamedTuple):
     weights: str
 
 
+# Keras distributes the authors' own weights, torchvision trained its own.
+CAFFE_VGG = Origin("fchollet/deep-learning-models", "CC BY 4.0", "`vgg19_weights_tf_dim_ordering_tf_kernels*.h5`")
 OURS = Origin("", "yours, if you trained it", "none published")
 
 _ORIGINS = {

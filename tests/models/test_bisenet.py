@@ -1,6 +1,6 @@
 """BiSeNet: its published keys, its reference output, what it answers and when.
 
-`golden/bisenet.npz` holds every third pixel of the logits that `Twin` in tests/torch/test_bisenet.py computes in
+`golden/bisenet.npz` holds every third pixel of the logits that `Twin` in tests/parity/test_bisenet.py computes in
 PyTorch with the weights of `fill_random`; the test there re-creates it.
 """
 

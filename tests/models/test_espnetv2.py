@@ -1,6 +1,6 @@
 """ESPNetv2: its published keys, its reference output, what it takes and refuses.
 
-`golden/espnetv2.npz` holds every third pixel of the logits that `EspNet` in tests/torch/test_espnetv2.py computes in
+`golden/espnetv2.npz` holds every third pixel of the logits that `EspNet` in tests/parity/test_espnetv2.py computes in
 PyTorch with the weights of `fill` below; the test there re-creates it. With the real published weights of scale 2.0
 that model and ours give the logits of a 256x256 photograph within 1.5e-5, where these reach 14.
 """

@@ -1,4 +1,4 @@
-"""ResNet-50 and ResNet-101: sizes, keys, statistics. tests/torch compares values; so do the references of sgrrn."""
+"""ResNet-50 and ResNet-101: sizes, keys, statistics. tests/parity compares values; so do the references of sgrrn."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The ADE20K parser against a PyTorch twin with the published keys.
 
-`PYTHONPATH=tests python tests/torch/test_ade20k_ppm.py` writes tests/golden/ade20k_ppm.npz anew.
+`PYTHONPATH=tests python tests/parity/test_ade20k_ppm.py` writes tests/golden/ade20k_ppm.npz anew.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """DeepLabV2 against a PyTorch twin with the published keys.
 
-`PYTHONPATH=tests python tests/torch/test_deeplabv2.py` writes tests/golden/deeplabv2.npz anew.
+`PYTHONPATH=tests python tests/parity/test_deeplabv2.py` writes tests/golden/deeplabv2.npz anew.
 """
 
 from __future__ import annotations

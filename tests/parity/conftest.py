@@ -1,0 +1,7 @@
+"""Nothing here is collected where torch is not installed."""
+
+from __future__ import annotations
+
+import importlib.util
+
+collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["test_*.py"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sirr_jax.cli.values import parse_values
 from sirr_jax.errors import UserError
 
 _TORCH_SUFFIXES = (".pth", ".pt", ".pkl", ".bin")
@@ -28,7 +28,9 @@ def run(argv: list[str]) -> int:
     from sirr_jax.weights.load import load_any
     from sirr_jax.weights.model_file import Model
 
-    model: Model = load_any(args.sources, network_id=args.network, part=args.part, hyper=_hyper(args.hyper))
+    model: Model = load_any(
+        args.sources, network_id=args.network, part=args.part, hyper=parse_values("--hyper", args.hyper)
+    )
     for network in model.networks.values():
         _print_groups(network.id, network.variables)
     written = _write(destination, model, layout, force=args.force)
@@ -68,19 +70,6 @@ def _layout(destination: Path) -> str:
     if suffix in _KERAS_SUFFIXES:
         return "keras"
     raise UserError(f"DST is {destination}; give a name that ends in .safetensors, .pth or .h5")
-
-
-def _hyper(pairs: list[str]) -> dict[str, Any]:
-    hyper = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise UserError(f"--hyper {pair} has no value; write NAME=VALUE, for example backbone=resnet50")
-        try:
-            hyper[name] = json.loads(value)
-        except ValueError:
-            hyper[name] = value
-    return hyper
 
 
 def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[Path]:

@@ -13,6 +13,8 @@ _VERBS = {
     "remove": "remove the reflection from photographs",
     "train": "train, or continue to train, from a config",
     "convert": "published weights into a model file, and back",
+    "data": "look at data sets",
+    "synthesize": "make a data set from photographs",
     "models": "list the networks",
 }
 

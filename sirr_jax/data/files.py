@@ -101,7 +101,7 @@ def check_large_enough(name: str, size: tuple[int, int], crop: int) -> None:
     if min(height, width) < crop:
         raise UserError(
             f"{name} is {width}x{height} pixels (width x height), too small for crops of {crop}x{crop}: "
-            "choose a smaller data.crop or remove the file"
+            "choose smaller crops or remove the file"
         )
 
 

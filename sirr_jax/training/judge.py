@@ -9,13 +9,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from sirr_jax.data.contact_sheet import contact_sheet
 from sirr_jax.data.feed import validation_streams
 from sirr_jax.data.pipeline import build_pipeline
 from sirr_jax.metrics import score
 from sirr_jax.recipes import Recipe
 from sirr_jax.training import parallel
 from sirr_jax.training.state import TrainState, evaluation_params
-from sirr_jax.training.writers import Writer, contact_sheet
+from sirr_jax.training.writers import Writer
 
 _log = logging.getLogger(__name__)
 
@@ -73,4 +74,6 @@ class Judge:
 
     def panel(self, step: int, state: TrainState, writer: Writer) -> None:
         """Write a sheet: one row per sample; input, estimates and truth side by side."""
-        writer.panel(step, "validation", contact_sheet(self._estimates(step, state)))
+        estimates = np.stack(list(self._estimates(step, state).values()), axis=1)
+        rows = np.rint(np.clip(estimates, 0.0, 1.0) * 255.0).astype(np.uint8)
+        writer.panel(step, "validation", contact_sheet(rows))

@@ -53,24 +53,3 @@ class Writer:
         self._lines.close()
         if self._board:
             self._board.close()
-
-
-def contact_sheet(images: Mapping[str, np.ndarray], *, gap: int = 2) -> np.ndarray:
-    """Lay images out: one row per sample, one column per name, in the mapping's order.
-
-    Args:
-        images: name -> `[B, H, W, 3]` float in [0, 1], all of one shape.
-        gap: white pixels between them.
-
-    Returns:
-        uint8 `[B * (H + gap) - gap, n * (W + gap) - gap, 3]`.
-    """
-    stacked = np.stack(list(images.values()), axis=1)
-    samples, columns, height, width, _ = stacked.shape
-    sheet = np.full((samples * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    pixels = np.rint(np.clip(stacked, 0.0, 1.0) * 255.0).astype(np.uint8)
-    for i in range(samples):
-        for j in range(columns):
-            y, x = i * (height + gap), j * (width + gap)
-            sheet[y : y + height, x : x + width] = pixels[i, j]
-    return sheet

@@ -64,7 +64,7 @@ def test_scales_stay_uniform_where_the_photo_limits_them():
 
 
 def test_too_small_names_the_file_its_size_and_the_crop():
-    with pytest.raises(UserError, match=r"photo\.png is 50x31 pixels.*32x32.*smaller data\.crop or remove"):
+    with pytest.raises(UserError, match=r"photo\.png is 50x31 pixels.*32x32.*smaller crops or remove"):
         draw_region(np.random.default_rng(0), (31, 50), canvas=40, crop=32, max_scale=2, name="photo.png")
 
 

@@ -23,7 +23,7 @@ def test_folder_reads_every_photo_in_order_of_paths(photo_folder):
 def test_a_photo_below_the_crop_is_named(photo_folder):
     write(photo_folder / "small.png", labelled_photo(0, 30, 90))
     FolderPhotos(photo_folder, crop=30)
-    with pytest.raises(UserError, match=r"small\.png is 90x30 .*31x31: choose a smaller data\.crop or remove"):
+    with pytest.raises(UserError, match=r"small\.png is 90x30 .*31x31: choose smaller crops or remove"):
         FolderPhotos(photo_folder, crop=31)
 
 

@@ -4,10 +4,9 @@ import contextlib
 import json
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from sirr_jax.training.writers import Writer, contact_sheet
+from sirr_jax.training.writers import Writer
 
 
 def test_scalars_are_appended_as_json_lines(tmp_path):
@@ -35,16 +34,3 @@ def test_without_tensorboard_the_numbers_are_still_written(tmp_path, monkeypatch
     assert (tmp_path / "scalars.jsonl").stat().st_size
     assert not (tmp_path / "tensorboard").exists()
     assert "tensorboardX is not installed" in caplog.text
-
-
-@pytest.mark.parametrize("gap", [0, 2])
-def test_contact_sheet_places_every_image(gap):
-    rng = np.random.default_rng(0)
-    images = {name: rng.random((3, 4, 5, 3)) for name in ("input", "student", "truth")}
-    sheet = contact_sheet(images, gap=gap)
-    assert sheet.shape == (3 * (4 + gap) - gap, 3 * (5 + gap) - gap, 3)
-    for column, image in enumerate(images.values()):
-        for row in range(3):
-            y, x = row * (4 + gap), column * (5 + gap)
-            expected = np.rint(image[row] * 255).astype(np.uint8)
-            np.testing.assert_array_equal(sheet[y : y + 4, x : x + 5], expected)

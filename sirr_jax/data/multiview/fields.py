@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +28,32 @@ def random_field(noise: jax.Array) -> jax.Array:
     power = np.where(frequency > 0, 0.5, 1.0)
     amplitude /= np.sqrt(np.sum(amplitude**2 * power[:, None] * power[None, :]))
     return noise * jnp.asarray(amplitude[..., None], jnp.float32)
+
+
+def nearly_neutral_field(noise: jax.Array) -> jax.Array:
+    """The coefficients of three fields, four fifths of whose variance are common: glass is nearly neutral.
+
+    Args:
+        noise: [FIELD_TERMS, FIELD_TERMS, 4] independent standard normal values.
+
+    Returns:
+        [FIELD_TERMS, FIELD_TERMS, 3], as of `random_field`.
+    """
+    return random_field(math.sqrt(0.8) * noise[..., 3:] + math.sqrt(0.2) * noise[..., :3])
+
+
+def smooth_mask(coefficients: jax.Array, points: jax.Array, limits: jax.Array) -> jax.Array:
+    """A smooth mask between two limits (distillation specification, section 6.3, model D).
+
+    Args:
+        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `random_field`.
+        points: [..., 2] positions, x before y; the canvas is the unit square.
+        limits: [2] least and largest value.
+
+    Returns:
+        [..., C] within the limits.
+    """
+    return limits[0] + (limits[1] - limits[0]) * jax.nn.sigmoid(1.5 * evaluate_field(coefficients, points))
 
 
 def evaluate_field(coefficients: jax.Array, points: jax.Array) -> jax.Array:

@@ -18,14 +18,13 @@ of a sequence, and what is measured is measured on the middle frame.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from sirr_jax.data.multiview.draws import between, normal, pick, shares
-from sirr_jax.data.multiview.fields import FIELD_TERMS, evaluate_field, random_field
+from sirr_jax.data.multiview.fields import FIELD_TERMS, nearly_neutral_field, smooth_mask
 from sirr_jax.data.multiview.geometry import apply_homography, pixel_grid
 from sirr_jax.data.multiview.options import MultiviewOptions
 
@@ -94,8 +93,6 @@ def draw_mixing(
         The parameters; `subtracted` is 0 until `residual_reflection` has measured it.
     """
     share, noise = shares(key, (15,), (FIELD_TERMS, FIELD_TERMS, 4))
-    # Glass is nearly neutral: four fifths of the mask's variance are common to the three channels.
-    noise = math.sqrt(0.8) * normal(noise[..., 3:]) + math.sqrt(0.2) * normal(noise[..., :3])
     dark = 0.5 * jnp.mean(transmission) > jnp.mean(reflection)
     model = _draw_model(share[0], share[1], dark, options)
     sigma, radius = _draw_blur(share[2:6], model, options)
@@ -117,7 +114,7 @@ def draw_mixing(
         ghost_shift=jnp.round(length * jnp.stack([jnp.cos(angle), jnp.sin(angle)])).astype(jnp.int32),
         ghost_strength=jnp.where(doubled, between(share[9], *options.ghosting_strength), 1.0),
         vignette_offset=share[13:15] * room,
-        mask_coefficients=random_field(noise),
+        mask_coefficients=nearly_neutral_field(normal(noise)),
         mask_homographies=mask_homographies,
         mask_limits=jnp.asarray(options.mask),
     )
@@ -188,8 +185,7 @@ def mask_weight(params: MixingParameters, height: int, width: int) -> jax.Array:
         [F, H, W, 3] within `params.mask_limits`.
     """
     points = jax.vmap(apply_homography, in_axes=(0, None))(params.mask_homographies, pixel_grid(height, width))
-    low, high = params.mask_limits[0], params.mask_limits[1]
-    return low + (high - low) * jax.nn.sigmoid(1.5 * evaluate_field(params.mask_coefficients, points))
+    return smooth_mask(params.mask_coefficients, points, params.mask_limits)
 
 
 def vignette_weight(params: MixingParameters, height: int, width: int) -> jax.Array:

@@ -1,0 +1,88 @@
+"""`sirr data`: looks at data sets."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sirr_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from sirr_jax.data.adapters.contract import Finding
+    from sirr_jax.data.check import Report
+
+_LISTED_SIZES = 6
+_LISTED = 20
+
+
+def run(argv: list[str]) -> int:
+    """Parse arguments and do what the subcommand says."""
+    parser = argparse.ArgumentParser(prog="sirr data", description="Look at data sets.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_check(commands)
+    args = parser.parse_args(argv)
+    return args.run(args)
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser(
+        "check",
+        help="what a folder holds, and what is wrong with it",
+        description="Recognise a data set by its layout and check names, counts, sizes and labels. The exit code is "
+        "0 for a set that can be used as it is, and 2 otherwise.",
+    )
+    check.add_argument("folder", type=Path, metavar="DIR", help="the data set")
+    check.add_argument("--thorough", action="store_true", help="decode every file, not only its header")
+    check.add_argument("--crop", type=int, metavar="N", help="shortest side that pictures must have, in pixels")
+    check.add_argument("--all", action="store_true", help=f"list every finding, not only {_LISTED} of each kind")
+    check.set_defaults(run=_check)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from sirr_jax.data.check import check
+
+    report = check(args.folder, thorough=args.thorough, crop=args.crop)
+    _print_summary(report)
+    limit = None if args.all else _LISTED
+    _print_findings("notes", report.notes, report.root, limit)
+    _print_findings("mistakes", report.mistakes, report.root, limit)
+    if report.mistakes:
+        count = len(report.mistakes)
+        raise UserError(f"{args.folder}: {count} mistake{'s' * (count > 1)}, listed above; mend them and check again")
+    return 0
+
+
+def _print_summary(report: Report) -> None:
+    print(f"{report.root}: {report.adapter.title} ({report.adapter.name})")
+    for part in report.parts:
+        expected = f" of {' or '.join(map(str, part.expected))}" if part.expected else ""
+        _print_row(part.name or "pictures", f"{len(part.entries)}{expected}")
+    sequences = len({entry.sequence for part in report.parts for entry in part.entries if entry.sequence})
+    if sequences:
+        _print_row("sequences", str(sequences))
+    listed = [f"{width}x{height} ({count})" for (height, width), count in report.sizes.most_common(_LISTED_SIZES)]
+    more = len(report.sizes) - len(listed)
+    if listed:
+        _print_row("sizes", ", ".join(listed) + (f" and {more} more" if more else ""))
+    _print_row("checked", "every pixel" if report.thorough else "names and headers; --thorough decodes the files")
+
+
+def _print_findings(title: str, findings: Sequence[Finding], root: Path, limit: int | None) -> None:
+    if not findings:
+        return
+    print(f"{title}:")
+    for kind, group in groupby(sorted(findings, key=lambda finding: finding.kind), key=lambda finding: finding.kind):
+        found = list(group)
+        for finding in found[:limit]:
+            name = "." if finding.path == root else finding.path.relative_to(root).as_posix()
+            # Names from archives of other systems may not be UTF-8; a terminal takes them with question marks.
+            print(f"  {name}: {finding.text}".encode(errors="replace").decode())
+        if limit is not None and len(found) > limit:
+            print(f"  ... and {len(found) - limit} more ({kind}); --all lists them")
+
+
+def _print_row(name: str, value: str) -> None:
+    print(f"  {name:<11}{value}")

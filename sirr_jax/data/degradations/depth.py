@@ -1,0 +1,127 @@
+"""Depth maps in metres: from Cityscapes' disparities, or of a made-up street."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sirr_jax.errors import UserError
+
+CITYSCAPES_BASELINE = 0.209313
+"""Metres between the two cameras of Cityscapes; files of single sequences may state slightly other values."""
+
+CITYSCAPES_FOCAL = 2262.52
+"""Focal length in pixels of Cityscapes' images, which are 2048 pixels wide."""
+
+_CAMERA_HEIGHT = 1.5
+
+
+def disparity_to_depth(
+    disparity: np.ndarray, *, baseline: float = CITYSCAPES_BASELINE, focal: float = CITYSCAPES_FOCAL
+) -> np.ndarray:
+    """Turns Cityscapes' 16-bit disparity images into depth (SR-Net specification, section 5.5).
+
+    depth = baseline * focal / disparity with disparity = (p - 1) / 256 for a pixel p > 0. A pixel p = 1, which is
+    infinitely far, takes the smallest disparity above 0 instead. Pixels without a value (p = 0) take the depth of the
+    nearest pixel that has one.
+
+    Args:
+        disparity: uint16 [H, W], as read from the file.
+        baseline: metres.
+        focal: pixels.
+
+    Returns:
+        float32 [H, W] metres, above 0.
+
+    Raises:
+        UserError: if the array is no such image, or no pixel has a value.
+    """
+    if disparity.ndim != 2 or disparity.dtype.kind not in "ui" or disparity.dtype.itemsize < 2:
+        raise UserError(f"the disparity is {disparity.dtype} {disparity.shape}: give a 16-bit image of one channel")
+    valid = disparity > 0
+    if not valid.any():
+        raise UserError("the disparity image has no pixel above 0: every depth is unknown; leave the image out")
+    shift = np.maximum(disparity.astype(np.float64) - 1.0, 1.0) / 256.0
+    depth = (baseline * focal / shift).astype(np.float32)
+    if valid.all():
+        return depth
+    # SciPy comes with JAX, but loading it takes time that few need.
+    from scipy import ndimage
+
+    nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    return depth[tuple(nearest)]
+
+
+def procedural_depth(
+    generator: np.random.Generator, height: int, width: int, *, boxes: tuple[int, int] = (4, 11)
+) -> np.ndarray:
+    """Makes the depth map of a street: a ground plane, boxes that stand on it, and a far background.
+
+    For images without a depth map. It knows nothing of what the image shows, so that boxes leave visible edges in
+    real photographs: use none there.
+
+    Args:
+        generator: source of randomness.
+        height: rows.
+        width: columns.
+        boxes: least and largest number of houses, cars and people, both included.
+
+    Returns:
+        float32 [H, W] metres, 2 to 250.
+
+    Raises:
+        UserError: if `boxes` is no range.
+    """
+    if not 0 <= boxes[0] <= boxes[1]:
+        raise UserError(f"boxes is {boxes}: use two whole numbers of at least 0, the lower one first")
+    focal = focal_length(width)
+    horizon = height * generator.uniform(0.3, 0.5)
+    farthest = np.exp(generator.uniform(np.log(60.0), np.log(250.0)))
+    row, column = np.arange(height) + 0.5, np.arange(width) + 0.5
+    # The ground's inverse depth is linear in the row; it leaves the background's smoothly, or haze would show a line.
+    softness = 0.06 * height
+    below = softness * np.logaddexp(0.0, (row - horizon) / softness)
+    ground = 1.0 / (1.0 / farthest + below / (_CAMERA_HEIGHT * focal))
+    depth = np.broadcast_to(ground[:, None], (height, width))
+    for _ in range(int(generator.integers(boxes[0], boxes[1] + 1))):
+        away = np.exp(generator.uniform(np.log(6.0), np.log(100.0)))
+        # Houses stand at the sides, cars and people anywhere.
+        if generator.random() < 0.5:
+            across, up = generator.uniform((4.0, 4.0), (20.0, 15.0))
+            middle = 0.5 + generator.choice((-1.0, 1.0)) * generator.uniform(0.3, 0.6)
+        else:
+            across, up = generator.uniform((0.5, 1.4), (4.0, 2.5))
+            middle = generator.uniform(0.1, 0.9)
+        scale = focal / away
+        foot = horizon + _CAMERA_HEIGHT * scale
+        rows = (row > foot - up * scale) & (row < foot)
+        columns = np.abs(column - middle * width) < 0.5 * across * scale
+        depth = np.where(rows[:, None] & columns[None, :], np.minimum(depth, away), depth)
+    return np.maximum(depth, 2.0).astype(np.float32)
+
+
+def focal_length(width: int) -> float:
+    """Focal length in pixels of an image with Cityscapes' angle of view.
+
+    Args:
+        width: columns of the image.
+
+    Returns:
+        Pixels.
+    """
+    return CITYSCAPES_FOCAL * width / 2048.0
+
+
+def check_depth(depth: np.ndarray, image: np.ndarray) -> None:
+    """Checks that a depth map belongs to an image.
+
+    Args:
+        depth: [H, W] metres.
+        image: [H, W, 3].
+
+    Raises:
+        UserError: if the sizes differ, or a depth is not a number above 0.
+    """
+    if depth.shape != image.shape[:2]:
+        raise UserError(f"the depth is {depth.shape}, the image {image.shape[:2]}: give one depth for every pixel")
+    if not (np.isfinite(depth) & (depth > 0)).all():
+        raise UserError("the depth has values that are not finite numbers above 0: give metres, with gaps filled")

@@ -1,0 +1,80 @@
+"""What the drops on a pane may look like."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sirr_jax.errors import UserError
+
+Range = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class RaindropOptions:
+    """Numbers, sizes and optics of the drops on one pane.
+
+    Frozen and hashable, so that it can be a static argument of a jitted function; lists become tuples. Ranges are
+    `(low, high)` of a uniform draw unless stated otherwise. Lengths are in units of the image's shorter side, so that
+    they suit photographs of any size. The defaults are ours, matched by eye to the pairs of Qian et al. (CVPR 2018).
+
+    Attributes:
+        count: least and largest number of drops, both included; the larger one fixes the cost.
+        radius: of a drop, log-uniform.
+        elongation: how much taller than wide a drop is.
+        roughness: relative amplitude of the outline's waves.
+        joined_probability: share of the drops that have merged with a smaller one.
+        defocus: radius of the circle of confusion; one value per image, since all drops lie on one pane.
+        view: how far from the drop's place the scene is that its rim shows.
+        brightness: factor on the light that comes through drops.
+        ambient: how much of a drop's view beyond the upper border of the image is as bright as the brightest
+            tenth of the image (sky), instead of the image mirrored; half of it lightens the whole drop.
+        rim: how much darker, in linear light, the rim is than the centre.
+        highlight: linear brightness of the highlight's peak, before defocus.
+        faintest: coverage below which a drop's fringe is left out; the mask is what remains.
+
+    Raises:
+        UserError: if a value is outside what is stated above.
+    """
+
+    count: tuple[int, int] = (8, 48)
+    radius: Range = (0.015, 0.1)
+    elongation: Range = (0.9, 1.35)
+    roughness: Range = (0.0, 0.12)
+    joined_probability: float = 0.35
+    defocus: Range = (0.008, 0.06)
+    view: Range = (0.4, 1.0)
+    brightness: Range = (0.8, 1.15)
+    ambient: Range = (0.2, 0.9)
+    rim: Range = (0.2, 0.7)
+    highlight: Range = (0.0, 1.0)
+    faintest: float = 0.15
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+        for name, (least, most) in _LIMITS.items():
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or len(value) != 2 or not least <= value[0] <= value[1] <= most:
+                raise UserError(f"{name} is {value}: use two numbers from {least:g} to {most:g}, the lower one first")
+        if not all(isinstance(end, int) for end in self.count):
+            raise UserError(f"count is {self.count}: use two whole numbers")
+        if not 0.0 <= self.joined_probability <= 1.0:
+            raise UserError(f"joined_probability is {self.joined_probability}: use a probability between 0 and 1")
+        if not 0.0 < self.faintest < 1.0:
+            raise UserError(f"faintest is {self.faintest}: use a coverage between 0 and 1, such as 0.15")
+
+
+_LIMITS = {
+    "count": (0, 1000),
+    "radius": (0.001, 0.5),
+    "elongation": (0.2, 5.0),
+    "roughness": (0.0, 0.3),
+    "defocus": (0.0, 0.2),
+    "view": (0.0, 2.0),
+    "brightness": (0.0, 2.0),
+    "ambient": (0.0, 1.0),
+    "rim": (0.0, 1.0),
+    "highlight": (0.0, 10.0),
+}

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+import set_files as sets
+
+from sirr_jax.cli.main import main
+
+
+def check(*arguments):
+    return main(["data", "check", *map(str, arguments)])
+
+
+def test_a_clean_set(tmp_path, capsys):
+    root = sets.layered(tmp_path / "mine", (1, 2))
+    assert check(root, "--thorough", "--crop", "8") == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [
+        f"{root}: real pairs (pairs)",
+        "  pictures   2",
+        "  sizes      12x10 (2)",
+        "  checked    every pixel",
+    ]
+    assert captured.err == ""
+
+
+def test_parts_sequences_and_notes(tmp_path, capsys):
+    assert check(sets.rsir2(tmp_path / "r")) == 0
+    assert "  train      3\n  test       2\n" in capsys.readouterr().out
+    assert check(sets.sequences(tmp_path / "s")) == 0
+    assert "  sequences  2\n" in capsys.readouterr().out
+    assert check(sets.sgrrn(tmp_path / "g", palette=True)) == 0
+    assert "notes:\n  train/bg-semantic/1-person-pottedplant.png: has a palette" in capsys.readouterr().out
+
+
+def test_mistakes_are_listed_and_end_in_code_2(tmp_path, capsys):
+    root = sets.layered(tmp_path / "nature", range(30))
+    shutil.rmtree(root / "transmission_layer")
+    sets.picture(root / "transmission_layer" / "0.png", size=(8, 8))
+    assert check(root) == 2
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert "  pictures   1 of 20 or 200" in lines
+    assert "  blended/1.jpg: no file '1' in transmission_layer" in lines
+    assert "  ... and 9 more (unpaired); --all lists them" in lines
+    assert "  .: 1 complete picture where the published set has 20 or 200" in lines
+    assert captured.err == f"sirr data: {root}: 31 mistakes, listed above; mend them and check again\n"
+    check(root, "--all")
+    assert "  blended/29.jpg: no file '29' in transmission_layer" in capsys.readouterr().out
+
+
+def test_names_that_are_not_utf8_are_printed(tmp_path, capsys):
+    root = sets.layered(tmp_path / "mine", (1,))
+    name = os.fsdecode(b"\xff\xfe.jpg")
+    shutil.copy(root / "blended" / "1.jpg", root / "blended" / name)
+    assert check(root) == 2
+    assert "blended/??.jpg: no file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], "missing: not a folder that can be read"),
+        (["empty"], "empty: no data set of a known layout; looked for"),
+        (["."], "is no data set itself, but holds some: give one of mine"),
+        (["mine", "--crop", "0"], "a crop of 0 pixels; give 1 or more"),
+    ],
+)
+def test_mistakes_of_the_call_are_one_line(tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    sets.layered(tmp_path / "mine", (1,))
+    (tmp_path / "empty").mkdir()
+    assert check(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("sirr data: ")
+    assert message in captured.err
+
+
+def test_a_subcommand_is_needed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["data"])
+    assert stop.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err

@@ -1,0 +1,107 @@
+"""`sirr synthesize`: what it writes, and that it writes it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sirr_jax.cli.main import main
+from sirr_jax.data.pairs import FolderPairs
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in "abcd":
+        small = rng.integers(30, 256, (5, 6, 3), np.uint8)
+        Image.fromarray(small).resize((60, 48), Image.Resampling.BICUBIC).save(folder / f"{name}.png")
+    return folder
+
+
+def synthesize(*arguments):
+    return main(["synthesize", *map(str, arguments)])
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_mixtures_are_pairs_with_a_manifest_and_a_sheet(photos, tmp_path, capsys):
+    out = tmp_path / "set"
+    assert synthesize("ceilnet", photos, out, "--count", 3, "--size", 32, "--seed", 5) == 0
+    assert capsys.readouterr().out.strip().endswith(str(out))
+    assert len(FolderPairs(out)) == 3
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert (manifest["kind"], manifest["seed"], manifest["count"]) == ("ceilnet", 5, 3)
+    assert manifest["options"]["sigma"] == [2.0, 5.0]
+    for sample in manifest["samples"]:
+        assert set(sample["photographs"]) <= {"a.png", "b.png", "c.png", "d.png"}
+        assert 2 <= sample["parameters"]["sigma"] <= 5
+        layers = {layer: out / layer / sample["name"] for layer in sample["sha256"]}
+        assert layers.keys() == {"blended", "transmission_layer", "reflection_layer"}
+        for layer, path in layers.items():
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == sample["sha256"][layer]
+        mixture, transmission, reflection = (pixels(path).astype(int) for path in layers.values())
+        assert mixture.shape == (32, 32, 3)
+        assert np.abs(np.clip(transmission + reflection, 0, 255) - mixture).max() <= 1
+    assert pixels(out / "contact_sheet.png").shape == (3 * 32 + 2 * 4, 3 * 32 + 2 * 4, 3)
+    assert not out.with_name("set.partial").exists()
+
+
+@pytest.mark.parametrize("kind", ["raindrops", "zhang"])
+def test_the_same_seed_makes_the_same_bytes(photos, tmp_path, kind):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert synthesize(kind, photos, tmp_path / name, "--count", 2, "--size", 32, "--seed", seed) == 0
+    a, b, c = (content(tmp_path / name) for name in "abc")
+    assert a == b
+    assert a.keys() == c.keys()
+    assert all(a[name] != c[name] for name in a)
+
+
+def test_options_reach_the_kind(photos, tmp_path):
+    arguments = ("--count", 2, "--size", 32, "--option", "transmittance=[0.5,0.5]")
+    assert synthesize("bdn", photos, tmp_path / "set", *arguments) == 2
+    arguments = ("--count", 2, "--size", 32, "--option", "sigma=[1,1.5]")
+    assert synthesize("bdn", photos, tmp_path / "set", *arguments) == 0
+    manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    assert manifest["options"]["sigma"] == [1, 1.5]
+    assert all(1 <= sample["parameters"]["sigma"] <= 1.5 for sample in manifest["samples"])
+
+
+def test_kinds_are_listed(capsys):
+    assert synthesize("list") == 0
+    assert {"ceilnet", "zhang", "raindrops"} <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["zang", "photos", "out"], "nothing of kind 'zang' can be made; did you mean 'zhang'?"),
+        (["zhang", "nothing", "out"], "nothing"),
+        (["zhang", "photos", "photos"], "photos exists; choose another folder"),
+        (["zhang", "photos", "out", "--size", "64"], "48"),
+        (["zhang", "photos", "out", "--size", "8"], "size 8; expected at least 1 sample of at least 16 px"),
+        (["zhang", "photos", "out", "--size", "32", "--option", "sigma"], "--option sigma has no value"),
+        (["zhang", "photos", "out", "--size", "32", "--option", "sgma=1"], "zhang has no option 'sgma'; it takes "),
+        (["zhang", "photos", "out", "--size", "32", "--option", "sigma=[5,1]"], "sigma"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(photos, tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert synthesize(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("sirr synthesize: ")
+    assert message in error
+    assert not (tmp_path / "out").exists()

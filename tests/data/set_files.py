@@ -1,0 +1,123 @@
+"""Every layout of a data set, built from pictures of a few pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIZE = (10, 12)
+
+
+def picture(path: Path, *, size: tuple[int, int] = SIZE, seed: int = 0) -> Path:
+    """A file of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)).save(path)
+    return path
+
+
+def labels(path: Path, values=(0, 1, 20, 255), *, size: tuple[int, int] = SIZE, palette: bool = False) -> Path:
+    """An index image that holds each of the values."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(np.resize(np.array(values, np.uint8), size))
+    if palette:
+        image = image.convert("L")
+        image.putpalette([(7 * index) % 256 for index in range(768)])
+    image.save(path)
+    return path
+
+
+def layered(root: Path, names, *, reflection: bool = False) -> Path:
+    for name in names:
+        picture(root / "blended" / f"{name}.jpg")
+        picture(root / "transmission_layer" / f"{name}.png")
+        if reflection:
+            picture(root / "reflection_layer" / f"{name}.png")
+    return root
+
+
+def ceilnet(root: Path, names=("2008_000001", "7"), endings=("input", "label1", "label2")) -> Path:
+    for name in names:
+        for ending in endings:
+            picture(root / f"{name}-{ending}.png")
+    return root
+
+
+def rsir2(root: Path) -> Path:
+    for split, count in (("train", 3), ("test", 2)):
+        for index in range(count):
+            picture(root / "images" / split / "A" / f"19-{index}.jpeg")
+            picture(root / "images" / split / "B" / f"19-{index}.jpg")
+    return root
+
+
+def deraindrop(root: Path, counts=(("train", 11, "png"), ("test_a", 3, "png"), ("test_b", 2, "jpg"))) -> Path:
+    for part, count, extension in counts:
+        for index in range(count):
+            picture(root / part / "data" / f"{index}_rain.{extension}")
+            picture(root / part / "gt" / f"{index}_clean.{extension}")
+    return root
+
+
+def sgrrn(root: Path, *, palette: bool = False) -> Path:
+    for split in ("train", "val", "test"):
+        name = "1-person-pottedplant.png"
+        for folder in ("input", "background", "reflection"):
+            picture(root / split / folder / name)
+        for folder in ("bg-semantic", "rf-semantic"):
+            labels(root / split / folder / name, palette=palette)
+    return root
+
+
+def voc(root: Path) -> Path:
+    for index in range(4):
+        picture(root / "JPEGImages" / f"2007_{index}.jpg")
+    for index in (1, 3):
+        labels(root / "SegmentationClass" / f"2007_{index}.png", palette=True)
+    return root
+
+
+def cityscapes(root: Path) -> Path:
+    for split, city in (("train", "aachen"), ("train", "bochum"), ("val", "lindau")):
+        name = f"{city}_000000_000019"
+        picture(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png")
+        folder = root / "gtFine" / split / city
+        labels(folder / f"{name}_gtFine_labelIds.png", (0, 7, 33))
+        picture(folder / f"{name}_gtFine_color.png")
+        (folder / f"{name}_gtFine_polygons.json").write_text("{}")
+    labels(root / "gtFine/val/lindau/lindau_000000_000019_gtFine_labelTrainIds.png", (0, 18, 255))
+    return root
+
+
+def faces(root: Path) -> Path:
+    for index in (0, 1, 2000):
+        picture(root / "CelebA-HQ-img" / f"{index}.jpg", size=(16, 16))
+        for part in ("skin", "l_brow", "hair"):
+            folder = root / "CelebAMask-HQ-mask-anno" / str(index // 2000)
+            picture(folder / f"{index:05}_{part}.png", size=(8, 8))
+    return root
+
+
+def sequences(root: Path) -> Path:
+    for number in range(2):
+        for frame in range(3 + number):
+            for offset, layer in enumerate(("blended", "transmission", "reflection")[: 3 - number]):
+                picture(root / f"s{number}" / layer / f"{frame + 8}.png", seed=10 * frame + offset)
+    return root
+
+
+def triplet(folder: Path, *names: str) -> Path:
+    for name in names or ("m.png", "g.png", "r.png"):
+        picture(folder / name)
+    return folder
+
+
+def sir2_raw(root: Path) -> Path:
+    triplet(root / "SolidObjectDataset" / "1" / "Focus" / "1")
+    triplet(root / "SolidObjectDataset" / "1" / "Thickness" / "1")
+    triplet(root / "SolidObjectDataset" / "10" / "Focus" / "2", "m.jpg", "g.jpg", "r.jpg")
+    triplet(root / "Postcard Dataset" / "Focus" / "1-3" / "1", "1_m.png", "1_g.png", "1_r.png")
+    triplet(root / "withgt" / "9", "m.jpg", "g.jpg", "r.jpg")
+    triplet(root / "withgt" / "10", "m_rs.jpg", "g_rs.jpg", "r_rs.jpg")
+    return root

@@ -13,7 +13,8 @@ def run(argv: list[str]) -> int:
     """Parse arguments and make the set."""
     parser = argparse.ArgumentParser(
         prog="sirr synthesize",
-        description="Make a data set from clean photographs: mixtures with reflections, raindrops. "
+        description="Make a data set from clean photographs: mixtures with reflections, raindrops, "
+        "degradations. "
         "Writes a folder per layer, manifest.json (seed, parameters and checksums of every image) and "
         "contact_sheet.png. The same seed gives the same bytes.",
     )
@@ -24,7 +25,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--size", type=int, default=256, help="side of the images in pixels (default: 256)")
     parser.add_argument("--seed", type=int, default=0, help="of everything that is random (default: 0)")
     parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the kind, e.g. sigma=[2,3]"
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the kind, e.g. sigma=[2,3] or level=4"
     )
     parser.add_argument("--on-corrupt", choices=("error", "skip"), default="error", help="what unreadable files do")
     args = parser.parse_args(argv)

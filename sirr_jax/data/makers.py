@@ -1,4 +1,4 @@
-"""Samples made from clean photographs: one interface over syntheses and raindrops."""
+"""Samples made from clean photographs: one interface over syntheses, raindrops and degradations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sirr_jax.data.degradations import KINDS, degrade
+from sirr_jax.data.draws import StreamKey
 from sirr_jax.data.raindrops import RaindropOptions, render
 from sirr_jax.data.synthesis import SYNTHESES, get_synthesis
 from sirr_jax.errors import UserError
@@ -50,8 +52,8 @@ class Maker(NamedTuple):
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds that `get_maker` knows: syntheses and "raindrops"."""
-    return (*SYNTHESES, "raindrops")
+    """The kinds that `get_maker` knows: syntheses, "raindrops", degradations."""
+    return (*SYNTHESES, "raindrops", *KINDS)
 
 
 def get_maker(kind: str, given: Mapping[str, Any]) -> Maker:
@@ -59,7 +61,9 @@ def get_maker(kind: str, given: Mapping[str, Any]) -> Maker:
 
     Args:
         kind: one of `kinds()`.
-        given: options that differ from the published ones: fields of the kind's option class.
+        given: options that differ from the published ones. Syntheses and raindrops take the fields of their option
+            classes; degradations take `level` (1 to 4; drawn for each sample where it is not given) and
+            `resave_jpeg`.
 
     Raises:
         UserError: if the kind, an option or its value is unknown.
@@ -73,6 +77,13 @@ def get_maker(kind: str, given: Mapping[str, Any]) -> Maker:
         options = _options(kind, RaindropOptions, given)
         drops = jax.jit(functools.partial(render, options=options))
         return Maker(1, functools.partial(_raindrops, drops), dataclasses.asdict(options))
+    if kind in KINDS:
+        if given.get("level") is not None:
+            _check_level(kind, given["level"])
+        known = {"level": None, "resave_jpeg": False}
+        _check_names(kind, given, list(known))
+        options = known | dict(given)
+        return Maker(1, functools.partial(_degraded, kind, options), options)
     close = difflib.get_close_matches(kind, kinds(), n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known kinds: {', '.join(kinds())}"
     raise UserError(f"nothing of kind {kind!r} can be made; {hint}")
@@ -99,6 +110,15 @@ def _raindrops(drops: Callable[..., Any], seed: int, index: int, photographs: tu
     return Made(images, _numbers(made.parameters._asdict()), True)
 
 
+def _degraded(
+    kind: str, options: Mapping[str, Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]
+) -> Made:
+    rng = StreamKey(seed, f"degradation/{kind}").generator("sample", index)
+    level = int(rng.integers(1, 5)) if options["level"] is None else options["level"]
+    made = degrade(photographs[0], kind, level=level, generator=rng, resave_jpeg=options["resave_jpeg"])
+    return Made({"degraded": made, "clean": photographs[0]}, {"level": level}, True)
+
+
 def _bytes(image: jax.Array) -> np.ndarray:
     return np.rint(np.clip(np.asarray(image), 0.0, 1.0) * 255.0).astype(np.uint8)
 
@@ -109,8 +129,17 @@ def _numbers(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options(kind: str, options_type: type[Any], given: Mapping[str, Any]) -> Any:
-    known = [field.name for field in dataclasses.fields(options_type)]
+    _check_names(kind, given, [field.name for field in dataclasses.fields(options_type)])
+    return options_type(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+
+
+def _check_level(kind: str, level: Any) -> None:
+    levels = KINDS[kind].levels
+    if level not in range(1, levels + 1):
+        raise UserError(f"level is {level!r}; {kind} has the levels 1 to {levels}")
+
+
+def _check_names(kind: str, given: Mapping[str, Any], known: list[str]) -> None:
     for name in given:
         if name not in known:
             raise UserError(f"{kind} has no option {name!r}; it takes {', '.join(known)}")
-    return options_type(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})

@@ -59,7 +59,7 @@ def test_mixtures_are_pairs_with_a_manifest_and_a_sheet(photos, tmp_path, capsys
     assert not out.with_name("set.partial").exists()
 
 
-@pytest.mark.parametrize("kind", ["raindrops", "zhang"])
+@pytest.mark.parametrize("kind", ["raindrops", "zhang", "gaussian_noise"])
 def test_the_same_seed_makes_the_same_bytes(photos, tmp_path, kind):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert synthesize(kind, photos, tmp_path / name, "--count", 2, "--size", 32, "--seed", seed) == 0
@@ -79,9 +79,17 @@ def test_options_reach_the_kind(photos, tmp_path):
     assert all(1 <= sample["parameters"]["sigma"] <= 1.5 for sample in manifest["samples"])
 
 
+def test_degradations_have_levels(photos, tmp_path):
+    arguments = ("--count", 2, "--size", 32, "--option", "level=4", "--option", "resave_jpeg=true")
+    assert synthesize("gaussian_noise", photos, tmp_path / "set", *arguments) == 0
+    manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    assert manifest["options"] == {"level": 4, "resave_jpeg": True}
+    assert all(sample["parameters"] == {"level": 4} for sample in manifest["samples"])
+
+
 def test_kinds_are_listed(capsys):
     assert synthesize("list") == 0
-    assert {"ceilnet", "zhang", "raindrops"} <= set(capsys.readouterr().out.split())
+    assert {"ceilnet", "zhang", "raindrops", "gaussian_noise"} <= set(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
@@ -95,6 +103,7 @@ def test_kinds_are_listed(capsys):
         (["zhang", "photos", "out", "--size", "32", "--option", "sigma"], "--option sigma has no value"),
         (["zhang", "photos", "out", "--size", "32", "--option", "sgma=1"], "zhang has no option 'sgma'; it takes "),
         (["zhang", "photos", "out", "--size", "32", "--option", "sigma=[5,1]"], "sigma"),
+        (["jpeg", "photos", "out", "--size", "32", "--option", "level=9"], "level is 9; jpeg has the levels 1 to 4"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(photos, tmp_path, capsys, monkeypatch, arguments, message):

@@ -1,13 +1,17 @@
 """Degradations other than reflections and raindrops: on the host, uint8 in and out, seeded by a generator.
 
-Watermarks, irregular masks, fog and rain. Source: SR-Net specification, section 5.
+Seventeen kinds in levels go by name (`degrade`, `KINDS`): those of TID-2013 (Ponomarenko et al., 2015) as a script
+published with RankIQA (Liu et al., ICCV 2017) makes them and SR-Net (Xia et al., 2019) uses them. Watermarks,
+irregular masks, fog and rain are functions of their own. Source: SR-Net specification, section 5.
 """
 
 from __future__ import annotations
 
+from sirr_jax.data.degradations.contract import Degradation
 from sirr_jax.data.degradations.fog import fog
 from sirr_jax.data.degradations.irregular_mask import irregular_mask
 from sirr_jax.data.degradations.rain import rain
+from sirr_jax.data.degradations.registry import KINDS, Kind, degrade
 from sirr_jax.data.degradations.watermark import watermark
 
-__all__ = ["fog", "irregular_mask", "rain", "watermark"]
+__all__ = ["KINDS", "Degradation", "Kind", "degrade", "fog", "irregular_mask", "rain", "watermark"]

@@ -84,6 +84,8 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
             raise UserError(f"--layout flax writes models, which are .safetensors files; DST is {destination}")
         save_model(destination, model, overwrite=force)
         return [destination]
+    if layout == "torch" and destination.suffix.lower() in _KERAS_SUFFIXES:
+        raise UserError(f"--layout torch writes .safetensors or .pth files; DST is {destination}")
     if len(model.networks) > 1:
         raise UserError(
             f"SRC holds {', '.join(network.id for network in model.networks.values())}; "

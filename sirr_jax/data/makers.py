@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.data.degradations import KINDS, degrade
+from sirr_jax.data.degradations.contract import at_level
 from sirr_jax.data.draws import StreamKey
 from sirr_jax.data.raindrops import RaindropOptions, render
 from sirr_jax.data.synthesis import SYNTHESES, get_synthesis
@@ -79,7 +80,7 @@ def get_maker(kind: str, given: Mapping[str, Any]) -> Maker:
         return Maker(1, functools.partial(_raindrops, drops), dataclasses.asdict(options))
     if kind in KINDS:
         if given.get("level") is not None:
-            _check_level(kind, given["level"])
+            at_level(kind, range(1, KINDS[kind].levels + 1), given["level"])
         known = {"level": None, "resave_jpeg": False}
         _check_names(kind, given, list(known))
         options = known | dict(given)
@@ -131,12 +132,6 @@ def _numbers(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def _options(kind: str, options_type: type[Any], given: Mapping[str, Any]) -> Any:
     _check_names(kind, given, [field.name for field in dataclasses.fields(options_type)])
     return options_type(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
-
-
-def _check_level(kind: str, level: Any) -> None:
-    levels = KINDS[kind].levels
-    if level not in range(1, levels + 1):
-        raise UserError(f"level is {level!r}; {kind} has the levels 1 to {levels}")
 
 
 def _check_names(kind: str, given: Mapping[str, Any], known: list[str]) -> None:

@@ -20,8 +20,9 @@ class Answer(NamedTuple):
 
     Attributes:
         roles: the networks it needs, by the names they have in its model files.
-        restore: `(networks by role, image [B, H, W, 3] RGB in [0, 1]) -> {"restored": ..., ...}`, all in [0, 1] and of
-            the image's height and width: `reflection` where there is one, further maps by name.
+        restore: `(networks by role, image [B, H, W, 3] RGB in [0, 1]) -> {"restored": ..., ...}`: `reflection` where
+            there is one, further maps by name. All are on the scale from 0 to 1 but not clipped, and may be larger
+            than the image at the bottom and right: the caller clips and cuts.
     """
 
     roles: tuple[str, ...]

@@ -10,7 +10,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.weights.assemble import assemble
 from sirr_jax.weights.convert import from_torch
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.model_file import Model, Network, load_model, read_card
+from sirr_jax.weights.model_file import Model, Network, model_of, read_card
 from sirr_jax.weights.nesting import strip_prefixes
 from sirr_jax.weights.origins import CAFFE_VGG, origin_of
 from sirr_jax.weights.safetensors_file import read_safetensors
@@ -48,8 +48,8 @@ def load_any(
         kind = sniff(path)
         if kind == "safetensors":
             arrays, metadata = read_safetensors(path)
-            if read_card(metadata) is not None:
-                model = load_model(path)
+            if (card := read_card(metadata)) is not None:
+                model = model_of(card, arrays, path)
                 if len(paths) == 1:
                     return model
                 networks += model.networks.values()

@@ -96,6 +96,15 @@ def load_model(path: str | Path) -> Model:
             f"{path} has no sirr_jax card in its metadata; only models that sirr_jax wrote can be loaded; "
             f"for published weights: sirr convert {path} model.safetensors"
         )
+    return model_of(card, arrays, path)
+
+
+def model_of(card: Mapping[str, Any], arrays: dict[str, np.ndarray], path: Path) -> Model:
+    """The model that a card and the arrays beside it make up; `path` for messages.
+
+    Raises:
+        UserError: if the names of the arrays contradict one another.
+    """
     tree = _unflatten(arrays, path)
     networks = {role: Network(said["id"], said["hyper"], tree.get(role, {})) for role, said in card["networks"].items()}
     return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"])

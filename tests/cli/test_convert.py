@@ -167,6 +167,7 @@ def test_a_named_network_lists_all_that_is_wrong(tmp_path, capsys):
         (["gen.pkl", "m.safetensors", "--hyper", "width"], "--hyper width has no value; write NAME=VALUE"),
         (["gen.pkl", "m.safetensors", "--hyper", "colour=red"], "has no hyper-parameter 'colour'"),
         (["gen.pkl", "m.pth", "--layout", "flax"], "--layout flax writes models"),
+        (["gen.pkl", "m.h5", "--layout", "torch"], "--layout torch writes .safetensors or .pth files; DST is m.h5"),
         (["gen.pkl", "m.h5"], "edge_gan"),
     ],
 )

@@ -103,7 +103,10 @@ def test_kinds_are_listed(capsys):
         (["zhang", "photos", "out", "--size", "32", "--option", "sigma"], "--option sigma has no value"),
         (["zhang", "photos", "out", "--size", "32", "--option", "sgma=1"], "zhang has no option 'sgma'; it takes "),
         (["zhang", "photos", "out", "--size", "32", "--option", "sigma=[5,1]"], "sigma"),
-        (["jpeg", "photos", "out", "--size", "32", "--option", "level=9"], "level is 9; jpeg has the levels 1 to 4"),
+        (
+            ["jpeg", "photos", "out", "--size", "32", "--option", "level=9"],
+            "level 9 of jpeg: use a whole number from 1 to 4",
+        ),
     ],
 )
 def test_mistakes_are_answered_in_one_line(photos, tmp_path, capsys, monkeypatch, arguments, message):

@@ -1,14 +1,11 @@
-"""Keras files: every layout, every trap of the mapping, and files that are broken in every way."""
+"""Keras files of edge_gan: every layout, every trap of the mapping, and requests that cannot be met."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import importlib.util
 import itertools
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import jax
@@ -16,67 +13,17 @@ import keras_files
 import numpy as np
 import published
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR, save_combined, save_model, save_weights
+from narrow_edge_gan import NETWORKS, arrays, assert_same, keras_shapes, layers, small
 
 from sirr_jax.errors import UserError
-from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
-from sirr_jax.models.width import scaled
-from sirr_jax.weights import h5_file, keras
+from sirr_jax.weights import keras
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.keras import detect_keras, from_keras, to_keras
 from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
 from sirr_jax.weights.variables import flatten, variable_shapes
 
-NETWORKS = (EDGE_NET, ATTENTION_NET, GENERATOR, DISCRIMINATOR)
-
-
-@pytest.fixture(autouse=True)
-def _trace_once(monkeypatch):
-    """Each network is traced once, not for each file."""
-    monkeypatch.setattr(keras, "variable_shapes", traced)
-
-
-@functools.cache
-def traced(network_id, **hyper):
-    return variable_shapes(network_id, **hyper)
-
-
-@functools.cache
-def keras_shapes(network_id, **hyper):
-    """`{"step2.gate_f/kernel": shape}` in the saved order, from the network itself."""
-    flat = flatten(traced(network_id, **hyper))
-    found = {}
-    for layer in KERAS[network_id].layers:
-        for part in PARTS[layer.kind]:
-            shape = flat[layer.variable(part)].shape
-            transposed = layer.kind == "conv2d_transpose" and part == "kernel"
-            found[f"{layer.name}/{part}"] = (*shape[:2], shape[3], shape[2]) if transposed else shape
-    return found
-
-
-@functools.cache
-def arrays(network_id, **hyper):
-    """Random numbers for each array, by the specification's names; of a narrow network if not told otherwise."""
-    rng = np.random.default_rng(7)
-    hyper = {"width": "test"} | hyper
-    return {name: rng.standard_normal(s).astype(np.float32) for name, s in keras_shapes(network_id, **hyper).items()}
-
-
-def small(network_id, *, path):
-    return from_keras(network_id, path, width="test")
-
-
-def layers(network_id, first=None, changes=None):
-    return keras_files.layers(network_id, arrays(network_id) | (changes or {}), first)
-
-
-def assert_same(found, expected):
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        assert a.dtype == b.dtype == np.float32
-        assert a.tobytes() == np.asarray(b).tobytes()
+pytestmark = pytest.mark.usefixtures("trace_once")
 
 
 # The table -----------------------------------------------------------------------------------------------------------
@@ -303,223 +250,6 @@ def test_unknown_shapes_are_listed(tmp_path):
     path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"conv5/bias": np.zeros(9, np.float32)}))
     with pytest.raises(ConversionError, match=r"1 mis-shaped: conv5/bias \(conv2d_98\) is 9, expected 8$"):
         detect_keras(path)
-
-
-# VGG -----------------------------------------------------------------------------------------------------------------
-
-
-def vgg_layers(blocks, *, old=False, count=None, top=False):
-    """Layers of a narrow VGG as `keras.applications` has them; `old`: as Keras 1 named its arrays."""
-    rng, before, found = np.random.default_rng(3), 3, [["input_1", []]]
-    for name, width in list(convolutions(blocks).items())[:count]:
-        layer, after = f"block{name[4]}_conv{name[6]}", scaled(width, "test")
-        kernel, bias = rng.standard_normal((3, 3, before, after)), rng.standard_normal(after)
-        names = (f"{layer}_W_1:0", f"{layer}_b_1:0") if old else (f"{layer}/kernel:0", f"{layer}/bias:0")
-        found.append([layer, [[n, a.astype(np.float32)] for n, a in zip(names, (kernel, bias), strict=True)]])
-        before = after
-    if top:
-        dense = np.zeros((2, 3), np.float32)
-        found += [[name, [[f"{name}/kernel:0", dense]]] for name in ("fc1", "predictions")]
-    return found
-
-
-@pytest.mark.parametrize("options", [{}, {"old": True}, {"top": True}], ids=["notop", "keras1", "top"])
-@pytest.mark.parametrize(("network_id", "blocks"), [("vgg16", VGG16_BLOCKS), ("vgg19", VGG19_BLOCKS)])
-def test_vgg_files_of_every_age_are_read(tmp_path, network_id, blocks, options):
-    found = vgg_layers(blocks, **options)
-    path = save_weights(tmp_path / "vgg.h5", found)
-    assert detect_keras(path) == (network_id, {"width": "test"})
-    params = from_keras(network_id, path, width="test")["params"]
-    stored = {name: [array for _, array in weights] for name, weights in found}
-    assert set(params) == set(convolutions(blocks))
-    for name in params:
-        kernel, bias = stored[f"block{name[4]}_conv{name[6]}"]
-        assert_same(params[name], {"kernel": kernel, "bias": bias})
-
-
-def test_vgg_may_be_cut_off(tmp_path):
-    path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG19_BLOCKS, count=9))
-    names = tuple(convolutions(VGG19_BLOCKS))
-    assert detect_keras(path) == ("vgg19", {"layers": names[:9], "width": "test"})
-    assert set(from_keras("vgg19", path, layers=names[:5], width="test")["params"]) == set(names[:5])
-    with pytest.raises(ConversionError, match="14 missing: conv4_2/bias, conv4_2/kernel"):
-        from_keras("vgg19", path, width="test")
-    path = save_weights(tmp_path / "short.h5", vgg_layers(VGG16_BLOCKS, count=4))
-    with pytest.raises(ConversionError, match=r"may be vgg16 or vgg19; name the one that you mean"):
-        detect_keras(path)
-    assert set(from_keras("vgg16", path, layers=names[:4], width="test")["params"]) == set(names[:4])
-
-
-def test_vggs_are_not_taken_for_each_other(tmp_path):
-    path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG19_BLOCKS))
-    with pytest.raises(ConversionError, match="holds vgg19, not vgg16"):
-        from_keras("vgg16", path, width="test")
-    path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG16_BLOCKS))
-    with pytest.raises(ConversionError, match=r"6 missing: conv3_4/bias, .*conv5_4/kernel"):
-        from_keras("vgg19", path, width="test")
-
-
-def test_strange_vgg_arrays_are_listed(tmp_path):
-    found = vgg_layers(VGG16_BLOCKS)
-    found[1][1][0][1] = found[1][1][0][1].transpose(3, 2, 0, 1)  # Theano's order
-    found.append(["block7_conv1", [["block7_conv1/kernel:0", np.zeros((3, 3, 2, 2), np.float32)]]])
-    path = save_weights(tmp_path / "vgg.h5", found)
-    expected = r"unexpected: conv7_1/kernel; 1 mis-shaped: conv1_1/kernel is 4x3x3x3, expected 3x3x3x4 \(transposed\?\)"
-    with pytest.raises(ConversionError, match=expected):
-        from_keras("vgg16", path, width="test")
-    with pytest.raises(ConversionError, match="may be vgg16 or vgg19"):
-        detect_keras(path)
-
-
-# Files that cannot be read -------------------------------------------------------------------------------------------
-
-
-def both(path):
-    """What from_keras and detect_keras say, which must be the same line."""
-    with pytest.raises(ConversionError) as first:
-        small(GENERATOR, path=path)
-    with pytest.raises(ConversionError) as second:
-        detect_keras(path)
-    assert str(first.value) == str(second.value)
-    assert "\n" not in str(first.value)
-    assert str(path) in str(first.value)
-    return str(first.value)
-
-
-def test_what_is_no_hdf5_is_told(tmp_path):
-    path = tmp_path / "w.h5"
-    assert "no file" in both(path)
-    for content, said in (
-        (b"", "empty"),
-        (b"<!DOCTYPE html><html>", "web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"),
-        (b"\0" * 600, "no weight file"),
-    ):
-        path.write_bytes(content)
-        assert said in both(path)
-
-
-def test_a_file_that_is_cut_off_is_told(tmp_path):
-    path = save_weights(tmp_path / "w.h5", layers(DISCRIMINATOR))
-    whole = path.read_bytes()
-    for size in (8, 700, len(whole) - 1):
-        path.write_bytes(whole[:size])
-        assert "cannot be read as Keras weights" in both(path)
-
-
-def damage(path, change):
-    with h5py.File(path, "a") as file:
-        change(file)
-    return path
-
-
-def without_names(file):
-    del file.attrs["layer_names"]
-
-
-def with_layer(**members):
-    def change(file):
-        del file["conv2d_94"]["conv2d_94"]["bias:0"]
-        for link in members.values():
-            file["conv2d_94"]["conv2d_94"]["bias:0"] = link
-
-    return change
-
-
-def with_external_numbers(file):
-    del file["conv2d_94"]["conv2d_94"]["bias:0"]
-    secret = Path(file.filename).with_name("secret")
-    secret.write_bytes(b"\1" * 16)
-    file["conv2d_94"]["conv2d_94"].create_dataset("bias:0", (4,), "<f4", external=[(str(secret), 0, 16)])
-
-
-def with_a_huge_array(file):
-    del file["conv2d_94"]["conv2d_94"]["bias:0"]
-    file["conv2d_94"]["conv2d_94"].create_dataset("bias:0", (1 << 40,), "<f4", chunks=(1024,))
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (without_names, "no attribute layer_names, which Keras 1 and 2 write"),
-        (with_layer(), "bias:0 in /conv2d_94/conv2d_94 is missing or a link"),
-        (with_layer(a=h5py.SoftLink("/conv2d_95/conv2d_95/bias:0")), "is missing or a link"),
-        (with_layer(a=h5py.ExternalLink("other.h5", "/bias:0")), "is missing or a link"),
-        (with_external_numbers, "/conv2d_94/conv2d_94/bias:0 refers to another file"),
-    ],
-    ids=["names", "missing", "soft link", "external link", "external numbers"],
-)
-def test_nothing_is_read_but_what_lies_in_the_file(tmp_path, change, said):
-    assert said in both(damage(save_weights(tmp_path / "w.h5", layers(GENERATOR)), change))
-
-
-def test_claims_beyond_reason_are_refused(tmp_path):
-    path = damage(save_weights(tmp_path / "w.h5", layers(GENERATOR)), with_a_huge_array)
-    with pytest.raises(ConversionError, match=r"claims \(1099511627776,\) numbers, too many for weights"):
-        small(GENERATOR, path=path)
-    # Without the numbers the shape tells.
-    with pytest.raises(ConversionError, match="1 mis-shaped: conv1/bias"):
-        detect_keras(path)
-
-
-def test_a_list_of_names_without_end_is_refused(tmp_path):
-    path = tmp_path / "w.h5"
-    with h5py.File(path, "w", libver="latest") as file:
-        file.attrs["layer_names"] = np.zeros(1 << 18, "S65")
-    assert "the attribute layer_names is too large" in both(path)
-
-
-def test_integers_are_no_weights(tmp_path):
-    path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"conv1/bias": np.zeros(4, np.int32)}))
-    with pytest.raises(ConversionError, match="conv2d_94/bias:0 holds int32; expected floating-point numbers"):
-        small(GENERATOR, path=path)
-
-
-@pytest.mark.parametrize(
-    ("program", "seconds", "said"),
-    [
-        ("import os; os.abort()", 60.0, "HDF5's library crashes on it; exit code -?[0-9]+"),
-        ("import time; time.sleep(60)", 0.2, "HDF5's library hangs on it"),
-    ],
-    ids=["crash", "hang"],
-)
-def test_a_library_that_crashes_or_hangs_takes_no_one_with_it(tmp_path, monkeypatch, program, seconds, said):
-    child = tmp_path / "child.py"
-    child.write_text(program)
-    monkeypatch.setattr(h5_file, "_CHILD", child)
-    monkeypatch.setattr(h5_file, "_SECONDS", seconds)
-    with pytest.raises(ConversionError, match=f"w.h5 is damaged .{said}.*; download it again"):
-        small(GENERATOR, path=save_weights(tmp_path / "w.h5", layers(GENERATOR)))
-
-
-@pytest.fixture(scope="module")
-def discriminator(tmp_path_factory):
-    """Variables of a narrow discriminator."""
-    return small(DISCRIMINATOR, path=save_weights(tmp_path_factory.mktemp("d") / "w.h5", layers(DISCRIMINATOR)))
-
-
-@pytest.fixture(scope="module")
-def valid_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("fuzz") / "valid.h5"
-    save_weights(path, [entry for entry in layers(DISCRIMINATOR) if entry[1]])
-    return path.read_bytes()
-
-
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    changes=st.dictionaries(st.integers(0, 1 << 20), st.sampled_from([0, 1, 127, 128, 255]), max_size=6),
-    kept=st.just(1.0) | st.floats(0.0, 1.0),
-)
-def test_changed_bytes_never_do_worse_than_an_error(tmp_path, monkeypatch, valid_file, discriminator, changes, kept):
-    monkeypatch.setattr(h5_file, "_SECONDS", 5.0)
-    data = bytearray(valid_file)
-    for place, value in changes.items():
-        data[place % len(data)] = value
-    path = tmp_path / "w.h5"
-    path.write_bytes(data[: round(kept * len(data))])
-    with contextlib.suppress(UserError):
-        found = small(DISCRIMINATOR, path=path)
-        assert jax.tree.map(np.shape, found) == jax.tree.map(np.shape, discriminator)
 
 
 # Requests that cannot be met -----------------------------------------------------------------------------------------

@@ -1,0 +1,57 @@
+"""Narrow edge_gan networks: their arrays under the specification's names, and what their Keras files hold."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import keras_files
+import numpy as np
+from keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR
+
+from sirr_jax.weights.keras import from_keras
+from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
+from sirr_jax.weights.variables import flatten, variable_shapes
+
+NETWORKS = (EDGE_NET, ATTENTION_NET, GENERATOR, DISCRIMINATOR)
+
+
+@functools.cache
+def traced(network_id, **hyper):
+    return variable_shapes(network_id, **hyper)
+
+
+@functools.cache
+def keras_shapes(network_id, **hyper):
+    """`{"step2.gate_f/kernel": shape}` in the saved order, from the network itself."""
+    flat = flatten(traced(network_id, **hyper))
+    found = {}
+    for layer in KERAS[network_id].layers:
+        for part in PARTS[layer.kind]:
+            shape = flat[layer.variable(part)].shape
+            transposed = layer.kind == "conv2d_transpose" and part == "kernel"
+            found[f"{layer.name}/{part}"] = (*shape[:2], shape[3], shape[2]) if transposed else shape
+    return found
+
+
+@functools.cache
+def arrays(network_id, **hyper):
+    """Random numbers for each array, by the specification's names; of a narrow network if not told otherwise."""
+    rng = np.random.default_rng(7)
+    hyper = {"width": "test"} | hyper
+    return {name: rng.standard_normal(s).astype(np.float32) for name, s in keras_shapes(network_id, **hyper).items()}
+
+
+def small(network_id, *, path):
+    return from_keras(network_id, path, width="test")
+
+
+def layers(network_id, first=None, changes=None):
+    return keras_files.layers(network_id, arrays(network_id) | (changes or {}), first)
+
+
+def assert_same(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == b.dtype == np.float32
+        assert a.tobytes() == np.asarray(b).tobytes()

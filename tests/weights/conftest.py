@@ -1,0 +1,21 @@
+"""What the tests of Keras files share."""
+
+from __future__ import annotations
+
+import pytest
+from keras_files import DISCRIMINATOR, save_weights
+from narrow_edge_gan import layers, small, traced
+
+from sirr_jax.weights import keras
+
+
+@pytest.fixture
+def trace_once(monkeypatch):
+    """Each network is traced once, not for each file."""
+    monkeypatch.setattr(keras, "variable_shapes", traced)
+
+
+@pytest.fixture(scope="session")
+def discriminator(tmp_path_factory):
+    """Variables of a narrow discriminator."""
+    return small(DISCRIMINATOR, path=save_weights(tmp_path_factory.mktemp("d") / "w.h5", layers(DISCRIMINATOR)))

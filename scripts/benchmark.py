@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     index = names.index(_STAGE.value)
     counts = samples_per_batch(recipe.stages[index].mix, config.batch_size, parallel.device_count() * config.accumulate)
     streams = training_streams(config.data, counts)
-    optimisers = {n: make_optimiser(config.optimiser, u) for n, u in learning_networks(recipe).items()}
+    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
     state = parallel.replicate(create_state(recipe, optimisers, jax.random.key(config.seed)))
     step = parallel.parallelise(build_step(recipe, index, 0, optimisers, Settings(config.seed, config.accumulate)))
     rows = {}

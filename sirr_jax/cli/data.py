@@ -1,4 +1,4 @@
-"""`sirr data`: looks at data sets."""
+"""`sirr data`: looks at data sets, and packs them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _LISTED = 20
 
 def run(argv: list[str]) -> int:
     """Parse arguments and do what the subcommand says."""
-    parser = argparse.ArgumentParser(prog="sirr data", description="Look at data sets.")
+    parser = argparse.ArgumentParser(prog="sirr data", description="Look at data sets, and pack them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_check(commands)
+    _add_pack(commands)
     args = parser.parse_args(argv)
     return args.run(args)
 
@@ -35,16 +36,61 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "0 for a set that can be used as it is, and 2 otherwise.",
     )
     check.add_argument("folder", type=Path, metavar="DIR", help="the data set")
+    check.add_argument("--as", dest="adapter", metavar="NAME", help="take it for this layout instead of recognising it")
     check.add_argument("--thorough", action="store_true", help="decode every file, not only its header")
     check.add_argument("--crop", type=int, metavar="N", help="shortest side that pictures must have, in pixels")
     check.add_argument("--all", action="store_true", help=f"list every finding, not only {_LISTED} of each kind")
     check.set_defaults(run=_check)
 
 
+def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    pack = commands.add_parser(
+        "pack",
+        help="a data set into a few large files",
+        description="Write the files of a data set, byte for byte, into ArrayRecord shards with an index and a "
+        "manifest (counts, SHA-256 of every shard, licence). Training reads OUT wherever it reads the set.",
+    )
+    pack.add_argument("set", metavar="SET", help="the data set, or SET#PART for one of its parts")
+    pack.add_argument("out", type=Path, metavar="OUT", help="the folder to make")
+    pack.add_argument("--as", dest="adapter", metavar="NAME", help="take it for this layout instead of recognising it")
+    pack.add_argument("--licence", default="", help="under which terms the pictures may be used, for the manifest")
+    pack.add_argument("--shard-mib", type=int, default=256, metavar="N", help="size of a shard (default: 256 MiB)")
+    pack.add_argument("--on-corrupt", choices=("error", "skip"), default="error", help="what unreadable files do")
+    pack.set_defaults(run=_pack)
+
+
+def _pack(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from sirr_jax.data.shards.pack import pack
+
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(args.out.name, total=None)
+        manifest = pack(
+            args.set,
+            args.out,
+            adapter=args.adapter,
+            shard_bytes=args.shard_mib * 2**20,
+            licence=args.licence,
+            skip_unreadable=args.on_corrupt == "skip",
+            report=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    print(f"{args.out}: {manifest.title} ({manifest.adapter})")
+    for part, count in manifest.parts.items():
+        _print_row(part or "pictures", str(count))
+    size = sum(shard.bytes for shard in manifest.shards) / 2**20
+    _print_row("shards", f"{len(manifest.shards)}, {size:.1f} MiB")
+    _print_row("licence", manifest.licence)
+    if manifest.skipped:
+        _print_row("skipped", f"{len(manifest.skipped)} pictures that cannot be decoded; manifest.json names them")
+    return 0
+
+
 def _check(args: argparse.Namespace) -> int:
     from sirr_jax.data.check import check
 
-    report = check(args.folder, thorough=args.thorough, crop=args.crop)
+    report = check(args.folder, adapter=args.adapter, thorough=args.thorough, crop=args.crop)
     _print_summary(report)
     limit = None if args.all else _LISTED
     _print_findings("notes", report.notes, report.root, limit)

@@ -14,26 +14,35 @@ def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="sirr synthesize",
         description="Make a data set from clean photographs: mixtures with reflections, raindrops, "
-        "degradations. "
+        "watermarks, holes, fog, rain and other degradations. "
         "Writes a folder per layer, manifest.json (seed, parameters and checksums of every image) and "
         "contact_sheet.png. The same seed gives the same bytes.",
     )
-    parser.add_argument("kind", help="what to make; `sirr synthesize list` names the kinds")
+    parser.add_argument("kind", help="what to make; `sirr synthesize list` names the kinds and their options")
     parser.add_argument("photos", nargs="?", help="a folder of photographs, or `embedded` (scikit-image's)")
     parser.add_argument("out", nargs="?", type=Path, help="the folder to make")
     parser.add_argument("--count", type=int, default=64, help="how many samples (default: 64)")
     parser.add_argument("--size", type=int, default=256, help="side of the images in pixels (default: 256)")
     parser.add_argument("--seed", type=int, default=0, help="of everything that is random (default: 0)")
     parser.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the kind, e.g. sigma=[2,3] or level=4"
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the kind, e.g. sigma=[2,3], level=4 or logos=FOLDER",
     )
-    parser.add_argument("--on-corrupt", choices=("error", "skip"), default="error", help="what unreadable files do")
+    parser.add_argument(
+        "--on-corrupt",
+        choices=("error", "skip"),
+        default="error",
+        help="what to do with a photograph that is unreadable, nearly black or smaller than --size (default: error)",
+    )
     args = parser.parse_args(argv)
 
     from sirr_jax.data.makers import get_maker, kinds
 
     if args.kind == "list":
-        print("\n".join(kinds()))
+        print("\n".join(f"{kind:<22}{' '.join(get_maker(kind, {}).options)}" for kind in kinds()))
         return 0
     if args.photos is None or args.out is None:
         parser.error("PHOTOS and OUT are needed")
@@ -49,10 +58,12 @@ def run(argv: list[str]) -> int:
     if args.photos == "embedded":
         photos = EmbeddedPhotos("train", crop=args.size)
     else:
-        photos = FolderPhotos(args.photos, crop=args.size, on_corrupt=args.on_corrupt)
+        # Those that are too small are skipped with the rest, where the source would stop.
+        least = 1 if args.on_corrupt == "skip" else args.size
+        photos = FolderPhotos(args.photos, crop=least, on_corrupt=args.on_corrupt)
     with Progress() as progress:
         task = progress.add_task(args.kind, total=args.count)
-        folder = make_set(
+        made = make_set(
             args.out,
             photos,
             kind=args.kind,
@@ -60,7 +71,10 @@ def run(argv: list[str]) -> int:
             count=args.count,
             seed=args.seed,
             size=args.size,
+            on_corrupt=args.on_corrupt,
             report=lambda done: progress.update(task, completed=done),
         )
-    print(folder)
+    print(made.folder)
+    if made.screening.skipped:
+        print(made.screening.summary())
     return 0

@@ -60,7 +60,8 @@ def run(argv: list[str]) -> int:
         print(f"sirr train: {error}", file=sys.stderr)
         return 1
     if (scores := workdir / "scores.json").exists():
-        print_scores("Held-out samples, protocol sirr", json.loads(scores.read_text(encoding="utf-8")))
+        protocol = config.get("protocol", "sirr")
+        print_scores(f"Held-out samples, protocol {protocol}", json.loads(scores.read_text(encoding="utf-8")))
     return 0
 
 

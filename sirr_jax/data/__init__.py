@@ -7,7 +7,7 @@ from sirr_jax.data.pairs import FolderPairs, PairSource
 from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
 from sirr_jax.data.pipeline import BatchPipeline, build_pipeline
 from sirr_jax.data.sequences import FolderSequences, SequenceSource
-from sirr_jax.data.streams import PairCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
+from sirr_jax.data.streams import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
 
 __all__ = [
     "BatchPipeline",
@@ -17,6 +17,7 @@ __all__ = [
     "FolderSequences",
     "PairCrops",
     "PairSource",
+    "PhotoCrops",
     "PhotoLayers",
     "PhotoSource",
     "ProceduralLayers",

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from sirr_jax.data.adapters import recognise
 from sirr_jax.data.adapters.contract import Adapter, Entry, Finding, FindingKind, Part
+from sirr_jax.data.darkness import is_nearly_black
 from sirr_jax.data.decode import UnreadableImageError, image_size, read_image
 from sirr_jax.data.files import check_large_enough
 from sirr_jax.data.labels import LabelSpace, read_labels, uses_palette
+from sirr_jax.data.packed_file import ImageFile, place_of
+from sirr_jax.data.pairs import FolderPairs
+from sirr_jax.data.sequences import FolderSequences
 from sirr_jax.errors import UserError
 
-# Of 255: a picture of which 99 in 100 pixels are darker in every channel shows nothing.
-_NEARLY_BLACK = 8
-_SAMPLED_SIDE = 256
+_SOURCES: dict[str, Callable[[Path], object]] = {"pairs": FolderPairs, "sequences": FolderSequences}
 
 _LABEL_LAYERS = ("labels", "reflection_labels")
 
@@ -76,11 +76,12 @@ class _Look:
     findings: tuple[Finding, ...] = ()
 
 
-def check(root: str | Path, *, thorough: bool = False, crop: int | None = None) -> Report:
+def check(root: str | Path, *, adapter: str | None = None, thorough: bool = False, crop: int | None = None) -> Report:
     """Checks a data set: names, counts, headers, and on request every pixel.
 
     Args:
       root: The set's folder; `sirr_jax.data.adapters.recognise` says what it is.
+      adapter: Name of its layout; None to recognise it.
       thorough: Whether to decode every file, not only its header.
       crop: Shortest side that pictures must have, in pixels; None for any.
 
@@ -93,16 +94,16 @@ def check(root: str | Path, *, thorough: bool = False, crop: int | None = None) 
     if crop is not None and crop < 1:
         raise UserError(f"a crop of {crop} pixels; give 1 or more")
     root = Path(root)
-    adapter = recognise(root)
-    scan = adapter.scan(root)
+    layout = recognise(root, name=adapter)
+    scan = layout.scan(root)
     findings = [*scan.findings, *_counts(root, scan.parts)]
 
-    jobs: dict[Path, Callable[[Path], _Look]] = {}
+    jobs: dict[ImageFile, Callable[[ImageFile], _Look]] = {}
     for entry in scan.entries():
         for layer, path in entry.files.items():
-            if adapter.label_space is not None and layer in _LABEL_LAYERS:
-                space = adapter.label_space(path)
-                jobs[path] = partial(_look_at_labels, space=space, plain=adapter.plain_labels, thorough=thorough)
+            if layout.label_space is not None and layer in _LABEL_LAYERS:
+                space = layout.label_space(path)
+                jobs[path] = partial(_look_at_labels, space=space, plain=layout.plain_labels, thorough=thorough)
             else:
                 jobs[path] = partial(_look_at_picture, thorough=thorough, dark=not layer.startswith("mask/"))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -110,16 +111,18 @@ def check(root: str | Path, *, thorough: bool = False, crop: int | None = None) 
     findings += [finding for look in looks.values() for finding in look.findings]
 
     sizes = {path: look.size for path, look in looks.items() if look.size is not None}
-    findings += _different_sizes(scan.entries(), sizes, labels_may_differ=adapter.labels_may_differ)
+    findings += _different_sizes(scan.entries(), sizes, labels_may_differ=layout.labels_may_differ)
     if crop is not None:
         # Masks that are smaller than their photograph are enlarged with it.
         masks = {path for entry in scan.entries() for layer, path in entry.files.items() if layer.startswith("mask/")}
         findings += _too_small({path: size for path, size in sizes.items() if path not in masks}, crop)
     firsts = (next(iter(entry.files.values())) for entry in scan.entries())
     histogram = Counter(sizes[path] for path in firsts if path in sizes)
-    if adapter.reader is not None and not any(finding.wrong for finding in findings):
-        findings += _open(adapter.reader, root)
-    return Report(root, adapter, scan.parts, histogram, tuple(findings), thorough)
+    if thorough and layout.verify is not None:
+        findings += layout.verify(root)
+    if layout.trains_as and not any(finding.wrong for finding in findings):
+        findings += _open(_SOURCES[layout.trains_as], root)
+    return Report(root, layout, scan.parts, histogram, tuple(findings), thorough)
 
 
 def _counts(root: Path, parts: Sequence[Part]) -> list[Finding]:
@@ -136,47 +139,46 @@ def _counts(root: Path, parts: Sequence[Part]) -> list[Finding]:
     return findings
 
 
-def _look_at_picture(path: Path, *, thorough: bool, dark: bool) -> _Look:
+def _look_at_picture(file: ImageFile, *, thorough: bool, dark: bool) -> _Look:
     try:
-        size = image_size(path)
+        size = image_size(file)
     except UnreadableImageError as error:
-        return _Look(None, (_finding("unreadable", path, error),))
+        return _Look(None, (_finding("unreadable", file, error),))
     if not thorough:
         return _Look(size)
     try:
-        image = read_image(path)
+        image = read_image(file)
     except UnreadableImageError as error:
-        return _Look(size, (_finding("unreadable", path, error),))
-    step = max(1, min(size) // _SAMPLED_SIDE)
-    if dark and np.percentile(image[::step, ::step], 99) <= _NEARLY_BLACK:
-        return _Look(size, (Finding("nearly black", path, "nearly black all over"),))
+        return _Look(size, (_finding("unreadable", file, error),))
+    if dark and is_nearly_black(image):
+        return _Look(size, (Finding("nearly black", place_of(file), "nearly black all over"),))
     return _Look(size)
 
 
-def _look_at_labels(path: Path, *, space: LabelSpace, plain: bool, thorough: bool) -> _Look:
+def _look_at_labels(file: ImageFile, *, space: LabelSpace, plain: bool, thorough: bool) -> _Look:
     size = None
     try:
-        size = image_size(path)
-        palette = uses_palette(path)
+        size = image_size(file)
+        palette = uses_palette(file)
         if thorough:
-            read_labels(path, space.classes, ignore=space.ignore)
+            read_labels(file, space.classes, ignore=space.ignore)
     except UnreadableImageError as error:
-        return _Look(size, (_finding("unreadable", path, error),))
+        return _Look(size, (_finding("unreadable", file, error),))
     except UserError as error:
-        return _Look(size, (_finding("labels", path, error),))
+        return _Look(size, (_finding("labels", file, error),))
     if palette and plain:
         text = "has a palette: read here by its indices, but by its colours in programs that expect grey values"
-        return _Look(size, (Finding("palette", path, text),))
+        return _Look(size, (Finding("palette", place_of(file), text),))
     return _Look(size)
 
 
 def _different_sizes(
-    entries: Iterable[Entry], sizes: dict[Path, tuple[int, int]], *, labels_may_differ: bool
+    entries: Iterable[Entry], sizes: dict[ImageFile, tuple[int, int]], *, labels_may_differ: bool
 ) -> list[Finding]:
     findings = []
-    first_frames: dict[str, Path] = {}
+    first_frames: dict[str, ImageFile] = {}
     for entry in entries:
-        firsts: dict[bool, Path] = {}
+        firsts: dict[bool, ImageFile] = {}
         for layer, path in entry.files.items():
             if path not in sizes:
                 continue
@@ -185,34 +187,37 @@ def _different_sizes(
             if entry.sequence and first == path:
                 first = first_frames.setdefault(entry.sequence, path)
             if sizes[path] != sizes[first]:
-                text = f"is {_said(sizes[path])} pixels (width x height) and {first.parent.name}/{first.name} "
-                findings.append(Finding("sizes", path, f"{text}{_said(sizes[first])}: both must have one size"))
+                other = place_of(first)
+                text = f"is {_said(sizes[path])} pixels (width x height) and {other.parent.name}/{other.name} "
+                findings.append(
+                    Finding("sizes", place_of(path), f"{text}{_said(sizes[first])}: both must have one size")
+                )
     return findings
 
 
-def _too_small(sizes: dict[Path, tuple[int, int]], crop: int) -> list[Finding]:
+def _too_small(sizes: dict[ImageFile, tuple[int, int]], crop: int) -> list[Finding]:
     findings = []
     for path, size in sizes.items():
         try:
             check_large_enough("it", size, crop)
         except UserError as error:
-            findings.append(Finding("too small", path, str(error)))
+            findings.append(Finding("too small", place_of(path), str(error)))
     return findings
 
 
-def _open(reader: Callable[[Path], object], root: Path) -> list[Finding]:
-    """Opens the set as training does, which finds what only a reader knows: frames that are copies of each other."""
+def _open(source: Callable[[Path], object], root: Path) -> list[Finding]:
+    """Opens the set as training does, which finds what only a source knows: frames that are copies of each other."""
     try:
-        reader(root)
+        source(root)
     except UserError as error:
         return [_finding("reader", root, error)]
     return []
 
 
-def _finding(kind: FindingKind, path: Path, error: UserError) -> Finding:
+def _finding(kind: FindingKind, file: ImageFile, error: UserError) -> Finding:
     """A finding with the error's text, less the name that it begins with."""
-    name = " ".join(str(path).split())
-    return Finding(kind, path, str(error).removeprefix(f"{name}: "))
+    name = " ".join(str(file).split())
+    return Finding(kind, place_of(file), str(error).removeprefix(f"{name}: "))
 
 
 def _said(size: tuple[int, int]) -> str:

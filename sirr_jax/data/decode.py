@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from sirr_jax.data.packed_file import ImageFile, PackedFile
 from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class UnreadableImageError(UserError):
     """A file that should hold an image and cannot be decoded: not an image, truncated, damaged, or gone."""
 
 
-def read_image(file: str | Path | BinaryIO, *, name: str | None = None) -> np.ndarray:
+def read_image(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> np.ndarray:
     """Decodes one image the way a viewer would show it.
 
     * The EXIF (or XMP) orientation is applied; a damaged EXIF block counts as upright.
@@ -44,7 +44,7 @@ def read_image(file: str | Path | BinaryIO, *, name: str | None = None) -> np.nd
     * Of an animation or of several pages, the first.
 
     Args:
-      file: A path, or a binary file opened for reading.
+      file: A path, a file inside a shard, or a binary file opened for reading.
       name: What error messages call the file; its path when left out.
 
     Returns:
@@ -61,11 +61,11 @@ def read_image(file: str | Path | BinaryIO, *, name: str | None = None) -> np.nd
         return _rgb(upright)
 
 
-def image_size(file: str | Path | BinaryIO, *, name: str | None = None) -> tuple[int, int]:
+def image_size(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> tuple[int, int]:
     """Reads the size that `read_image` will return, from the header alone.
 
     Args:
-      file: A path, or a binary file opened for reading.
+      file: A path, a file inside a shard, or a binary file opened for reading.
       name: What error messages call the file; its path when left out.
 
     Returns:
@@ -74,6 +74,8 @@ def image_size(file: str | Path | BinaryIO, *, name: str | None = None) -> tuple
     Raises:
       UnreadableImageError: The file is missing or its header is not that of an image.
     """
+    if isinstance(file, PackedFile):
+        return file.size
     with _opened(file, name) as image:
         width, height = image.size
         if hasattr(image, "tag_v2"):
@@ -84,11 +86,13 @@ def image_size(file: str | Path | BinaryIO, *, name: str | None = None) -> tuple
 
 
 @contextmanager
-def _opened(file: str | Path | BinaryIO, name: str | None) -> Iterator[Image.Image]:
+def _opened(file: str | ImageFile | BinaryIO, name: str | None) -> Iterator[Image.Image]:
     name = str(file) if name is None else name
     try:
-        with Image.open(file) as image:
+        with Image.open(file.open() if isinstance(file, PackedFile) else file) as image:
             yield image
+    except UserError:  # a shard that cannot be read says so itself
+        raise
     except UnidentifiedImageError:
         raise UnreadableImageError(
             f"{name}: not an image, whatever its name says; replace the file or remove it"

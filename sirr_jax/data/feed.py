@@ -11,8 +11,11 @@ from sirr_jax.data.multiview import MultiviewOptions
 from sirr_jax.data.pairs import FolderPairs
 from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
 from sirr_jax.data.sequences import FolderSequences
-from sirr_jax.data.streams import PairCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
+from sirr_jax.data.streams import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
 from sirr_jax.errors import UserError
+
+KINDS = ("layers", "single", "photos", "sequences", "pairs")
+"""Kinds of samples: two photographs to make a moving view of, two to mix, one to degrade; real sequences and pairs."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,29 +37,28 @@ def training_streams(data: ConfigDict, kinds: Iterable[str]) -> dict[str, Stream
     Raises:
         UserError: if a folder is missing or holds something else than expected.
     """
-    kinds = set(kinds)
-    streams: dict[str, Stream] = {}
-    if kinds & {"layers", "single"}:
-        streams = {kind: _layers(data, kind) for kind in sorted(kinds & {"layers", "single"})}
-    if "sequences" in kinds:
-        root = _folder(data.sequences, "sequences")
-        sequences = FolderSequences(root, crop=data.crop, on_corrupt=data.on_corrupt)
-        streams["sequences"] = SequenceCrops(sequences, crop=data.crop, max_scale=data.max_scale)
-    if "pairs" in kinds:
-        root = _folder(data.pairs, "pairs")
-        pairs = FolderPairs(root, crop=data.crop, on_corrupt=data.on_corrupt)
-        streams["pairs"] = PairCrops(pairs, crop=data.crop, max_scale=data.max_scale)
-    return streams
+    wanted = set(kinds)
+    return {kind: _training_stream(data, kind) for kind in KINDS if kind in wanted}
 
 
-def validation_streams(data: ConfigDict) -> dict[str, Stream]:
-    """Layers to validate on: `data.validation`, or else the held-out embedded photograph."""
-    margin = multiview_options(data).border
+def validation_stream(data: ConfigDict, kind: str) -> Stream:
+    """Samples of one kind to validate on, from `data.validation`.
+
+    Args:
+        data: a config's data section.
+        kind: "pairs" for a set of pairs; "layers", "single" or "photos" for a folder of photographs or, where
+            `data.validation` is empty, the held-out embedded photograph.
+
+    Raises:
+        UserError: if the folder is missing or holds something else than expected.
+    """
+    if kind == "pairs":
+        return _pairs(data, _folder(data.validation, "validation", "config.evaluate_every=0"))
     if data.validation:
         photos: PhotoSource = FolderPhotos(data.validation, crop=data.crop, on_corrupt=data.on_corrupt)
     else:
         photos = EmbeddedPhotos("validation", crop=data.crop)
-    return {"layers": PhotoLayers(photos, crop=data.crop, margin=margin, max_scale=data.max_scale)}
+    return _of_photos(data, kind, photos)
 
 
 def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> dict[str, int]:
@@ -92,19 +94,39 @@ def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> d
     return {kind: count * unit for kind, count in counts.items()}
 
 
-def _layers(data: ConfigDict, kind: str) -> Stream:
+def _training_stream(data: ConfigDict, kind: str) -> Stream:
+    if kind == "sequences":
+        folder = _folder(data.sequences, kind, "config.data.sequences_share=0")
+        sequences = FolderSequences(folder, crop=data.crop, on_corrupt=data.on_corrupt)
+        return SequenceCrops(sequences, crop=data.crop, max_scale=data.max_scale)
+    if kind == "pairs":
+        return _pairs(data, _folder(data.pairs, kind, "config.data.pairs_share=0"))
     if data.layers == "procedural":
+        if kind == "photos":
+            raise UserError("config.data.layers is 'procedural', which has no photographs; give a folder or 'embedded'")
         return ProceduralLayers()
     if data.layers == "embedded":
         photos: PhotoSource = EmbeddedPhotos("train", crop=data.crop)
     else:
-        photos = FolderPhotos(_folder(data.layers, "layers"), crop=data.crop, on_corrupt=data.on_corrupt)
+        folder = _folder(data.layers, "layers", "config.data.layers=embedded")
+        photos = FolderPhotos(folder, crop=data.crop, on_corrupt=data.on_corrupt)
     _log.info("%s: %d photographs from %s", kind, len(photos), data.layers)
+    return _of_photos(data, kind, photos)
+
+
+def _of_photos(data: ConfigDict, kind: str, photos: PhotoSource) -> Stream:
+    if kind == "photos":
+        return PhotoCrops(photos, crop=data.crop, max_scale=data.max_scale)
     margin = multiview_options(data).border if kind == "layers" else 0
     return PhotoLayers(photos, crop=data.crop, margin=margin, max_scale=data.max_scale)
 
 
-def _folder(path: str, name: str) -> str:
+def _pairs(data: ConfigDict, folder: str) -> Stream:
+    pairs = FolderPairs(folder, crop=data.crop, on_corrupt=data.on_corrupt)
+    return PairCrops(pairs, crop=data.crop, max_scale=data.max_scale)
+
+
+def _folder(path: str, name: str, otherwise: str) -> str:
     if not path:
-        raise UserError(f"config.data.{name} is empty; give a folder, or set config.data.{name}_share=0")
+        raise UserError(f"config.data.{name} is empty; give a folder, or set {otherwise}")
     return path

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sirr_jax.data.decode import UnreadableImageError, image_size, read_image
+from sirr_jax.data.packed_file import ImageFile
 from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ class FileReader:
             raise UserError(f"data.on_corrupt={on_corrupt!r}: expected 'error' or 'skip'")
         self._root = root
         self._skips = on_corrupt == "skip"
-        self._decode: Callable[[Path], np.ndarray] = read_image
-        self._unreadable: dict[Path, str] = {}
+        self._decode: Callable[[ImageFile], np.ndarray] = read_image
+        self._unreadable: dict[ImageFile, str] = {}
         self._lock = threading.Lock()
 
     def held(self, memory: DecodedMemory) -> FileReader:
@@ -136,7 +137,7 @@ class FileReader:
         reader._decode = memory.remember(self._decode)
         return reader
 
-    def size(self, path: Path) -> tuple[int, int] | None:
+    def size(self, path: ImageFile) -> tuple[int, int] | None:
         """Height and width from the header; None for an unreadable header that the rule says to skip."""
         try:
             return image_size(path)
@@ -146,7 +147,7 @@ class FileReader:
             self._note(path, error)
             return None
 
-    def image(self, path: Path) -> np.ndarray:
+    def image(self, path: ImageFile) -> np.ndarray:
         """Decodes a file to uint8 `[height, width, 3]`; a file known to be unreadable fails at once."""
         if path in self._unreadable:
             raise UnreadableImageError(self._unreadable[path])
@@ -182,7 +183,7 @@ class FileReader:
                     raise
         raise UserError(f"{self._root}: not one of its {count} entries can be decoded; replace the damaged files")
 
-    def _note(self, path: Path, error: UnreadableImageError) -> None:
+    def _note(self, path: ImageFile, error: UnreadableImageError) -> None:
         with self._lock:
             if path not in self._unreadable:
                 self._unreadable[path] = str(error)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from sirr_jax.data.decode import UnreadableImageError, image_size, read_image
+from sirr_jax.data.packed_file import ImageFile, PackedFile
 from sirr_jax.errors import UserError
 
 # Pillow spreads grey values of two and four bits over 0 to 255, which is right for pictures and wrong for indices.
@@ -36,6 +37,8 @@ VOC = LabelSpace("PASCAL VOC", 21)
 CITYSCAPES_TRAIN_IDS = LabelSpace("Cityscapes trainIds", 19)
 CITYSCAPES_IDS = LabelSpace("Cityscapes labelIds", 34)
 ADE20K = LabelSpace("ADE20K, 0 for unlabelled", 151, ignore=None)
+# Things and stuff in one numbering, less one, as the label images have it.
+COCO_STUFF = LabelSpace("COCO-Stuff", 182)
 ANY = LabelSpace("labels of your own", 256, ignore=None)
 
 # Label k + 1 is drawn over the labels before it.
@@ -61,7 +64,7 @@ FACE_PARTS = (
 )
 
 
-def uses_palette(path: str | Path) -> bool:
+def uses_palette(path: str | ImageFile) -> bool:
     """Reads a label image's header.
 
     Args:
@@ -75,7 +78,7 @@ def uses_palette(path: str | Path) -> bool:
       UnreadableImageError: The file is missing or its header is not that of an image.
     """
     image_size(path)  # says in one line what is wrong with a file that does not open
-    with Image.open(path) as image:
+    with Image.open(_source(path)) as image:
         mode, kind = image.mode, image.format
     if mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
         raise UserError(f"{path}: a colour image ({mode}) where class indices belong; convert the colours to indices")
@@ -86,7 +89,7 @@ def uses_palette(path: str | Path) -> bool:
     return mode == "P"
 
 
-def read_labels(path: str | Path, classes: int, *, ignore: int | None = 255) -> np.ndarray:
+def read_labels(path: str | ImageFile, classes: int, *, ignore: int | None = 255) -> np.ndarray:
     """Reads the class indices of a single-channel image; of a palette image, the indices and not the colours.
 
     Args:
@@ -103,7 +106,7 @@ def read_labels(path: str | Path, classes: int, *, ignore: int | None = 255) -> 
     """
     uses_palette(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(_source(path)) as image:
             spread = _SPREAD.get(image.tile[0][3] if image.tile else None, 1)
             labels = np.array(image).astype(np.uint8) // np.uint8(spread)
     except Exception as error:  # Pillow's decoders raise almost every built-in error on damaged data
@@ -121,7 +124,7 @@ def read_labels(path: str | Path, classes: int, *, ignore: int | None = 255) -> 
     return labels
 
 
-def read_face_parts(parts: Mapping[str, str | Path]) -> np.ndarray:
+def read_face_parts(parts: Mapping[str, str | ImageFile]) -> np.ndarray:
     """Draws the masks of CelebAMask-HQ over one another, in the order of `FACE_PARTS`.
 
     Masks are white (255, or 225 where a palette rounded it) on black, in colour or not.
@@ -155,3 +158,7 @@ def read_face_parts(parts: Mapping[str, str | Path]) -> np.ndarray:
         labels[mask] = index
     assert labels is not None
     return labels
+
+
+def _source(file: str | ImageFile) -> str | ImageFile | BinaryIO:
+    return file.open() if isinstance(file, PackedFile) else file

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sirr_jax.data.files import FileReader, check_large_enough, list_images, natural_order
+from sirr_jax.data.packed_file import ImageFile
 from sirr_jax.errors import UserError
 
 
@@ -41,7 +42,7 @@ def find_layers(folder: Path, *, required: Sequence[str], optional: str) -> dict
     return {layer: [by_name[layer][name] for name in order] for layer in present}
 
 
-def check_same_size(reader: FileReader, paths: Sequence[Path], crop: int) -> None:
+def check_same_size(reader: FileReader, paths: Sequence[ImageFile], crop: int) -> None:
     """Reads headers and refuses images of different sizes, or smaller than the crop.
 
     Args:
@@ -52,13 +53,15 @@ def check_same_size(reader: FileReader, paths: Sequence[Path], crop: int) -> Non
     Raises:
       UserError: The sizes differ or are too small; the message names the file.
     """
-    sizes: Mapping[Path, tuple[int, int]] = {path: size for path in paths if (size := reader.size(path)) is not None}
+    sizes: Mapping[ImageFile, tuple[int, int]] = {
+        path: size for path in paths if (size := reader.size(path)) is not None
+    }
     for path, size in sizes.items():
         check_large_enough(str(path), size, crop)
     check_equal_sizes(sizes)
 
 
-def check_equal_sizes(sizes: Mapping[Path, tuple[int, int]]) -> None:
+def check_equal_sizes(sizes: Mapping[ImageFile, tuple[int, int]]) -> None:
     """Refuses images of different sizes.
 
     Args:

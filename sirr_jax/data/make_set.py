@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,13 +17,27 @@ import sirr_jax
 from sirr_jax.data.contact_sheet import contact_sheet
 from sirr_jax.data.crops import cut, draw_region
 from sirr_jax.data.draws import StreamKey, two_items_at
+from sirr_jax.data.files import OnCorrupt
 from sirr_jax.data.makers import Made, Maker
 from sirr_jax.data.photos import PhotoSource
+from sirr_jax.data.screening import Screening, screen
 from sirr_jax.errors import UserError
 
 _SHEET_ROWS = 16
 _SHEET_SIDE = 200
 _MOST_TRIES = 50
+
+
+class MadeSet(NamedTuple):
+    """A data set that was made.
+
+    Attributes:
+        folder: where it lies.
+        screening: which photographs were used and which were not.
+    """
+
+    folder: Path
+    screening: Screening
 
 
 def make_set(
@@ -35,12 +49,14 @@ def make_set(
     count: int,
     seed: int,
     size: int,
+    on_corrupt: OnCorrupt = "error",
     report: Callable[[int], None] = lambda done: None,  # noqa: ARG005
-) -> Path:
+) -> MadeSet:
     """Make samples and write them: a folder per layer, `manifest.json`, `contact_sheet.png`.
 
     The folder appears when it is complete; what a killed process leaves is called `<folder>.partial` and is begun
-    anew. Photographs are cropped to squares at random places and up to twice their scale.
+    anew. Photographs are cropped to squares at random places and up to twice their scale. Before the first sample each
+    is decoded once and looked at (`screen`).
 
     Args:
         folder: to be made; must not exist.
@@ -50,27 +66,30 @@ def make_set(
         count: samples, 1 or more.
         seed: of everything that is random.
         size: side of the images in pixels, 16 or more.
+        on_corrupt: what to do with a photograph that is unreadable, nearly black or smaller than `size`: "error"
+            raises, "skip" leaves it out and lists it in the manifest.
         report: called with the number of samples done.
 
     Returns:
-        The folder.
+        The folder, and which photographs were left out.
 
     Raises:
-        UserError: if the folder exists, a value is impossible, a photograph is smaller than `size`, or the kind's own
-            rule rejects 50 tries in a row.
+        UserError: if the folder exists, a value is impossible, a photograph cannot be used and `on_corrupt` is
+            "error", none can be used, or the kind's own rule rejects 50 tries in a row.
     """
     folder = Path(folder)
     if folder.exists():
         raise UserError(f"{folder} exists; choose another folder or remove it first")
     if count < 1 or size < 16:
         raise UserError(f"count is {count} and size {size}; expected at least 1 sample of at least 16 px")
+    screening = screen(photos, least=size, on_corrupt=on_corrupt)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     samples, sheet = [], []
     digits = len(str(count - 1))
     for number in range(count):
-        made, said = _sample(maker.photographs, maker.make, photos, seed=seed, number=number, size=size)
+        made, said = _sample(maker.photographs, maker.make, screening.photos, seed=seed, number=number, size=size)
         name = f"{number:0{digits}d}.png"
         files = {layer: _write(partial / layer / name, image) for layer, image in made.images.items()}
         samples.append({"name": name, **said, "parameters": made.parameters, "sha256": files})
@@ -84,12 +103,13 @@ def make_set(
         "size": size,
         "count": count,
         "sirr_jax": sirr_jax.__version__,
+        "skipped": [{"name": Path(name).name, "fault": fault} for name, fault in screening.skipped],
         "samples": samples,
     }
     (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     _write(partial / "contact_sheet.png", contact_sheet(sheet, gap=4, side=_SHEET_SIDE))
     partial.replace(folder)
-    return folder
+    return MadeSet(folder, screening)
 
 
 def _sample(

@@ -1,4 +1,4 @@
-"""Real pairs on disk: `ROOT/{blended,transmission_layer[,reflection_layer]}/<picture>`."""
+"""Real pairs: in folders `{blended,transmission_layer[,reflection_layer]}`, of any known set, or packed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import numpy as np
 
 from sirr_jax.data.files import FileReader, OnCorrupt
 from sirr_jax.data.layer_folders import check_equal_sizes, check_same_size, find_layers
+from sirr_jax.data.packed_file import ImageFile
+from sirr_jax.data.sets import find_set
+from sirr_jax.errors import UserError
+
+_FOLDERS = {"mixture": "blended", "transmission": "transmission_layer", "reflection": "reflection_layer"}
 
 
 class PairSource(Protocol):
@@ -28,32 +33,34 @@ class PairSource(Protocol):
 
 
 class FolderPairs:
-    """The pairs in a folder, in natural order of their names.
+    """The pairs of a set, in natural order of their names.
 
-    A folder `reflection_layer` is held to the same names and sizes as the other two, and not read: a
-    photograph of the reflection alone is no training target here.
+    The set is a folder that holds `blended/` and `transmission_layer/`, or any set that `sirr_jax.data.sets` finds
+    whose pictures have a mixture and a transmission; `ROOT#PART` chooses a part. A reflection layer is held to the
+    same names and sizes as the other two, and not read: a photograph of the reflection alone is no training target
+    here.
     """
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
         """Finds the pairs and checks their names, headers and sizes.
 
         Args:
-          root: The folder that holds the layers' folders.
+          root: The set.
           crop: Shortest side an image may have, in pixels.
           on_corrupt: What to do with an image that cannot be decoded: "error" raises; "skip" logs one warning
             per file and `read` gives the next readable pair instead.
 
         Raises:
-          UserError: A layer's folder is missing or without images, the layers' names differ, the images of a
-            pair differ in size or are smaller than the crop, a header is unreadable and `on_corrupt` is
-            "error".
+          UserError: There is no such set, or its pictures are no pairs; a layer's folder is missing or without
+            images, the layers' names differ, the images of a pair differ in size or are smaller than the crop, a
+            header is unreadable and `on_corrupt` is "error".
         """
         root = Path(root)
         self._reader = FileReader(root, on_corrupt)
-        layers = find_layers(root, required=("blended", "transmission_layer"), optional="reflection_layer")
-        self._pairs = list(zip(layers["blended"], layers["transmission_layer"], strict=True))
-        for paths in zip(*layers.values(), strict=True):
-            check_same_size(self._reader, paths, crop)
+        pictures = _pictures(root)
+        self._pairs = [(files["mixture"], files["transmission"]) for files in pictures]
+        for files in pictures:
+            check_same_size(self._reader, list(files.values()), crop)
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -76,3 +83,24 @@ class FolderPairs:
         blended, transmission = (self._reader.image(path) for path in paths)
         check_equal_sizes({paths[0]: blended.shape[:2], paths[1]: transmission.shape[:2]})
         return blended, transmission
+
+
+def _pictures(root: Path) -> list[dict[str, ImageFile]]:
+    """Layer to file, of every picture."""
+    if any((root / folder).is_dir() for folder in _FOLDERS.values()):
+        # Our own layout: the message about a folder that is missing names it.
+        required = (_FOLDERS["mixture"], _FOLDERS["transmission"])
+        found = find_layers(root, required=required, optional=_FOLDERS["reflection"])
+        layers = {layer: found[folder] for layer, folder in _FOLDERS.items() if folder in found}
+        return [dict(zip(layers, files, strict=True)) for files in zip(*layers.values(), strict=True)]
+    found_set = find_set(root)
+    pictures = [
+        {layer: file for layer, file in entry.files.items() if layer in _FOLDERS} for entry in found_set.only_part()
+    ]
+    for files in pictures:
+        if not {"mixture", "transmission"} <= files.keys():
+            raise UserError(
+                f"{root}: {found_set.adapter.title}, whose pictures have {', '.join(files) or 'no such layers'}; "
+                "expected pairs: a mixture and its transmission"
+            )
+    return pictures

@@ -11,6 +11,9 @@ import numpy as np
 
 from sirr_jax.data.decode import image_size, read_image
 from sirr_jax.data.files import FileReader, OnCorrupt, check_large_enough, list_images
+from sirr_jax.data.packed_file import ImageFile
+from sirr_jax.data.sets import find_set
+from sirr_jax.data.shards.manifest import is_packed
 from sirr_jax.errors import UserError
 
 # motorcycle_right.png is left out: it is the stereo partner of motorcycle_left.png, and the two would meet as
@@ -52,13 +55,13 @@ class PhotoSource(Protocol):
 
 
 class FolderPhotos:
-    """All photographs in a folder and the folders inside it, sorted by path."""
+    """All photographs in a folder and the folders inside it, sorted by path; or the clean ones of a packed set."""
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
         """Finds the photographs and reads their headers.
 
         Args:
-          root: The folder.
+          root: The folder, or a packed set (`ROOT#PART` for one of its parts).
           crop: Shortest side a photograph may have, in pixels.
           on_corrupt: What to do with a file that cannot be decoded: "error" raises; "skip" logs one warning
             per file and `read` gives the next readable photograph in its place.
@@ -68,7 +71,7 @@ class FolderPhotos:
             is unreadable and `on_corrupt` is "error", or no header is readable.
         """
         root = Path(root)
-        self._paths = list_images(root, recursive=True)
+        self._paths: list[ImageFile] = [*_files(root)]
         self._reader = FileReader(root, on_corrupt)
         sizes = [self._reader.size(path) for path in self._paths]
         if not any(sizes):
@@ -144,6 +147,16 @@ class EmbeddedPhotos:
         name, file, columns = self._entries[index]
         with file.open("rb") as stream:
             return read_image(stream, name=name)[:, columns]
+
+
+def _files(root: Path) -> list[ImageFile]:
+    if not is_packed(Path(str(root).partition("#")[0])):
+        return [*list_images(root, recursive=True)]
+    entries = find_set(root).only_part()
+    files = [entry.files["transmission"] for entry in entries if "transmission" in entry.files]
+    if not files:
+        raise UserError(f"{root}: a packed set without clean photographs (layer transmission); give another")
+    return files
 
 
 def _parts(split: str, width: int) -> tuple[tuple[str, slice], ...]:

@@ -1,4 +1,4 @@
-"""Real multi-view sequences on disk: `ROOT/<sequence>/{blended,transmission[,reflection]}/<frame>`."""
+"""Real multi-view sequences: `ROOT/<sequence>/{blended,transmission[,reflection]}/<frame>`, or such a set packed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ import numpy as np
 from sirr_jax.data.files import FileReader, OnCorrupt, list_folder
 from sirr_jax.data.layer_folders import check_equal_sizes, check_same_size, find_layers
 from sirr_jax.data.memory import DecodedMemory
+from sirr_jax.data.packed_file import ImageFile, PackedFile
+from sirr_jax.data.sets import find_set
+from sirr_jax.data.shards.manifest import is_packed
 from sirr_jax.errors import UserError
 
+_LAYERS = {"blended": "mixture", "transmission": "transmission", "reflection": "reflection"}
 _NO_BURST = "duplicating one image does not make a burst: give frames taken while the camera moves"
 
 
@@ -52,13 +56,13 @@ class SequenceSource(Protocol):
 
 
 class FolderSequences:
-    """The sequences in a folder, one folder each, sorted by name; frames in natural order of their names."""
+    """The sequences in a folder, one folder each, or in a packed set; frames in natural order of their names."""
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
         """Finds the sequences and checks their file names, headers and sizes.
 
         Args:
-          root: The folder that holds the sequences.
+          root: The folder that holds the sequences, or the packed set.
           crop: Shortest side a frame may have, in pixels.
           on_corrupt: What to do with a frame that cannot be decoded: "error" raises; "skip" logs one warning
             per file and `read` gives a triple of the next readable sequence instead.
@@ -70,16 +74,10 @@ class FolderSequences:
         """
         root = Path(root)
         self._reader = FileReader(root, on_corrupt)
-        if (root / "blended").is_dir():
-            raise UserError(f"{root} is itself a sequence; give the folder that holds the sequences")
-        self._folders = [path for path in list_folder(root) if path.is_dir()]
-        if not self._folders:
-            raise UserError(f"{root}: no sequences in this folder; expected <sequence>/blended/<frame> inside it")
-        self._layers = [
-            find_layers(folder, required=("blended", "transmission"), optional="reflection") for folder in self._folders
-        ]
-        for folder, layers in zip(self._folders, self._layers, strict=True):
-            _check_burst(folder, layers["blended"])
+        found = _packed_sequences(root) if is_packed(root) else _folder_sequences(root)
+        self._folders, self._layers = list(found), list(found.values())
+        for folder, layers in found.items():
+            _check_burst(folder, layers["mixture"])
             check_same_size(self._reader, [path for paths in layers.values() for path in paths], crop)
 
     def __len__(self) -> int:
@@ -91,7 +89,7 @@ class FolderSequences:
 
     def triples(self, index: int) -> int:
         """How many triples of consecutive frames a sequence has: its frames less two."""
-        return len(self._layers[index]["blended"]) - 2
+        return len(self._layers[index]["mixture"]) - 2
 
     def read(self, index: int, first: int) -> FrameTriple:
         """Decodes three consecutive frames of every layer.
@@ -125,13 +123,38 @@ class FolderSequences:
                 for path, image in zip(paths, images[layer], strict=True)
             }
         )
-        before, middle, after = images["blended"]
+        before, middle, after = images["mixture"]
         if np.array_equal(before, middle) and np.array_equal(middle, after):
-            raise UserError(f"{frames['blended'][0]} and the two frames after it are one picture; {_NO_BURST}")
-        return FrameTriple(images["blended"], images["transmission"], images.get("reflection"))
+            raise UserError(f"{frames['mixture'][0]} and the two frames after it are one picture; {_NO_BURST}")
+        return FrameTriple(images["mixture"], images["transmission"], images.get("reflection"))
 
 
-def _check_burst(folder: Path, blended: Sequence[Path]) -> None:
+def _folder_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
+    """Sequence to layer to frames."""
+    if (root / "blended").is_dir():
+        raise UserError(f"{root} is itself a sequence; give the folder that holds the sequences")
+    folders = [path for path in list_folder(root) if path.is_dir()]
+    if not folders:
+        raise UserError(f"{root}: no sequences in this folder; expected <sequence>/blended/<frame> inside it")
+    sequences = {}
+    for folder in folders:
+        layers = find_layers(folder, required=("blended", "transmission"), optional="reflection")
+        sequences[folder] = {_LAYERS[name]: list(paths) for name, paths in layers.items()}
+    return sequences
+
+
+def _packed_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
+    sequences: dict[Path, dict[str, list[ImageFile]]] = {}
+    for entry in find_set(root).only_part():
+        if not entry.sequence or not {"mixture", "transmission"} <= entry.files.keys():
+            raise UserError(f"{root}: {entry.name} is no frame of a sequence; expected a packed set of sequences")
+        layers = sequences.setdefault(root / entry.sequence, {layer: [] for layer in entry.files})
+        for layer, file in entry.files.items():
+            layers[layer].append(file)
+    return sequences
+
+
+def _check_burst(folder: Path, blended: Sequence[ImageFile]) -> None:
     if len(blended) < 3:
         raise UserError(f"{folder} has {len(blended)} frame{'s' * (len(blended) != 1)}; a sequence needs three or more")
     equal = [_same_bytes(one, other) for one, other in itertools.pairwise(blended)]
@@ -140,7 +163,9 @@ def _check_burst(folder: Path, blended: Sequence[Path]) -> None:
             raise UserError(f"{frame} and the two frames after it are the same file; {_NO_BURST}")
 
 
-def _same_bytes(one: Path, other: Path) -> bool:
+def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
+    if isinstance(one, PackedFile) or isinstance(other, PackedFile):
+        return False  # compared before they were packed; here every frame would have to be read
     try:
         # Compares the sizes first and stops at the first block that differs, which a digest would not.
         return filecmp.cmp(one, other, shallow=False)

@@ -118,6 +118,56 @@ class PhotoLayers:
         return cut(photo, region, self._canvas)
 
 
+class PhotoCrops:
+    """A crop of one photograph, to be degraded; each photograph once per epoch."""
+
+    def __init__(self, photos: PhotoSource, *, crop: int, max_scale: float = 2.0) -> None:
+        """Makes a stream.
+
+        Args:
+          photos: Where the crops come from.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of a photograph, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        _check_crop(crop, max_scale)
+        self._photos = photos
+        self._read: Callable[[int], np.ndarray] = photos.read
+        self._crop = crop
+        self._max_scale = max_scale
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`transmission`: uint8 `[crop, crop, 3]`."""
+        return {"transmission": _image_spec(self._crop)}
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position: uint8 `[crop, crop, 3]`.
+
+        Raises:
+          UserError: The photograph cannot be decoded or is smaller than the crop.
+        """
+        index = item_at(key, position, len(self._photos))
+        photo = self._read(index)
+        region = draw_region(
+            key.generator("crop", position),
+            photo.shape[:2],
+            canvas=self._crop,
+            crop=self._crop,
+            max_scale=self._max_scale,
+            name=self._photos.name(index),
+        )
+        return {"transmission": cut(photo, region, self._crop)}
+
+    def held(self, memory: DecodedMemory) -> PhotoCrops:
+        """Returns the same stream, keeping each decoded photograph in `memory`."""
+        stream = copy.copy(self)
+        stream._read = memory.remember(self._read)
+        return stream
+
+
 class ProceduralLayers:
     """Samples without arrays: the layers are painted on the device, from the sample's index."""
 

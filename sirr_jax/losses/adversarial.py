@@ -1,9 +1,35 @@
-"""Relativistic average GAN losses (Jolicoeur-Martineau 2018), as ERRNet uses them."""
+"""GAN losses from logits: binary cross-entropies (Goodfellow et al. 2014) and relativistic averages.
+
+Relativistic average losses (Jolicoeur-Martineau 2018) as ERRNet uses them.
+"""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+
+
+def cross_entropy(logits: jax.Array, *, real: bool) -> jax.Array:
+    """Mean of -log p for the label real, of -log(1 - p) for the other; p is the sigmoid of the logits.
+
+    Finite for all logits, where a loss of probabilities needs them clipped and then has no gradient.
+    """
+    return jax.nn.softplus(-logits if real else logits).mean()
+
+
+def cross_entropy_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
+    """L_D from the logits on real and on restored images: -log p(real) - log(1 - p(fake)), each its mean."""
+    return cross_entropy(real, real=True) + cross_entropy(fake, real=False)
+
+
+def cross_entropy_generator(fake: jax.Array, *, saturating: bool = False) -> jax.Array:
+    """L_G from the logits on restored images: the mean of -log p.
+
+    Args:
+        fake: the logits, any shape.
+        saturating: use log(1 - p) instead, as papers write it: the gradient vanishes where the discriminator is sure.
+    """
+    return -cross_entropy(fake, real=False) if saturating else cross_entropy(fake, real=True)
 
 
 def relativistic_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""L_P: distance of VGG-19 features."""
+"""L_P: distance of VGG features."""
 
 from __future__ import annotations
 
@@ -16,18 +16,32 @@ VGG_WEIGHTS = {
     "relu5_1": 10 / 1.5,
 }
 
+ERRORS = {"l1": jnp.abs, "mse": jnp.square}
+"""What `perceptual` may take the mean of."""
 
-def perceptual(estimate: Mapping[str, jax.Array], truth: Mapping[str, jax.Array], *, unit: float = 1.0) -> jax.Array:
-    """L_P from the VGG-19 features of two images; layers that are not given are left out.
+
+def perceptual(
+    estimate: Mapping[str, jax.Array],
+    truth: Mapping[str, jax.Array],
+    *,
+    unit: float = 1.0,
+    weights: Mapping[str, float] = VGG_WEIGHTS,
+    error: str = "l1",
+) -> jax.Array:
+    """L_P from the VGG features of two images; layers that are not given are left out.
 
     Args:
         estimate: `relu1_1`, ... [B, h, w, C] of the estimate.
         truth: the same layers of the truth.
         unit: factor that brings the features' scale to that of torchvision's weights.
+        weights: of the layers; ERRNet's if nothing is said.
+        error: "l1" for mean absolute, "mse" for mean squared differences.
     """
     total = jnp.zeros(())
-    for name, weight in VGG_WEIGHTS.items():
+    # A squared difference is measured in squared units.
+    factor = unit**2 if error == "mse" else unit
+    for name, weight in weights.items():
         if name in truth:
-            error = estimate[name].astype(jnp.float32) - truth[name].astype(jnp.float32)
-            total += weight * unit * jnp.abs(error).mean()
+            difference = estimate[name].astype(jnp.float32) - truth[name].astype(jnp.float32)
+            total += weight * factor * ERRORS[error](difference).mean()
     return total

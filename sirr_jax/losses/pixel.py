@@ -48,14 +48,21 @@ def _gaussian_filter(length: int, size: int, sigma: float) -> np.ndarray:
     return matrix
 
 
-def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 1.5) -> jax.Array:
-    """Mean SSIM of `[B, H, W, C]` images with a Gaussian window (Wang et al. 2004), range 1.
+def windowed_moments(a: jax.Array, b: jax.Array, *, size: int, sigma: float) -> tuple[jax.Array, ...]:
+    """Means, variances and covariance of `[B, H, W, C]` images in every Gaussian window that fits inside.
 
-    A differentiable loss term; scores are reported by `sirr_jax.metrics`. The window shrinks to the image where that
-    is smaller. Filtering is a product with a banded matrix: XLA's depthwise convolutions are slow on CPUs.
+    Filtering is a product with a banded matrix: XLA's depthwise convolutions are slow on CPUs.
+
+    Args:
+        a: [B, H, W, C], float32; H and W at least `size`.
+        b: the same shape.
+        size: side of the window in pixels.
+        sigma: standard deviation of its weights in pixels.
+
+    Returns:
+        Mean of a, mean of b, variance of a, variance of b, covariance: [B, H - size + 1, W - size + 1, C] each.
     """
     height, width = a.shape[1:3]
-    size = min(size, height, width)
     down, across = _gaussian_filter(height, size, sigma), _gaussian_filter(width, size, sigma)
 
     def blur(x: jax.Array) -> jax.Array:
@@ -64,7 +71,17 @@ def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 
 
     mean_a, mean_b = blur(a), blur(b)
     variance_a, variance_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
-    covariance = blur(a * b) - mean_a * mean_b
+    return mean_a, mean_b, variance_a, variance_b, blur(a * b) - mean_a * mean_b
+
+
+def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 1.5) -> jax.Array:
+    """Mean SSIM of `[B, H, W, C]` images with a Gaussian window (Wang et al. 2004), range 1.
+
+    A differentiable loss term; scores are reported by `sirr_jax.metrics`. The window shrinks to the image where that
+    is smaller.
+    """
+    size = min(size, *a.shape[1:3])
+    mean_a, mean_b, variance_a, variance_b, covariance = windowed_moments(a, b, size=size, sigma=sigma)
     c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     return (luminance * (2 * covariance + c2) / (variance_a + variance_b + c2)).mean()

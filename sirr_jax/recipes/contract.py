@@ -12,6 +12,9 @@ from ml_collections import ConfigDict
 
 from sirr_jax.weights.model_file import Network
 
+AXIS = "devices"
+"""The pmapped axis, by which losses take batch statistics over all devices."""
+
 Tree = dict[str, Any]
 """A nested dict of arrays whose first level names networks (parameters) or collections."""
 
@@ -58,7 +61,7 @@ class Stage:
         name: for the log.
         steps: its length.
         updates: in order, within every step.
-        mix: share of each kind of sample ("layers", "single", "sequences", "pairs") in a batch; sums to 1.
+        mix: share of each kind of sample (`sirr_jax.data.feed.KINDS`) in a batch; sums to 1.
         begin: how it starts from the stage before; None to go on unchanged. Deterministic.
     """
 
@@ -78,12 +81,16 @@ class Recipe(abc.ABC):
         name: its name in configs and in weight files.
         stages: in order.
         panels: names of the images that `compare` makes, in the order to show them.
+        maps: those of the panels that are no estimates of the truth: shown, not scored.
+        validation: the kind of sample ("layers", "single", "pairs", "photos") to validate on.
         notes: sentences for the log and the run's metadata (which losses are really in use, and so on).
     """
 
     name: str
     stages: tuple[Stage, ...]
     panels: tuple[str, ...]
+    maps: tuple[str, ...] = ()
+    validation: str = "layers"
     notes: tuple[str, ...] = ()
 
     @abc.abstractmethod
@@ -108,9 +115,9 @@ class Recipe(abc.ABC):
         """
 
     @abc.abstractmethod
-    def compare(self, params: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Images `[B, H, W, 3]` in [0, 1] for scores and panels: "input", the estimates, "truth"."""
+    def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
+        """Images `[B, H, W, 3]` in [0, 1] for scores and panels: "input", the estimates, maps, "truth"."""
 
     @abc.abstractmethod
-    def exports(self, params: Tree) -> dict[str, dict[str, Network]]:
+    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, Network]]:
         """Models to ship: file stem -> its networks by role; see `sirr_jax.recipes.answers`."""

@@ -275,8 +275,9 @@ class Dynamics(Recipe):
 
     # --- answers --------------------------------------------------------------------------------------------------
 
-    def compare(self, params: Tree, batch: Tree) -> dict[str, jax.Array]:
+    def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
         """Middle frame, teacher's and student's estimates of its transmission, truth."""
+        del collections
         views = batch["views"]
         image = views["frames"][:, 1]
         teacher = self._apply("teacher", params, views["frames"])["restored"]
@@ -288,8 +289,9 @@ class Dynamics(Recipe):
             "truth": views["transmission"][:, 1],
         }
 
-    def exports(self, params: Tree) -> dict[str, dict[str, Network]]:
+    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, Network]]:
         """The student to use, the teacher to distil from again."""
+        del collections
         return {
             name: {name: Network(f"dynamics/{name}", self._hyper[name], {"params": params[name]})}
             for name in ("student", "teacher")

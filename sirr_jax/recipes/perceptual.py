@@ -1,60 +1,125 @@
-"""The perceptual term of a recipe: VGG-19 where the user holds its weights, else multi-scale gradients."""
+"""The perceptual term of a recipe: VGG features where the user holds weights, else multi-scale gradients or nothing."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax.typing import Dtype
 
+from sirr_jax.errors import UserError
 from sirr_jax.losses.perceptual import VGG_WEIGHTS, perceptual
 from sirr_jax.losses.pixel import multiscale_gradient_l1
-from sirr_jax.models.vgg import Vgg19, normalise
+from sirr_jax.models.vgg import Vgg16, Vgg19, normalise
 from sirr_jax.weights.vgg import read_vgg
+
+_NETWORKS = {"vgg16": (Vgg16, "VGG-16"), "vgg19": (Vgg19, "VGG-19")}
+
+# What two releases feed without ImageNet's statistics: the files' convention that they do it with, the images.
+_RAW = {
+    "raw_bgr01": ("torchvision", lambda image: image[..., ::-1]),
+    "raw_rgb255": ("caffe", lambda image: 255.0 * image),
+}
+
+
+class Features(NamedTuple):
+    """Which features of which network are compared, and how.
+
+    Attributes:
+        network: "vgg16" or "vgg19".
+        weights: of the layers, `relu1_1`, ...
+        error: "l1" or "mse", see `sirr_jax.losses.perceptual`.
+        feed: how images reach the network. "normalised": in the range that the weight file was trained for, and its
+            features in the scale of torchvision's. "raw_bgr01": BGR in [0, 1], with torchvision's weights;
+            "raw_rgb255": RGB in 0..255, with Keras's (Caffe's): so do AttentiveGAN and EdgeGAN as released.
+    """
+
+    network: str
+    weights: Mapping[str, float]
+    error: str
+    feed: str = "normalised"
+
+
+ERRNET = Features("vgg19", VGG_WEIGHTS, "l1")
+"""ERRNet's, which our own recipe uses too."""
+
+ATTENTIVE_GAN = Features("vgg16", {"relu1_1": 1.0, "relu1_2": 0.6, "relu2_1": 0.4, "relu2_2": 0.2}, "mse", "raw_bgr01")
+"""As the official code (AttentiveGAN specification, section 4); the corrected preset feeds them "normalised"."""
+
+EDGE_GAN = Features("vgg16", {"relu3_3": 1.0}, "mse", "raw_rgb255")
+"""As released (EdgeGAN specification, section 5); the balanced preset feeds them "normalised"."""
 
 
 class PerceptualTerm:
     """L_P as a function of parameters that the training state carries, frozen, beside the networks'.
 
     Attributes:
-        params: VGG-19 parameters, or `{}`.
+        params: the VGG's parameters, or `{}`.
         description: a sentence for the log and the run's metadata that says which distance this really is.
     """
 
-    def __init__(self, path: str, *, dtype: Dtype = jnp.float32) -> None:
+    def __init__(
+        self, path: str, *, features: Features = ERRNET, substitute: bool = True, dtype: Dtype = jnp.float32
+    ) -> None:
         """Read the weights.
 
         Args:
-            path: a VGG-19 weight file (see `sirr_jax.weights.vgg.read_vgg`), or "" for the 3-scale gradient L1.
+            path: a file of the network's weights (see `sirr_jax.weights.vgg.read_vgg`), or "" for none.
+            features: what to compare.
+            substitute: without a file L_P is the 3-scale gradient L1; False: it is 0.
             dtype: type the features are computed in; the distances are float32.
 
         Raises:
-            UserError: if the file cannot be used.
+            UserError: if the file cannot be used, or not with these features, or there is no such feed.
         """
         self.params: dict[str, Any] = {}
-        self._network = None
+        self._network, self._features, self._substitute = None, features, substitute
+        network, title = _NETWORKS[features.network]
+        if features.feed != "normalised" and features.feed not in _RAW:
+            raise UserError(f"L_P is fed {features.feed!r}; choose one of normalised, {', '.join(_RAW)}")
         if not path:
-            self.description = "L_P is the 3-scale gradient L1: config.perceptual_weights names no VGG-19 file"
+            instead = "the 3-scale gradient L1" if substitute else "left out"
+            self.description = f"L_P is {instead}: config.perceptual_weights names no {title} file"
             return
-        weights = read_vgg(path, "vgg19")
-        used = [name for name in VGG_WEIGHTS if name.replace("relu", "conv") in weights.layers]
-        absent = [name for name in VGG_WEIGHTS if name not in used]
-        layers = weights.layers[: weights.layers.index(used[-1].replace("relu", "conv")) + 1]
-        self.params = {name: weights.params[name] for name in layers}
-        self._network = Vgg19(layers=layers, dtype=dtype)
-        self._convention = weights.convention
-        # Caffe's inputs are about 58 times torchvision's, and every feature with them.
-        self._unit = 1.0 if weights.convention == "torchvision" else 1.0 / (255.0 * 0.226)
-        self.description = f"L_P uses VGG-19 ({weights.convention} weights) at {', '.join(used)}"
+        weights = read_vgg(path, features.network)
+        used = [name for name in features.weights if name.replace("relu", "conv") in weights.layers]
+        absent = [name for name in features.weights if name not in used]
+        if not used:
+            raise UserError(
+                f"{path} ends at {weights.layers[-1]}, before all that L_P compares ({', '.join(absent)}); "
+                "give config.perceptual_weights a more complete file"
+            )
+        last = max(weights.layers.index(name.replace("relu", "conv")) for name in used)
+        self.params = {name: weights.params[name] for name in weights.layers[: last + 1]}
+        self._network = network(layers=weights.layers[: last + 1], dtype=dtype)
+        self._convention, self._unit = weights.convention, 1.0
+        if features.feed in _RAW:
+            expected, _ = _RAW[features.feed]
+            if weights.convention != expected:
+                raise UserError(
+                    f"{path} holds {weights.convention} weights, which images fed as {features.feed} do not suit; "
+                    f"give config.perceptual_weights a file of {expected} weights, or feed them normalised"
+                )
+        elif weights.convention == "caffe":
+            # Caffe's inputs are about 58 times torchvision's, and every feature with them.
+            self._unit = 1.0 / (255.0 * 0.226)
+        self.description = f"L_P uses {title} ({weights.convention} weights) at {', '.join(used)}"
+        if features.feed in _RAW:
+            self.description += f", fed {features.feed}"
         if absent:
             self.description += f"; the weight file lacks {', '.join(absent)}, left out"
 
     def __call__(self, params: dict[str, Any], estimate: jax.Array, truth: jax.Array) -> jax.Array:
-        """L_P of `[B, H, W, 3]` images in [0, 1]; `params` is `self.params` as the state carries it."""
+        """L_P of `[B, H, W, 3]` RGB images in [0, 1]; `params` is `self.params` as the state carries it."""
         if self._network is None:
-            return multiscale_gradient_l1(estimate, truth)
-        features = [
-            self._network.apply({"params": params}, normalise(image, self._convention)) for image in (estimate, truth)
-        ]
-        return perceptual(*features, unit=self._unit)
+            return multiscale_gradient_l1(estimate, truth) if self._substitute else jnp.zeros(())
+        features = [self._network.apply({"params": params}, self._feed(image)) for image in (estimate, truth)]
+        how = self._features
+        return perceptual(*features, unit=self._unit, weights=how.weights, error=how.error)
+
+    def _feed(self, image: jax.Array) -> jax.Array:
+        if self._features.feed in _RAW:
+            return _RAW[self._features.feed][1](image)
+        return normalise(image, self._convention)

@@ -64,7 +64,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     counts = [samples_per_batch(stage.mix, config.batch_size, unit) for stage in recipe.stages]
     streams = training_streams(config.data, {kind for count in counts for kind in count})
     optimisers = {
-        name: make_optimiser(config.optimiser, updates) for name, updates in learning_networks(recipe).items()
+        name: make_optimiser(config.optimiser, name, updates) for name, updates in learning_networks(recipe).items()
     }
     checkpoints = Checkpoints(workdir, config.to_dict(), keep=config.keep)
     state = create_state(recipe, optimisers, jax.random.key(config.seed))
@@ -195,8 +195,8 @@ def _check_finite(state: TrainState, workdir: Path) -> None:
 
 
 def _export(recipe: Recipe, state: TrainState, workdir: Path, notes: list[str]) -> None:
-    params = evaluation_params(parallel.to_host(state))
-    for stem, networks in recipe.exports(params).items():
+    state = parallel.to_host(state)
+    for stem, networks in recipe.exports(evaluation_params(state), state.collections).items():
         origin = f"trained with sirr_jax; {notes[0]}"
         model = Model(recipe.name, networks, licence="the user's", origin=origin)
         save_model(workdir / "models" / f"{stem}.safetensors", model, overwrite=True)

@@ -14,8 +14,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from sirr_jax.errors import UserError
-
-AXIS = "devices"
+from sirr_jax.recipes.contract import AXIS
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 """`step(state, batch) -> (state, scalars)`: written for one device, averaging over `AXIS` itself."""

@@ -85,3 +85,30 @@ def test_a_subcommand_is_needed(capsys):
         main(["data"])
     assert stop.value.code == 2
     assert "COMMAND" in capsys.readouterr().err
+
+
+def test_packing_says_what_it_packed(tmp_path, capsys):
+    root = sets.deraindrop(tmp_path / "rain")
+    sets.picture(root / "train" / "data" / "0_rain.png").write_bytes(b"not an image")
+    pack = ["data", "pack", str(root), str(tmp_path / "packed")]
+    assert main(pack) == 2
+    assert "0_rain.png: not an image" in capsys.readouterr().err
+    assert main([*pack, "--licence", "mine", "--on-corrupt", "skip"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{tmp_path / 'packed'}: DeRaindrop (deraindrop)"
+    assert lines[1:4] == ["  train      10", "  test_a     3", "  test_b     2"]
+    assert lines[4].startswith("  shards     1, ")
+    assert lines[5] == "  licence    mine"
+    assert lines[6].startswith("  skipped    1 pictures")
+    assert check(tmp_path / "packed", "--thorough") == 0
+    assert "a packed set (shards)" in capsys.readouterr().out
+    assert main(pack) == 2
+    assert "packed exists; choose another folder" in capsys.readouterr().err
+
+
+def test_a_layout_can_be_named(tmp_path, capsys):
+    sets.picture(tmp_path / "photos" / "a" / "1.png")
+    assert check(tmp_path / "photos") == 2
+    assert "or say --as photos" in capsys.readouterr().err
+    assert check(tmp_path / "photos", "--as", "photos") == 0
+    assert "photographs (photos)" in capsys.readouterr().out

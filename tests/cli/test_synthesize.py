@@ -24,6 +24,15 @@ def photos(tmp_path):
     return folder
 
 
+OTHERS = {
+    "fog": {"degraded", "clean"},
+    "rain": {"degraded", "clean"},
+    "watermark": {"degraded", "clean", "mask"},
+    "irregular_mask": {"degraded", "clean", "mask"},
+    "window_reflection": {"degraded", "clean", "reflection"},
+}
+
+
 def synthesize(*arguments):
     return main(["synthesize", *map(str, arguments)])
 
@@ -59,7 +68,7 @@ def test_mixtures_are_pairs_with_a_manifest_and_a_sheet(photos, tmp_path, capsys
     assert not out.with_name("set.partial").exists()
 
 
-@pytest.mark.parametrize("kind", ["raindrops", "zhang", "gaussian_noise"])
+@pytest.mark.parametrize("kind", ["raindrops", "zhang", "gaussian_noise", *OTHERS])
 def test_the_same_seed_makes_the_same_bytes(photos, tmp_path, kind):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert synthesize(kind, photos, tmp_path / name, "--count", 2, "--size", 32, "--seed", seed) == 0
@@ -67,6 +76,52 @@ def test_the_same_seed_makes_the_same_bytes(photos, tmp_path, kind):
     assert a == b
     assert a.keys() == c.keys()
     assert all(a[name] != c[name] for name in a)
+    if kind in OTHERS:
+        assert {name.split("/")[0] for name in a if "/" in name} == OTHERS[kind]
+
+
+def test_unusable_photographs_stop_it_by_name_or_are_skipped_and_counted(photos, tmp_path, capsys):
+    dark = np.full((48, 60, 3), 7, np.uint8)
+    cases = {
+        "black.png": (lambda path: Image.fromarray(dark).save(path), "black.png is nearly black: 99 of 100 pixels"),
+        "cut.png": (lambda path: path.write_bytes((photos / "a.png").read_bytes()[:900]), "cut.png: the image is"),
+        "none.jpg": (lambda path: path.write_text("<html>"), "none.jpg: not an image"),
+        "small.png": (lambda path: Image.fromarray(dark[:20] + 99).save(path), "small.png is 60x20 pixels"),
+    }
+    for name, (make, told) in cases.items():
+        make(photos / name)
+        assert synthesize("jpeg", photos, tmp_path / "out", "--count", 2, "--size", 32) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert told in error
+        assert not list(tmp_path.glob("out*"))
+        if name != "small.png":
+            (photos / name).unlink()
+    for name, (make, _) in cases.items():
+        make(photos / name)
+    assert synthesize("jpeg", photos, tmp_path / "out", "--count", 8, "--size", 32, "--on-corrupt", "skip") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "skipped: 4 of 8 photographs (2 unreadable, 1 nearly black, 1 too small)"
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["skipped"] == [
+        {"name": "black.png", "fault": "nearly black"},
+        {"name": "cut.png", "fault": "unreadable"},
+        {"name": "none.jpg", "fault": "unreadable"},
+        {"name": "small.png", "fault": "too small"},
+    ]
+    used = {name for sample in manifest["samples"] for name in sample["photographs"]}
+    assert used <= {"a.png", "b.png", "c.png", "d.png"}
+
+
+def test_skipping_leaves_what_is_made_of_the_others_alone(photos, tmp_path, capsys):
+    arguments = ("--count", 3, "--size", 32, "--on-corrupt", "skip")
+    assert synthesize("jpeg", photos, tmp_path / "a", *arguments) == 0
+    assert "skipped" not in capsys.readouterr().out
+    (photos / "b2.png").write_text("no image")
+    assert synthesize("jpeg", photos, tmp_path / "b", *arguments) == 0
+    a, b = (content(tmp_path / name) for name in "ab")
+    assert a.pop("manifest.json") != b.pop("manifest.json")
+    assert a == b
 
 
 def test_options_reach_the_kind(photos, tmp_path):
@@ -89,7 +144,11 @@ def test_degradations_have_levels(photos, tmp_path):
 
 def test_kinds_are_listed(capsys):
     assert synthesize("list") == 0
-    assert {"ceilnet", "zhang", "raindrops", "gaussian_noise"} <= set(capsys.readouterr().out.split())
+    lines = capsys.readouterr().out.splitlines()
+    options = {name: rest for name, *rest in map(str.split, lines)}
+    assert {"ceilnet", "zhang", "raindrops", "gaussian_noise", *OTHERS} <= options.keys()
+    assert options["watermark"] == ["logos", "tiled", "size", "margin", "opacity", "angle"]
+    assert options["jpeg"] == ["level", "resave_jpeg"]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +166,11 @@ def test_kinds_are_listed(capsys):
             ["jpeg", "photos", "out", "--size", "32", "--option", "level=9"],
             "level 9 of jpeg: use a whole number from 1 to 4",
         ),
+        (
+            ["window_reflection", "photos", "out", "--option", "form=zang"],
+            "form is 'zang': use one of cityscapes, zhang, ceil",
+        ),
+        (["watermark", "photos", "out", "--option", "logos=nowhere"], "nowhere holds no .png file"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(photos, tmp_path, capsys, monkeypatch, arguments, message):

@@ -90,6 +90,38 @@ def cityscapes(root: Path) -> Path:
     return root
 
 
+def foggy(root: Path) -> Path:
+    """Cityscapes, of which two photographs are in fog, in three densities."""
+    for split, city in (("train", "aachen"), ("val", "lindau")):
+        for beta in ("0.005", "0.01", "0.02"):
+            name = f"{city}_000000_000019_leftImg8bit_foggy_beta_{beta}.png"
+            picture(root / "leftImg8bit_foggy" / split / city / name)
+    return cityscapes(root)
+
+
+RAIN = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
+
+
+def rain(root: Path, *, infix: str = "") -> Path:
+    """One photograph in rain, six times."""
+    for alpha, beta, size in RAIN:
+        for pattern in (2, 12):
+            name = f"aachen_000000_000019{infix}_rain_alpha_{alpha}_beta_{beta}_dropsize_{size}_pattern_{pattern}.png"
+            picture(root / "leftImg8bit_rain" / "train" / "aachen" / name)
+    for number in (19, 20):
+        picture(root / "leftImg8bit" / "train" / "aachen" / f"aachen_000000_0000{number}_leftImg8bit.png")
+    return root
+
+
+def coco_stuff(root: Path, *, folder: str = "annotations") -> Path:
+    for split, name in (("train2017", "000000000009"), ("train2017", "000000000025"), ("val2017", "000000000139")):
+        picture(root / "images" / split / f"{name}.jpg")
+        labels(root / folder / split / f"{name}.png", (0, 91, 181, 255))
+    (root / "annotations").mkdir(exist_ok=True)
+    (root / "annotations" / "instances_val2017.json").write_text("{}")
+    return root
+
+
 def faces(root: Path) -> Path:
     for index in (0, 1, 2000):
         picture(root / "CelebA-HQ-img" / f"{index}.jpg", size=(16, 16))

@@ -6,16 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sirr_jax.data.feed import multiview_options, samples_per_batch, training_streams, validation_streams
+from sirr_jax.data.feed import KINDS, multiview_options, samples_per_batch, training_streams, validation_stream
 from sirr_jax.data.pipeline import build_pipeline
 from sirr_jax.errors import UserError
 
-KINDS = ("layers", "sequences", "single", "pairs")
-
 
 @given(
-    shares=st.lists(st.integers(0, 10), min_size=1, max_size=4).filter(any),
-    units=st.integers(4, 40),
+    shares=st.lists(st.integers(0, 10), min_size=1, max_size=5).filter(any),
+    units=st.integers(5, 40),
     unit=st.integers(1, 8),
 )
 def test_batches_are_split_in_whole_units_near_the_shares(shares, units, unit):
@@ -82,6 +80,7 @@ def test_every_kind_comes_from_its_folder(data):
     assert batch["sequences"]["blended"].shape == (2, 3, 32, 32, 3)
     assert not batch["sequences"]["has_reflection"].any()
     assert batch["pairs"]["transmission"].shape == (2, 32, 32, 3)
+    assert batch["photos"].keys() == {"transmission", "index"}
 
 
 def test_only_what_is_asked_for_is_opened(data):
@@ -106,12 +105,26 @@ def test_procedural_layers_carry_no_images(data):
 
 def test_validation_photographs_of_the_user(data):
     data.validation = data.layers
-    streams = validation_streams(data)
+    streams = {"layers": validation_stream(data, "layers")}
     with build_pipeline(streams, {"layers": 1}, kind="memory", seed=0, start_step=0) as pipeline:
         assert next(pipeline)["layers"]["transmission"].shape == (1, 48, 48, 3)
     data.validation = "/no/such/folder"
     with pytest.raises(UserError, match="/no/such/folder"):
-        validation_streams(data)
+        validation_stream(data, "layers")
+
+
+def test_pairs_to_validate_on(data):
+    data.validation = data.pairs
+    assert validation_stream(data, "pairs").spec["blended"].shape == (32, 32, 3)
+    data.validation = ""
+    with pytest.raises(UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0"):
+        validation_stream(data, "pairs")
+
+
+def test_photographs_to_degrade_cannot_be_procedural(data):
+    data.layers = "procedural"
+    with pytest.raises(UserError, match=r"config\.data\.layers is 'procedural'"):
+        training_streams(data, ["photos"])
 
 
 def test_options_of_the_generator_come_from_the_config(data):

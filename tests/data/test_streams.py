@@ -11,7 +11,7 @@ from sirr_jax.data.memory import DecodedMemory
 from sirr_jax.data.pairs import FolderPairs
 from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos
 from sirr_jax.data.sequences import FolderSequences
-from sirr_jax.data.streams import PairCrops, PhotoLayers, ProceduralLayers, SequenceCrops
+from sirr_jax.data.streams import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops
 from sirr_jax.errors import UserError
 
 KEY = StreamKey(5, "layers")
@@ -21,6 +21,7 @@ def streams(photo_folder, sequence_folder, pair_folder):
     return {
         "layers": PhotoLayers(FolderPhotos(photo_folder), crop=12, margin=4),
         "single": PhotoLayers(FolderPhotos(photo_folder), crop=16),
+        "photos": PhotoCrops(FolderPhotos(photo_folder), crop=16),
         "sequences": SequenceCrops(FolderSequences(sequence_folder), crop=16),
         "pairs": PairCrops(FolderPairs(pair_folder), crop=16),
         "procedural": ProceduralLayers(),
@@ -54,6 +55,7 @@ def test_specs_are_the_contract(every_stream):
     assert shapes == {
         "layers": {"transmission": (20, 20, 3), "reflection": (20, 20, 3)},
         "single": {"transmission": (16, 16, 3), "reflection": (16, 16, 3)},
+        "photos": {"transmission": (16, 16, 3)},
         "sequences": {
             "blended": (3, 16, 16, 3),
             "transmission": (3, 16, 16, 3),
@@ -114,7 +116,8 @@ def test_sequence_and_pair_layers_share_one_crop(sequence_folder, pair_folder):
     assert middles == {11, 21, 22, 31, 32, 33, 34}
 
 
-def test_each_sequence_and_pair_once_per_epoch(sequence_folder, pair_folder):
+def test_each_sequence_pair_and_photograph_once_per_epoch(sequence_folder, pair_folder, photo_folder):
+    photos = PhotoCrops(FolderPhotos(photo_folder), crop=16)
     sequences = SequenceCrops(FolderSequences(sequence_folder), crop=16)
     pairs = PairCrops(FolderPairs(pair_folder), crop=16)
     for epoch in range(3):
@@ -122,6 +125,8 @@ def test_each_sequence_and_pair_once_per_epoch(sequence_folder, pair_folder):
         assert sorted(seen) == [1, 2, 3]
         seen = [label(pairs.sample(5 * epoch + place, KEY)["blended"]) for place in range(5)]
         assert sorted(seen) == list(range(5))
+        seen = [label(photos.sample(7 * epoch + place, KEY)["transmission"]) for place in range(7)]
+        assert sorted(seen) == list(range(7))
 
 
 def test_small_photos_are_enlarged_and_smaller_ones_refused(tmp_path):

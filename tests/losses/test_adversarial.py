@@ -1,19 +1,28 @@
-"""Relativistic average losses against binary cross-entropy."""
+"""GAN losses from logits against binary cross-entropies of probabilities."""
 
 from __future__ import annotations
+
+import functools
 
 import jax
 import numpy as np
 import pytest
 
-from sirr_jax.losses.adversarial import logit_margin, relativistic_discriminator, relativistic_generator
+from sirr_jax.losses.adversarial import (
+    cross_entropy,
+    cross_entropy_discriminator,
+    cross_entropy_generator,
+    logit_margin,
+    relativistic_discriminator,
+    relativistic_generator,
+)
 
 
 def logits(seed, shift=0.0):
     return (2.0 * np.random.default_rng(seed).standard_normal((3, 4, 5, 1)) + shift).astype(np.float32)
 
 
-def cross_entropy(logit, label):
+def binary_cross_entropy(logit, label):
     probability = 1.0 / (1.0 + np.exp(-logit.astype(np.float64)))
     return -np.mean(label * np.log(probability) + (1 - label) * np.log(1.0 - probability))
 
@@ -21,8 +30,8 @@ def cross_entropy(logit, label):
 def test_both_losses_equal_their_cross_entropies():
     real, fake = logits(0, 1.0), logits(1, -0.5)
     above, below = real - fake.mean(), fake - real.mean()
-    discriminator = 0.5 * (cross_entropy(above, 1) + cross_entropy(below, 0))
-    generator = 0.5 * (cross_entropy(above, 0) + cross_entropy(below, 1))
+    discriminator = 0.5 * (binary_cross_entropy(above, 1) + binary_cross_entropy(below, 0))
+    generator = 0.5 * (binary_cross_entropy(above, 0) + binary_cross_entropy(below, 1))
     assert float(relativistic_discriminator(real, fake)) == pytest.approx(discriminator, rel=1e-5)
     assert float(relativistic_generator(real, fake)) == pytest.approx(generator, rel=1e-5)
     assert discriminator < generator
@@ -52,3 +61,32 @@ def test_sure_logits_stay_finite():
 def test_the_margin_is_the_difference_of_means():
     real, fake = logits(8, 3.0), logits(9)
     assert float(logit_margin(real, fake)) == pytest.approx(real.mean() - fake.mean(), rel=1e-5)
+
+
+# Cross-entropies -----------------------------------------------------------------------------------------------------
+
+
+def test_cross_entropies_equal_those_of_the_probabilities():
+    real, fake = logits(10, 1.0), logits(11, -0.5)
+    judged = cross_entropy(real, real=True), cross_entropy(fake, real=False)
+    assert float(judged[0]) == pytest.approx(binary_cross_entropy(real, 1), rel=1e-5)
+    assert float(judged[1]) == pytest.approx(binary_cross_entropy(fake, 0), rel=1e-5)
+    assert float(cross_entropy_discriminator(real, fake)) == pytest.approx(float(sum(judged)), rel=1e-6)
+    assert float(cross_entropy_generator(fake)) == pytest.approx(binary_cross_entropy(fake, 1), rel=1e-5)
+    literal = np.mean(np.log(1.0 - 1.0 / (1.0 + np.exp(-fake.astype(np.float64)))))
+    assert float(cross_entropy_generator(fake, saturating=True)) == pytest.approx(literal, rel=1e-5)
+
+
+@pytest.mark.parametrize("saturating", [False, True])
+def test_both_generator_losses_move_the_fakes_up(saturating):
+    loss = functools.partial(cross_entropy_generator, saturating=saturating)
+    assert np.all(np.asarray(jax.jit(jax.grad(loss))(logits(12))) < 0.0)
+
+
+def test_against_a_sure_discriminator_only_the_literal_loss_stands_still():
+    sure = np.full((2, 1), -1e4, np.float32)
+    for saturating, slope in ((False, -0.5), (True, 0.0)):
+        loss = functools.partial(cross_entropy_generator, saturating=saturating)
+        value, gradient = jax.jit(jax.value_and_grad(loss))(sure)
+        assert np.isfinite(value)
+        np.testing.assert_allclose(gradient, slope, atol=1e-6)

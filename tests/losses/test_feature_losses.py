@@ -53,3 +53,11 @@ def test_perceptual_sums_errnets_layers_with_its_weights():
     del estimate["relu5_1"], truth["relu5_1"]
     expected -= weights["relu5_1"] * errors["relu5_1"]
     assert float(perceptual(estimate, truth, unit=0.5)) == pytest.approx(0.5 * expected, rel=1e-5)
+
+
+def test_perceptual_takes_other_layers_and_squares():
+    rng = np.random.default_rng(2)
+    estimate, truth = ({n: rng.random((1, 2, 3, 4)).astype(np.float32) for n in ("relu1_2", "relu3_3")} for _ in "ab")
+    expected = 0.6 * 0.25 * np.square(estimate["relu1_2"] - truth["relu1_2"]).mean()
+    found = perceptual(estimate, truth, unit=0.5, weights={"relu1_2": 0.6}, error="mse")
+    assert float(found) == pytest.approx(expected, rel=1e-5)

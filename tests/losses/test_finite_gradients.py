@@ -9,10 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.losses.adversarial import relativistic_discriminator, relativistic_generator
+from sirr_jax.losses.adversarial import (
+    cross_entropy_discriminator,
+    cross_entropy_generator,
+    relativistic_discriminator,
+    relativistic_generator,
+)
 from sirr_jax.losses.decoupling import feature_overlap
 from sirr_jax.losses.distillation import transfer
 from sirr_jax.losses.exclusion import exclusion
+from sirr_jax.losses.ms_ssim import ms_ssim
 from sirr_jax.losses.pixel import multiscale_gradient_l1, reconstruction
 from sirr_jax.losses.view_synthesis import smoothness, synthesis_error
 
@@ -32,6 +38,9 @@ CASES = {
     "transfer": (lambda a, b: transfer(a, b, jnp.zeros(3)), IMAGE, IMAGE),
     "discriminator": (relativistic_discriminator, IMAGE, IMAGE),
     "generator": (relativistic_generator, IMAGE, IMAGE),
+    "cross-entropy discriminator": (cross_entropy_discriminator, IMAGE, IMAGE),
+    "saturating generator": (lambda a, b: cross_entropy_generator(a - b, saturating=True), IMAGE, IMAGE),
+    "ms-ssim": (lambda a, b: ms_ssim(a, b, max_value=1.0, scales=1).mean(), (1, 12, 12, 3), (1, 12, 12, 3)),
     "view": (view, (1, 2, 2, 2, 2), (1, 3, 8, 8, 3)),
 }
 

@@ -340,6 +340,24 @@ def test_every_layer_is_normalised_and_every_statistic_moves():
         assert np.isfinite(after).all()
 
 
+def test_halves_of_a_batch_on_two_devices_have_the_statistics_of_the_whole():
+    variables, x, _, (outputs, moved) = trained(EDGE_NET, (4, 6))
+    module = build(EDGE_NET, width="test", axis_name="devices")
+    assert expected_shapes(EDGE_NET, width="test", axis_name="devices") == expected_shapes(EDGE_NET, width="test")
+
+    def forward(variables, x):
+        return module.apply(variables, x, train=True, mutable=["batch_stats"])
+
+    halves = x[:, None]
+    axes = {"axis_name": "devices", "in_axes": (None, 0), "out_axes": (0, None)}
+    found, together = jax.pmap(forward, **axes)(variables, halves)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+    close(found["edge"][:, 0], outputs["edge"])
+    jax.tree.map(close, together["batch_stats"], moved)
+    # Where the networks are initialised there are no devices to speak of.
+    jax.eval_shape(functools.partial(module.init, train=True), jax.random.key(0), x)
+
+
 @pytest.mark.parametrize(
     ("network_id", "size", "hyper"),
     [

@@ -64,11 +64,11 @@ class Toy(Recipe):
         loss = jnp.square(made @ params["discriminator"]["w"] - 1.0).mean()
         return loss, Aux({"discriminator/loss": loss})
 
-    def compare(self, params, batch):
+    def compare(self, params, collections, batch):
         image = jnp.broadcast_to(batch["x"].mean(axis=1)[:, None, None, None], (batch["x"].shape[0], 20, 20, 3))
         return {"input": jnp.clip(image, 0.0, 1.0), "truth": jnp.ones_like(image)}
 
-    def exports(self, params):
+    def exports(self, params, collections):
         return {"toy": {"student": Network("dynamics/student", {"width": "test"}, {"params": params["generator"]})}}
 
 
@@ -91,6 +91,7 @@ def toy_config(monkeypatch):
             "layers": "procedural",
             "crop": 16,
             "margin": -1,
+            "max_scale": 2.0,
             "pipeline": "memory",
             "on_corrupt": "error",
             "validation": "",

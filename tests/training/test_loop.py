@@ -11,6 +11,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.training import loop
 from sirr_jax.training.checkpoints import Checkpoints
 from sirr_jax.training.reporter import Reporter
+from sirr_jax.training.writers import Writer
 
 TOTAL = 12
 
@@ -135,3 +136,30 @@ def test_progress_is_plain_text_without_a_terminal(toy_config, tmp_path, caplog)
     caplog.set_level("INFO", logger="sirr_jax")
     loop.train(toy_config, tmp_path)
     assert any("together step 12/12" in record.message for record in caplog.records)
+
+
+def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
+    recipe = loop.get_recipe("toy")
+    monkeypatch.setattr(recipe, "panels", ("input", "map", "truth"))
+    monkeypatch.setattr(recipe, "maps", ("map",))
+    compare = recipe.compare
+
+    def with_map(self, params, collections, batch):
+        assert collections["mean"]["x"].shape == (5,)
+        images = compare(self, params, collections, batch)
+        return images | {"map": images["input"]}
+
+    monkeypatch.setattr(recipe, "compare", with_map)
+    drawn = []
+    monkeypatch.setattr(Writer, "panel", lambda self, step, name, sheet: drawn.append((name, sheet)))
+    toy_config.evaluate_every = toy_config.panels_every = TOTAL
+    toy_config.protocol = "y"
+    loop.train(toy_config, tmp_path)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores.keys() == {"input"}
+    assert scores["input"].keys() == {"psnr", "ssim"}
+    panels = [image for name, image in drawn if name == "validation"]
+    assert panels[-1].shape[1] > 3 * 20
+    toy_config.protocol = "z"
+    with pytest.raises(UserError, match=r"config\.protocol is 'z'; choose one of sirr, rgb, y"):
+        loop.train(toy_config, tmp_path / "other")

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from sirr_jax.data.adapters.ceilnet import CEILNET
+from sirr_jax.data.adapters.cityscapes_weather import FOGGY_CITYSCAPES, RAIN_CITYSCAPES
 from sirr_jax.data.adapters.contract import Adapter, Entry
 from sirr_jax.data.adapters.deraindrop import DERAINDROP
-from sirr_jax.data.adapters.label_sets import ADE20K, CELEBAMASK_HQ, CITYSCAPES, SEG, VOC
+from sirr_jax.data.adapters.label_sets import ADE20K, CELEBAMASK_HQ, CITYSCAPES, COCO_STUFF, SEG, VOC
 from sirr_jax.data.adapters.pairs import IBCLN, NATURE, PAIRS, REAL20, REAL89, SIR2, TABLE2
+from sirr_jax.data.adapters.photos import PHOTOS
 from sirr_jax.data.adapters.rsir2 import RSIR2
 from sirr_jax.data.adapters.sequences import SEQUENCES
 from sirr_jax.data.adapters.sgrrn import SGRRN
 from sirr_jax.data.adapters.sir2_raw import SIR2_RAW
 from sirr_jax.data.files import list_folder
+from sirr_jax.data.shards.adapter import SHARDS
 from sirr_jax.errors import UserError
 
 __all__ = ["ADAPTERS", "Adapter", "Entry", "recognise"]
@@ -21,6 +24,7 @@ __all__ = ["ADAPTERS", "Adapter", "Entry", "recognise"]
 # Of two that recognise a folder the first is taken: named sets before bare layouts, and what looks through all the
 # folders inside at the end.
 ADAPTERS = (
+    SHARDS,
     REAL20,
     REAL89,
     NATURE,
@@ -31,30 +35,37 @@ ADAPTERS = (
     DERAINDROP,
     RSIR2,
     VOC,
+    FOGGY_CITYSCAPES,
+    RAIN_CITYSCAPES,
     CITYSCAPES,
     ADE20K,
+    COCO_STUFF,
     CELEBAMASK_HQ,
     SEG,
     PAIRS,
     SEQUENCES,
     CEILNET,
     SIR2_RAW,
+    PHOTOS,
 )
 
 
-def recognise(root: str | Path) -> Adapter:
+def recognise(root: str | Path, *, name: str | None = None) -> Adapter:
     """Finds the adapter for a folder, by its layout.
 
     Args:
       root: The folder.
+      name: The adapter's name; None to find it.
 
     Returns:
-      The most specific adapter that recognises it.
+      The adapter of that name, or the most specific one that recognises the folder.
 
     Raises:
-      UserError: The folder cannot be read, or has none of the layouts; the message lists them, and where the sets
-        are published.
+      UserError: There is no adapter of that name; the folder cannot be read, or has none of the layouts: the message
+        lists them, and where the sets are published.
     """
+    if name is not None:
+        return _named(name)
     root = Path(root)
     inside = [path for path in list_folder(root) if path.is_dir()]
     found = _first(root)
@@ -64,7 +75,7 @@ def recognise(root: str | Path) -> Adapter:
     if sets:
         raise UserError(
             f"{root} is no data set itself, but holds some: give one of {', '.join(map(str, sets[:8]))}"
-            f"{', ...' if len(sets) > 8 else ''}"
+            f"{', ...' if len(sets) > 8 else ''}, or say --as photos to take all images inside for photographs"
         )
     sources: dict[str, list[str]] = {}
     for adapter in ADAPTERS:
@@ -78,3 +89,10 @@ def recognise(root: str | Path) -> Adapter:
 
 def _first(root: Path) -> Adapter | None:
     return next((adapter for adapter in ADAPTERS if adapter.recognise(root)), None)
+
+
+def _named(name: str) -> Adapter:
+    for adapter in ADAPTERS:
+        if adapter.name == name:
+            return adapter
+    raise UserError(f"no layout is called {name!r}; known layouts: {', '.join(adapter.name for adapter in ADAPTERS)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from sirr_jax.data.labels import LabelSpace
+from sirr_jax.data.packed_file import ImageFile
 from sirr_jax.errors import UserError
 
 FindingKind = Literal[
@@ -61,7 +62,7 @@ class Entry:
     """
 
     name: str
-    files: Mapping[str, Path]
+    files: Mapping[str, ImageFile]
     sequence: str = ""
 
 
@@ -113,7 +114,8 @@ class Adapter:
       labels_may_differ: Whether labels or masks may have another size than their picture.
       plain_labels: Whether programs made for this layout read labels as grey values, so that palette files, whose
         indices this project reads, are worth a note.
-      reader: Opens the folder the way training does; None where nothing trains on this layout as it is.
+      verify: What a thorough check looks at besides the pictures; None for nothing.
+      trains_as: The source of training samples that reads this layout best; its checks are part of a set's check.
     """
 
     name: str
@@ -122,19 +124,24 @@ class Adapter:
     published: str
     recognise: Callable[[Path], bool]
     scan: Callable[[Path], Scan]
-    label_space: Callable[[Path], LabelSpace] | None = None
+    label_space: Callable[[ImageFile], LabelSpace] | None = None
     labels_may_differ: bool = False
     plain_labels: bool = False
-    reader: Callable[[Path], object] | None = None
+    verify: Callable[[Path], list[Finding]] | None = None
+    trains_as: Literal["", "pairs", "sequences"] = ""
 
     def entries(self, root: str | Path) -> list[Entry]:
+        """Finds the pictures of all parts; see `parts`."""
+        return [entry for entries in self.parts(root).values() for entry in entries]
+
+    def parts(self, root: str | Path) -> dict[str, tuple[Entry, ...]]:
         """Finds the pictures of a folder in which every file has its partners.
 
         Args:
           root: A folder that this adapter recognises.
 
         Returns:
-          The pictures; at least one.
+          Part to its pictures, of which there is at least one; the part's name is empty where the set has none.
 
         Raises:
           UserError: A file lacks a partner, a name occurs twice, or there is no picture; the message names the first.
@@ -145,8 +152,8 @@ class Adapter:
         if wrong:
             more = f" ({len(wrong)} such files; `sirr data check {root}` lists them)" if len(wrong) > 1 else ""
             raise UserError(f"{wrong[0].path}: {wrong[0].text}{more}")
-        entries = list(scan.entries())
-        if not entries:
+        parts = {part.name: part.entries for part in scan.parts}
+        if not any(parts.values()):
             source = f"; published at {self.published}" if self.published else ""
             raise UserError(f"{root}: no picture of {self.title}; expected {self.layout}{source}")
-        return entries
+        return parts

@@ -1,4 +1,4 @@
-"""DeRaindrop: `train/{data,gt}`, `test_a`, `test_b`, and the earlier `{rain,clean}`; paired by the number in the name.
+"""DeRaindrop: `train/{data,gt}`, `test_a`, `test_b`, or `{rain,clean}`, `{rain_image,clean_image}`; paired by number.
 
 Qian, Tan, Yang, Su, Liu, "Attentive Generative Adversarial Network for Raindrop Removal from a Single Image", CVPR
 2018; specification of `attentive_gan`, section 5.2.
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sirr_jax.data.adapters.contract import Adapter, Finding, Part, Scan
-from sirr_jax.data.adapters.matching import has_a_folder, has_folders, number_before_underscore, scan_folders
+from sirr_jax.data.adapters.matching import has_a_folder, has_folders, number_first, scan_folders
 
 # test_b: 249 in the archive, 239 by the README. The earlier numbering: 700 to train on, 94 more to evaluate.
 _EXPECTED = {"train": (861,), "test_a": (58,), "test_b": (249, 239)}
 _EXPECTED_EARLIER = (700, 794, 94)
-_FOLDERS = (("data", "gt"), ("rain", "clean"))
+_FOLDERS = (("data", "gt"), ("rain", "clean"), ("rain_image", "clean_image"))
 
 
 def _parts(root: Path) -> Iterator[tuple[str, Path, str, str]]:
@@ -44,7 +44,7 @@ def _scan(root: Path) -> Scan:
                 {"mixture": rainy, "transmission": clean},
                 findings,
                 prefix=f"{part}/" if part else "",
-                name_of=number_before_underscore,
+                name_of=number_first,
             ),
             _expected(root, part, rainy),
         )
@@ -56,7 +56,7 @@ def _scan(root: Path) -> Scan:
 DERAINDROP = Adapter(
     "deraindrop",
     "DeRaindrop",
-    "{train,test_a,test_b}/data/<i>_rain.* and gt/<i>_clean.*, or rain/<i>_rain.* and clean/<i>_clean.*",
+    "{train,test_a,test_b}/data/<i>_rain.* and gt/<i>_clean.*, rain[_image]/<i>_rain.* and clean[_image]/<i>_clean.*",
     "github.com/rui1996/DeRaindrop",
     lambda root: any(has_folders(folder, rainy, clean) for _, folder, rainy, clean in _parts(root)),
     _scan,

@@ -1,4 +1,4 @@
-"""Photographs with labels: PASCAL VOC, Cityscapes, ADE20K, CelebAMask-HQ, and SR-Net's `img` and `seg`.
+"""Photographs with labels: PASCAL VOC, Cityscapes, ADE20K, COCO-Stuff, CelebAMask-HQ, and SR-Net's `img` and `seg`.
 
 Specification of `srnet`, section 6.
 """
@@ -14,11 +14,14 @@ from sirr_jax.data.adapters.matching import has_folders, index_files, match, num
 from sirr_jax.data.files import list_folder, natural_order
 from sirr_jax.data.labels import ADE20K as ADE20K_SPACE
 from sirr_jax.data.labels import ANY, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, FACE_PARTS, LabelSpace
+from sirr_jax.data.labels import COCO_STUFF as COCO_STUFF_SPACE
 from sirr_jax.data.labels import VOC as VOC_SPACE
 
 _VOC_HOMES = ("", "VOC2012", "VOCdevkit/VOC2012")
 _CITYSCAPES = {"train": 2975, "val": 500, "test": 1525}
 _ADE20K = {"training": 20210, "validation": 2000}
+_COCO_STUFF = {"train2017": 118287, "val2017": 5000}
+_COCO_LABELS = ("annotations", "stuffthingmaps_trainval2017")
 _FACES = 30000
 
 
@@ -54,22 +57,47 @@ def _scan_cityscapes(root: Path) -> Scan:
 
 
 def _scan_city(photos: Path, labels: Path, findings: list[Finding], *, prefix: str) -> tuple[Entry, ...]:
-    def ending(path: Path, *endings: str) -> str | None:
-        return next((path.stem.removesuffix(end) for end in endings if path.stem.endswith(end)), None)
+    layers = {"transmission": city_photos(photos, findings), "labels": city_labels(labels)}
+    return match(layers, {"transmission": photos, "labels": labels}, findings, prefix=prefix)
 
-    pictures: dict[str, Path] = {}
-    if photos.is_dir():
-        pictures = index_files(photos, findings, name_of=lambda path: ending(path, "_leftImg8bit"))
+
+def city_photos(folder: Path, findings: list[Finding]) -> dict[str, Path]:
+    """Finds the photographs of one city by name, as Cityscapes calls them: `<name>_leftImg8bit`.
+
+    Args:
+      folder: The city's folder; of one that does not exist, nothing is found.
+      findings: Takes doubled names and odd files.
+
+    Returns:
+      Name to file.
+    """
+    if not folder.is_dir():
+        return {}
+    return index_files(folder, findings, name_of=lambda path: _before(path, "_leftImg8bit"))
+
+
+def city_labels(folder: Path) -> dict[str, Path]:
+    """Finds the label images of one city by name; of both numberings, that of `labelTrainIds`.
+
+    Args:
+      folder: The city's folder; of one that does not exist, nothing is found.
+
+    Returns:
+      Name to file.
+    """
     train_ids: dict[str, Path] = {}
     ids: dict[str, Path] = {}
     # Polygons, instances and colours lie in the same folder.
-    for path in list_folder(labels) if labels.is_dir() else ():
-        if name := ending(path, "_gtFine_labelTrainIds"):
+    for path in list_folder(folder) if folder.is_dir() else ():
+        if name := _before(path, "_gtFine_labelTrainIds"):
             train_ids[name] = path
-        elif name := ending(path, "_gtFine_labelIds"):
+        elif name := _before(path, "_gtFine_labelIds"):
             ids[name] = path
-    layers = {"transmission": pictures, "labels": ids | train_ids}
-    return match(layers, {"transmission": photos, "labels": labels}, findings, prefix=prefix)
+    return ids | train_ids
+
+
+def _before(path: Path, ending: str) -> str | None:
+    return path.stem.removesuffix(ending) if path.stem.endswith(ending) else None
 
 
 def _cityscapes_space(path: Path) -> LabelSpace:
@@ -82,6 +110,21 @@ def _scan_ade20k(root: Path) -> Scan:
     for split, expected in _ADE20K.items():
         if has_folders(root, f"images/{split}", f"annotations/{split}"):
             folders = {"transmission": f"images/{split}", "labels": f"annotations/{split}"}
+            parts.append(Part(split, scan_folders(root, folders, findings, prefix=f"{split}/"), (expected,)))
+    return Scan(tuple(parts), tuple(findings))
+
+
+def _coco_labels(root: Path, split: str) -> str | None:
+    homes = (f"{home}/{split}" for home in _COCO_LABELS)
+    return next((home for home in homes if has_folders(root, f"images/{split}", home)), None)
+
+
+def _scan_coco_stuff(root: Path) -> Scan:
+    findings: list[Finding] = []
+    parts = []
+    for split, expected in _COCO_STUFF.items():
+        if labels := _coco_labels(root, split):
+            folders = {"transmission": f"images/{split}", "labels": labels}
             parts.append(Part(split, scan_folders(root, folders, findings, prefix=f"{split}/"), (expected,)))
     return Scan(tuple(parts), tuple(findings))
 
@@ -148,6 +191,15 @@ ADE20K = Adapter(
     lambda root: any(has_folders(root, f"images/{split}", f"annotations/{split}") for split in _ADE20K),
     _scan_ade20k,
     label_space=lambda _: ADE20K_SPACE,
+)
+COCO_STUFF = Adapter(
+    "coco_stuff",
+    "COCO-Stuff",
+    "images/{train2017,val2017}/<name> and {annotations,stuffthingmaps_trainval2017}/{train2017,val2017}/<name>",
+    "github.com/nightrome/cocostuff",
+    lambda root: any(_coco_labels(root, split) for split in _COCO_STUFF),
+    _scan_coco_stuff,
+    label_space=lambda _: COCO_STUFF_SPACE,
 )
 CELEBAMASK_HQ = Adapter(
     "celebamask_hq",

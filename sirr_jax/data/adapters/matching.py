@@ -17,9 +17,14 @@ def stem(path: Path) -> str:
 
 def number_before_underscore(path: Path) -> str | None:
     """The number before the first `_`, without leading zeros: `12` for `012_rain.png`; None if there is none."""
-    number, underscore, _ = path.stem.partition("_")
+    return number_first(path) if "_" in path.stem else None
+
+
+def number_first(path: Path) -> str | None:
+    """The number before the first `_`, or that is the whole name, without leading zeros; None if there is none."""
+    number = path.stem.partition("_")[0]
     # `isdigit` alone is also true of digits that `int` refuses.
-    return str(int(number)) if underscore and number.isascii() and number.isdigit() else None
+    return str(int(number)) if number.isascii() and number.isdigit() else None
 
 
 def has_folders(root: Path, *names: str) -> bool:

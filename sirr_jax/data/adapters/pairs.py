@@ -9,7 +9,6 @@ from pathlib import Path
 from sirr_jax.data.adapters.contract import Adapter, Entry, Finding, Part, Scan
 from sirr_jax.data.adapters.matching import has_folders, scan_folders
 from sirr_jax.data.files import list_folder
-from sirr_jax.data.pairs import FolderPairs
 
 _LAYOUT = "{blended,transmission_layer[,reflection_layer]}/<name>"
 _ZHANG = "github.com/ceciliavision/perceptual-reflection-removal"
@@ -49,7 +48,7 @@ def _named(name: str, title: str, published: str, *, called: Collection[str], ex
         findings: list[Finding] = []
         return Scan((Part("", _scan_layers(root, findings), expected),), tuple(findings))
 
-    return Adapter(name, title, _LAYOUT, published, recognise, scan, reader=FolderPairs)
+    return Adapter(name, title, _LAYOUT, published, recognise, scan, trains_as="pairs")
 
 
 def _scan_real20(root: Path) -> Scan:
@@ -116,7 +115,7 @@ REAL20 = Adapter(
     _ZHANG,
     lambda root: _layered(root) and _called(root, ("real20",)),
     _scan_real20,
-    reader=FolderPairs,
+    trains_as="pairs",
 )
 REAL89 = _named(
     "real89", "the real training pairs of Zhang et al.", _ZHANG, called=("real89", "realtrain"), expected=(89,)
@@ -151,4 +150,4 @@ SIR2 = Adapter(
     lambda root: bool(_sir2_folders(root)),
     _scan_sir2,
 )
-PAIRS = Adapter("pairs", "real pairs", _LAYOUT, "", _layered, _scan_plain, reader=FolderPairs)
+PAIRS = Adapter("pairs", "real pairs", _LAYOUT, "", _layered, _scan_plain, trains_as="pairs")

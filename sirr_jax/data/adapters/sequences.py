@@ -8,7 +8,6 @@ from pathlib import Path
 from sirr_jax.data.adapters.contract import Adapter, Entry, Finding, Part, Scan
 from sirr_jax.data.adapters.matching import has_folders, scan_folders
 from sirr_jax.data.files import list_folder
-from sirr_jax.data.sequences import FolderSequences
 
 
 def _folders(root: Path) -> list[Path]:
@@ -41,5 +40,5 @@ SEQUENCES = Adapter(
     "",
     _recognise,
     _scan,
-    reader=FolderSequences,
+    trains_as="sequences",
 )

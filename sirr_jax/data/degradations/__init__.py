@@ -2,7 +2,7 @@
 
 Seventeen kinds in levels go by name (`degrade`, `KINDS`): those of TID-2013 (Ponomarenko et al., 2015) as a script
 published with RankIQA (Liu et al., ICCV 2017) makes them and SR-Net (Xia et al., 2019) uses them. Watermarks,
-irregular masks, fog and rain are functions of their own. Source: SR-Net specification, section 5.
+irregular masks, window reflections, fog and rain are functions of their own. Source: SR-Net specification, section 5.
 """
 
 from __future__ import annotations
@@ -13,5 +13,17 @@ from sirr_jax.data.degradations.irregular_mask import irregular_mask
 from sirr_jax.data.degradations.rain import rain
 from sirr_jax.data.degradations.registry import KINDS, Kind, degrade
 from sirr_jax.data.degradations.watermark import watermark
+from sirr_jax.data.degradations.window_reflection import WindowReflection, window_reflection
 
-__all__ = ["KINDS", "Degradation", "Kind", "degrade", "fog", "irregular_mask", "rain", "watermark"]
+__all__ = [
+    "KINDS",
+    "Degradation",
+    "Kind",
+    "WindowReflection",
+    "degrade",
+    "fog",
+    "irregular_mask",
+    "rain",
+    "watermark",
+    "window_reflection",
+]

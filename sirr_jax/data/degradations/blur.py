@@ -54,15 +54,16 @@ def chromatic_aberration(image: np.ndarray, level: int, generator: np.random.Gen
     return to_uint8(gaussian_filter(moved, size=3, sigma=0.5))
 
 
-def gaussian_filter(image: np.ndarray, *, size: int, sigma: float) -> np.ndarray:
-    """Filters with a Gaussian cut off at a square; the image goes on mirrored, its outermost pixels repeated.
+def gaussian_filter(image: np.ndarray, *, size: int, sigma: float, mirrored: bool = True) -> np.ndarray:
+    """Filters with a Gaussian cut off at a square.
 
-    As MATLAB's `imfilter` with `fspecial('gaussian')` and `'symmetric'`.
+    As MATLAB's `imfilter` with `fspecial('gaussian')`, and `'symmetric'` if mirrored.
 
     Args:
         image: [H, W, C], of any size.
         size: side of the square in pixels, odd.
         sigma: standard deviation in pixels.
+        mirrored: whether the image goes on mirrored, its outermost pixels repeated, or as zeros.
 
     Returns:
         float64 [H, W, C].
@@ -72,5 +73,6 @@ def gaussian_filter(image: np.ndarray, *, size: int, sigma: float) -> np.ndarray
 
     weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
     weights /= weights.sum()
-    down = ndimage.correlate1d(image.astype(np.float64), weights, axis=0, mode="reflect")
-    return ndimage.correlate1d(down, weights, axis=1, mode="reflect")
+    mode = "reflect" if mirrored else "constant"
+    down = ndimage.correlate1d(image.astype(np.float64), weights, axis=0, mode=mode)
+    return ndimage.correlate1d(down, weights, axis=1, mode=mode)

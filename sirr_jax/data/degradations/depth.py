@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
 from sirr_jax.errors import UserError
 
@@ -52,27 +53,35 @@ def disparity_to_depth(
 
 
 def procedural_depth(
-    generator: np.random.Generator, height: int, width: int, *, boxes: tuple[int, int] = (4, 11)
+    generator: np.random.Generator,
+    height: int,
+    width: int,
+    *,
+    boxes: tuple[int, int] = (4, 11),
+    relief: float = 0.0,
 ) -> np.ndarray:
     """Makes the depth map of a street: a ground plane, boxes that stand on it, and a far background.
 
     For images without a depth map. It knows nothing of what the image shows, so that boxes leave visible edges in
-    real photographs: use none there.
+    real photographs: see `photograph_depth`.
 
     Args:
         generator: source of randomness.
         height: rows.
         width: columns.
         boxes: least and largest number of houses, cars and people, both included.
+        relief: standard deviation of the logarithm of a smooth random factor on the depth; 0 for none.
 
     Returns:
         float32 [H, W] metres, 2 to 250.
 
     Raises:
-        UserError: if `boxes` is no range.
+        UserError: if `boxes` is no range, or `relief` negative.
     """
     if not 0 <= boxes[0] <= boxes[1]:
         raise UserError(f"boxes is {boxes}: use two whole numbers of at least 0, the lower one first")
+    if not relief >= 0.0:
+        raise UserError(f"relief is {relief}: use a number of at least 0, such as 0.3")
     focal = focal_length(width)
     horizon = height * generator.uniform(0.3, 0.5)
     farthest = np.exp(generator.uniform(np.log(60.0), np.log(250.0)))
@@ -96,7 +105,23 @@ def procedural_depth(
         rows = (row > foot - up * scale) & (row < foot)
         columns = np.abs(column - middle * width) < 0.5 * across * scale
         depth = np.where(rows[:, None] & columns[None, :], np.minimum(depth, away), depth)
-    return np.maximum(depth, 2.0).astype(np.float32)
+    if relief:
+        depth = depth * np.exp(relief * _smooth_noise(generator, height, width))
+    return np.clip(depth, 2.0, 250.0).astype(np.float32)
+
+
+def photograph_depth(generator: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Makes up a depth map for a photograph that has none: `procedural_depth` without boxes, in soft relief.
+
+    Args:
+        generator: source of randomness.
+        height: rows.
+        width: columns.
+
+    Returns:
+        float32 [H, W] metres, 2 to 250.
+    """
+    return procedural_depth(generator, height, width, boxes=(0, 0), relief=0.35)
 
 
 def focal_length(width: int) -> float:
@@ -109,6 +134,13 @@ def focal_length(width: int) -> float:
         Pixels.
     """
     return CITYSCAPES_FOCAL * width / 2048.0
+
+
+def _smooth_noise(generator: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """float64 [H, W] of mean 0 and standard deviation 1: five by five random values, interpolated."""
+    coarse = Image.fromarray(generator.normal(size=(5, 5)).astype(np.float32))
+    noise = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.float64)
+    return (noise - noise.mean()) / (noise.std() + 1e-6)
 
 
 def check_depth(depth: np.ndarray, image: np.ndarray) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sirr_jax.data.degradations.depth import check_depth, focal_length, procedural_depth
+from sirr_jax.data.degradations.depth import check_depth, focal_length, photograph_depth
 from sirr_jax.errors import UserError
 
 BETAS = (0.005, 0.01, 0.02)
@@ -36,7 +36,7 @@ def fog(
     Args:
         image: uint8 [H, W, 3], clear.
         generator: source of randomness.
-        depth: [H, W] metres; by default that of a made-up plane, `procedural_depth` without boxes.
+        depth: [H, W] metres; by default made up, see `photograph_depth`.
         betas: attenuation coefficients per metre, one of which is chosen.
         focal: length in pixels; by default that of Cityscapes' angle of view.
         centre: optical centre in pixels, x before y; the image's by default.
@@ -51,7 +51,7 @@ def fog(
     if not len(betas) or min(betas) < 0.0:
         raise UserError(f"betas is {tuple(betas)}: use at least one number of at least 0, per metre")
     if depth is None:
-        depth = procedural_depth(generator, *image.shape[:2], boxes=(0, 0))
+        depth = photograph_depth(generator, *image.shape[:2])
     check_depth(depth, image)
     beta = float(betas[int(generator.integers(len(betas)))])
     transmittance = np.exp(-beta * ray_length(depth, focal=focal, centre=centre))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sirr_jax.data.degradations.depth import check_depth, focal_length, procedural_depth
+from sirr_jax.data.degradations.depth import check_depth, focal_length, photograph_depth
 from sirr_jax.data.degradations.fog import airlight
 from sirr_jax.errors import UserError
 
@@ -55,7 +55,7 @@ def rain(
     Args:
         image: uint8 [H, W, 3], clear.
         generator: source of randomness.
-        depth: [H, W] metres; by default that of a made-up plane, `procedural_depth` without boxes.
+        depth: [H, W] metres; by default made up, see `photograph_depth`.
         strengths: settings, one of which is chosen.
         focal: length f in pixels; by default that of Cityscapes' angle of view.
         pattern: [H, W] in [0, 1], the streaks; by default `streak_pattern`.
@@ -70,7 +70,7 @@ def rain(
         raise UserError(f"strengths is {tuple(strengths)}: use at least one setting of numbers of at least 0")
     height, width, _ = image.shape
     if depth is None:
-        depth = procedural_depth(generator, height, width, boxes=(0, 0))
+        depth = photograph_depth(generator, height, width)
     check_depth(depth, image)
     alpha, beta, drop_size = strengths[int(generator.integers(len(strengths)))]
     if pattern is None:

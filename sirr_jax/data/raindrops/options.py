@@ -30,7 +30,9 @@ class RaindropOptions:
             tenth of the image (sky), instead of the image mirrored; half of it lightens the whole drop.
         rim: how much darker, in linear light, the rim is than the centre.
         highlight: linear brightness of the highlight's peak, before defocus.
-        faintest: coverage below which a drop's fringe is left out; the mask is what remains.
+        faintest: coverage below which a drop's fringe is left out of the image.
+        mask_threshold: least difference from the clean image, 0 to 255, that the mask counts (`difference_mask`; 30 is
+            the published rule). 0: the mask is all that drops touch, faint fringes too.
 
     Raises:
         UserError: if a value is outside what is stated above.
@@ -48,6 +50,7 @@ class RaindropOptions:
     rim: Range = (0.2, 0.7)
     highlight: Range = (0.0, 1.0)
     faintest: float = 0.15
+    mask_threshold: float = 30.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -64,6 +67,8 @@ class RaindropOptions:
             raise UserError(f"joined_probability is {self.joined_probability}: use a probability between 0 and 1")
         if not 0.0 < self.faintest < 1.0:
             raise UserError(f"faintest is {self.faintest}: use a coverage between 0 and 1, such as 0.15")
+        if not isinstance(self.mask_threshold, (int, float)) or not 0.0 <= self.mask_threshold <= 255.0:
+            raise UserError(f"mask_threshold is {self.mask_threshold}: use a difference from 0 to 255, such as 30")
 
 
 _LIMITS = {

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from sirr_jax.data.multiview.geometry import pixel_grid
 from sirr_jax.data.multiview.mixing import GAMMA
+from sirr_jax.data.raindrops.difference_mask import difference_mask
 from sirr_jax.data.raindrops.optics import disc_blur, light_through
 from sirr_jax.data.raindrops.options import RaindropOptions
 from sirr_jax.data.raindrops.parameters import RaindropParameters, draw_raindrops
@@ -33,9 +34,10 @@ class Raindrops(NamedTuple):
     """A photograph through a pane with drops; the clean image is what `render` was given.
 
     Attributes:
-        image: [H, W, 3] float32 in [0, 1]; exactly the clean image where `mask` is 0.
-        mask: [H, W, 1] float32, 1 wherever there is a drop, else 0. It holds faint fringes and drops of their
-            surroundings' colour too, which `difference_mask` of the two images leaves out, as it does for real pairs.
+        image: [H, W, 3] float32 in [0, 1]; exactly the clean image where `alpha` is 0.
+        mask: [H, W, 1] float32, 1 where drops change the image visibly, else 0: `difference_mask` of the two images in
+            bytes, at the options' `mask_threshold`, which is how masks of real pairs are made. Faint fringes, and drops
+            of their surroundings' colour, are left out. At threshold 0 it is 1 wherever `alpha` is above 0.
         alpha: [H, W, 1] float32 in [0, 1], how much of the scene the drops replace.
         parameters: of the drops.
     """
@@ -79,4 +81,9 @@ def render(key: jax.Array, image: jax.Array, *, options: RaindropOptions) -> Rai
     drop = jnp.maximum(spread[..., :3], 0.0) / jnp.maximum(share, 1e-3)
     alpha = jnp.clip((share - options.faintest) / (1.0 - options.faintest), 0.0, 1.0)
     mixed = jnp.clip((1.0 - alpha) * scene + alpha * drop, 0.0, 1.0) ** (1.0 / GAMMA)
-    return Raindrops(jnp.where(alpha > 0, mixed, image), (alpha > 0).astype(jnp.float32), alpha, params)
+    rainy = jnp.where(alpha > 0, mixed, image)
+    if options.mask_threshold == 0.0:
+        return Raindrops(rainy, (alpha > 0).astype(jnp.float32), alpha, params)
+    # In bytes, so that the mask is that of the files which are written.
+    in_bytes = (jnp.rint(255.0 * jnp.clip(picture, 0.0, 1.0)) for picture in (rainy, image))
+    return Raindrops(rainy, difference_mask(*in_bytes, threshold=options.mask_threshold), alpha, params)

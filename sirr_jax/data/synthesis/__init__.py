@@ -13,7 +13,7 @@ from sirr_jax.data.synthesis.contract import Mixture
 from sirr_jax.data.synthesis.corrn import CorrnOptions
 from sirr_jax.data.synthesis.dsrnet import DsrnetOptions
 from sirr_jax.data.synthesis.glass import GlassOptions
-from sirr_jax.data.synthesis.registry import SYNTHESES, Synthesis, get_synthesis
+from sirr_jax.data.synthesis.registry import SYNTHESES, Synthesis, get_synthesis, synthesis_options
 from sirr_jax.data.synthesis.wen import WenOptions
 from sirr_jax.data.synthesis.zhang import ZhangOptions
 
@@ -29,5 +29,6 @@ __all__ = [
     "WenOptions",
     "ZhangOptions",
     "get_synthesis",
+    "synthesis_options",
     "synthesise_batch",
 ]

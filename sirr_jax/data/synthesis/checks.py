@@ -29,6 +29,41 @@ def freeze_range(options: Any, name: str, *, least: float, most: float = math.in
     object.__setattr__(options, name, pair)
 
 
+def freeze_numbers(options: Any, name: str, *, least: float, count: int | None = None) -> None:
+    """Turns a list of numbers into a hashable tuple and checks it.
+
+    Args:
+        options: frozen dataclass, changed in place while it is being made.
+        name: of the field.
+        least: smallest value allowed.
+        count: how many there must be; None for one or more.
+
+    Raises:
+        UserError: if the field is not that many numbers of at least `least`.
+    """
+    value = getattr(options, name)
+    numbers = _numbers(value)
+    if not numbers or not min(numbers) >= least or (count is not None and len(numbers) != count):
+        many = "at least one number" if count is None else f"{count} numbers"
+        raise UserError(f"{type(options).__name__}: {name} is {value!r}: use {many} of at least {least:g}")
+    object.__setattr__(options, name, numbers)
+
+
+def check_flag(options: Any, name: str) -> None:
+    """Checks a switch.
+
+    Args:
+        options: dataclass.
+        name: of the field.
+
+    Raises:
+        UserError: if the field is neither true nor false.
+    """
+    value = getattr(options, name)
+    if not isinstance(value, bool):
+        raise UserError(f"{type(options).__name__}: {name} is {value!r}: use true or false")
+
+
 def freeze_probabilities(options: Any, name: str, *, count: int) -> None:
     """Turns a list of probabilities into a hashable tuple and checks it.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 
+from sirr_jax.data.options import options_of
 from sirr_jax.data.synthesis import bdn, ceilnet, corrn, dsrnet, glass, wen, zhang
 from sirr_jax.data.synthesis.contract import Mixture
 from sirr_jax.errors import UserError
@@ -39,6 +40,19 @@ _HOMES = {
 
 SYNTHESES = tuple(_HOMES)
 """Names of the models, in the order of the benchmark specification, section 4."""
+
+
+def synthesis_options(name: str, given: Mapping[str, Any]) -> Any:
+    """Options of a model from plain values, as a config or a command line has them.
+
+    Args:
+        name: one of `SYNTHESES`.
+        given: those that differ from the published ones; lists stand for tuples.
+
+    Raises:
+        UserError: if there is no such model or option, or a value is impossible.
+    """
+    return options_of(name, get_synthesis(name).options, given)
 
 
 def get_synthesis(name: str) -> Synthesis:

@@ -17,23 +17,29 @@ from sirr_jax.models.width import scaled
 _BLOCKS = 13
 
 
-def _norm(name: str) -> BatchNorm:
+def _norm(name: str, axis_name: str | None) -> BatchNorm:
     # Keras's momentum 0.99 weighs the old statistics, ours the new batch.
-    return BatchNorm(momentum=0.01, epsilon=1e-3, name=name)
+    return BatchNorm(momentum=0.01, epsilon=1e-3, axis_name=axis_name, name=name)
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised 3x3 convolutions and the input, then ReLU. EdgeGAN specification, section 2.1."""
+    """Two normalised 3x3 convolutions and the input, then ReLU. EdgeGAN specification, section 2.1.
 
+    Attributes:
+        axis_name: a pmapped axis to take batch statistics over.
+        dtype: computation type.
+    """
+
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """`x` [B, H, W, C] -> the same shape."""
         y = same_conv(x, x.shape[-1], dtype=self.dtype, name="conv1")
-        y = nn.relu(_norm("conv1_norm")(y, train=train))
+        y = nn.relu(_norm("conv1_norm", self.axis_name)(y, train=train))
         y = same_conv(y, x.shape[-1], dtype=self.dtype, name="conv2")
-        return nn.relu(_norm("conv2_norm")(y, train=train) + x)
+        return nn.relu(_norm("conv2_norm", self.axis_name)(y, train=train) + x)
 
 
 class EdgeNet(Network):
@@ -41,9 +47,12 @@ class EdgeNet(Network):
 
     Attributes:
         width: "base" as published (1,141,697 parameters), "test" narrow.
+        axis_name: a pmapped axis to take batch statistics over, so that several devices equal one. It changes no
+            variable and belongs to a training run, not to the model.
         dtype: computation type; parameters, statistics and the output stay float32.
     """
 
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
@@ -75,11 +84,11 @@ class EdgeNet(Network):
         x = sobel.astype(self.dtype)
         for name, stride in (("stem1", 1), ("stem2", 1), ("stem3", 2)):
             x = same_conv(x, channels, stride=stride, dtype=self.dtype, name=name)
-            x = nn.relu(_norm(f"{name}_norm")(x, train=train))
+            x = nn.relu(_norm(f"{name}_norm", self.axis_name)(x, train=train))
         for i in range(1, _BLOCKS + 1):
-            x = ResidualBlock(dtype=self.dtype, name=f"res{i}")(x, train=train)
+            x = ResidualBlock(axis_name=self.axis_name, dtype=self.dtype, name=f"res{i}")(x, train=train)
         x = ConvTranspose(channels, dtype=self.dtype, name="up")(x)
-        x = nn.relu(_norm("up_norm")(x, train=train))
+        x = nn.relu(_norm("up_norm", self.axis_name)(x, train=train))
         x = same_conv(x, channels, dtype=self.dtype, name="tail")
-        x = nn.relu(_norm("tail_norm")(x, train=train))
+        x = nn.relu(_norm("tail_norm", self.axis_name)(x, train=train))
         return {"edge": same_conv(x, 1, dtype=self.dtype, name="out").astype(jnp.float32)}

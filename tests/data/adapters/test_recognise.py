@@ -4,8 +4,10 @@ import pytest
 import set_files as sets
 
 from sirr_jax.data.adapters import ADAPTERS, recognise
+from sirr_jax.data.decode import read_image
 from sirr_jax.data.pairs import FolderPairs
 from sirr_jax.data.sequences import FolderSequences
+from sirr_jax.data.shards.pack import pack
 from sirr_jax.errors import UserError
 
 REAL20 = (3, 4, 9, 12, 15, 22, 23, 25, 29, 39, 46, 47, 58, 86, 87, 89, 93, 103, 107, 110)
@@ -43,6 +45,20 @@ def earlier_rain(root):
     return root
 
 
+def photos(root):
+    sets.picture(root / "a" / "1.png")
+    return sets.picture(root / "2.jpg").parent
+
+
+def packed_rain(root):
+    pack(sets.deraindrop(root.parent / "rain"), root)
+    return root
+
+
+AACHEN = "aachen_000000_000019"
+RAIN = f"{AACHEN}_alpha_0.01_beta_0.005_dropsize_0.01_pattern"
+LAST_RAIN = f"{AACHEN}_alpha_0.03_beta_0.015_dropsize_0.002_pattern"
+
 # Adapter, the set's folder, how to build it, names of the first and last entry, count.
 LAYOUTS = [
     ("real20", "real20_420", lambda root: sets.layered(root, REAL20), "3", "110", 20),
@@ -65,10 +81,31 @@ LAYOUTS = [
     ("voc", "VOC2012", sets.voc, "2007_1", "2007_3", 2),
     ("voc", "x", lambda root: sets.voc(root / "VOCdevkit" / "VOC2012").parent.parent, "2007_1", "2007_3", 2),
     ("cityscapes", "x", sets.cityscapes, "train/aachen_000000_000019", "val/lindau_000000_000019", 3),
+    ("foggy_cityscapes", "x", sets.foggy, f"train/{AACHEN}_beta_0.005", "val/lindau_000000_000019_beta_0.02", 6),
+    ("rain_cityscapes", "x", sets.rain, f"train/{RAIN}_2", f"train/{LAST_RAIN}_12", 6),
+    (
+        "rain_cityscapes",
+        "y",
+        lambda root: sets.rain(root, infix="_leftImg8bit"),
+        f"train/{RAIN}_2",
+        f"train/{LAST_RAIN}_12",
+        6,
+    ),
+    ("coco_stuff", "x", sets.coco_stuff, "train2017/000000000009", "val2017/000000000139", 3),
+    (
+        "coco_stuff",
+        "y",
+        lambda root: sets.coco_stuff(root, folder="stuffthingmaps_trainval2017"),
+        "train2017/000000000009",
+        "val2017/000000000139",
+        3,
+    ),
     ("ade20k", "x", ade20k, "training/ADE_1", "validation/ADE_1", 2),
     ("celebamask_hq", "x", sets.faces, "0", "2000", 3),
     ("seg", "x", seg, "1", "1", 1),
     ("sequences", "x", sets.sequences, "s0/8", "s1/11", 7),
+    ("photos", "x", photos, "2.jpg", "a/1.png", 2),
+    ("shards", "x", packed_rain, "train/0", "test_b/1", 16),
 ]
 
 
@@ -80,8 +117,10 @@ def test_every_layout_is_recognised_and_read(name, folder, build, first, last, c
     entries = adapter.entries(root)
     assert (entries[0].name, entries[-1].name, len(entries)) == (first, last, count)
     files = [path for entry in entries for path in entry.files.values()]
-    assert all(path.is_file() for path in files)
-    assert len(set(files)) == len(files)
+    assert all(read_image(path).any() for path in files)
+    # One clear photograph stands behind many in fog or rain.
+    own = files if name not in ("foggy_cityscapes", "rain_cityscapes") else [e.files["mixture"] for e in entries]
+    assert len(set(own)) == len(own)
 
 
 def test_every_adapter_is_tested():
@@ -133,7 +172,7 @@ def test_the_parts_of_raw_sir2(tmp_path):
 
 
 def test_a_folder_of_nothing_known_lists_what_was_looked_for(tmp_path):
-    sets.picture(tmp_path / "holiday.jpg")
+    (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match="no data set of a known layout") as refused:
         recognise(tmp_path)
     for said in ("sir2data.github.io", "blended,transmission_layer", "rui1996/DeRaindrop", "-label1", "\\{m,g,r\\}"):

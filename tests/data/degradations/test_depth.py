@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sirr_jax.data.degradations.depth import check_depth, disparity_to_depth, focal_length, procedural_depth
+from sirr_jax.data.degradations.depth import (
+    check_depth,
+    disparity_to_depth,
+    focal_length,
+    photograph_depth,
+    procedural_depth,
+)
 from sirr_jax.errors import UserError
 
 
@@ -54,6 +60,29 @@ def test_without_boxes_it_is_a_plane_and_a_background():
     np.testing.assert_allclose(slope, 1.0 / (1.5 * focal_length(400)), rtol=1e-2)
     with pytest.raises(UserError, match="boxes"):
         procedural_depth(np.random.default_rng(0), 20, 20, boxes=(3, 1))
+
+
+def test_relief_is_a_smooth_factor_on_the_depth():
+    plain = procedural_depth(np.random.default_rng(3), 120, 160, boxes=(0, 0)).astype(np.float64)
+    made = procedural_depth(np.random.default_rng(3), 120, 160, boxes=(0, 0), relief=0.2)
+    inside = (made > 2.0) & (made < 250.0) & (plain > 2.0)
+    factor = np.where(inside, np.log(made / plain), np.nan)
+    assert abs(np.nanmean(factor)) < 0.05
+    assert 0.15 < np.nanstd(factor) < 0.25
+    steps = np.concatenate([np.diff(factor, axis=axis).ravel() for axis in (0, 1)])
+    assert np.nanmax(np.abs(steps)) < 0.1
+    with pytest.raises(UserError, match="relief"):
+        procedural_depth(np.random.default_rng(0), 20, 20, relief=-1.0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 50), (90, 60)])
+def test_photographs_of_any_size_get_a_depth(shape):
+    for seed in range(10):
+        depth = photograph_depth(np.random.default_rng(seed), *shape)
+        assert depth.shape == shape
+        assert depth.dtype == np.float32
+        assert 2.0 <= depth.min() <= depth.max() <= 250.0
+        np.testing.assert_array_equal(depth, photograph_depth(np.random.default_rng(seed), *shape))
 
 
 def test_a_depth_belongs_to_its_image():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sirr_jax.data.degradations.watermark import draw_logo, load_logos, logo_silhouette, watermark
+from sirr_jax.data.degradations.logos import draw_logo, load_logos, logo_silhouette
+from sirr_jax.data.degradations.watermark import draw_watermark, lay_over, watermark
 from sirr_jax.errors import UserError
 
 BLACK = np.zeros((1024, 1024, 3), np.uint8)
@@ -119,6 +120,30 @@ def test_any_image_takes_a_drawn_watermark_and_the_seed_decides(shape, tiled):
     assert (image == 30).all()
 
 
+def test_a_layer_says_what_was_drawn():
+    logos = [box_logo(), box_logo(160, 160)]
+    chosen = set()
+    for seed in range(20):
+        layer = draw_watermark(np.random.default_rng(seed), 512, 768, logos=logos, angle=0.0, size=400)
+        chosen.add(layer.logo)
+        shape = logos[layer.logo].shape
+        assert layer.size == (300, int(300 * shape[0] / shape[1]))
+        ((x, y),) = layer.places
+        stamp = layer.pixels[y : y + layer.size[1], x : x + layer.size[0]]
+        assert stamp[..., 3].any()
+        assert layer.pixels[..., 3].astype(int).sum() == stamp[..., 3].astype(int).sum()
+        assert (stamp[..., :3][stamp[..., 3] > 0] == layer.grey).all()
+        image = np.random.default_rng(9).integers(0, 256, (512, 768, 3), np.uint8)
+        made = lay_over(image, layer)
+        np.testing.assert_array_equal(
+            made, watermark(image, np.random.default_rng(seed), logos=logos, angle=0.0, size=400)
+        )
+        share = layer.pixels[..., 3:] / 255.0
+        np.testing.assert_allclose(made, share * layer.grey + (1.0 - share) * image, atol=1.0)
+    assert chosen == {0, 1}
+    assert draw_watermark(np.random.default_rng(0), 64, 64).logo is None
+
+
 def test_drawn_logos_are_logos():
     for seed in range(30):
         logo = draw_logo(np.random.default_rng(seed))
@@ -132,10 +157,19 @@ def test_a_folder_of_logos(tmp_path):
         load_logos(tmp_path)
     Image.fromarray(box_logo()).save(tmp_path / "b.png")
     Image.fromarray(box_logo(32, 64)).convert("RGB").save(tmp_path / "a.png")
-    assert [logo.shape for logo in load_logos(tmp_path)] == [(32, 64, 4), (100, 200, 4)]
+    logos = load_logos(tmp_path)
+    assert {name: logo.shape for name, logo in logos.items()} == {"a.png": (32, 64, 4), "b.png": (100, 200, 4)}
     Image.new("RGB", (1, 1)).save(tmp_path / "c.png")
-    with pytest.raises(UserError, match=r"c\.png"):
+    with pytest.raises(UserError, match=r"c\.png has \(1, 1\) pixels"):
         load_logos(tmp_path)
+    Image.new("RGB", (9, 9)).save(tmp_path / "c.png")
+    with pytest.raises(UserError, match=r"c\.png is background all over"):
+        load_logos(tmp_path)
+    data = (tmp_path / "b.png").read_bytes()
+    for broken in (b"no image", data[: len(data) // 2], b""):
+        (tmp_path / "c.png").write_bytes(broken)
+        with pytest.raises(UserError, match=r"c\.png cannot be read"):
+            load_logos(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import ndimage
 
 from sirr_jax.data.raindrops import REDUCTIONS, difference_mask
 from sirr_jax.errors import UserError
@@ -69,6 +70,29 @@ def test_one_pixel_grows_to_a_cross_within_the_image():
     np.testing.assert_array_equal(
         difference_mask(rainy, clean)[..., 0], [[1, 1, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     )
+
+
+@given(IMAGES, st.integers(60, 250))
+def test_closing_and_opening_are_those_of_scipy(pair, threshold):
+    plain = difference_mask(pair[0], pair[1], threshold=threshold, dilate=False)[..., 0] > 0
+    ellipse = np.ones((5, 5), bool)
+    ellipse[[0, 0, 0, 0, 4, 4, 4, 4], [0, 1, 3, 4, 0, 1, 3, 4]] = False
+    closed = ndimage.binary_erosion(ndimage.binary_dilation(plain, ellipse), ellipse, border_value=1)
+    opened = ndimage.binary_dilation(ndimage.binary_erosion(closed, ellipse, border_value=1), ellipse)
+    made = difference_mask(pair[0], pair[1], threshold=threshold, close_open=True, dilate=False)
+    np.testing.assert_array_equal(made[..., 0] > 0, opened)
+
+
+def test_closing_fills_pinholes_and_opening_removes_specks():
+    clean = np.zeros((24, 24, 3), np.uint8)
+    rainy = clean.copy()
+    rainy[6:18, 6:18] = 200
+    disc = difference_mask(rainy, clean, close_open=True, dilate=False)
+    rainy[11, 11] = 0
+    rainy[2, 2] = rainy[21, 20] = 255
+    made = difference_mask(rainy, clean, close_open=True, dilate=False)
+    np.testing.assert_array_equal(made, disc)
+    assert disc[8:16, 8:16].all()
 
 
 def test_mistakes_are_named():

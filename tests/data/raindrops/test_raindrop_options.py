@@ -28,6 +28,10 @@ def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
         {"joined_probability": 1.5},
         {"faintest": 0.0},
         {"faintest": 1.0},
+        {"mask_threshold": -1.0},
+        {"mask_threshold": 256.0},
+        {"mask_threshold": "30"},
+        {"mask_threshold": float("nan")},
         {"rim": (float("nan"), 1.0)},
     ],
 )

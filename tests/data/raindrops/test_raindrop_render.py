@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.data.raindrops import RaindropOptions, draw_raindrops, render
+from sirr_jax.data.raindrops import RaindropOptions, difference_mask, draw_raindrops, render
 from sirr_jax.data.raindrops.optics import disc_blur, light_through
 from sirr_jax.data.raindrops.shapes import Coverage, cover
 from sirr_jax.errors import UserError
 
 HEIGHT, WIDTH = 48, 64
 OPTIONS = RaindropOptions(count=(2, 6), radius=(0.05, 0.2))
+ALL_THAT_DROPS_TOUCH = RaindropOptions(count=(2, 6), radius=(0.05, 0.2), mask_threshold=0.0)
 ROUND = RaindropOptions(count=(1, 1), radius=(0.2, 0.2), elongation=(1, 1), roughness=(0, 0), joined_probability=0)
 
 
@@ -33,16 +34,33 @@ def photograph(seed=0):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_image_changes_inside_the_mask_only(seed):
+def test_the_image_changes_under_drops_only(seed):
     clean = photograph(seed)
     made = renderer()(jax.random.key(seed), clean)
-    outside = np.asarray(made.mask[..., 0]) == 0
+    outside = np.asarray(made.alpha[..., 0]) == 0
     np.testing.assert_array_equal(np.asarray(made.image)[outside], np.asarray(clean)[outside])
-    np.testing.assert_array_equal(made.mask, made.alpha > 0)
     assert 0 < np.mean(outside) < 1
     # A drop shows another part of the scene, so that most of what it covers looks different.
     changed = np.max(np.abs(np.asarray(made.image) - np.asarray(clean)), axis=-1) > 2 / 255
     assert np.mean(changed[~outside]) > 0.7
+
+
+def test_the_mask_is_that_of_the_published_rule_on_the_files():
+    for seed in range(5):
+        clean_bytes = np.rint(255 * np.asarray(photograph(seed))).astype(np.uint8)
+        made = renderer()(jax.random.key(seed), jnp.asarray(clean_bytes, jnp.float32) / 255.0)
+        rainy_bytes = np.rint(255 * np.asarray(made.image)).astype(np.uint8)
+        np.testing.assert_array_equal(made.mask, difference_mask(rainy_bytes, clean_bytes, threshold=30.0))
+        changed = difference_mask(rainy_bytes, clean_bytes, threshold=30.0, dilate=False)
+        assert changed.any()
+        assert not np.any(changed[np.asarray(made.alpha) == 0])
+
+
+def test_without_a_threshold_the_mask_is_all_that_drops_touch():
+    made = jax.jit(functools.partial(render, options=ALL_THAT_DROPS_TOUCH))(jax.random.key(0), photograph())
+    np.testing.assert_array_equal(made.mask, made.alpha > 0)
+    by_rule = renderer()(jax.random.key(0), photograph())
+    np.testing.assert_allclose(made.image, by_rule.image, atol=1e-5)
 
 
 def test_images_and_masks_are_in_range_even_over_black_and_white():

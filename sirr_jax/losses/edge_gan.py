@@ -1,0 +1,70 @@
+"""EdgeGAN's generator loss, as released and balanced (EdgeGAN specification, section 5)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.losses.adversarial import cross_entropy_generator
+from sirr_jax.losses.ms_ssim import ms_ssim
+from sirr_jax.losses.pixel import l1
+
+
+class GeneratorLoss(NamedTuple):
+    """Weights of the terms of the generator's loss, and what they are computed of.
+
+    Attributes:
+        pixel: weight of the pixels' error.
+        structure: of 1 - MS-SSIM.
+        perceptual: of the distance of VGG-16 features.
+        adversarial: of the discriminator's verdict.
+        raw: as released: the pixels' error is the mean square in 0..255, MS-SSIM compares images in [-1, 1]. Else the
+            error is the mean absolute one and both are measured in [0, 1].
+    """
+
+    pixel: float
+    structure: float
+    perceptual: float
+    adversarial: float
+    raw: bool = False
+
+
+RELEASE = GeneratorLoss(pixel=1.0, structure=10.0, perceptual=1.0, adversarial=10.0, raw=True)
+"""As released: errors in 0..255 outweigh structure and discriminator by orders of magnitude."""
+
+BALANCED = GeneratorLoss(pixel=1.0, structure=0.1, perceptual=0.1, adversarial=0.01)
+"""Ours, for training anew."""
+
+PRESETS = {"release": RELEASE, "balanced": BALANCED}
+
+
+def generator_terms(
+    loss: GeneratorLoss, restored: jax.Array, truth: jax.Array, perceptual: jax.Array, logits: jax.Array, *, scales: int
+) -> dict[str, jax.Array]:
+    """The weighted terms `pixel`, `structure`, `perceptual` and `adversarial`, whose sum is the loss.
+
+    Args:
+        loss: weights, one of `PRESETS` or others.
+        restored: [B, H, W, 3] in [0, 1]: (g + 1) / 2 of the generator's output g.
+        truth: the same shape and range.
+        perceptual: the distance of the features, not weighted yet.
+        logits: the discriminator's, of the restored images.
+        scales: of MS-SSIM; 5 as released takes images from 161 pixels a side.
+
+    Raises:
+        UserError: if the images are too small for the scales.
+    """
+    if loss.raw:
+        pixel = 255.0**2 * jnp.square(restored - truth).mean()
+        similarity = ms_ssim(2.0 * restored - 1.0, 2.0 * truth - 1.0, max_value=2.0, scales=scales)
+    else:
+        pixel = l1(restored, truth)
+        similarity = ms_ssim(restored, truth, max_value=1.0, scales=scales)
+    return {
+        "pixel": loss.pixel * pixel,
+        "structure": loss.structure * (1.0 - similarity.mean()),
+        "perceptual": loss.perceptual * perceptual,
+        "adversarial": loss.adversarial * cross_entropy_generator(logits),
+    }

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sirr_jax.errors import UserError
+from sirr_jax.training.optimisers import apply_gradients, make_optimiser
+
+
+def sizes(config, name, *, updates=100):
+    """How far each of the steps goes along a constant gradient."""
+    optimiser = make_optimiser(config, name, updates)
+    params, made = jnp.zeros(()), []
+    state = optimiser.init(params)
+    for _ in range(updates):
+        after, state = apply_gradients(optimiser, jnp.ones(()), state, params)
+        made.append(-float(after))
+    return np.array(made)
+
+
+def test_learning_rate_falls_along_a_cosine(toy_config):
+    toy_config.optimiser.clip = 0.0
+    expected = 0.01 + (0.05 - 0.01) * (1 + np.cos(np.pi * np.arange(100) / 100)) / 2
+    np.testing.assert_allclose(sizes(toy_config.optimiser, "generator"), expected, rtol=1e-3)
+
+
+def test_one_network_has_values_of_its_own(toy_config):
+    toy_config.optimiser.clip = 0.0
+    toy_config.optimiser.schedule = "constant"
+    toy_config.optimiser.networks = {"discriminator": {"learning_rate": 0.5, "kind": "sgd"}}
+    np.testing.assert_allclose(sizes(toy_config.optimiser, "generator", updates=5), 0.05, rtol=1e-3)
+    np.testing.assert_allclose(sizes(toy_config.optimiser, "discriminator", updates=5), 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("kind", "lion", r"config\.optimiser\.kind is 'lion'; choose one of adam, rmsprop, sgd"),
+        ("schedule", "step", r"config\.optimiser\.schedule is 'step'; choose one of cosine, constant"),
+    ],
+)
+def test_unknown_names(toy_config, name, value, message):
+    toy_config.optimiser[name] = value
+    with pytest.raises(UserError, match=message):
+        make_optimiser(toy_config.optimiser, "generator", 10)

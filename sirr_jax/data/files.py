@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from sirr_jax.data.darkness import is_nearly_black
 from sirr_jax.data.decode import UnreadableImageError, image_size, read_image
 from sirr_jax.data.packed_file import ImageFile
 from sirr_jax.errors import UserError
@@ -107,7 +108,7 @@ def check_large_enough(name: str, size: tuple[int, int], crop: int) -> None:
 
 
 class FileReader:
-    """Reads the image files of one source, under one rule for files that cannot be decoded.
+    """Reads the image files of one source, under one rule for files that cannot be used.
 
     Safe to use from several threads.
     """
@@ -117,8 +118,8 @@ class FileReader:
 
         Args:
           root: The source's folder, for messages.
-          on_corrupt: "error" raises on the first file that cannot be decoded; "skip" logs one warning per
-            file and goes on with the next that can.
+          on_corrupt: "error" raises on the first file that cannot be used; "skip" logs one warning per file,
+            with the number of files skipped so far, and goes on with the next that can.
 
         Raises:
           UserError: `on_corrupt` is neither of the two.
@@ -142,9 +143,7 @@ class FileReader:
         try:
             return image_size(path)
         except UnreadableImageError as error:
-            if not self._skips:
-                raise
-            self._note(path, error)
+            self.leave_out(path, error)
             return None
 
     def image(self, path: ImageFile) -> np.ndarray:
@@ -157,6 +156,33 @@ class FileReader:
             if self._skips:
                 self._note(path, error)
             raise
+
+    def photograph(self, path: ImageFile) -> np.ndarray:
+        """Decodes a photograph to make samples from, as `image` does; one that is nearly black is no use either.
+
+        Raises:
+          UnreadableImageError: It cannot be decoded, or 99 of 100 pixels are darker than 8 of 255 in every channel.
+        """
+        image = self.image(path)
+        if is_nearly_black(image):
+            error = UnreadableImageError(
+                f"{path}: nearly black all over, which no sample can be made from; remove the file or set "
+                "data.on_corrupt=skip"
+            )
+            if self._skips:
+                self._note(path, error)
+            raise error
+        return image
+
+    def leave_out(self, path: ImageFile, error: UserError) -> None:
+        """Notes a file that cannot be used, where the rule says to skip such files.
+
+        Raises:
+          UserError: `error`, where it does not.
+        """
+        if not self._skips:
+            raise error
+        self._note(path, error)
 
     def first_readable(self, start: int, count: int, read: Callable[[int], Item]) -> Item:
         """Reads item `start`, or where the rule says to skip, the next readable one, going round.
@@ -183,8 +209,8 @@ class FileReader:
                     raise
         raise UserError(f"{self._root}: not one of its {count} entries can be decoded; replace the damaged files")
 
-    def _note(self, path: ImageFile, error: UnreadableImageError) -> None:
+    def _note(self, path: ImageFile, error: UserError) -> None:
         with self._lock:
             if path not in self._unreadable:
                 self._unreadable[path] = str(error)
-                _log.warning("skipped: %s", error)
+                _log.warning("skipped (%d so far): %s", len(self._unreadable), error)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from sirr_jax.data.decode import UnreadableImageError
 from sirr_jax.data.files import FileReader, OnCorrupt
 from sirr_jax.data.layer_folders import check_equal_sizes, check_same_size, find_layers
 from sirr_jax.data.packed_file import ImageFile
@@ -47,8 +48,9 @@ class FolderPairs:
         Args:
           root: The set.
           crop: Shortest side an image may have, in pixels.
-          on_corrupt: What to do with an image that cannot be decoded: "error" raises; "skip" logs one warning
-            per file and `read` gives the next readable pair instead.
+          on_corrupt: What to do with an image that cannot be decoded, lacks its partner, or is too small or of
+            another size than its partner: "error" raises; "skip" logs one warning per file and leaves the pair out
+            (`read` gives the next readable pair in the place of one that cannot be decoded).
 
         Raises:
           UserError: There is no such set, or its pictures are no pairs; a layer's folder is missing or without
@@ -57,10 +59,18 @@ class FolderPairs:
         """
         root = Path(root)
         self._reader = FileReader(root, on_corrupt)
-        pictures = _pictures(root)
-        self._pairs = [(files["mixture"], files["transmission"]) for files in pictures]
-        for files in pictures:
-            check_same_size(self._reader, list(files.values()), crop)
+        self._pairs: list[tuple[ImageFile, ImageFile]] = []
+        for files in _pictures(root, skip=on_corrupt == "skip"):
+            try:
+                check_same_size(self._reader, list(files.values()), crop)
+            except UnreadableImageError:
+                raise
+            except UserError as error:
+                self._reader.leave_out(files["mixture"], error)
+            else:
+                self._pairs.append((files["mixture"], files["transmission"]))
+        if not self._pairs:
+            raise UserError(f"{root}: not one pair is left; `sirr data check {root}` says what is wrong with them")
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -85,15 +95,15 @@ class FolderPairs:
         return blended, transmission
 
 
-def _pictures(root: Path) -> list[dict[str, ImageFile]]:
+def _pictures(root: Path, *, skip: bool) -> list[dict[str, ImageFile]]:
     """Layer to file, of every picture."""
-    if any((root / folder).is_dir() for folder in _FOLDERS.values()):
+    if not skip and any((root / folder).is_dir() for folder in _FOLDERS.values()):
         # Our own layout: the message about a folder that is missing names it.
         required = (_FOLDERS["mixture"], _FOLDERS["transmission"])
         found = find_layers(root, required=required, optional=_FOLDERS["reflection"])
         layers = {layer: found[folder] for layer, folder in _FOLDERS.items() if folder in found}
         return [dict(zip(layers, files, strict=True)) for files in zip(*layers.values(), strict=True)]
-    found_set = find_set(root)
+    found_set = find_set(root, skip=skip)
     pictures = [
         {layer: file for layer, file in entry.files.items() if layer in _FOLDERS} for entry in found_set.only_part()
     ]

@@ -63,22 +63,22 @@ class FolderPhotos:
         Args:
           root: The folder, or a packed set (`ROOT#PART` for one of its parts).
           crop: Shortest side a photograph may have, in pixels.
-          on_corrupt: What to do with a file that cannot be decoded: "error" raises; "skip" logs one warning
-            per file and `read` gives the next readable photograph in its place.
+          on_corrupt: What to do with a file that cannot be decoded, is nearly black or too small: "error" raises;
+            "skip" logs one warning per file, leaves small ones out, and `read` gives the next photograph in the
+            place of the others.
 
         Raises:
           UserError: The folder is missing or without images, a photograph is smaller than the crop, a header
-            is unreadable and `on_corrupt` is "error", or no header is readable.
+            is unreadable (either only where `on_corrupt` is "error"), or no photograph is left.
         """
         root = Path(root)
-        self._paths: list[ImageFile] = [*_files(root)]
         self._reader = FileReader(root, on_corrupt)
-        sizes = [self._reader.size(path) for path in self._paths]
-        if not any(sizes):
-            raise UserError(f"{root}: not one of its {len(sizes)} images can be decoded; replace the files")
-        for path, size in zip(self._paths, sizes, strict=True):
-            if size is not None:
-                check_large_enough(str(path), size, crop)
+        found = {path: self._reader.size(path) for path in _files(root)}
+        if not any(found.values()):
+            raise UserError(f"{root}: not one of its {len(found)} images can be decoded; replace the files")
+        self._paths = [path for path, size in found.items() if size is None or self._is_large_enough(path, size, crop)]
+        if not self._paths:
+            raise UserError(f"{root}: not one of its {len(found)} images is as large as the crop; choose smaller crops")
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -91,9 +91,17 @@ class FolderPhotos:
         """Decodes a photograph to uint8 `[height, width, 3]`.
 
         Raises:
-          UserError: It cannot be decoded and `on_corrupt` is "error", or none can.
+          UserError: It cannot be decoded or is nearly black, and `on_corrupt` is "error"; or none can be used.
         """
-        return self._reader.first_readable(index, len(self), lambda i: self._reader.image(self._paths[i]))
+        return self._reader.first_readable(index, len(self), lambda i: self._reader.photograph(self._paths[i]))
+
+    def _is_large_enough(self, path: ImageFile, size: tuple[int, int], crop: int) -> bool:
+        try:
+            check_large_enough(str(path), size, crop)
+        except UserError as error:
+            self._reader.leave_out(path, error)
+            return False
+        return True
 
 
 class EmbeddedPhotos:

@@ -36,12 +36,13 @@ class FoundSet(NamedTuple):
         return entries
 
 
-def find_set(where: str | Path, *, adapter: str | None = None) -> FoundSet:
+def find_set(where: str | Path, *, adapter: str | None = None, skip: bool = False) -> FoundSet:
     """Finds a data set by its layout, or by its manifest if it is packed.
 
     Args:
       where: `ROOT` or `ROOT#PART`.
       adapter: Name of the layout; None to recognise it.
+      skip: Leave files without partners out, with a warning that counts them.
 
     Returns:
       The set, with that part alone if one was named.
@@ -51,7 +52,7 @@ def find_set(where: str | Path, *, adapter: str | None = None) -> FoundSet:
     """
     root, _, part = str(where).partition("#") if not Path(where).exists() else (str(where), "", "")
     found = recognise(root, name=adapter)
-    parts = found.parts(root)
+    parts = found.parts(root, skip=skip)
     if part:
         if part not in parts:
             known = ", ".join(name for name in parts if name) or "no parts"

@@ -62,7 +62,7 @@ def test_names_that_are_not_utf8_are_printed(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing"], "missing: not a folder that can be read"),
+        (["missing"], "missing: no such folder"),
         (["empty"], "empty: no data set of a known layout; looked for"),
         (["."], "is no data set itself, but holds some: give one of mine"),
         (["mine", "--crop", "0"], "a crop of 0 pixels; give 1 or more"),

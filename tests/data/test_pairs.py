@@ -63,3 +63,16 @@ def test_corrupt_pairs(pair_folder, caplog):
     pairs = FolderPairs(pair_folder, on_corrupt="skip")
     assert [blended for blended, _ in labels(pairs)] == [0, 2, 2, 3, 0]
     assert len(caplog.records) == 2
+
+
+def test_skipping_leaves_out_what_is_no_pair(pair_folder, caplog):
+    write(pair_folder / "transmission_layer" / "0.png", labelled_photo(1, 26, 30))
+    (pair_folder / "blended" / "3.png").unlink()
+    write(pair_folder / "blended" / "4.png", labelled_photo(4, 20, 20))
+    write(pair_folder / "transmission_layer" / "4.png", labelled_photo(104, 20, 20))
+    pairs = FolderPairs(pair_folder, crop=26, on_corrupt="skip")
+    assert [int(pairs.read(i)[0][0, 0, 2]) for i in range(len(pairs))] == [1, 2]
+    assert "no file '3' in blended" in caplog.text
+    assert "skipped (2 so far)" in caplog.text
+    with pytest.raises(UserError, match="not one pair is left; `sirr data check "):
+        FolderPairs(pair_folder, crop=27, on_corrupt="skip")

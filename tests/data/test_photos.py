@@ -114,3 +114,26 @@ def test_scikit_image_without_a_photograph(monkeypatch, tmp_path):
     EmbeddedPhotos("validation")
     with pytest.raises(UserError, match=r"rocket\.jpg is missing"):
         EmbeddedPhotos("train")
+
+
+def test_nearly_black_photographs_are_no_layers(photo_folder, caplog):
+    write(photo_folder / "2b.png", np.full((40, 40, 3), 5, np.uint8))
+    photos = FolderPhotos(photo_folder)
+    index = [photos.name(i) for i in range(8)].index(str(photo_folder / "2b.png"))
+    with pytest.raises(UserError, match=r"2b\.png: nearly black all over, .*data\.on_corrupt=skip"):
+        photos.read(index)
+    skipping = FolderPhotos(photo_folder, on_corrupt="skip")
+    np.testing.assert_array_equal(skipping.read(index), skipping.read((index + 1) % 8))
+    assert caplog.text.count("skipped (1 so far)") == 1
+
+
+def test_small_photographs_are_left_out_and_counted(photo_folder, caplog):
+    sizes = {(40 + i, 52 - i) for i in range(7)}
+    least = sorted(min(size) for size in sizes)[3]
+    with pytest.raises(UserError, match="too small for crops"):
+        FolderPhotos(photo_folder, crop=least)
+    photos = FolderPhotos(photo_folder, crop=least, on_corrupt="skip")
+    assert all(min(photos.read(i).shape[:2]) >= least for i in range(len(photos)))
+    assert f"skipped ({7 - len(photos)} so far)" in caplog.text
+    with pytest.raises(UserError, match="not one of its 7 images is as large as the crop"):
+        FolderPhotos(photo_folder, crop=999, on_corrupt="skip")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sirr_jax.data.adapters.ceilnet import CEILNET
@@ -67,6 +68,8 @@ def recognise(root: str | Path, *, name: str | None = None) -> Adapter:
     if name is not None:
         return _named(name)
     root = Path(root)
+    if not root.exists():
+        raise UserError(f"{root}: no such folder{_source_of(root)}; check the path")
     inside = [path for path in list_folder(root) if path.is_dir()]
     found = _first(root)
     if found is not None:
@@ -85,6 +88,15 @@ def recognise(root: str | Path, *, name: str | None = None) -> Adapter:
     raise UserError(
         f"{root}: no data set of a known layout; looked for (in brackets where it is published) {looked_for}"
     )
+
+
+def _source_of(root: Path) -> str:
+    """Where a set that the folder is named after is published: the longest name that fits."""
+    plain = re.sub(r"[^a-z0-9]", "", root.name.lower())
+    for adapter in sorted(ADAPTERS, key=lambda adapter: -len(adapter.name)):
+        if adapter.published and adapter.name.replace("_", "") in plain:
+            return f"; {adapter.title} is published at {adapter.published}"
+    return ""
 
 
 def _first(root: Path) -> Adapter | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Literal
 from sirr_jax.data.labels import LabelSpace
 from sirr_jax.data.packed_file import ImageFile
 from sirr_jax.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 FindingKind = Literal[
     "unpaired",
@@ -134,11 +137,12 @@ class Adapter:
         """Finds the pictures of all parts; see `parts`."""
         return [entry for entries in self.parts(root).values() for entry in entries]
 
-    def parts(self, root: str | Path) -> dict[str, tuple[Entry, ...]]:
+    def parts(self, root: str | Path, *, skip: bool = False) -> dict[str, tuple[Entry, ...]]:
         """Finds the pictures of a folder in which every file has its partners.
 
         Args:
           root: A folder that this adapter recognises.
+          skip: Leave files without partners out, with a warning that counts them, in place of an error.
 
         Returns:
           Part to its pictures, of which there is at least one; the part's name is empty where the set has none.
@@ -151,7 +155,10 @@ class Adapter:
         wrong = [finding for finding in scan.findings if finding.wrong]
         if wrong:
             more = f" ({len(wrong)} such files; `sirr data check {root}` lists them)" if len(wrong) > 1 else ""
-            raise UserError(f"{wrong[0].path}: {wrong[0].text}{more}")
+            said = f"{wrong[0].path}: {wrong[0].text}{more}"
+            if not skip:
+                raise UserError(said)
+            _log.warning("skipped: %s", said)
         parts = {part.name: part.entries for part in scan.parts}
         if not any(parts.values()):
             source = f"; published at {self.published}" if self.published else ""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import set_files as sets
 
@@ -190,7 +192,7 @@ def test_a_folder_of_sets_points_to_them(tmp_path):
 @pytest.mark.parametrize("name", ["missing", "file.png"])
 def test_no_folder(tmp_path, name):
     sets.picture(tmp_path / "file.png")
-    with pytest.raises(UserError, match=f"{name}: not a folder that can be read"):
+    with pytest.raises(UserError, match=rf"{name}: (no such folder|not a folder that can be read)"):
         recognise(tmp_path / name)
 
 
@@ -210,3 +212,17 @@ def test_empty_folders(tmp_path):
         (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="no picture of real pairs; expected"):
         recognise(tmp_path).entries(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("Real20_420", "published at github.com/ceciliavision/perceptual-reflection-removal; check the path"),
+        ("DeRaindrop", "published at github.com/rui1996/DeRaindrop; check the path"),
+        ("CelebAMask-HQ", "CelebAMask-HQ is published at"),
+        ("holiday", "holiday: no such folder; check the path"),
+    ],
+)
+def test_an_absent_set_is_told_where_it_is_published(name, source, tmp_path):
+    with pytest.raises(UserError, match=re.escape(source)):
+        recognise(tmp_path / name)

@@ -81,7 +81,9 @@ class Recipe(abc.ABC):
         name: its name in configs and in weight files.
         stages: in order.
         panels: names of the images that `compare` makes, in the order to show them.
-        maps: those of the panels that are no estimates of the truth: shown, not scored.
+        classes: number of classes of what `segment` returns; 0 for recipes without label maps.
+        maps: those of the panels that are no estimates: shown, not scored.
+        truths: estimate -> the panel that it is scored against, where that is not "truth".
         validation: the kind of sample ("layers", "single", "pairs", "photos") to validate on.
         notes: sentences for the log and the run's metadata (which losses are really in use, and so on).
     """
@@ -89,7 +91,9 @@ class Recipe(abc.ABC):
     name: str
     stages: tuple[Stage, ...]
     panels: tuple[str, ...]
+    classes: int = 0
     maps: tuple[str, ...] = ()
+    truths: Mapping[str, str] = {}
     validation: str = "layers"
     notes: tuple[str, ...] = ()
 
@@ -117,6 +121,11 @@ class Recipe(abc.ABC):
     @abc.abstractmethod
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
         """Images `[B, H, W, 3]` in [0, 1] for scores and panels: "input", the estimates, maps, "truth"."""
+
+    def segment(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
+        """Label maps `[B, H, W]` int32 to score: "truth" (255 where there is no class) and the estimates; none here."""
+        del params, collections, batch
+        return {}
 
     @abc.abstractmethod
     def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, Network]]:

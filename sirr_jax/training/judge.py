@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -15,12 +16,14 @@ from sirr_jax.data.pipeline import build_pipeline
 from sirr_jax.errors import UserError
 from sirr_jax.metrics import PROTOCOLS, score
 from sirr_jax.recipes import Recipe
+from sirr_jax.recipes.contract import Tree
 from sirr_jax.training import parallel
 from sirr_jax.training.state import TrainState, evaluation_params
 from sirr_jax.training.writers import Writer
 
 _log = logging.getLogger(__name__)
 
+_MOST_AT_ONCE = 16
 _SEED = 1_000_003  # apart from the training seeds in use
 
 
@@ -42,41 +45,46 @@ class Judge:
             {kind: stream}, {kind: config.validation_samples}, kind="memory", seed=_SEED, start_step=0
         ) as pipeline:
             raw = next(pipeline)
-        self._panels, self._maps = recipe.panels, recipe.maps
+        self._recipe = recipe
         self._told = False
-        self._batch = jax.jit(functools.partial(recipe.prepare, train=False))(raw, jax.random.key(_SEED))
+        batch = jax.jit(functools.partial(recipe.prepare, train=False))(raw, jax.random.key(_SEED))
+        self._chunks = _chunks(batch, config.validation_samples)
         self._compare = jax.jit(recipe.compare)
+        self._segment = jax.jit(recipe.segment)
         self._images: tuple[int, dict[str, np.ndarray]] = (-1, {})
 
-    def _estimates(self, step: int, state: TrainState) -> dict[str, np.ndarray]:
-        if self._images[0] != step:
-            state = parallel.first_replica(state)
-            images = jax.device_get(self._compare(evaluation_params(state), state.collections, self._batch))
-            self._images = (step, {name: images[name] for name in self._panels})
-        return self._images[1]
-
     def scores(self, step: int, state: TrainState) -> dict[str, dict[str, float]]:
-        """Name of the estimate -> mean PSNR, SSIM, LMSE, NCC over the samples, by the config's protocol.
+        """Name of the estimate -> the protocol's metrics, means over the samples, and `miou` of label maps.
 
-        A mixture that equals its truth has an infinite PSNR and nothing to restore: such samples are left out.
+        A mixture that equals its truth has an infinite PSNR and nothing to restore: such samples are left out. The mean
+        intersection over union is that of the whole set: of the sum of the samples' confusion matrices.
         """
         images = self._estimates(step, state)
-        truth = images["truth"]
-        reflected = np.isfinite(self._score(images["input"], truth)["psnr"])
+        reflected = np.isfinite(self._score(images["input"], images["truth"])["psnr"])
         if not reflected.all() and not self._told:
-            _log.warning("%d of %d validation samples equal their truth; left out", (~reflected).sum(), len(truth))
+            _log.warning("%d of %d validation samples equal their truth; left out", (~reflected).sum(), len(reflected))
             self._told = True
-        return {
+        truths = self._recipe.truths
+        hidden = {"truth", *self._recipe.maps, *truths.values()}
+        scores = {
             name: {
                 metric: float(np.mean(values))
-                for metric, values in self._score(image[reflected], truth[reflected]).items()
+                for metric, values in self._score(
+                    image[reflected], images[truths.get(name, "truth")][reflected]
+                ).items()
             }
             for name, image in images.items()
-            if name != "truth" and name not in self._maps
+            if name not in hidden
         }
+        if self._recipe.classes:
+            from sirr_jax.metrics import confusion, miou
 
-    def _score(self, estimate: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
-        return score(estimate, truth, protocol=self._protocol)
+            labels = self._apply(self._segment, state)
+            truth = labels.pop("truth")
+            for name, predicted in labels.items():
+                found = confusion(predicted, truth, self._recipe.classes)
+                scores.setdefault(name, {})["miou"] = float(miou(found))
+        return scores
 
     def evaluate(self, step: int, state: TrainState, writer: Writer) -> None:
         """Write the scores after `step` steps."""
@@ -86,7 +94,28 @@ class Judge:
         )
 
     def panel(self, step: int, state: TrainState, writer: Writer) -> None:
-        """Write a sheet: one row per sample; input, estimates and truth side by side."""
+        """Write a sheet: one row per sample; input, estimates, maps and truth side by side."""
         estimates = np.stack(list(self._estimates(step, state).values()), axis=1)
         rows = np.rint(np.clip(estimates, 0.0, 1.0) * 255.0).astype(np.uint8)
         writer.panel(step, "validation", contact_sheet(rows))
+
+    def _estimates(self, step: int, state: TrainState) -> dict[str, np.ndarray]:
+        if self._images[0] != step:
+            images = self._apply(self._compare, state)
+            self._images = (step, {name: images[name] for name in self._recipe.panels})
+        return self._images[1]
+
+    def _apply(self, function: Callable[..., dict[str, jax.Array]], state: TrainState) -> dict[str, np.ndarray]:
+        """What a function of the recipe makes of all samples."""
+        state = parallel.first_replica(state)
+        made = [jax.device_get(function(evaluation_params(state), state.collections, chunk)) for chunk in self._chunks]
+        return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
+
+    def _score(self, estimate: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+        return score(estimate, truth, protocol=self._protocol)
+
+
+def _chunks(batch: Tree, count: int) -> list[Tree]:
+    """Equal parts of a batch: all samples at once would need the memory of a training step many times over."""
+    size = max(n for n in range(1, min(count, _MOST_AT_ONCE) + 1) if count % n == 0)
+    return [jax.tree.map(lambda x, i=i: x[i : i + size], batch) for i in range(0, count, size)]

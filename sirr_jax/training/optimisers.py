@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from ml_collections import ConfigDict
 from sirr_jax.errors import UserError
 
 _KINDS = ("adam", "rmsprop", "sgd")
-_SCHEDULES = ("cosine", "constant")
+_SCHEDULES = ("cosine", "constant", "halving")
 
 
 def make_optimiser(config: ConfigDict, name: str, updates: int) -> optax.GradientTransformation:
@@ -20,15 +21,18 @@ def make_optimiser(config: ConfigDict, name: str, updates: int) -> optax.Gradien
     Args:
         config: `learning_rate`; `final_learning_rate` (where the cosine ends); `clip`, the largest global gradient norm
             (0 for none). Optional: `kind`, "adam" (default; `b1`, `b2`, `epsilon`), "rmsprop" as torch's (`decay`
-            0.99, `epsilon` 1e-8 outside the root) or "sgd" (`momentum`, 0 by default); `schedule`, "cosine" (default)
-            or "constant"; `networks.NAME`, the same values for one network alone.
+            0.99, `epsilon` 1e-8 outside the root) or "sgd" (`momentum`, 0 by default); `weight_decay`, added to the
+            gradients (L2); `schedule`, "cosine" (default), "constant" or "halving" (every `halve_every` updates);
+            `rates`, pairs of a regular expression and a factor: parameters whose path ("encoder/backbone/stem/kernel")
+            it matches from the start learn that much faster or slower, with 0 not at all; the first match counts;
+            `networks.NAME`, the same values for one network alone.
         name: of the network.
         updates: number of updates over all stages.
 
     Raises:
         UserError: if there is no such kind or schedule.
     """
-    own = {**config.to_dict(), **config.get("networks", {}).get(name, {})}
+    own = {**config.to_dict(), **config.get("networks", ConfigDict()).to_dict().get(name, {})}
     kind, schedule = own.get("kind", "adam"), own.get("schedule", "cosine")
     if kind not in _KINDS:
         raise UserError(f"config.optimiser.kind is {kind!r}; choose one of {', '.join(_KINDS)}")
@@ -37,6 +41,8 @@ def make_optimiser(config: ConfigDict, name: str, updates: int) -> optax.Gradien
     rate = own["learning_rate"]
     if schedule == "cosine":
         rate = optax.cosine_decay_schedule(rate, max(updates, 1), alpha=own["final_learning_rate"] / rate)
+    elif schedule == "halving":
+        rate = optax.exponential_decay(rate, own["halve_every"], 0.5, staircase=True)
     epsilon = own.get("epsilon", 1e-8)
     if kind == "adam":
         optimiser = optax.adam(rate, b1=own["b1"], b2=own["b2"], eps=epsilon)
@@ -44,7 +50,26 @@ def make_optimiser(config: ConfigDict, name: str, updates: int) -> optax.Gradien
         optimiser = optax.rmsprop(rate, decay=own.get("decay", 0.99), eps=epsilon, eps_in_sqrt=False)
     else:
         optimiser = optax.sgd(rate, momentum=own.get("momentum", 0.0) or None)
-    return optax.chain(optax.clip_by_global_norm(own["clip"]), optimiser) if own["clip"] > 0 else optimiser
+    before, after = [], []
+    if own["clip"] > 0:
+        before.append(optax.clip_by_global_norm(own["clip"]))
+    if own.get("weight_decay", 0.0) > 0:
+        before.append(optax.add_decayed_weights(own["weight_decay"]))
+    if own.get("rates"):
+        after.append(_scale_by_path(tuple(own["rates"])))
+    return optax.chain(*before, optimiser, *after) if before or after else optimiser
+
+
+def _scale_by_path(rates: tuple[tuple[str, float], ...]) -> optax.GradientTransformation:
+    def factor(path: tuple[Any, ...]) -> float:
+        place = "/".join(key.key for key in path)
+        return next((factor for pattern, factor in rates if re.match(pattern, place)), 1.0)
+
+    def scale(updates: Any, params: Any) -> Any:
+        del params
+        return jax.tree_util.tree_map_with_path(lambda path, update: factor(path) * update, updates)
+
+    return optax.stateless(scale)
 
 
 def apply_gradients(

@@ -20,6 +20,10 @@ pytestmark = pytest.mark.torch
         ({"kind": "adam", "epsilon": 1e-7}, lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.5, 0.9), eps=1e-7)),
         ({"kind": "sgd", "momentum": 0.9}, lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9)),
         ({"kind": "sgd"}, lambda p: torch.optim.SGD(p, lr=0.01)),
+        (
+            {"kind": "adam", "weight_decay": 0.1},
+            lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.5, 0.9), weight_decay=0.1),
+        ),
     ],
 )
 def test_five_steps(options, reference):

@@ -6,6 +6,7 @@ import pytest
 
 from sirr_jax.errors import UserError
 from sirr_jax.training.optimisers import apply_gradients, make_optimiser
+from sirr_jax.weights.variables import flatten
 
 
 def sizes(config, name, *, updates=100):
@@ -37,10 +38,33 @@ def test_one_network_has_values_of_its_own(toy_config):
     ("name", "value", "message"),
     [
         ("kind", "lion", r"config\.optimiser\.kind is 'lion'; choose one of adam, rmsprop, sgd"),
-        ("schedule", "step", r"config\.optimiser\.schedule is 'step'; choose one of cosine, constant"),
+        ("schedule", "step", r"config\.optimiser\.schedule is 'step'; choose one of cosine, constant, halving"),
     ],
 )
 def test_unknown_names(toy_config, name, value, message):
     toy_config.optimiser[name] = value
     with pytest.raises(UserError, match=message):
         make_optimiser(toy_config.optimiser, "generator", 10)
+
+
+def test_learning_rate_halves(toy_config):
+    toy_config.optimiser.update({"clip": 0.0, "kind": "sgd", "schedule": "halving", "halve_every": 3})
+    expected = 0.05 * 0.5 ** (np.arange(9) // 3)
+    np.testing.assert_allclose(sizes(toy_config.optimiser, "generator", updates=9), expected, rtol=1e-6)
+
+
+def test_parameters_learn_at_rates_by_their_path(toy_config):
+    params = {
+        "encoder": {"conv": {"kernel": jnp.ones(2)}, "norm": {"scale": jnp.ones(2)}},
+        "decoder": {"conv": {"kernel": jnp.ones(2)}},
+    }
+    toy_config.optimiser.clip = 0.0
+    toy_config.optimiser.rates = (("encoder/.*/scale", 0.0), ("encoder", 0.1))
+    for kind in ("sgd", "adam"):
+        toy_config.optimiser.kind = kind
+        optimiser = make_optimiser(toy_config.optimiser, "generator", 10)
+        after, _ = apply_gradients(optimiser, params, optimiser.init(params), params)
+        steps = {"/".join(path): float(1.0 - x[0]) for path, x in flatten(after).items()}
+        assert steps["encoder/norm/scale"] == 0.0
+        assert steps["decoder/conv/kernel"] == pytest.approx(0.05, rel=1e-3)
+        assert steps["encoder/conv/kernel"] == pytest.approx(0.005, rel=1e-3)

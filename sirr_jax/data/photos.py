@@ -14,6 +14,7 @@ from sirr_jax.data.files import FileReader, OnCorrupt, check_large_enough, list_
 from sirr_jax.data.packed_file import ImageFile
 from sirr_jax.data.sets import find_set
 from sirr_jax.data.shards.manifest import is_packed
+from sirr_jax.data.zipped import is_zip, zipped_photos
 from sirr_jax.errors import UserError
 
 # motorcycle_right.png is left out: it is the stereo partner of motorcycle_left.png, and the two would meet as
@@ -55,13 +56,13 @@ class PhotoSource(Protocol):
 
 
 class FolderPhotos:
-    """All photographs in a folder and the folders inside it, sorted by path; or the clean ones of a packed set."""
+    """All photographs in a folder and the folders inside it, sorted by path; or those of a .zip or a packed set."""
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
         """Finds the photographs and reads their headers.
 
         Args:
-          root: The folder, or a packed set (`ROOT#PART` for one of its parts).
+          root: The folder, a .zip file of photographs, or a packed set (`ROOT#PART` for one of its parts).
           crop: Shortest side a photograph may have, in pixels.
           on_corrupt: What to do with a file that cannot be decoded, is nearly black or too small: "error" raises;
             "skip" logs one warning per file, leaves small ones out, and `read` gives the next photograph in the
@@ -158,6 +159,8 @@ class EmbeddedPhotos:
 
 
 def _files(root: Path) -> list[ImageFile]:
+    if is_zip(root):
+        return [*zipped_photos(root)]
     if not is_packed(Path(str(root).partition("#")[0])):
         return [*list_images(root, recursive=True)]
     entries = find_set(root).only_part()

@@ -1,0 +1,61 @@
+"""Put photographs into one .zip file to train from elsewhere: reduced to a longest side, saved as JPEG.
+
+    python scripts/zip_photos.py photos/cid22 photos/clic2025 --out photos.zip --side 768 --quality 92
+    sirr train --config=configs/dynamics.py:small --workdir=runs/small --config.data.layers=photos.zip
+
+The same photographs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+from PIL import Image
+
+from sirr_jax.data.decode import read_image
+from sirr_jax.data.files import list_images
+from sirr_jax.errors import UserError
+
+# No clock in the file: the same photographs, the same bytes.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def main(argv: list[str]) -> int:
+    """Write the file; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of photographs, looked through to the bottom")
+    parser.add_argument("--out", type=Path, required=True, help="the .zip file to make")
+    parser.add_argument("--side", type=int, default=768, help="longest side in pixels (default: 768)")
+    parser.add_argument("--quality", type=int, default=92, help="of the JPEG files (default: 92)")
+    args = parser.parse_args(argv)
+    try:
+        if args.out.exists():
+            raise UserError(f"{args.out} exists; choose another --out or remove it first")
+        partial = args.out.with_name(f"{args.out.name}.partial")
+        with zipfile.ZipFile(partial, "w") as archive:
+            for folder in args.folders:
+                for path in list_images(folder, recursive=True):
+                    name = (Path(folder.name) / path.relative_to(folder)).with_suffix(".jpg").as_posix()
+                    archive.writestr(zipfile.ZipInfo(name, _DATE), _jpeg(path, args.side, args.quality))
+        partial.replace(args.out)
+    except UserError as error:
+        print(f"zip_photos: {error}", file=sys.stderr)
+        return 2
+    print(f"{args.out}: {args.out.stat().st_size / 2**20:.1f} MiB")
+    return 0
+
+
+def _jpeg(path: Path, side: int, quality: int) -> bytes:
+    image = Image.fromarray(read_image(path))
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

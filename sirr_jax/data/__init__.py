@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from sirr_jax.data.decode import UnreadableImageError, read_image
+from sirr_jax.data.labelled import FolderLabelled, LabelledSource
+from sirr_jax.data.labelled_streams import DegradedCrops, LabelledCrops, LabelledPairs
 from sirr_jax.data.pairs import FolderPairs, PairSource
 from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
 from sirr_jax.data.pipeline import BatchPipeline, build_pipeline
+from sirr_jax.data.scenes import SceneSource
 from sirr_jax.data.sequences import FolderSequences, SequenceSource
-from sirr_jax.data.streams import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
+from sirr_jax.data.stream_contract import Stream
+from sirr_jax.data.streams import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops
 
 __all__ = [
     "BatchPipeline",
+    "DegradedCrops",
     "EmbeddedPhotos",
+    "FolderLabelled",
     "FolderPairs",
     "FolderPhotos",
     "FolderSequences",
+    "LabelledCrops",
+    "LabelledPairs",
+    "LabelledSource",
     "PairCrops",
     "PairSource",
     "PhotoCrops",
     "PhotoLayers",
     "PhotoSource",
     "ProceduralLayers",
+    "SceneSource",
     "SequenceCrops",
     "SequenceSource",
     "Stream",

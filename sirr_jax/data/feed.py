@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from ml_collections import ConfigDict
 
+from sirr_jax.data.labelled_feed import LABELLED_KINDS, labelled_set, scenes, stream_of_labelled
 from sirr_jax.data.multiview import MultiviewOptions
 from sirr_jax.data.pairs import FolderPairs
 from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
@@ -14,8 +15,9 @@ from sirr_jax.data.sequences import FolderSequences
 from sirr_jax.data.streams import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
 from sirr_jax.errors import UserError
 
-KINDS = ("layers", "single", "photos", "sequences", "pairs")
-"""Kinds of samples: two photographs to make a moving view of, two to mix, one to degrade; real sequences and pairs."""
+KINDS = ("layers", "single", "photos", "sequences", "pairs", *LABELLED_KINDS)
+"""Kinds of samples: two photographs to make a moving view of, two to mix, one to degrade; real sequences and pairs;
+photographs with labels: one, two to mix, one degraded."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,17 +49,23 @@ def validation_stream(data: ConfigDict, kind: str) -> Stream:
     Args:
         data: a config's data section.
         kind: "pairs" for a set of pairs; "layers", "single" or "photos" for a folder of photographs or, where
-            `data.validation` is empty, the held-out embedded photograph.
+            `data.validation` is empty, the held-out embedded photograph; "labelled", "labelled_pairs" or "degraded"
+            for a labelled set or, where `data.labelled` is "scenes", scenes made of such photographs.
 
     Raises:
         UserError: if the folder is missing or holds something else than expected.
     """
     if kind == "pairs":
         return _pairs(data, _folder(data.validation, "validation", "config.evaluate_every=0"))
+    if kind in LABELLED_KINDS and data.labelled != "scenes":
+        place = _folder(data.validation, "validation", "config.evaluate_every=0")
+        return stream_of_labelled(data, kind, labelled_set(data, place))
     if data.validation:
         photos: PhotoSource = FolderPhotos(data.validation, crop=data.crop, on_corrupt=data.on_corrupt)
     else:
         photos = EmbeddedPhotos("validation", crop=data.crop)
+    if kind in LABELLED_KINDS:
+        return stream_of_labelled(data, kind, scenes(data, photos, held_out=True))
     return _of_photos(data, kind, photos)
 
 
@@ -101,8 +109,11 @@ def _training_stream(data: ConfigDict, kind: str) -> Stream:
         return SequenceCrops(sequences, crop=data.crop, max_scale=data.max_scale)
     if kind == "pairs":
         return _pairs(data, _folder(data.pairs, kind, "config.data.pairs_share=0"))
+    if kind in LABELLED_KINDS and data.labelled != "scenes":
+        place = _folder(data.labelled, "labelled", "config.data.labelled=scenes")
+        return stream_of_labelled(data, kind, labelled_set(data, place))
     if data.layers == "procedural":
-        if kind == "photos":
+        if kind == "photos" or kind in LABELLED_KINDS:
             raise UserError("config.data.layers is 'procedural', which has no photographs; give a folder or 'embedded'")
         return ProceduralLayers()
     if data.layers == "embedded":
@@ -111,6 +122,8 @@ def _training_stream(data: ConfigDict, kind: str) -> Stream:
         folder = _folder(data.layers, "layers", "config.data.layers=embedded")
         photos = FolderPhotos(folder, crop=data.crop, on_corrupt=data.on_corrupt)
     _log.info("%s: %d photographs from %s", kind, len(photos), data.layers)
+    if kind in LABELLED_KINDS:
+        return stream_of_labelled(data, kind, scenes(data, photos))
     return _of_photos(data, kind, photos)
 
 

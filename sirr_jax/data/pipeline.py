@@ -10,7 +10,7 @@ import numpy as np
 from sirr_jax.data.draws import StreamKey
 from sirr_jax.data.memory_pipeline import MemoryPipeline
 from sirr_jax.data.shares import Share
-from sirr_jax.data.streams import Stream
+from sirr_jax.data.stream_contract import Stream
 from sirr_jax.data.tf_pipeline import TfPipeline
 from sirr_jax.errors import UserError
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sirr_jax.data.draws import StreamKey
 from sirr_jax.data.memory import DecodedMemory
-from sirr_jax.data.streams import ArraySpec, Stream
+from sirr_jax.data.stream_contract import ArraySpec, Stream
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -14,31 +13,10 @@ from sirr_jax.data.memory import DecodedMemory
 from sirr_jax.data.pairs import PairSource
 from sirr_jax.data.photos import PhotoSource
 from sirr_jax.data.sequences import SequenceSource
+from sirr_jax.data.stream_contract import ArraySpec, Stream, check_crop, image_spec, same_picture
 from sirr_jax.errors import UserError
 
-
-class ArraySpec(NamedTuple):
-    """Shape and type of one array of a sample."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-
-class Stream(Protocol):
-    """An endless stream of samples of one kind. Sampling is pure and safe from several threads."""
-
-    @property
-    def spec(self) -> Mapping[str, ArraySpec]:
-        """Names, shapes and types of a sample's arrays."""
-        ...
-
-    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position, 0 or more; the same arguments give the same bytes."""
-        ...
-
-    def held(self, memory: DecodedMemory) -> Stream:
-        """Returns the same stream, keeping what it decodes in `memory`."""
-        ...
+__all__ = ["ArraySpec", "PairCrops", "PhotoCrops", "PhotoLayers", "ProceduralLayers", "SequenceCrops", "Stream"]
 
 
 class PhotoLayers:
@@ -61,7 +39,7 @@ class PhotoLayers:
         Raises:
           UserError: A value is out of range.
         """
-        _check_crop(crop, max_scale)
+        check_crop(crop, max_scale)
         if margin < 0:
             raise UserError(f"margin={margin}: expected 0 or more pixels")
         self._photos = photos
@@ -73,7 +51,7 @@ class PhotoLayers:
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
         """`transmission` and `reflection`: uint8 `[canvas, canvas, 3]`."""
-        image = _image_spec(self._canvas)
+        image = image_spec(self._canvas)
         return {"transmission": image, "reflection": image}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
@@ -102,7 +80,7 @@ class PhotoLayers:
         # the next.
         count = len(self._photos)
         for candidate in ((wanted + offset) % count for offset in range(count)):
-            if candidate != index and not _same_picture(other := self._read(candidate), photo):
+            if candidate != index and not same_picture(other := self._read(candidate), photo):
                 return other, candidate
         return photo, index
 
@@ -132,7 +110,7 @@ class PhotoCrops:
         Raises:
           UserError: A value is out of range.
         """
-        _check_crop(crop, max_scale)
+        check_crop(crop, max_scale)
         self._photos = photos
         self._read: Callable[[int], np.ndarray] = photos.read
         self._crop = crop
@@ -141,7 +119,7 @@ class PhotoCrops:
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
         """`transmission`: uint8 `[crop, crop, 3]`."""
-        return {"transmission": _image_spec(self._crop)}
+        return {"transmission": image_spec(self._crop)}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
         """Makes the sample at a position: uint8 `[crop, crop, 3]`.
@@ -202,7 +180,7 @@ class SequenceCrops:
         Raises:
           UserError: A value is out of range.
         """
-        _check_crop(crop, max_scale)
+        check_crop(crop, max_scale)
         self._sequences = sequences
         self._crop = crop
         self._max_scale = max_scale
@@ -272,7 +250,7 @@ class PairCrops:
         Raises:
           UserError: A value is out of range.
         """
-        _check_crop(crop, max_scale)
+        check_crop(crop, max_scale)
         self._pairs = pairs
         self._read: Callable[[int], tuple[np.ndarray, np.ndarray]] = pairs.read
         self._crop = crop
@@ -281,7 +259,7 @@ class PairCrops:
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
         """`blended` and `transmission`: uint8 `[crop, crop, 3]`."""
-        image = _image_spec(self._crop)
+        image = image_spec(self._crop)
         return {"blended": image, "transmission": image}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
@@ -310,21 +288,3 @@ class PairCrops:
         stream = copy.copy(self)
         stream._read = memory.remember(self._read)
         return stream
-
-
-def _image_spec(side: int) -> ArraySpec:
-    return ArraySpec((side, side, 3), np.dtype(np.uint8))
-
-
-def _check_crop(crop: int, max_scale: float) -> None:
-    if crop < 1:
-        raise UserError(f"data.crop={crop}: expected 1 or more pixels")
-    if not max_scale >= 1:
-        raise UserError(f"data.max_scale={max_scale}: expected 1 or more (1 never reduces a photograph)")
-
-
-def _same_picture(one: np.ndarray, other: np.ndarray) -> bool:
-    # A sparse look first: it tells almost all different pictures apart without going through every byte.
-    return (
-        one.shape == other.shape and np.array_equal(one[::16, ::16], other[::16, ::16]) and np.array_equal(one, other)
-    )

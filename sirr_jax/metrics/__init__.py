@@ -10,6 +10,7 @@ from sirr_jax.metrics.lmse import lmse
 from sirr_jax.metrics.ncc import ncc
 from sirr_jax.metrics.protocols import PROTOCOLS, score
 from sirr_jax.metrics.psnr import psnr
+from sirr_jax.metrics.segmentation import confusion, miou, per_image
 from sirr_jax.metrics.ssim import ssim
 
-__all__ = ["PROTOCOLS", "lmse", "ncc", "psnr", "score", "ssim"]
+__all__ = ["PROTOCOLS", "confusion", "lmse", "miou", "ncc", "per_image", "psnr", "score", "ssim"]

@@ -68,7 +68,7 @@ def build_step(
                 gradients, loss, aux = parallel.average((gradients, loss, aux))
                 for name in update.learns:
                     params[name], opt_state[name] = apply_gradients(
-                        optimisers[name], gradients[name], opt_state[name], params[name]
+                        optimisers[name], gradients[name], opt_state[name], params[name], rate=stage.rate
                     )
                     scalars[f"gradient_norm/{name}"] = optax.tree.norm(gradients[name])
                 collections |= aux.collections

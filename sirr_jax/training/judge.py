@@ -14,7 +14,7 @@ from sirr_jax.data.contact_sheet import contact_sheet
 from sirr_jax.data.feed import validation_stream
 from sirr_jax.data.pipeline import build_pipeline
 from sirr_jax.errors import UserError
-from sirr_jax.metrics import PROTOCOLS, score
+from sirr_jax.metrics import PROTOCOLS, confusion, miou, score
 from sirr_jax.recipes import Recipe
 from sirr_jax.recipes.contract import Tree
 from sirr_jax.training import parallel
@@ -77,8 +77,6 @@ class Judge:
             if name not in hidden
         }
         if self._recipe.classes:
-            from sirr_jax.metrics import confusion, miou
-
             labels = self._apply(self._segment, state)
             truth = labels.pop("truth")
             for name, predicted in labels.items():

@@ -59,7 +59,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     recipe = get_recipe(config.recipe)(config)
     total = sum(stage.steps for stage in recipe.stages)
     if total < 1:
-        raise UserError("the config asks for 0 training steps; set config.teacher.steps or config.student.steps")
+        raise UserError(f"the config asks for 0 training steps; set the steps of {config.recipe}'s stages")
     unit = parallel.device_count() * config.accumulate
     counts = [samples_per_batch(stage.mix, config.batch_size, unit) for stage in recipe.stages]
     streams = training_streams(config.data, {kind for count in counts for kind in count})

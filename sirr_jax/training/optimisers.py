@@ -73,10 +73,12 @@ def _scale_by_path(rates: tuple[tuple[str, float], ...]) -> optax.GradientTransf
 
 
 def apply_gradients(
-    optimiser: optax.GradientTransformation, gradients: Any, opt_state: Any, params: Any
+    optimiser: optax.GradientTransformation, gradients: Any, opt_state: Any, params: Any, *, rate: float = 1.0
 ) -> tuple[Any, Any]:
-    """One optimiser step: `(params, opt_state)` after it."""
+    """One optimiser step, `rate` times as long: `(params, opt_state)` after it."""
     # optax raises floats to integer powers, which strict promotion forbids.
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimiser.update(gradients, opt_state, params)
+        if rate != 1.0:
+            updates = jax.tree.map(lambda x: rate * x, updates)
         return optax.apply_updates(params, updates), opt_state

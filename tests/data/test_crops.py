@@ -7,7 +7,7 @@ import pytest
 from photo_files import labelled_photo
 from scipy import ndimage
 
-from sirr_jax.data.crops import Region, cut, draw_region
+from sirr_jax.data.crops import Region, cut, cut_labels, draw_region
 from sirr_jax.errors import UserError
 
 SIDES = st.integers(1, 300)
@@ -102,3 +102,13 @@ def test_enlarging_agrees_with_a_cubic_spline_on_a_smooth_photo():
     places = (np.arange(32) + 0.5) / 2 - 0.5
     spline = ndimage.map_coordinates(smooth[..., 0], np.meshgrid(2 + places, 3 + places, indexing="ij"), order=3)
     assert np.abs(result - spline[4:-4, 4:-4]).max() < 4
+
+
+@hypothesis.given(side=st.integers(1, 40), canvas=st.integers(1, 40), seed=st.integers(0, 99))
+def test_labels_are_those_of_the_nearest_pixels(side, canvas, seed):
+    labels = np.random.default_rng(seed).integers(0, 256, (side + 3, side + 5), np.uint8)
+    made = cut_labels(labels, Region(2, 4, side), canvas)
+    assert made.dtype == np.uint8
+    # In integers: the pixel that holds the middle of the canvas's pixel.
+    nearest = (2 * np.arange(canvas) + 1) * side // (2 * canvas)
+    np.testing.assert_array_equal(made, labels[2:, 4:][nearest][:, nearest])

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ml_collections import ConfigDict
+from photo_files import write
 from PIL import Image
 
+from sirr_jax.data.draws import StreamKey
 from sirr_jax.data.feed import KINDS, multiview_options, samples_per_batch, training_streams, validation_stream
+from sirr_jax.data.labelled_feed import random_degradation
 from sirr_jax.data.pipeline import build_pipeline
 from sirr_jax.errors import UserError
 
@@ -50,7 +54,7 @@ def test_batches_that_cannot_be_split(mix, batch, unit, message):
 
 @pytest.fixture
 def data(dynamics_config, tmp_path):
-    """A config whose four kinds of samples all exist on disk."""
+    """A config whose kinds of samples all exist on disk."""
     rng = np.random.default_rng(0)
 
     def image(path):
@@ -63,8 +67,15 @@ def data(dynamics_config, tmp_path):
             image(tmp_path / "sequences" / "a" / layer / f"{i}.png")
         for layer in ("blended", "transmission_layer"):
             image(tmp_path / "pairs" / layer / f"{i}.png")
+        image(tmp_path / "labelled" / "img" / f"{i}.png")
+        write(tmp_path / "labelled" / "seg" / f"{i}.png", rng.integers(0, 7, (40, 44), np.uint8))
     data = dynamics_config("tiny").data
     data.crop = 32
+    # What recipes with labels add to a config.
+    data.labelled = str(tmp_path / "labelled")
+    data.classes = 7
+    data.scenes = ConfigDict({"count": 5, "size": 40, "seed": 0})
+    data.degradations = ConfigDict({"kinds": ("jpeg", "window_reflection"), "levels": (1, 2), "resave_jpeg": False})
     data.layers, data.sequences, data.pairs = (str(tmp_path / n) for n in ("photos", "sequences", "pairs"))
     return data
 
@@ -81,6 +92,9 @@ def test_every_kind_comes_from_its_folder(data):
     assert not batch["sequences"]["has_reflection"].any()
     assert batch["pairs"]["transmission"].shape == (2, 32, 32, 3)
     assert batch["photos"].keys() == {"transmission", "index"}
+    assert batch["labelled"]["labels"].shape == batch["labelled_pairs"]["reflection_labels"].shape == (2, 32, 32)
+    assert batch["degraded"]["degraded"].shape == (2, 32, 32, 3)
+    assert batch["degraded"]["kind"].dtype == np.int32
 
 
 def test_only_what_is_asked_for_is_opened(data):
@@ -91,6 +105,82 @@ def test_only_what_is_asked_for_is_opened(data):
     data.pairs = ""
     with pytest.raises(UserError, match=r"config\.data\.pairs is empty; .* config\.data\.pairs_share=0"):
         training_streams(data, ["pairs"])
+
+
+LABELLED = ("labelled", "labelled_pairs", "degraded")
+
+
+def labels_of(stream, kind, key="labels"):
+    with build_pipeline({kind: stream}, {kind: 4}, kind="memory", seed=0, start_step=0) as pipeline:
+        return next(pipeline)[kind][key]
+
+
+def test_configs_without_labels_need_none_of_their_fields(dynamics_config):
+    data = dynamics_config("tiny").data
+    assert "labelled" not in data
+    assert training_streams(data, ["layers", "photos"]).keys() == {"layers", "photos"}
+    assert validation_stream(data, "single").spec.keys() == {"transmission", "reflection"}
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_scenes_are_made_of_the_layers_photographs(data, kind):
+    data.labelled = "scenes"
+    (stream,) = training_streams(data, [kind]).values()
+    labels = labels_of(stream, kind)
+    assert 0 < labels.max() < 7
+    # To validate on: of the user's photographs, or of the held-out one; not the outlines trained on.
+    for validation in (data.layers, ""):
+        data.validation = validation
+        held_out = labels_of(validation_stream(data, kind), kind)
+        assert 0 < held_out.max() < 7
+        assert (held_out != labels).any()
+    data.layers = "procedural"
+    with pytest.raises(UserError, match=r"config\.data\.layers is 'procedural'"):
+        training_streams(data, [kind])
+
+
+def test_scenes_of_embedded_photographs(data):
+    data.labelled, data.layers = "scenes", "embedded"
+    (stream,) = training_streams(data, ["labelled"]).values()
+    assert stream.sample(0, StreamKey(0, "labelled"))["transmission"].std() > 1.0
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_a_labelled_set_is_validated_on_another(data, kind):
+    data.validation = data.labelled
+    assert labels_of(validation_stream(data, kind), kind).max() < 7
+    data.validation = ""
+    with pytest.raises(UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0"):
+        validation_stream(data, kind)
+
+
+def test_classes_must_be_those_of_the_data(data):
+    data.classes = 3
+    (stream,) = training_streams(data, ["labelled"]).values()
+    with pytest.raises(UserError, match="expected 0 to 2"):
+        labels_of(stream, "labelled")
+    data.labelled = "scenes"
+    with pytest.raises(UserError, match=r"config\.data\.classes=3, and procedural scenes have 7"):
+        training_streams(data, ["labelled"])
+    data.classes = 0
+    data.scenes.size = 31
+    with pytest.raises(UserError, match=r"config\.data\.scenes\.size=31 is below config\.data\.crop=32"):
+        training_streams(data, ["labelled"])
+
+
+def test_degradations_come_from_the_config(data):
+    assert random_degradation(data).kinds == ("jpeg", "window_reflection")
+    kinds = labels_of(training_streams(data, ["degraded"])["degraded"], "degraded", "kind")
+    assert set(kinds.tolist()) <= {0, 1}
+    data.degradations.levels = (1, 5)
+    with pytest.raises(UserError, match="level 5 of jpeg"):
+        training_streams(data, ["degraded"])
+
+
+def test_no_labelled_set(data):
+    data.labelled = ""
+    with pytest.raises(UserError, match=r"config\.data\.labelled is empty; .* config\.data\.labelled=scenes"):
+        training_streams(data, ["labelled"])
 
 
 def test_procedural_layers_carry_no_images(data):

@@ -64,7 +64,7 @@ def test_logits_have_the_size_of_the_image(size, train, more):
 @pytest.mark.parametrize(
     ("hyper", "said"),
     [
-        ({"width": "small"}, "no width 'small'; choose one of base, test"),
+        ({"width": "huge"}, "no width 'huge'; choose one of base, small, test"),
         ({"classes": 0}, "cannot tell 0 classes apart"),
     ],
 )

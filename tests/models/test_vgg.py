@@ -102,7 +102,7 @@ def test_images_of_which_no_pixel_is_left_are_refused():
         ({"layers": ()}, r"layers \(\) are no beginning"),
         ({"layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4")}, "conv3_4 are no beginning"),
         ({"pool": "mean"}, "there is no pooling 'mean'; choose one of max, average"),
-        ({"width": "small"}, "there is no width 'small'"),
+        ({"width": "huge"}, "there is no width 'huge'"),
     ],
 )
 def test_mistakes_are_named_when_the_network_is_built(hyper, message):

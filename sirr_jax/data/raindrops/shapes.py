@@ -40,7 +40,9 @@ def cover(points: jax.Array, params: RaindropParameters) -> Coverage:
         The coverage; 0 inside and arbitrary elsewhere where there is no drop.
     """
     shape = points.shape[:-1]
-    nothing = (jnp.full(shape, -1.0), jnp.zeros((*shape, 2)), jnp.zeros((*shape, 2)), jnp.zeros((*shape, 2)))
+    # Of the drops' own making: on several devices what a loop carries must be each device's own from the start.
+    zero = 0.0 * params.radius.ravel()[0]
+    nothing = (jnp.full(shape, -1.0) + zero, *(jnp.zeros((*shape, 2)) + zero for _ in range(3)))
 
     # One drop after the other: a stack of all of them would cost memory in proportion to their number.
     def add(best: tuple[jax.Array, ...], drop: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], None]:

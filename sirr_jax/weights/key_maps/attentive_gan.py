@@ -41,7 +41,8 @@ def _discriminator_rows(hyper: Mapping[str, Any]) -> list[Row]:
 
 
 def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
-    width = {(64, 32): "base", (4, 2): "test"}.get((shapes["conv7.0.weight"][0], shapes["conv8.0.weight"][0]))
+    widths = {(64, 32): "base", (16, 8): "small", (4, 2): "test"}
+    width = widths.get((shapes["conv7.0.weight"][0], shapes["conv8.0.weight"][0]))
     if width is None or shapes["conv1.0.weight"][1:] != (3, 5, 5) or shapes["conv7.0.weight"][2:] != (5, 5):
         return None
     channels, inputs = shapes["conv8.0.weight"][0], shapes["fc.0.weight"][1]

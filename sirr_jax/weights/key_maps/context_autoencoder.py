@@ -27,7 +27,7 @@ _DECODER = {
     "outframe2": "half_image",
     "output": "image",
 }
-_WIDTHS = {64: "base", 4: "test"}
+_WIDTHS = {64: "base", 16: "small", 4: "test"}
 
 
 def encoder_rows(path: str) -> list[Row]:

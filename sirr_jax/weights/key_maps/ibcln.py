@@ -21,7 +21,7 @@ def _read_cascade(shapes: Shapes) -> dict[str, Any] | None:
     widths = {read_width(shapes, (9,), prefix) for prefix in _PARTS if f"{prefix}conv_i.0.weight" in shapes}
     if len(widths) != 1 or None in widths:
         return None
-    return {} if widths == {"base"} else {"width": "test"}
+    return {} if widths == {"base"} else {"width": widths.pop()}
 
 
 CASCADE = KeyMap(_cascade_rows, _read_cascade, parts=tuple(_PARTS))

@@ -1,0 +1,152 @@
+"""Train AttentiveGAN to remove raindrops.
+
+    sirr train --config=configs/attentive_gan.py:tiny --workdir=runs/drops --cpu_devices=2
+
+A config is chosen by what follows the colon; any value can be overridden, for example
+`--config.data.layers=/photos --config.batch_size=4`.
+
+* `tiny`: 0.39 M / 0.09 M parameters, 64 px, drops laid over photographs; about 12 minutes on two CPU cores. With 117
+  photographs to train on (`--config.data.layers`) and 24 held out (`--config.data.validation`): input 27.59 dB,
+  restored 28.06 dB in luminance; the README says how to read that.
+* `base`: the published networks, the paper's losses, 224 px, 100 + 300 epochs of the 861 training pairs in batches of
+  8. Drops are laid over photographs unless pairs are given: `--config.data.pairs=/DeRaindrop#train
+  --config.data.pairs_share=1.0 --config.data.validation=/DeRaindrop#test_a`.
+* `released`: the authors' training code without its listed defects: its losses, VGG-16 fed raw BGR, RMSprop, batches
+  of 2, no mirroring, PyTorch's old initial values, 280k adversarial steps. It wants the pairs above.
+
+`base` and `released` have not been run at full length yet.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict
+
+_PAIRS = 861  # in DeRaindrop's training set
+
+
+def get_config(variant: str = "base") -> ConfigDict:
+    """Make the config of a variant: "tiny", "base" or "released"."""
+    if variant not in _VARIANTS:
+        raise ValueError(f"no variant {variant!r}; choose one of {', '.join(_VARIANTS)}")
+    config = ConfigDict()
+    config.recipe = "attentive_gan"
+    config.preset = "paper"  # or released: the losses' numbers, what VGG-16 is fed, the initial values
+    config.seed = 0
+    config.width = "base"
+    config.precision = "float32"  # or bfloat16: computation only, parameters stay float32
+    config.batch_size = 8  # samples per step, of all devices together
+    config.accumulate = 1  # micro-batches per step
+    config.start_from = ""  # a model file to go on from, for example of the authors' converted gen.pkl
+
+    config.data = ConfigDict()
+    config.data.layers = "embedded"  # a folder of photographs to lay drops over, or "embedded"
+    config.data.pairs = ""  # a set of real pairs, for example /DeRaindrop#train
+    config.data.pairs_share = 0.0  # of the samples
+    config.data.validation = ""  # photographs, or pairs if the share is 1; "" for the held-out embedded photograph
+    config.data.crop = 224  # the published discriminator takes no other; at other sizes its head is a mean
+    config.data.max_scale = 2.0  # pictures are reduced by up to this factor before they are cropped
+    config.data.flip = True  # mirror half of the scenes
+    config.data.pipeline = "tf"  # or memory: no TensorFlow, decoded photographs held in memory
+    config.data.on_corrupt = "error"  # or skip: leave unreadable files out, by name
+    config.data.raindrops = ConfigDict()  # fields of RaindropOptions; lengths in units of the image's side
+    config.data.raindrops.count = (8, 48)
+    config.data.raindrops.radius = (0.015, 0.1)
+    config.data.raindrops.defocus = (0.008, 0.06)
+    config.data.raindrops.mask_threshold = 30.0
+    config.data.mask = ConfigDict()  # of pairs: arguments of difference_mask
+    config.data.mask.threshold = 30.0
+    config.data.mask.reduce = "max"  # or sum, mean_abs_diff_of_means
+    config.data.mask.dilate = True
+
+    config.steps = ConfigDict()
+    config.steps.generator = 100 * _PAIRS // 8  # without the discriminator
+    config.steps.discriminator = 1_000  # the generator is frozen
+    config.steps.adversarial = 300 * _PAIRS // 8
+
+    config.weights = ConfigDict()
+    config.weights.adversarial = 0.01
+    config.weights.perceptual = 1.0  # with a VGG-16 file
+    config.weights.stand_in = 0.1  # of what takes its place without one; 0 for nothing
+    config.saturating = False  # True: log(1 - D), as the paper writes it
+    config.map_target = "attention"  # of the discriminator's map: the generator's last one, or mask
+
+    # Ablations. The paper's A is without attention and discriminator, A+D without attention and discriminator_map,
+    # A+AD without attention.
+    config.without = ConfigDict()
+    for part in ("attention", "discriminator", "discriminator_map", "map_loss"):
+        config.without[part] = False
+
+    config.perceptual_weights = ""  # VGG-16 file; "" for the 3-scale gradient L1
+
+    config.optimiser = ConfigDict()
+    config.optimiser.kind = "adam"
+    config.optimiser.learning_rate = 2e-4
+    config.optimiser.final_learning_rate = 1e-6
+    config.optimiser.schedule = "cosine"
+    config.optimiser.b1 = 0.5
+    config.optimiser.b2 = 0.999
+    config.optimiser.clip = 1.0
+    config.optimiser.networks = ConfigDict()  # values for one network alone
+    config.ema_decay = 0.999
+
+    config.protocol = "y"  # the authors' metric; or sirr, rgb
+    config.validation_samples = 16
+    config.log_every = 100
+    config.evaluate_every = 2_000
+    config.panels_every = 10_000
+    config.checkpoint_every = 2_000
+    config.keep = 3
+
+    _VARIANTS[variant](config)
+    return config
+
+
+def _base(config: ConfigDict) -> None:
+    del config
+
+
+def _released(config: ConfigDict) -> None:
+    config.preset = "released"
+    config.batch_size = 2
+    config.data.pairs_share = 1.0
+    config.data.max_scale = 1.0
+    config.data.flip = False
+    # 2, 2 and 400 epochs of 1,400 crops; in the second, 466 picks one by one.
+    config.steps.generator = 1_400
+    config.steps.discriminator = 466
+    config.steps.adversarial = 280_000
+    config.optimiser.kind = "rmsprop"
+    config.optimiser.schedule = "constant"
+    config.optimiser.learning_rate = 2e-5
+    config.optimiser.final_learning_rate = 2e-5
+    config.optimiser.clip = 0.0
+    config.optimiser.networks.discriminator = ConfigDict({"learning_rate": 1e-5})
+    config.ema_decay = 0.0
+    config.weights.stand_in = 0.0
+
+
+def _tiny(config: ConfigDict) -> None:
+    config.width = "small"  # narrower still, two features would have to carry three colours
+    config.data.crop = 64
+    config.data.pipeline = "memory"
+    # Few drops, of several pixels each: smaller ones could not be told from what they lie on.
+    config.data.raindrops.count = (5, 12)
+    config.data.raindrops.radius = (0.06, 0.16)
+    config.data.raindrops.defocus = (0.01, 0.03)
+    config.batch_size = 4
+    config.steps.generator = 1_100
+    config.steps.discriminator = 50
+    config.steps.adversarial = 100
+    config.optimiser.learning_rate = 3e-3
+    config.optimiser.final_learning_rate = 3e-5
+    config.optimiser.networks.discriminator = ConfigDict({"learning_rate": 3e-4})  # at 3e-3 it does worse than guess
+    config.optimiser.b1 = 0.9
+    config.ema_decay = 0.995
+    config.validation_samples = 48
+    config.log_every = 20
+    config.evaluate_every = 100
+    config.panels_every = 400
+    config.checkpoint_every = 500
+
+
+_VARIANTS = {"tiny": _tiny, "base": _base, "released": _released}

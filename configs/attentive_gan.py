@@ -21,33 +21,19 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
+from sirr_jax.training.defaults import training_config, varied
+
 _PAIRS = 861  # in DeRaindrop's training set
 
 
 def get_config(variant: str = "base") -> ConfigDict:
     """Make the config of a variant: "tiny", "base" or "released"."""
-    if variant not in _VARIANTS:
-        raise ValueError(f"no variant {variant!r}; choose one of {', '.join(_VARIANTS)}")
-    config = ConfigDict()
-    config.recipe = "attentive_gan"
+    config = training_config("attentive_gan")  # what all recipes have
     config.preset = "paper"  # or released: the losses' numbers, what VGG-16 is fed, the initial values
-    config.seed = 0
-    config.width = "base"
-    config.precision = "float32"  # or bfloat16: computation only, parameters stay float32
-    config.batch_size = 8  # samples per step, of all devices together
-    config.accumulate = 1  # micro-batches per step
     config.start_from = ""  # a model file to go on from, for example of the authors' converted gen.pkl
 
-    config.data = ConfigDict()
-    config.data.layers = "embedded"  # a folder of photographs to lay drops over, or "embedded"
-    config.data.pairs = ""  # a set of real pairs, for example /DeRaindrop#train
-    config.data.pairs_share = 0.0  # of the samples
-    config.data.validation = ""  # photographs, or pairs if the share is 1; "" for the held-out embedded photograph
     config.data.crop = 224  # the published discriminator takes no other; at other sizes its head is a mean
-    config.data.max_scale = 2.0  # pictures are reduced by up to this factor before they are cropped
     config.data.flip = True  # mirror half of the scenes
-    config.data.pipeline = "tf"  # or memory: no TensorFlow, decoded photographs held in memory
-    config.data.on_corrupt = "error"  # or skip: leave unreadable files out, by name
     config.data.raindrops = ConfigDict()  # fields of RaindropOptions; lengths in units of the image's side
     config.data.raindrops.count = (8, 48)
     config.data.raindrops.radius = (0.015, 0.1)
@@ -76,29 +62,9 @@ def get_config(variant: str = "base") -> ConfigDict:
     for part in ("attention", "discriminator", "discriminator_map", "map_loss"):
         config.without[part] = False
 
-    config.perceptual_weights = ""  # VGG-16 file; "" for the 3-scale gradient L1
-
-    config.optimiser = ConfigDict()
-    config.optimiser.kind = "adam"
-    config.optimiser.learning_rate = 2e-4
-    config.optimiser.final_learning_rate = 1e-6
-    config.optimiser.schedule = "cosine"
     config.optimiser.b1 = 0.5
-    config.optimiser.b2 = 0.999
-    config.optimiser.clip = 1.0
-    config.optimiser.networks = ConfigDict()  # values for one network alone
-    config.ema_decay = 0.999
-
-    config.protocol = "y"  # the authors' metric; or sirr, rgb
-    config.validation_samples = 16
-    config.log_every = 100
-    config.evaluate_every = 2_000
-    config.panels_every = 10_000
-    config.checkpoint_every = 2_000
-    config.keep = 3
-
-    _VARIANTS[variant](config)
-    return config
+    config.protocol = "y"  # the authors' metric
+    return varied(config, variant, _VARIANTS)
 
 
 def _base(config: ConfigDict) -> None:

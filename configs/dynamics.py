@@ -17,33 +17,21 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
+from sirr_jax.training.defaults import training_config, varied
+
 
 def get_config(variant: str = "base") -> ConfigDict:
     """Make the config of a variant: "tiny", "small" or "base"."""
-    if variant not in _VARIANTS:
-        raise ValueError(f"no variant {variant!r}; choose one of {', '.join(_VARIANTS)}")
-    config = ConfigDict()
-    config.recipe = "dynamics"
-    config.seed = 0
-    config.width = "base"
-    config.precision = "float32"  # or bfloat16: computation only, parameters stay float32
-    config.batch_size = 4  # samples per step, of all devices together
-    config.accumulate = 1  # micro-batches per step
+    config = training_config("dynamics")  # what all recipes have
+    config.batch_size = 4
 
-    config.data = ConfigDict()
-    config.data.layers = "embedded"  # a folder of photographs, "embedded" or "procedural"
+    config.data.layers = "embedded"  # or also "procedural": drawn on the device
     config.data.procedural = 0.0  # share of layers replaced by procedural textures
     config.data.colour = 0.5  # strength of random colour changes
     config.data.sequences = ""  # ROOT/<sequence>/{blended,transmission[,reflection]}/
     config.data.sequences_share = 0.0  # of the multi-view samples
-    config.data.pairs = ""  # ROOT/{blended,transmission_layer[,reflection_layer]}/
     config.data.pairs_share = 0.0  # of the student's single-image samples
-    config.data.validation = ""  # a folder of photographs; "" for the held-out embedded one
-    config.data.crop = 256
-    config.data.max_scale = 2.0  # photographs are reduced by up to this factor before they are cropped
     config.data.margin = -1  # of the canvas around the crop; -1 for a quarter of it
-    config.data.pipeline = "tf"  # or memory: no TensorFlow, decoded photographs held in memory
-    config.data.on_corrupt = "error"  # or skip: leave unreadable files out, by name
     config.data.synthesis = ConfigDict()  # fields of MultiviewOptions
     config.data.synthesis.model_probabilities = (0.35, 0.35, 0.15, 0.15)  # CEILNet, Zhang, screen, mask
     config.data.synthesis.blur_probabilities = (0.2, 0.3, 0.5)  # none, weak, the model's own
@@ -81,25 +69,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     for part in ("mkl", "decouple_net", "flow_net", "fusion_net", "transfer", "hallucination", "encoder"):
         config.without[part] = False
 
-    config.perceptual_weights = ""  # VGG-19 file; "" for the 3-scale gradient L1
-
-    config.optimiser = ConfigDict()
-    config.optimiser.learning_rate = 2e-4
-    config.optimiser.final_learning_rate = 1e-6
-    config.optimiser.b1 = 0.9
-    config.optimiser.b2 = 0.999
-    config.optimiser.clip = 1.0
-    config.ema_decay = 0.999
-
-    config.validation_samples = 16
-    config.log_every = 100
-    config.evaluate_every = 2_000
-    config.panels_every = 10_000
-    config.checkpoint_every = 2_000
-    config.keep = 3
-
-    _VARIANTS[variant](config)
-    return config
+    return varied(config, variant, _VARIANTS)
 
 
 def _base(config: ConfigDict) -> None:

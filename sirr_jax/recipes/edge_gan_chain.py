@@ -1,0 +1,59 @@
+"""Edge GAN's three networks, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.data.edges import edge_map
+
+if TYPE_CHECKING:
+    from sirr_jax.recipes.answers import Apply
+
+
+def find_edges(networks: Mapping[str, Apply], image: jax.Array) -> jax.Array:
+    """The background's edges [B, H, W, 1], about 0..255, from RGB [B, H, W, 3] in [0, 1]; needs `edge_net`."""
+    return networks["edge_net"](edge_map(image))["edge"]
+
+
+def find_reflection(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, Any]:
+    """What the attention net makes of an image, and the `edge` map that it is shown.
+
+    Args:
+        networks: `edge_net`, `attention_net`.
+        image: [B, H, W, 3] RGB in [0, 1]; H and W even.
+
+    Returns:
+        `edge`, `attention` [B, H, W, 1], about 0..255, and `attention_steps`, a tuple of such maps.
+    """
+    edge = find_edges(networks, image)
+    made = networks["attention_net"](jnp.concatenate([_signed(image), edge], axis=-1))
+    return {"edge": edge} | made
+
+
+def restore(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
+    """The image without its reflection, and the maps that the generator is shown. EdgeGAN specification, section 1.
+
+    Args:
+        networks: `edge_net`, `attention_net`, `generator`.
+        image: [B, H, W, 3] RGB in [0, 1]; H and W multiples of 4.
+
+    Returns:
+        `restored` [B, H, W, 3] RGB in [0, 1]; `edge` and `attention` [B, H, W, 1], about 0..255.
+    """
+    found = find_reflection(networks, image)
+    maps = {name: found[name] for name in ("edge", "attention")}
+    made = networks["generator"](jnp.concatenate([_signed(image), *maps.values()], axis=-1))["restored"]
+    return {"restored": 0.5 * made + 0.5} | maps
+
+
+def judge(networks: Mapping[str, Apply], image: jax.Array) -> jax.Array:
+    """The `discriminator`'s logits [B, 1] of RGB images [B, H, W, 3] in [0, 1]."""
+    return networks["discriminator"](_signed(image))["logits"]
+
+
+def _signed(image: jax.Array) -> jax.Array:
+    return image * 2.0 - 1.0

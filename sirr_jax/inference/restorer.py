@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.registry import build
-from sirr_jax.recipes.answers import get_answer
+from sirr_jax.recipes.answers import Applied, get_answer
 from sirr_jax.weights.model_file import Model, Network, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 
@@ -62,7 +61,7 @@ class Restorer:
         variables = {role: _checked_variables(network) for role, network in networks.items()}
 
         def restore(variables: dict[str, Any], image: jax.Array) -> dict[str, jax.Array]:
-            applied = {role: functools.partial(module.apply, variables[role]) for role, module in modules.items()}
+            applied = {role: Applied(module, variables[role]) for role, module in modules.items()}
             _, height, width, _ = image.shape
             made = answer.restore(applied, image)
             return {name: jnp.clip(x[:, :height, :width], 0.0, 1.0) for name, x in made.items()}

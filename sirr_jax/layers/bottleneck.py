@@ -31,6 +31,7 @@ class Bottleneck(nn.Module):
         stride_on: which convolution takes the step: "spatial", the 3x3 (torchvision, "version 1.5"), or "reduce", the
             first 1x1 (He et al.).
         momentum: weight of the new batch in the running statistics.
+        axis_name: a pmapped axis to take batch statistics over.
         dtype: computation type; parameters stay float32.
     """
 
@@ -40,6 +41,7 @@ class Bottleneck(nn.Module):
     project: bool = False
     stride_on: str = "spatial"
     momentum: float = 0.1
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     def __post_init__(self) -> None:
@@ -53,7 +55,7 @@ class Bottleneck(nn.Module):
 
         def normalised(x: jax.Array, features: int, name: str, norm: str, **options: int) -> jax.Array:
             x = conv(features, bias=False, dtype=self.dtype, name=name, **options)(x)
-            return BatchNorm(momentum=self.momentum, name=norm)(x, train=train)
+            return BatchNorm(momentum=self.momentum, axis_name=self.axis_name, name=norm)(x, train=train)
 
         first, second = (self.stride, 1) if self.stride_on == "reduce" else (1, self.stride)
         features = EXPANSION * self.planes

@@ -1,6 +1,6 @@
-"""GAN losses from logits: binary cross-entropies (Goodfellow et al. 2014) and relativistic averages.
+"""GAN losses: binary cross-entropies (Goodfellow et al. 2014), relativistic averages, least squares.
 
-Relativistic average losses (Jolicoeur-Martineau 2018) as ERRNet uses them.
+Relativistic average losses (Jolicoeur-Martineau 2018) as ERRNet uses them; least squares (Mao et al. 2017) as SGRRN.
 """
 
 from __future__ import annotations
@@ -50,3 +50,13 @@ def relativistic_generator(real: jax.Array, fake: jax.Array) -> jax.Array:
 def logit_margin(real: jax.Array, fake: jax.Array) -> jax.Array:
     """Mean logit difference between real and restored images: the discriminator's lead, for the log."""
     return jnp.mean(real) - jnp.mean(fake)
+
+
+def least_squares_generator(fake: jax.Array) -> jax.Array:
+    """L_G from verdicts on restored images (Mao et al. 2017): the mean of (D - 1)^2, `[B, ...]` of any shape."""
+    return jnp.square(fake - 1.0).mean()
+
+
+def least_squares_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
+    """L_D from verdicts on real and on restored images: mean (D(real) - 1)^2 + mean D(fake)^2."""
+    return least_squares_generator(real) + jnp.square(fake).mean()

@@ -19,9 +19,14 @@ def l1(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.abs(a - b).mean()
 
 
+def total_variation(x: jax.Array) -> jax.Array:
+    """Mean absolute forward difference of `[..., H, W, C]`, summed over both directions."""
+    return sum(jnp.abs(d).mean() for d in differences(x))
+
+
 def gradient_l1(a: jax.Array, b: jax.Array) -> jax.Array:
     """Mean absolute difference of the forward differences, summed over both directions."""
-    return sum(jnp.abs(d).mean() for d in differences(a - b))
+    return total_variation(a - b)
 
 
 def multiscale_gradient_l1(a: jax.Array, b: jax.Array, *, scales: int = 3) -> jax.Array:
@@ -34,7 +39,7 @@ def multiscale_gradient_l1(a: jax.Array, b: jax.Array, *, scales: int = 3) -> ja
         if scale:
             height, width = error.shape[1:3]
             error = downsample_area(error[:, : height // 2 * 2, : width // 2 * 2], 2)
-        total += sum(jnp.abs(d).mean() for d in differences(error))
+        total += total_variation(error)
     return total / scales
 
 

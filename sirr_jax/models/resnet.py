@@ -36,6 +36,8 @@ class ResNet(Network):
         output_stride: 32, or 16 or 8 with dilated last stages: torchvision's `replace_stride_with_dilation`.
         last_dilations: dilations of the last stage's blocks, where they are not torchvision's.
         momentum: weight of a new batch in the running statistics.
+        axis_name: a pmapped axis to take batch statistics over, so that several devices equal one; it belongs to a
+            training run, not to the model.
         dtype: computation type, and that of the features; parameters stay float32.
     """
 
@@ -44,6 +46,7 @@ class ResNet(Network):
     output_stride: int = 32
     last_dilations: tuple[int, ...] | None = None
     momentum: float = 0.1
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     def __post_init__(self) -> None:
@@ -71,14 +74,15 @@ class ResNet(Network):
             channels; strides 4, 8, 16, 32 up to `output_stride`; sizes rounded up).
         """
         x = conv(scaled(64, self.width), kernel=7, stride=2, bias=False, dtype=self.dtype, name="stem_conv")(image)
-        x = nn.relu(BatchNorm(momentum=self.momentum, name="stem_norm")(x, train=train))
+        norm = {"momentum": self.momentum, "axis_name": self.axis_name}
+        x = nn.relu(BatchNorm(**norm, name="stem_norm")(x, train=train))
         features = {"stem": max_pool(x, 3, stride=2, padding=1)}
         x = features["stem"]
         for stage, (stride, first, later) in enumerate(_STEPS[self.output_stride], start=1):
             dilations = (first, *(later,) * (self.blocks[stage - 1] - 1))
             if stage == 4 and self.last_dilations is not None:
                 dilations = self.last_dilations
-            planes, options = scaled(_PLANES[stage - 1], self.width), {"momentum": self.momentum, "dtype": self.dtype}
+            planes, options = scaled(_PLANES[stage - 1], self.width), {**norm, "dtype": self.dtype}
             x = bottlenecks(x, planes, number=stage, stride=stride, dilations=dilations, train=train, **options)
             features[f"stage{stage}"] = x
         return features

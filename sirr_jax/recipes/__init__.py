@@ -7,7 +7,13 @@ import importlib
 from sirr_jax.errors import UserError
 from sirr_jax.recipes.contract import Recipe
 
-_RECIPES = {"dynamics": "sirr_jax.recipes.dynamics:Dynamics"}
+_RECIPES = {
+    "attentive_gan": "sirr_jax.recipes.attentive_gan:AttentiveGan",
+    "dynamics": "sirr_jax.recipes.dynamics:Dynamics",
+    "edge_gan": "sirr_jax.recipes.edge_gan:EdgeGan",
+    "srnet": "sirr_jax.recipes.srnet:SrNet",
+    "sgrrn": "sirr_jax.recipes.sgrrn:Sgrrn",
+}
 
 
 def get_recipe(name: str) -> type[Recipe]:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from sirr_jax.data.palettes import colourise, palette
 from sirr_jax.errors import UserError
 from sirr_jax.layers.padding import reflect_pad
 from sirr_jax.models.errnet import hypercolumn
+from sirr_jax.recipes import edge_gan_chain, srnet_chain
+from sirr_jax.recipes.segmenters import Segmenter
 
 Apply = Callable[..., dict[str, Any]]
 """`apply(*inputs)`: a network with its variables."""
+
+
+class Applied(NamedTuple):
+    """An `Apply` that says which network it is.
+
+    Attributes:
+        module: the network, a Flax module.
+        variables: of it.
+    """
+
+    module: Any
+    variables: dict[str, Any]
+
+    def __call__(self, *inputs: jax.Array) -> dict[str, Any]:
+        """The network's outputs, in inference mode."""
+        return self.module.apply(self.variables, *inputs)
 
 
 class Answer(NamedTuple):
@@ -47,16 +68,23 @@ def _dynamics(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.
 
 
 def _attentive_gan(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
-    """BGR in and out; attention maps are unbounded and meant to lie in [0, 1]."""
+    """BGR in and out; one attention map per step, the last the best: unbounded and meant to lie in [0, 1]."""
     made = networks["generator"](_extended(image[..., ::-1], 4))
-    answer = {"restored": made["restored"][..., ::-1]}
-    return answer | ({"attention": made["attention"][-1]} if "attention" in made else {})
+    maps = {f"attention_{step}": drops for step, drops in enumerate(made.get("attention", ()), start=1)}
+    return {"restored": made["restored"][..., ::-1]} | maps
 
 
 def _sgrrn(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
-    """RGB in [-1, 1]; the largest pooling window is 32."""
+    """RGB in [-1, 1]; the largest pooling window is 32. Classes are shown in colours, where the network names them."""
     made = networks["generator"](_signed(_extended(image, 1, least=32)))
-    return {name: _unsigned(made[name]) for name in ("restored", "reflection")}
+    if "restored" not in made:
+        raise UserError("this sgrrn/generator has the mode OnlySemantic: it names objects and removes no reflection")
+    answer = {name: _unsigned(made[name]) for name in ("restored", "reflection")}
+    if "semantic_logits" in made:
+        logits = made["semantic_logits"]
+        colours = colourise(logits.argmax(axis=-1), palette(logits.shape[-1]))
+        answer["labels"] = colours.astype(jnp.float32) / 255.0
+    return answer
 
 
 def _errnet(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
@@ -88,15 +116,41 @@ def _corrn(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Arr
     return {name: made[name] for name in ("restored", "reflection", "contour")}
 
 
+def _edge_gan(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
+    """The maps, meant for 0..255 and unbounded, are scaled to be seen."""
+    made = edge_gan_chain.restore(networks, _extended(image, 4))
+    return {"restored": made["restored"], "edge": made["edge"] / 255.0, "attention": made["attention"] / 255.0}
+
+
+def _srnet(networks: Mapping[str, Applied], image: jax.Array) -> dict[str, jax.Array]:
+    """Labels before and after refinement as colours, `segmented` and `refined`."""
+    segmenter, refiner = networks["segmenter"], networks["refiner"]
+    code = srnet_chain.LabelCode(refiner.module.mode, refiner.module.classes)
+    found = srnet_chain.run_chain(
+        code,
+        functools.partial(Segmenter(segmenter.module).labels, segmenter.variables),
+        refiner,
+        networks["restorer"],
+        _extended(image, 4),
+    )
+    return {
+        "restored": _unsigned(found.restored),
+        "segmented": code.colours(found.segmented),
+        "refined": code.colours(code.decode(code.soft(found.refined))),
+    }
+
+
 _ANSWERS = {
     "dynamics": Answer(("student",), _dynamics),
     "attentive_gan": Answer(("generator",), _attentive_gan),
     "sgrrn": Answer(("generator",), _sgrrn),
+    "edge_gan": Answer(("edge_net", "attention_net", "generator"), _edge_gan),
     "errnet": Answer(("generator", "vgg19"), _errnet),
     "ibcln": Answer(("cascade",), _ibcln),
     "bdn": Answer(("generator",), _bdn),
     "rmnet": Answer(("generator",), _rmnet),
     "corrn": Answer(("generator",), _corrn),
+    "srnet": Answer(("segmenter", "refiner", "restorer"), _srnet),
 }
 
 

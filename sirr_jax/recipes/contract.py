@@ -63,6 +63,7 @@ class Stage:
         updates: in order, within every step.
         mix: share of each kind of sample (`sirr_jax.data.feed.KINDS`) in a batch; sums to 1.
         begin: how it starts from the stage before; None to go on unchanged. Deterministic.
+        rate: factor on all its learning rates.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Stage:
     updates: tuple[Update, ...]
     mix: Mapping[str, float]
     begin: Callable[[Start], Start] | None = None
+    rate: float = 1.0
 
 
 class Recipe(abc.ABC):

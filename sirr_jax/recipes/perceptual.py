@@ -1,4 +1,7 @@
-"""The perceptual term of a recipe: VGG features where the user holds weights, else multi-scale gradients or nothing."""
+"""The perceptual term of a recipe: VGG features where the user holds weights, else multi-scale gradients or nothing.
+
+A style term may share the features.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.losses.perceptual import VGG_WEIGHTS, perceptual
 from sirr_jax.losses.pixel import multiscale_gradient_l1
+from sirr_jax.losses.style import STYLE_LAYERS, style
 from sirr_jax.models.vgg import Vgg16, Vgg19, normalise
 from sirr_jax.weights.vgg import read_vgg
 
@@ -34,12 +38,14 @@ class Features(NamedTuple):
         feed: how images reach the network. "normalised": in the range that the weight file was trained for, and its
             features in the scale of torchvision's. "raw_bgr01": BGR in [0, 1], with torchvision's weights;
             "raw_rgb255": RGB in 0..255, with Keras's (Caffe's): so do AttentiveGAN and EdgeGAN as released.
+        style: layers whose correlations are compared too, see `PerceptualTerm.with_style`.
     """
 
     network: str
     weights: Mapping[str, float]
     error: str
     feed: str = "normalised"
+    style: tuple[str, ...] = ()
 
 
 ERRNET = Features("vgg19", VGG_WEIGHTS, "l1")
@@ -50,6 +56,16 @@ ATTENTIVE_GAN = Features("vgg16", {"relu1_1": 1.0, "relu1_2": 0.6, "relu2_1": 0.
 
 EDGE_GAN = Features("vgg16", {"relu3_3": 1.0}, "mse", "raw_rgb255")
 """As released (EdgeGAN specification, section 5); the balanced preset feeds them "normalised"."""
+
+SRNET = Features("vgg19", {f"relu{block}_1": 1.0 for block in range(1, 6)}, "l1", style=STYLE_LAYERS)
+"""SR-Net's, a reconstruction (SR-Net specification, section 3)."""
+
+SGRRN = Features(
+    "vgg19",
+    {"relu1_2": 1 / 2.6, "relu2_2": 1 / 4.8, "relu3_2": 1 / 3.7, "relu4_2": 1 / 5.6, "relu5_2": 10 / 1.5},
+    "l1",
+)
+"""What SGRRN's released code seems to mean (SGRRN specification, section 7): Zhang et al.'s layers and weights."""
 
 
 class PerceptualTerm:
@@ -82,10 +98,13 @@ class PerceptualTerm:
         if not path:
             instead = "the 3-scale gradient L1" if substitute else "left out"
             self.description = f"L_P is {instead}: config.perceptual_weights names no {title} file"
+            if features.style:
+                self.description += "; so there is no style term"
             return
         weights = read_vgg(path, features.network)
-        used = [name for name in features.weights if name.replace("relu", "conv") in weights.layers]
-        absent = [name for name in features.weights if name not in used]
+        wanted = sorted({*features.weights, *features.style})
+        used = [name for name in wanted if name.replace("relu", "conv") in weights.layers]
+        absent = [name for name in wanted if name not in used]
         if not used:
             raise UserError(
                 f"{path} ends at {weights.layers[-1]}, before all that L_P compares ({', '.join(absent)}); "
@@ -105,7 +124,8 @@ class PerceptualTerm:
         elif weights.convention == "caffe":
             # Caffe's inputs are about 58 times torchvision's, and every feature with them.
             self._unit = 1.0 / (255.0 * 0.226)
-        self.description = f"L_P uses {title} ({weights.convention} weights) at {', '.join(used)}"
+        name = "L_P and style use" if features.style else "L_P uses"
+        self.description = f"{name} {title} ({weights.convention} weights) at {', '.join(used)}"
         if features.feed in _RAW:
             self.description += f", fed {features.feed}"
         if absent:
@@ -113,11 +133,20 @@ class PerceptualTerm:
 
     def __call__(self, params: dict[str, Any], estimate: jax.Array, truth: jax.Array) -> jax.Array:
         """L_P of `[B, H, W, 3]` RGB images in [0, 1]; `params` is `self.params` as the state carries it."""
+        return self.with_style(params, estimate, truth)[0]
+
+    def with_style(self, params: dict[str, Any], estimate: jax.Array, truth: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """L_P and the style distance (`sirr_jax.losses.style`) of the same images, from one pass of each.
+
+        Layers that the weight file lacks are left out of both; without a file there is no style distance: 0.
+        """
         if self._network is None:
-            return multiscale_gradient_l1(estimate, truth) if self._substitute else jnp.zeros(())
+            distance = multiscale_gradient_l1(estimate, truth) if self._substitute else jnp.zeros(())
+            return distance, jnp.zeros(())
         features = [self._network.apply({"params": params}, self._feed(image)) for image in (estimate, truth)]
         how = self._features
-        return perceptual(*features, unit=self._unit, weights=how.weights, error=how.error)
+        distance = perceptual(*features, unit=self._unit, weights=how.weights, error=how.error)
+        return distance, style(*features, unit=self._unit, layers=how.style)
 
     def _feed(self, image: jax.Array) -> jax.Array:
         if self._features.feed in _RAW:

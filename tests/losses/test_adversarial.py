@@ -12,6 +12,8 @@ from sirr_jax.losses.adversarial import (
     cross_entropy,
     cross_entropy_discriminator,
     cross_entropy_generator,
+    least_squares_discriminator,
+    least_squares_generator,
     logit_margin,
     relativistic_discriminator,
     relativistic_generator,
@@ -90,3 +92,11 @@ def test_against_a_sure_discriminator_only_the_literal_loss_stands_still():
         value, gradient = jax.jit(jax.value_and_grad(loss))(sure)
         assert np.isfinite(value)
         np.testing.assert_allclose(gradient, slope, atol=1e-6)
+
+
+def test_least_squares_pull_verdicts_to_their_labels():
+    real, fake = logits(3), logits(4)
+    expected = np.mean((real.astype(np.float64) - 1.0) ** 2) + np.mean(fake.astype(np.float64) ** 2)
+    assert float(least_squares_discriminator(real, fake)) == pytest.approx(expected, rel=1e-5)
+    assert float(least_squares_generator(fake)) == pytest.approx(np.mean((fake - 1.0) ** 2), rel=1e-5)
+    assert float(least_squares_generator(np.ones(3, np.float32))) == 0.0

@@ -17,6 +17,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.models.resnet import ResNet
 from sirr_jax.models.sgrrn.encoder import BACKBONES
+from sirr_jax.models.sgrrn.semantic import SemanticDecoder
 from sirr_jax.models.sgrrn.separation import Guidance, SeparationDecoder
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
@@ -359,6 +360,27 @@ def test_only_the_semantic_branch_drops_features(training):
     _, [(_, (first, _)), (_, (second, _))] = training
     same = {name for name, value in first["features"].items() if np.array_equal(value, second["features"][name])}
     assert first["features"].keys() - same == {"semantic", "guided_1", "guided_2"}
+
+
+def test_dropped_features_belong_to_the_sample_wherever_it_is_in_the_batch():
+    features = {"out": images(0, 3, 4, 4, 16), "low": images(1, 3, 4, 4, 16), "input": images(2, 3, 16, 16, 3)}
+    module = SemanticDecoder("test", 5)
+    variables = random_variables(initial_shapes(module, features))
+    samples, order = np.array([7, 2**32 - 1, 9], np.uint32), np.array([2, 0, 1])
+
+    def forward(features, samples):
+        rngs = {"dropout": jax.random.key(0)}
+        return module.apply(variables, features, samples=samples, train=True, mutable=["batch_stats"], rngs=rngs)[0]
+
+    forward = compiled(forward, features, samples)
+    here = forward(features, samples)
+    there = forward({name: x[order] for name, x in features.items()}, samples[order])
+    others = forward(features, samples + np.uint32(1))
+    for a, b, c in zip(here, there, others, strict=True):
+        np.testing.assert_allclose(a[order], b, atol=1e-5)
+        assert not np.allclose(a, c, atol=1e-2)
+    # Of the second layer a tenth is dropped, besides what its ReLU leaves at zero.
+    assert 0.1 < np.mean(here[0] == 0) < 0.8
 
 
 def test_statistics_move_slowly_in_the_semantic_branch_and_faster_in_the_other(training):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from published import fill_random
 
+from sirr_jax.data.edges import edge_map
 from sirr_jax.errors import UserError
 from sirr_jax.inference.restorer import Restorer
 from sirr_jax.recipes.answers import get_answer
@@ -17,13 +18,22 @@ from sirr_jax.weights.model_file import Model, Network
 SYSTEMS = {
     "attentive_gan": {"attentive_gan/generator": {}},
     "sgrrn": {"sgrrn/generator": {"backbone": "resnet50"}},
+    "edge_gan": {"edge_gan/edge_net": {}, "edge_gan/attention_net": {}, "edge_gan/generator": {}},
     "errnet": {"errnet/generator": {}, "vgg19": {}},
     "ibcln": {"ibcln/cascade": {}},
     "bdn": {"bdn/generator": {"levels": (3, 2, 2)}},
     "rmnet": {"rmnet/generator": {}},
     "corrn": {"corrn/generator": {}},
+    "srnet": {"segmenter": {}, "srnet/refiner": {"classes": 7}, "srnet/restorer": {"classes": 7}},
 }
-MAPS = {"attentive_gan": {"attention"}, "rmnet": {"mask"}, "corrn": {"contour"}}
+MAPS = {
+    "attentive_gan": {f"attention_{step}" for step in (1, 2, 3, 4)},
+    "edge_gan": {"edge", "attention"},
+    "rmnet": {"mask"},
+    "sgrrn": {"labels"},
+    "corrn": {"contour"},
+    "srnet": {"segmented", "refined"},
+}
 
 
 def model(recipe):
@@ -41,7 +51,7 @@ def test_any_photograph_gets_an_answer_of_its_size(recipe):
     answer = Restorer(model(recipe))(photo)
     assert answer.restored.shape == photo.shape
     assert np.ptp(answer.restored) > 0
-    assert (answer.reflection is None) == (recipe in ("attentive_gan", "errnet"))
+    assert (answer.reflection is None) == (recipe in ("attentive_gan", "edge_gan", "errnet", "srnet"))
     assert answer.maps.keys() == MAPS.get(recipe, set())
     for made in (answer.restored, answer.reflection, *answer.maps.values()):
         if made is not None:
@@ -82,6 +92,29 @@ def test_networks_are_fed_their_range_order_and_size(recipe, role, size, convert
     assert fed[0].shape == (1, *size, 3)
     np.testing.assert_allclose(fed[0][:, :30, :41], convert(IMAGE), atol=1e-6)
     np.testing.assert_allclose(made["restored"][:, :30, :41], IMAGE, atol=1e-6)
+
+
+def test_edge_gans_networks_see_what_was_found_before():
+    maps, fed = {"edge_net": 51.0, "attention_net": 102.0}, {}
+
+    def network(role, output, value=None):
+        def apply(x):
+            fed[role] = np.asarray(x)
+            return {output: x[..., :3] if value is None else jnp.full_like(x[..., :1], value)}
+
+        return apply
+
+    networks = {role: network(role, role.removesuffix("_net"), value) for role, value in maps.items()}
+    made = get_answer("edge_gan").restore(networks | {"generator": network("generator", "restored")}, IMAGE)
+    padded = np.pad(IMAGE, ((0, 0), (0, 2), (0, 3), (0, 0)), mode="reflect")
+    np.testing.assert_allclose(fed["edge_net"], edge_map(padded), atol=1e-3)
+    np.testing.assert_allclose(fed["generator"][..., :3], 2 * padded - 1, atol=1e-6)
+    np.testing.assert_array_equal(fed["attention_net"], fed["generator"][..., :4])
+    for i, value in enumerate(maps.values(), start=3):
+        np.testing.assert_array_equal(fed["generator"][..., i], value)
+    np.testing.assert_allclose(made["restored"], padded, atol=1e-6)
+    np.testing.assert_allclose(made["edge"], 0.2, atol=1e-6)
+    np.testing.assert_allclose(made["attention"], 0.4, atol=1e-6)
 
 
 def test_a_network_that_is_missing_is_named():

@@ -14,7 +14,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.losses.perceptual import VGG_WEIGHTS
 from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, Vgg16, Vgg19, convolutions
-from sirr_jax.recipes.perceptual import ATTENTIVE_GAN, EDGE_GAN, ERRNET, PerceptualTerm
+from sirr_jax.recipes.perceptual import ATTENTIVE_GAN, EDGE_GAN, ERRNET, SRNET, PerceptualTerm
 
 BLOCKS = {"vgg16": VGG16_BLOCKS, "vgg19": VGG19_BLOCKS}
 FIRST = {"vgg16": 7, "vgg19": 5}  # convolutions as far as relu3_3 and relu3_1
@@ -112,6 +112,29 @@ def test_errnets_term_is_the_default(tmp_path, how):
         f"L_P uses VGG-19 ({convention} weights) at relu1_1, relu2_1, relu3_1; "
         "the weight file lacks relu4_1, relu5_1, left out"
     )
+
+
+def test_srnets_style_shares_the_features(tmp_path):
+    convention, feed, unit = FEEDS["normalised caffe"]
+    term = PerceptualTerm(save(tmp_path / "vgg", "vgg19", convention, 8), features=SRNET)
+    assert len(term.params) == 8
+    estimate, truth = (features("vgg19", 8, feed(image)) for image in pair())
+    l1 = sum(unit * np.abs(estimate[n] - truth[n]).mean() for n in ("relu1_1", "relu2_1", "relu3_1"))
+
+    def gram(x):
+        return np.einsum("bijc,bijd->bcd", x, x) / np.prod(x.shape[1:])
+
+    style = sum(unit**2 * np.abs(gram(estimate[n]) - gram(truth[n])).mean() for n in ("relu2_2", "relu3_4"))
+    found = jax.jit(term.with_style)(term.params, *pair())
+    assert [float(x) for x in found] == pytest.approx([l1, style], rel=1e-4)
+    assert measure(term, *pair()) == pytest.approx(l1, rel=1e-4)
+    assert term.description == (
+        "L_P and style use VGG-19 (caffe weights) at relu1_1, relu2_1, relu2_2, relu3_1, relu3_4; "
+        "the weight file lacks relu4_1, relu4_4, relu5_1, relu5_2, left out"
+    )
+    absent = PerceptualTerm("", features=SRNET)
+    assert float(absent.with_style({}, *pair())[1]) == 0.0
+    assert absent.description.endswith("names no VGG-19 file; so there is no style term")
 
 
 def test_features_in_half_precision_are_compared_in_float32(tmp_path):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,6 +71,19 @@ def test_one_step_equals_optax_by_hand(setup, raw_batch):
     assert_close(after.params["generator"], expected)
     decay = 0.1  # (1 + 0) / (10 + 0) < 0.9
     assert_close(after.ema["generator"]["w"], decay * generator["w"] + (1 - decay) * expected["w"])
+
+
+def test_a_stage_s_rate_shortens_its_steps(setup, raw_batch):
+    recipe, optimisers, state = setup
+    raw, before = raw_batch(8), jax.device_get(state.params)
+    whole, _ = run_on(jax.devices()[:1], setup, raw, stage=0)
+    recipe.stages = (dataclasses.replace(recipe.stages[0], rate=0.1), *recipe.stages[1:])
+    short, _ = run_on(jax.devices()[:1], (recipe, optimisers, state), raw, stage=0)
+    steps = [after.params["generator"]["w"] - before["generator"]["w"] for after in (whole, short)]
+    np.testing.assert_allclose(steps[1], 0.1 * steps[0], rtol=1e-4, atol=1e-7)
+    assert np.abs(steps[0]).max() > 0.01
+    # What the optimiser remembers is that of the whole step.
+    assert_close(whole.opt_state, short.opt_state)
 
 
 def test_what_does_not_learn_is_bit_identical(setup, raw_batch):

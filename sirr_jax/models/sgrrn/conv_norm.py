@@ -14,18 +14,19 @@ from sirr_jax.layers.normalisation import BatchNorm
 class ConvNorm(nn.Module):
     """`[B, H, W, C] -> [B, H, W, features]`: convolution with zero padding and bias, batch normalisation, ReLU.
 
-    SGRRN specification, section 5 (`ConvLayer`).
+    SGRRN specification, section 5 (`ConvLayer`). `axis_name` is a pmapped axis to take batch statistics over.
     """
 
     features: int
     kernel: int = 3
     relu: bool = True
     momentum: float = 0.1
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Apply the layer to `x` [B, H, W, C]."""
         x = conv(self.features, kernel=self.kernel, dtype=self.dtype, name="conv")(x)
-        x = BatchNorm(momentum=self.momentum, name="norm")(x, train=train)
+        x = BatchNorm(momentum=self.momentum, axis_name=self.axis_name, name="norm")(x, train=train)
         return nn.relu(x) if self.relu else x

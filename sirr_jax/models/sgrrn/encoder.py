@@ -49,10 +49,15 @@ class Aspp(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Image -> features at five depths. SGRRN specification, section 3."""
+    """Image -> features at five depths. SGRRN specification, section 3.
+
+    `momentum` and `axis_name` as in `Generator`.
+    """
 
     width: str
     backbone: str
+    momentum: float = SLOW_MOMENTUM
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
@@ -68,7 +73,8 @@ class Encoder(nn.Module):
             self.width,
             output_stride=16,
             last_dilations=dilations,
-            momentum=SLOW_MOMENTUM,
+            momentum=self.momentum,
+            axis_name=self.axis_name,
             dtype=self.dtype,
             name="backbone",
         )(image, train=train)

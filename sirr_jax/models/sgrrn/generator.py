@@ -9,7 +9,7 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.network import Network
-from sirr_jax.models.sgrrn.encoder import BACKBONES, Encoder
+from sirr_jax.models.sgrrn.encoder import BACKBONES, SLOW_MOMENTUM, Encoder
 from sirr_jax.models.sgrrn.semantic import SemanticDecoder
 from sirr_jax.models.sgrrn.separation import SeparationDecoder
 
@@ -29,12 +29,17 @@ class Generator(Network):
         mode: the parts in use: "Basic", and any of "Channel", "Pyramid", "Guidance" and "Semantic" (the semantic branch
             without guidance), joined by "+"; or "OnlySemantic".
         classes: 21: those of PASCAL VOC, 0 is the background.
+        momentum: weight of a new batch in the running statistics of the encoder and the semantic branch.
+        axis_name: a pmapped axis to take batch statistics over, so that several devices equal one. This and `momentum`
+            change no variable and belong to a training run, not to the model.
         dtype: computation type, and that of `features`; parameters and the other outputs stay float32.
     """
 
     backbone: str = "resnet101"
     mode: str = "Basic+Channel+Pyramid+Guidance"
     classes: int = 21
+    momentum: float = SLOW_MOMENTUM
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     def __post_init__(self) -> None:
@@ -53,11 +58,14 @@ class Generator(Network):
         return ((1, *(max(side, _SMALLEST) for side in size), 3),)
 
     @nn.compact
-    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array | dict[str, jax.Array]]:
+    def __call__(
+        self, image: jax.Array, *, samples: jax.Array | None = None, train: bool = False
+    ) -> dict[str, jax.Array | dict[str, jax.Array]]:
         """Part the layers.
 
         Args:
             image: [B, H, W, 3] RGB in [-1, 1], any size from 32 px a side.
+            samples: [B] integers by which the samples' dropped features differ; None for their places in the batch.
             train: normalise with the statistics of the batch; drop features (needs a key named "dropout").
 
         Returns:
@@ -77,15 +85,18 @@ class Generator(Network):
         parts = tuple(self.mode.split("+"))
         # Initialisation runs every part, whatever the mode.
         everything = self.is_initializing()
-        features = Encoder(self.width, self.backbone, dtype=self.dtype, name="encoder")(image, train=train)
+        slow = {"momentum": self.momentum, "axis_name": self.axis_name, "dtype": self.dtype}
+        features = Encoder(self.width, self.backbone, **slow, name="encoder")(image, train=train)
         outputs: dict[str, jax.Array | dict[str, jax.Array]] = {}
         logits = None
         if everything or {"Guidance", "Semantic", "OnlySemantic"} & set(parts):
-            decoder = SemanticDecoder(self.width, self.classes, dtype=self.dtype, name="semantic")
-            features["semantic"], logits = decoder(features, train=train)
+            decoder = SemanticDecoder(self.width, self.classes, **slow, name="semantic")
+            features["semantic"], logits = decoder(features, samples=samples, train=train)
             outputs["semantic_logits"] = logits.astype(jnp.float32)
         if everything or "Basic" in parts:
-            decoder = SeparationDecoder(self.width, parts, dtype=self.dtype, name="separation")
+            decoder = SeparationDecoder(
+                self.width, parts, axis_name=self.axis_name, dtype=self.dtype, name="separation"
+            )
             layers, states = decoder(features, logits, train=train)
             features |= states
             outputs["restored"], outputs["reflection"] = jnp.split(layers.astype(jnp.float32), 2, axis=-1)

@@ -1,4 +1,7 @@
-"""The parts of the decoder that parts the layers. SGRRN specification, section 5."""
+"""The parts of the decoder that parts the layers. SGRRN specification, section 5.
+
+`axis_name` is a pmapped axis to take batch statistics over.
+"""
 
 from __future__ import annotations
 
@@ -20,33 +23,39 @@ class Fusion(nn.Module):
     """The encoder's features, from the deepest to the image itself -> 64 channels at the image's size. Section 5.1."""
 
     width: str
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, features: Mapping[str, jax.Array], *, train: bool = False) -> jax.Array:
         """Fuse the features that `Encoder` returns."""
-        x = ConvNorm(scaled(256, self.width), dtype=self.dtype, name="out")(features["out"], train=train)
+        x = ConvNorm(scaled(256, self.width), axis_name=self.axis_name, dtype=self.dtype, name="out")(
+            features["out"], train=train
+        )
         for name, channels in (("deep", 128), ("mid", 64), ("low", 32), ("shallow", 16), ("input", 64)):
             # `out` is larger than `deep`: this resize shrinks it, and as in torch without a low-pass filter.
             x = resize_bilinear(x, features[name].shape[1:3])
             x = jnp.concatenate((x, features[name]), axis=-1)
-            x = ConvNorm(scaled(channels, self.width), dtype=self.dtype, name=name)(x, train=train)
+            x = ConvNorm(scaled(channels, self.width), axis_name=self.axis_name, dtype=self.dtype, name=name)(
+                x, train=train
+            )
         for i in range(2):
-            x = ConvNorm(x.shape[-1], dtype=self.dtype, name=f"refine{i}")(x, train=train)
+            x = ConvNorm(x.shape[-1], axis_name=self.axis_name, dtype=self.dtype, name=f"refine{i}")(x, train=train)
         return conv(x.shape[-1], kernel=1, dtype=self.dtype, name="refine2")(x)
 
 
 class ChannelAttention(nn.Module):
     """Residual block whose update is gated by channel and scaled by 0.1. Section 5.2."""
 
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Apply the block to `x` [B, H, W, C]; same shape out."""
         channels = x.shape[-1]
-        y = ConvNorm(channels, dtype=self.dtype, name="conv1")(x, train=train)
-        y = ConvNorm(channels, relu=False, dtype=self.dtype, name="conv2")(y, train=train)
+        y = ConvNorm(channels, axis_name=self.axis_name, dtype=self.dtype, name="conv1")(x, train=train)
+        y = ConvNorm(channels, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="conv2")(y, train=train)
         # Means over many pixels lose digits in bfloat16.
         mean = y.astype(jnp.float32).mean(axis=(1, 2)).astype(self.dtype)
         hidden = nn.Dense(max(channels // 8, 1), dtype=self.dtype, name="squeeze")(mean)
@@ -81,6 +90,7 @@ class Guidance(nn.Module):
     move twice in a training step.
     """
 
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
@@ -99,13 +109,15 @@ class Guidance(nn.Module):
             The state after each round.
         """
         channels = x.shape[-1]
-        merge = ConvNorm(channels, kernel=1, relu=False, dtype=self.dtype, name="merge")
-        conv1 = ConvNorm(channels, dtype=self.dtype, name="conv1")
-        conv2 = ConvNorm(channels, relu=False, dtype=self.dtype, name="conv2")
+        merge = ConvNorm(channels, kernel=1, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="merge")
+        conv1 = ConvNorm(channels, axis_name=self.axis_name, dtype=self.dtype, name="conv1")
+        conv2 = ConvNorm(channels, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="conv2")
         states = []
         for name, guidance in (("features", features), ("logits", logits)):
             guidance = resize_bilinear(guidance, x.shape[1:3], align_corners=True)
-            query = ConvNorm(channels, dtype=self.dtype, name=f"read_{name}")(guidance, train=train)
+            query = ConvNorm(channels, axis_name=self.axis_name, dtype=self.dtype, name=f"read_{name}")(
+                guidance, train=train
+            )
             y = merge(jnp.concatenate((x, query), axis=-1), train=train)
             y = conv2(conv1(y, train=train), train=train)
             x = x + y * query
@@ -122,6 +134,7 @@ class SeparationDecoder(nn.Module):
 
     width: str
     parts: tuple[str, ...]
+    axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
@@ -140,18 +153,18 @@ class SeparationDecoder(nn.Module):
             `guided_1` and `guided_2` as far as they are in use, [B, H, W, 64].
         """
         everything = self.is_initializing()
-        x = Fusion(self.width, dtype=self.dtype, name="fusion")(features, train=train)
+        x = Fusion(self.width, axis_name=self.axis_name, dtype=self.dtype, name="fusion")(features, train=train)
         states = {"fusion": x}
         if everything or "Channel" in self.parts:
             for i in range(3):
-                x = ChannelAttention(dtype=self.dtype, name=f"attention{i}")(x, train=train)
+                x = ChannelAttention(axis_name=self.axis_name, dtype=self.dtype, name=f"attention{i}")(x, train=train)
             states["channel"] = x
         if everything or "Pyramid" in self.parts:
             x = PyramidPooling(self.width, dtype=self.dtype, name="pyramid")(x)
             states["pyramid"] = x
         if everything or "Guidance" in self.parts:
-            guidance = Guidance(dtype=self.dtype, name="guidance")
+            guidance = Guidance(axis_name=self.axis_name, dtype=self.dtype, name="guidance")
             states["guided_1"], x = guidance(x, features["semantic"], logits, train=train)
             states["guided_2"] = x
-        x = ConvNorm(x.shape[-1], dtype=self.dtype, name="hidden")(x, train=train)
+        x = ConvNorm(x.shape[-1], axis_name=self.axis_name, dtype=self.dtype, name="hidden")(x, train=train)
         return conv(6, kernel=1, dtype=self.dtype, name="layers")(x), states

@@ -1,0 +1,598 @@
+"""SGRRN's recipe: what it declares, and one short run of both stages, with discriminators."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from published import fill_random
+from torch_files import write_zip
+
+import sirr_jax
+from sirr_jax.errors import UserError
+from sirr_jax.losses.exclusion import exclusion
+from sirr_jax.losses.pixel import multiscale_gradient_l1
+from sirr_jax.models import build
+from sirr_jax.models.resnet import ResNet
+from sirr_jax.models.sgrrn.encoder import BACKBONES
+from sirr_jax.recipes import get_recipe
+from sirr_jax.recipes.sgrrn import Sgrrn
+from sirr_jax.recipes.sgrrn_start import released_start
+from sirr_jax.training import loop, parallel
+from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.state import TrainState, learning_networks
+from sirr_jax.weights.convert import expected_shapes
+from sirr_jax.weights.model_file import load_model
+from sirr_jax.weights.variables import flatten
+
+SIZE = 32
+JUDGES = {"discriminator_background", "discriminator_reflection"}
+STEPS = 2  # of each stage of the short run
+STAGES = ("semantic", "joint")
+
+
+class Shallow(ResNet):
+    """A block for each stage: what takes long to differentiate is the depth."""
+
+    blocks = (1, 1, 1, 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "resnet50", (Shallow, (1,)))
+        yield
+
+
+def _configs():
+    path = Path(__file__).parent.parent.parent / "configs" / "sgrrn.py"
+    spec = importlib.util.spec_from_file_location("config_sgrrn", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config
+
+
+def small_config(variant="tiny"):
+    config = _configs()(variant)
+    config.width, config.backbone, config.batch_size = "test", "resnet50", 4
+    config.data.crop = config.data.scenes.size = SIZE
+    config.data.scenes.count, config.data.classes = 8, 7
+    config.data.pipeline = "memory"
+    config.adversarial, config.exclusion = True, 0.1
+    config.optimiser.schedule = "constant"
+    config.optimiser.networks.generator.rates = (("encoder/backbone/.*norm", 0.0),)
+    for stage in config.steps:
+        config.steps[stage] = STEPS
+    return config
+
+
+@pytest.fixture
+def config():
+    return small_config()
+
+
+# --- what it declares -------------------------------------------------------------------------------------------------
+
+
+def test_the_schedule(config):
+    config.steps.semantic, config.steps.joint = 30, 20
+    learns = {s.name: (s.steps, [set(u.learns) for u in s.updates], s.mix) for s in Sgrrn(config).stages}
+    mix = {"labelled_pairs": 1.0}
+    assert learns == {"semantic": (30, [{"generator"}], mix), "joint": (20, [{"generator"}, JUDGES], mix)}
+    assert learning_networks(get_recipe("sgrrn")(config)) == {"generator": 50} | dict.fromkeys(JUDGES, 20)
+    config.adversarial, config.steps.semantic = False, 0
+    (joint,) = Sgrrn(config).stages
+    assert [u.learns for u in joint.updates] == [("generator",)]
+    assert Sgrrn(config)._network.keys() == {"generator"}
+
+
+def test_real_pairs_enter_the_second_stage_by_share(config):
+    config.data.pairs_share = 0.25
+    recipe = Sgrrn(config)
+    assert [stage.mix for stage in recipe.stages] == [
+        {"labelled_pairs": 1.0},
+        {"labelled_pairs": 0.75, "pairs": 0.25},
+    ]
+    assert (recipe.validation, recipe.classes) == ("labelled_pairs", 7)
+    config.data.pairs_share = 1.0
+    recipe = Sgrrn(config)
+    assert recipe.stages[1].mix == {"pairs": 1.0}
+    # They have no labels to score.
+    assert (recipe.validation, recipe.classes) == ("pairs", 0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "stages", "labels"),
+    [
+        ("Basic", ["joint"], False),
+        ("Basic+Channel+Pyramid", ["joint"], False),
+        ("Basic+Channel+Pyramid+Semantic", ["semantic", "joint"], True),
+        ("Basic+Channel+Pyramid+Guidance", ["semantic", "joint"], True),
+    ],
+)
+def test_modes_without_semantics_have_no_labels_to_learn_or_to_show(config, mode, stages, labels):
+    config.decoder_mode = mode
+    recipe = Sgrrn(config)
+    assert [stage.name for stage in recipe.stages] == stages
+    assert (recipe.maps == ("labels", "true_labels")) == (recipe.classes == 7) == labels
+    assert set(recipe.maps) <= set(recipe.panels)
+
+
+def test_the_released_config_trains_the_network_as_it_is_converted(monkeypatch):
+    config = _configs()("released")
+    recipe = Sgrrn(config)
+    assert recipe._hyper == {"generator": {}}
+    assert recipe.notes == (
+        "profile released, no adversarial term; no L_P, as it was released; Basic+Channel+Pyramid+Guidance; resnet101 "
+        "from scratch",
+    )
+    config = _configs()("base")
+    config.adversarial = True
+    assert Sgrrn(config)._hyper == {"generator": {}} | {role: {} for role in JUDGES}
+    assert "profile intended, 0.01 adversarial term; L_P is left out: " in Sgrrn(config).notes[0]
+
+
+@pytest.mark.parametrize("variant", ["base", "released"])
+def test_what_the_optimiser_leaves_alone(variant):
+    """SGRRN specification, section 8: 109,752 parameters as released."""
+    config = _configs()(variant)
+    params = parameter_shapes(config)
+    optimiser = make_optimiser(config.optimiser, "generator", 10)
+    factors = {}
+    for place, leaf in flatten(params).items():
+        tree = functools.reduce(lambda tree, name: {name: tree}, reversed(place), np.ones(1, np.float32))
+        updates, _ = optimiser.update(tree, optimiser.init(tree), tree)
+        (update,) = jax.tree.leaves(updates)
+        factors["/".join(place)] = (round(float(-update[0] / 2e-3), 4), leaf.size)
+    frozen = {place for place, (factor, _) in factors.items() if factor == 0}
+    expected = {place for place in factors if place.startswith("encoder/backbone/") and "norm" in place}
+    if variant == "released":
+        expected |= {p for p in factors if p.startswith("semantic/") and "/norm/" in p}
+        expected |= {p for p in factors if p.split("/")[-2] in ("squeeze", "excite")}
+        assert sum(factors[place][1] for place in frozen) == 109_752
+    assert frozen == expected
+    slow = sum(size for factor, size in factors.values() if factor == 0.1)
+    assert slow == 42_394_816
+    assert {factor for factor, _ in factors.values()} == {0.0, 0.1, 1.0}
+
+
+def parameter_shapes(config):
+    network = Sgrrn(config)._network["generator"]
+    init = functools.partial(network.init, train=True)
+    return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"profile": "release"}, r"config\.profile is 'release'; choose intended or released"),
+        ({"precision": "half"}, r"config\.precision is 'half'; choose float32 or bfloat16"),
+        ({"backbone": "vgg"}, "no backbone 'vgg'"),
+        ({"decoder_mode": "Guidance"}, "no mode 'Guidance'"),
+        ({"decoder_mode": "OnlySemantic"}, r"restores nothing; set config\.steps\.joint=0"),
+        ({"width": "huge"}, "no width 'huge'"),
+        ({"data.crop": 31}, r"config\.data\.crop=31; choose 32 or more"),
+        ({"data.classes": 0}, r"config\.data\.classes=0"),
+        ({"data.pairs_share": 1.5}, r"config\.data\.pairs_share=1\.5"),
+        ({"clean_share": -1.0}, r"config\.clean_share=-1\.0"),
+        ({"momentum": 0.0}, r"config\.momentum=0\.0"),
+        ({"data.synthesis.name": "screen"}, "no synthesis is called 'screen'"),
+        ({"perceptual_weights": "/no.npz"}, "no VGG-19 weight file"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_told(config, values, message):
+    config.update_from_flattened_dict(values)
+    with pytest.raises(UserError, match=message):
+        Sgrrn(config)
+
+
+def shapes_of(recipe):
+    """Shapes of the state, without compiling anything."""
+
+    def init():
+        drawn = {
+            role: network.init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)), train=True)
+            for role, network in recipe._network.items()
+        }
+        return {role: tree["params"] for role, tree in drawn.items()}, {"generator": drawn["generator"]["batch_stats"]}
+
+    return jax.eval_shape(init)
+
+
+def raw_shapes(*, pairs):
+    image, labels = np.zeros((2, 2, SIZE, SIZE, 3), np.uint8), np.zeros((2, 2, SIZE, SIZE), np.uint8)
+    index = np.zeros((2, 2), np.uint32)
+    mixed = {"transmission": image, "reflection": image, "labels": labels, "reflection_labels": labels, "index": index}
+    real = {"pairs": {"blended": image, "transmission": image, "index": index}} if pairs else {}
+    return {"labelled_pairs": mixed} | real
+
+
+def terms_of(config, stage):
+    """Names of the terms of the updates of a stage, by tracing."""
+    recipe = Sgrrn(config)
+    params, collections = shapes_of(recipe)
+    raw = jax.tree.map(lambda x: x[0], raw_shapes(pairs="pairs" in recipe.stages[stage].mix))
+    made = []
+    for update in recipe.stages[stage].updates:
+
+        def loss(params, collections, raw, update=update):
+            batch = recipe.prepare(raw, jax.random.key(0))
+            return update.loss(params, collections, batch, jax.random.key(1))[1].scalars
+
+        traced = jax.make_jaxpr(loss, axis_env=[(parallel.AXIS, 1)], return_shape=True)(params, collections, raw)
+        made.append(set(traced[1]))
+    return made
+
+
+def layers(*names):
+    return {f"generator/{name}_{layer}" for name in names for layer in ("restored", "reflection")}
+
+
+@pytest.mark.parametrize(
+    ("variant", "values", "expected"),
+    [
+        ("released", {}, layers("pixel") | {"generator/semantic"}),
+        ("released", {"adversarial": True}, layers("pixel", "adversarial") | {"generator/semantic"}),
+        ("base", {}, layers("pixel", "gradient") | {"generator/semantic"}),
+        ("base", {"data.pairs_share": 0.5}, layers("pixel", "gradient") | {"generator/semantic"}),
+        ("base", {"adversarial": True}, layers("pixel", "gradient", "adversarial") | {"generator/semantic"}),
+        ("base", {"exclusion": 0.1}, layers("pixel", "gradient") | {"generator/semantic", "generator/exclusion"}),
+        ("base", {"decoder_mode": "Basic+Channel"}, layers("pixel", "gradient")),
+    ],
+    ids=str,
+)
+def test_the_terms_of_the_profiles(variant, values, expected):
+    config = small_config(variant)
+    config.adversarial, config.exclusion = False, 0.0
+    config.update_from_flattened_dict(values)
+    made = terms_of(config, -1)
+    assert made[0] == expected | {"generator/loss"}
+    assert made[1:] == ([{f"{role}/loss" for role in JUDGES}] if config.adversarial else [])
+
+
+@pytest.mark.parametrize(
+    ("variant", "precision", "stage"), [("base", "bfloat16", 0), ("base", "bfloat16", 1), ("released", "float32", 1)]
+)
+def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
+    config = small_config(variant)
+    config.precision, config.data.pairs_share = precision, 0.5
+    recipe = Sgrrn(config)
+    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+    params, collections = shapes_of(recipe)
+    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimisers.items()}
+    scalar = jax.ShapeDtypeStruct((), jnp.int32)
+    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimisers}, opt_state)
+    step = build_step(recipe, stage, 0, optimisers, Settings(0))
+    parallel.trace_checked(step, state, raw_shapes(pairs=stage == 1))
+
+
+# --- where it starts --------------------------------------------------------------------------------------------------
+
+
+def test_as_released_values_start_as_pytorchs():
+    rng = np.random.default_rng(0)
+    leaf = lambda *shape: jnp.asarray(rng.random(shape, np.float32))  # noqa: E731
+    conv, norm = {"kernel": leaf(3, 3, 8, 64), "bias": leaf(64)}, {"scale": leaf(8), "bias": leaf(8)}
+    params = {
+        "encoder": {
+            "backbone": {"stem_conv": {"kernel": leaf(7, 7, 3, 64)}, "stem_norm": norm},
+            "aspp": {"merge": conv},
+        },
+        "semantic": {"mix1": {"conv": conv, "norm": norm}},
+    }
+    drawn = released_start(jax.random.key(0), params, discriminator=False)
+    assert jax.tree.structure(drawn) == jax.tree.structure(params)
+    for made in (drawn["encoder"]["backbone"]["stem_norm"], drawn["semantic"]["mix1"]["norm"]):
+        jax.tree.map(np.testing.assert_array_equal, made, norm)
+    stem, merge = drawn["encoder"]["backbone"]["stem_conv"]["kernel"], drawn["encoder"]["aspp"]["merge"]
+    np.testing.assert_allclose(np.std(stem), np.sqrt(2 / (49 * 64)), rtol=0.05)
+    np.testing.assert_allclose(np.std(drawn["semantic"]["mix1"]["conv"]["kernel"]), np.sqrt(2 / (9 * 64)), rtol=0.05)
+    for made in (*merge.values(), drawn["semantic"]["mix1"]["conv"]["bias"]):
+        assert 0.85 / np.sqrt(72) < np.abs(made).max() <= 1 / np.sqrt(72)
+    judge = released_start(jax.random.key(1), {"scale0": {"conv0": conv}}, discriminator=True)["scale0"]["conv0"]
+    np.testing.assert_allclose(np.std(judge["kernel"]), 0.02, rtol=0.05)
+    assert not judge["bias"].any()
+
+
+@pytest.fixture
+def drawn(config, monkeypatch):
+    """The recipe's networks drawn in no time: zeros."""
+
+    def zeros(network, key, *shapes):
+        init = functools.partial(network.init, train=True)
+        shapes = jax.eval_shape(init, key, *(jnp.zeros(shape) for shape in shapes))
+        return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+
+    monkeypatch.setattr("sirr_jax.recipes.sgrrn.initialise", zeros)
+    monkeypatch.setitem(BACKBONES, "resnet50", (sirr_jax.models.resnet.ResNet50, (1, 2, 1)))
+    config.adversarial = False
+    return config
+
+
+def test_the_backbone_starts_from_a_torchvision_file(drawn, tmp_path):
+    state_dict = fill_random(expected_shapes("resnet50", width="test"))
+    path = tmp_path / "resnet50.pth"
+    write_zip(path, state_dict)
+    drawn.backbone_weights = str(path)
+    recipe = Sgrrn(drawn)
+    assert "resnet50 from resnet50.pth" in recipe.notes[0]
+    params, collections = recipe.init(jax.random.key(0))
+    backbone = params["generator"]["encoder"]["backbone"]
+    kernel = np.asarray(state_dict["layer3.0.conv2.weight"]).transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(backbone["stage3_block0"]["conv2"]["kernel"], kernel)
+    statistics = collections["generator"]["encoder"]["backbone"]
+    np.testing.assert_array_equal(statistics["stem_norm"]["mean"], state_dict["bn1.running_mean"])
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(params["generator"]["separation"]))
+    drawn.backbone = "resnet101"
+    with pytest.raises(UserError, match=r"holds resnet50 .*; expected a resnet101 of width test: correct config\.back"):
+        Sgrrn(drawn).init(jax.random.key(0))
+
+
+# --- a short run of both stages ---------------------------------------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """A step of the run: what it got and what it made, on the host, and the compiled function itself."""
+
+    before: TrainState
+    raw: dict
+    after: TrainState
+    scalars: dict
+    compiled: parallel.Step
+
+
+class Run(NamedTuple):
+    folder: Path
+    steps: list[Step]
+
+    def of(self, stage):
+        first = STAGES.index(stage) * STEPS
+        return self.steps[first : first + STEPS]
+
+
+def recording(patch, steps, compiled):
+    """Record every step of a training; compile each stage once for all trainings."""
+    patch.setattr(loop, "build_step", lambda recipe, index, *rest: (index, build_step(recipe, index, *rest)))
+    parallelise = parallel.parallelise
+
+    def recorded(numbered):
+        index, step = numbered
+        compiled.setdefault(index, parallelise(step))
+
+        def call(state, raw):
+            before = parallel.to_host(state)
+            state, scalars = compiled[index](state, raw)
+            steps.append(Step(before, raw, parallel.to_host(state), jax.device_get(scalars), compiled[index]))
+            return state, scalars
+
+        return call
+
+    patch.setattr(parallel, "parallelise", recorded)
+
+
+def loop_config():
+    config = small_config()
+    config.validation_samples, config.keep = 2, 2 * STEPS
+    config.evaluate_every = config.panels_every = 100
+    config.checkpoint_every = 1
+    return config
+
+
+@pytest.fixture(scope="module")
+def run(shallow, tmp_path_factory):
+    folder, steps, compiled = tmp_path_factory.mktemp("run"), [], {}
+    with pytest.MonkeyPatch.context() as patch:
+        recording(patch, steps, compiled)
+        loop.train(loop_config(), folder)
+        yield Run(folder, steps)
+
+
+def changed(before, after):
+    return {place for place, x in flatten(before).items() if x.tobytes() != flatten(after)[place].tobytes()}
+
+
+def test_the_first_stage_moves_encoder_and_semantic_branch(run):
+    for step in run.of("semantic"):
+        moved = changed(step.before.params, step.after.params)
+        assert {place[:2] for place in moved} == {("generator", "encoder"), ("generator", "semantic")}
+        assert {place[1] for place in changed(step.before.collections, step.after.collections)} == {
+            "encoder",
+            "semantic",
+        }
+        assert jax.tree.structure(step.before.collections) == jax.tree.structure(step.after.collections)
+
+
+def test_the_second_stage_moves_all_that_is_in_use(run):
+    for step in run.of("joint"):
+        moved = changed(step.before.params, step.after.params)
+        assert {place[0] for place in moved} == {"generator"} | JUDGES
+        still = flatten(step.before.params).keys() - moved
+        frozen = {place for place in still if place[:3] == ("generator", "encoder", "backbone")}
+        assert all("norm" in place[-2] for place in frozen)
+        assert {place[-2] for place in still - frozen} == {"unused_norm"}
+        assert all(np.isfinite(value) for value in step.scalars.values())
+        statistics = flatten(step.before.collections).keys() - changed(step.before.collections, step.after.collections)
+        assert {place[-2] for place in statistics} == {"unused_norm"}
+
+
+def test_the_backbones_scales_and_shifts_are_frozen_to_the_bit(run):
+    first, last = (
+        flatten(state.params["generator"]["encoder"]) for state in (run.steps[0].before, run.steps[-1].after)
+    )
+    norms = {place for place in first if place[0] == "backbone" and "norm" in place[-2]}
+    assert len(norms) == 2 * (1 + 4 * 4)
+    assert all(first[place].tobytes() == last[place].tobytes() for place in norms)
+
+
+def test_statistics_move_with_each_pass_of_the_generator(run):
+    """Twice in a step with discriminators: the count is seen where no layer before it learns."""
+    recipe, step = Sgrrn(small_config()), run.of("joint")[0]
+    before, after = (s.collections["generator"]["encoder"]["backbone"]["stem_norm"] for s in (step.before, step.after))
+    batch = prepared(recipe, step)
+    image = 2 * batch["image"] - 1
+    kernel = step.before.params["generator"]["encoder"]["backbone"]["stem_conv"]["kernel"]
+    later = step.after.params["generator"]["encoder"]["backbone"]["stem_conv"]["kernel"]
+    mean = before["mean"]
+    for k in (kernel, later):
+        padded = jnp.pad(image, ((0, 0), (3, 3), (3, 3), (0, 0)))
+        y = jax.lax.conv_general_dilated(padded, k, (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        mean = 0.95 * mean + 0.05 * np.asarray(y).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(after["mean"], mean, atol=1e-5)
+
+
+def prepared(recipe, step):
+    raw = jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), step.raw)
+    return jax.jit(recipe.prepare)(raw, jax.random.key(small_config().seed))
+
+
+def test_one_device_computes_what_two_do(run):
+    """Statistics, dropped features and the mean over labelled pixels included."""
+    config, step = small_config(), run.of("joint")[0]
+    recipe = Sgrrn(config)
+    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+    alone = build_step(recipe, 1, STEPS, optimisers, Settings(config.seed, 1, config.ema_decay))
+    whole = jax.tree.map(lambda x: np.asarray(x).reshape(1, -1, *x.shape[2:]), step.raw)
+    compiled = jax.pmap(alone, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1])
+    after, scalars = jax.device_get(compiled(step.before, whole))
+    for name, value in scalars.items():
+        np.testing.assert_allclose(value, step.scalars[name], rtol=2e-3, atol=1e-5, err_msg=name)
+    # Adam's first steps are as large as the learning rate whatever the gradient: where that is all but 0, its sign
+    # may differ.
+    moments = [jax.tree.leaves(optax.tree.get(s.opt_state["generator"], "mu")) for s in (after, step.after)]
+    for a, b in zip(*moments, strict=True):
+        np.testing.assert_allclose(a, b, rtol=5e-3, atol=1e-3 * max(np.abs(b).max(), 1e-4))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), after.collections, step.after.collections
+    )
+
+
+@pytest.mark.parametrize(("stage", "name"), [("semantic", "generator/semantic"), ("joint", "generator/loss")])
+def test_the_loss_falls(run, stage, name):
+    step, seen = run.of(stage)[0], []
+    state = parallel.replicate(step.before)
+    for _ in range(12):
+        state, scalars = step.compiled(state, step.raw)
+        seen.append(float(scalars[name]))
+    assert np.mean(seen[-2:]) < 0.85 * seen[0]
+
+
+def test_losses_are_the_specifications(run):
+    """Of the first joint step, from its state and its batch."""
+    config, step = small_config(), run.of("joint")[0]
+    recipe = Sgrrn(config)
+    batch = prepared(recipe, step)
+    params, hyper = step.before.params, recipe._hyper
+    generator = build("sgrrn/generator", **hyper["generator"])
+    judge = build("sgrrn/discriminator", **hyper["discriminator_background"])
+
+    def forward(params, statistics, batch):
+        made, _ = generator.apply(
+            {"params": params["generator"], "batch_stats": statistics},
+            2 * batch["image"] - 1,
+            samples=batch["sample"],
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.key(0)},
+        )
+        verdicts = {
+            layer: judge.apply({"params": params[role]}, made[layer])["probability"]
+            for layer, role in (
+                ("restored", "discriminator_background"),
+                ("reflection", "discriminator_reflection"),
+            )
+        }
+        return made, verdicts
+
+    made, verdicts = jax.jit(forward)(params, step.before.collections["generator"], batch)
+    expected = {}
+    for layer, truth in (("restored", "truth"), ("reflection", "reflection")):
+        estimate, truth, verdict = made[layer], 2 * batch[truth] - 1, verdicts[layer]
+        expected |= {
+            f"pixel_{layer}": jnp.abs(estimate - truth).mean(),
+            f"gradient_{layer}": multiscale_gradient_l1(estimate, truth) / 2,
+            f"adversarial_{layer}": 0.01 * jnp.square(verdict - 1).mean(),
+        }
+    likelihood = jax.nn.log_softmax(made["semantic_logits"])
+    expected["semantic"] = -jnp.take_along_axis(likelihood, batch["labels"][..., None], axis=-1).mean()
+    expected["exclusion"] = 0.1 * exclusion(made["restored"], made["reflection"])
+    expected["loss"] = sum(expected.values())
+    for name, value in expected.items():
+        np.testing.assert_allclose(step.scalars[f"generator/{name}"], value, rtol=2e-3, err_msg=name)
+
+
+# --- what it leaves ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_run_goes_on_in_the_middle_of_a_stage(run, step, tmp_path):
+    whole = list(run.steps)
+    for name in ("config.json", "metadata.txt"):
+        shutil.copy(run.folder / name, tmp_path / name)
+    (tmp_path / "checkpoints").mkdir()
+    shutil.copytree(run.folder / "checkpoints" / str(step), tmp_path / "checkpoints" / str(step))
+    config = loop_config()
+    config.evaluate_every = 0
+    loop.train(config, tmp_path)
+    again = run.steps[len(whole) :]
+    del run.steps[len(whole) :]
+    assert len(again) == 2 * STEPS - step
+    for one, other in zip(again, whole[step:], strict=True):
+        assert not changed(one.after.params, other.after.params)
+        assert not changed(one.after.collections, other.after.collections)
+
+
+def test_the_exported_model_restores_as_the_run_did(run):
+    path = run.folder / "models" / "sgrrn.safetensors"
+    model = load_model(path)
+    assert model.networks.keys() == {"generator"}
+    assert model.networks["generator"].hyper == {"width": "test", "backbone": "resnet50", "classes": 7}
+    recipe, last = Sgrrn(small_config()), run.steps[-1].after
+    batch = prepared(recipe, run.steps[-1])
+    expected = recipe.compare(last.params | last.ema, last.collections, batch)
+    assert tuple(expected) == recipe.panels
+    found = sirr_jax.load(path)(np.asarray(batch["image"]))
+    np.testing.assert_allclose(found.restored, expected["restored"], atol=1e-5)
+    np.testing.assert_allclose(found.reflection, expected["reflection"], atol=1e-5)
+    assert found.maps.keys() == {"labels"}
+    assert np.mean(found.maps["labels"] == expected["labels"]) > 0.999
+    labels = recipe.segment(last.params | last.ema, last.collections, batch)
+    assert {name: (x.shape, x.dtype.name) for name, x in labels.items()} == dict.fromkeys(
+        ("truth", "labels"), ((4, SIZE, SIZE), "int32")
+    )
+
+
+def test_scores_of_both_layers_and_of_the_labels(run):
+    scores = json.loads((run.folder / "scores.json").read_text())
+    assert scores.keys() == {"input", "restored", "reflection", "labels"}
+    assert scores["labels"].keys() == {"miou"}
+    assert "psnr" in scores["reflection"]
+
+
+def test_training_goes_on_from_what_the_files_hold(run, drawn, monkeypatch):
+    monkeypatch.setitem(BACKBONES, "resnet50", (Shallow, (1,)))
+    drawn.adversarial = True
+    last = run.steps[-1].after
+    drawn.start_from = str(run.folder / "models" / "sgrrn.safetensors")
+    params, collections = Sgrrn(drawn).init(jax.random.key(1))
+    assert not changed(jax.device_get(params["generator"]), last.ema["generator"])
+    assert not changed(jax.device_get(collections["generator"]), last.collections["generator"])
+    assert not any(np.any(leaf) for role in JUDGES for leaf in jax.tree.leaves(params[role]))
+    drawn.start_from = str(run.folder / "models" / "discriminators.safetensors")
+    params, _ = Sgrrn(drawn).init(jax.random.key(1))
+    for role in JUDGES:
+        assert not changed(jax.device_get(params[role]), last.ema[role])
+    drawn.data.classes = 8
+    drawn.start_from = str(run.folder / "models" / "sgrrn.safetensors")
+    with pytest.raises(UserError, match=r"correct config\.start_from or the config's hyper-parameters"):
+        Sgrrn(drawn).init(jax.random.key(1))

@@ -25,21 +25,15 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
+from sirr_jax.training.defaults import training_config, varied
+
 _BACKBONE_NORMS = ("encoder/backbone/.*norm", 0.0)
 
 
 def get_config(variant: str = "base") -> ConfigDict:
     """Make the config of a variant: "tiny", "base" or "released"."""
-    if variant not in _VARIANTS:
-        raise ValueError(f"no variant {variant!r}; choose one of {', '.join(_VARIANTS)}")
-    config = ConfigDict()
-    config.recipe = "sgrrn"
+    config = training_config("sgrrn")  # what all recipes have
     config.profile = "intended"  # or released: the terms that its code really trains, initial values, void labels
-    config.seed = 0
-    config.width = "base"
-    config.precision = "float32"  # or bfloat16: computation only, parameters stay float32
-    config.batch_size = 8  # samples per step, of all devices together
-    config.accumulate = 1  # micro-batches per step
     config.start_from = ""  # a model file to go on from: of a training run, or converted
     config.backbone = "resnet101"  # or resnet50
     config.backbone_weights = ""  # torchvision's resnet101-5d3b4d8f.pth or resnet50-19c8e357.pth
@@ -50,22 +44,14 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.exclusion = 0.0  # weight of the exclusion loss
     config.clean_share = 0.5  # of the photographs in the first stage: without their reflection
 
-    config.data = ConfigDict()
     config.data.labelled = ""  # a labelled set, for example /VOCdevkit/VOC2012, or procedural "scenes"
     config.data.classes = 21  # of the labels; scenes have 7
-    config.data.layers = "embedded"  # a folder of photographs to make scenes of, or "embedded"
     config.data.scenes = ConfigDict()
     config.data.scenes.count = 2000
     config.data.scenes.size = 256
     config.data.scenes.seed = 0
-    config.data.pairs = ""  # a set of real pairs, for example /RSIR2: they teach the background alone
-    config.data.pairs_share = 0.0  # of the samples of the second stage
-    config.data.validation = ""  # a labelled set, photographs to make scenes of, or pairs if the share is 1
-    config.data.crop = 256
-    config.data.max_scale = 2.0  # pictures are reduced by up to this factor before they are cropped
+    config.data.scenes.hint = 0.0  # share of the shapes that have the typical colour of their kind
     config.data.flip = True  # mirror half of the samples
-    config.data.pipeline = "tf"  # or memory: no TensorFlow, decoded photographs held in memory
-    config.data.on_corrupt = "error"  # or skip: leave unreadable files out, by name
     config.data.synthesis = ConfigDict()
     config.data.synthesis.name = "zhang"  # see `sirr synthesize list`
     config.data.synthesis.options = ConfigDict()
@@ -74,9 +60,6 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.steps.semantic = 50_000
     config.steps.joint = 250_000
 
-    config.perceptual_weights = ""  # VGG-19 file; "" to leave the term out
-
-    config.optimiser = ConfigDict()
     config.optimiser.kind = "sgd"
     config.optimiser.momentum = 0.9
     config.optimiser.learning_rate = 2e-3
@@ -84,7 +67,6 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.optimiser.schedule = "halving"
     config.optimiser.halve_every = 100_000
     config.optimiser.clip = 0.0
-    config.optimiser.networks = ConfigDict()  # values for one network alone
     config.optimiser.networks.generator = ConfigDict()
     # The backbone learns slower, and its normalisation keeps ImageNet's scales and shifts.
     config.optimiser.networks.generator.rates = (_BACKBONE_NORMS, ("encoder/backbone", 0.1))
@@ -92,18 +74,8 @@ def get_config(variant: str = "base") -> ConfigDict:
         config.optimiser.networks[f"discriminator_{layer}"] = ConfigDict(
             {"kind": "adam", "learning_rate": 1e-4, "b1": 0.9, "b2": 0.999, "weight_decay": 1e-4}
         )
-    config.ema_decay = 0.999
-
-    config.protocol = "rgb"  # or sirr
-    config.validation_samples = 16
-    config.log_every = 100
-    config.evaluate_every = 2_000
-    config.panels_every = 10_000
-    config.checkpoint_every = 2_000
-    config.keep = 3
-
-    _VARIANTS[variant](config)
-    return config
+    config.protocol = "rgb"
+    return varied(config, variant, _VARIANTS)
 
 
 def _base(config: ConfigDict) -> None:
@@ -136,6 +108,7 @@ def _tiny(config: ConfigDict) -> None:
     config.data.crop = 64
     config.data.max_scale = 1.0
     config.data.scenes.size = 64
+    config.data.scenes.hint = 0.8  # from outlines alone, labels take longer to learn
     config.data.pipeline = "memory"
     # The screen blend alone: what a small network can learn in minutes.
     config.data.synthesis.name = "dsrnet"

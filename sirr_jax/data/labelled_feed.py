@@ -50,7 +50,8 @@ def scenes(data: ConfigDict, photos: PhotoSource, *, held_out: bool = False) -> 
     options = data.scenes
     if options.size < data.crop:
         raise UserError(f"config.data.scenes.size={options.size} is below config.data.crop={data.crop}; enlarge it")
-    source = SceneSource(photos, count=options.count, size=options.size, seed=options.seed + int(held_out))
+    seed, hint = options.seed + int(held_out), options.get("hint", 0.0)
+    source = SceneSource(photos, count=options.count, size=options.size, seed=seed, hint=hint)
     if data.get("classes", 0) not in (0, source.classes):
         raise UserError(f"config.data.classes={data.classes}, and procedural scenes have {source.classes}; give that")
     return source

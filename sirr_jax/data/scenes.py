@@ -1,7 +1,8 @@
 """Procedural scenes with exact labels: shapes cut from photographs, lying on a photograph.
 
-Ours: what a segmenter can be trained on without a labelled data set. The class of a pixel depends on the outline of
-the shape that it belongs to alone; the pictures within say nothing about it.
+Ours: what a segmenter can be trained on without a labelled data set. The class of a pixel is the outline of the shape
+that it belongs to; the pictures within say nothing about it, unless hints are asked for: then shapes of a kind often
+have a colour in common, as grass and sky have, which is learned in minutes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _RADIUS = (0.12, 0.32)
 # Between this and one less this, as a share of the side, lie the middles of the shapes.
 _BORDER = 0.1
 _RECOLOURED = 0.7
+# Typical colours of the shapes, in the order of `SHAPES`.
+_COLOURS = np.array([(200, 60, 50), (60, 170, 70), (60, 90, 200), (220, 190, 60), (180, 70, 180), (70, 190, 190)])
+_COLOUR_SPREAD = 25.0
 
 _Outlines = tuple[np.ndarray, ...]
 
@@ -86,7 +90,7 @@ class SceneSource:
     it, and the lower one of two that share it alike.
     """
 
-    def __init__(self, photos: PhotoSource, *, count: int, size: int, seed: int) -> None:
+    def __init__(self, photos: PhotoSource, *, count: int, size: int, seed: int, hint: float = 0.0) -> None:
         """Makes a source.
 
         Args:
@@ -94,6 +98,7 @@ class SceneSource:
           count: Number of scenes.
           size: Side of a scene in pixels, 16 or more. Smaller photographs are enlarged.
           seed: Sources of different seeds have different scenes.
+          hint: Share of the shapes, 0 to 1, that have the typical colour of their kind.
 
         Raises:
           UserError: A value is out of range.
@@ -102,6 +107,9 @@ class SceneSource:
             raise UserError(f"data.scenes.count={count}: expected 1 or more scenes")
         if size < 16:
             raise UserError(f"data.scenes.size={size}: expected 16 or more pixels, or no shape can be told")
+        if not 0.0 <= hint <= 1.0:
+            raise UserError(f"data.scenes.hint={hint}: expected a share from 0 to 1")
+        self._hint = hint
         self._photos = photos
         self._count = count
         self._size = size
@@ -127,7 +135,7 @@ class SceneSource:
         """
         generator = self._key.generator("scene", index)
         layers, classes = _drawn(generator, self._size)
-        textures = self._textures(generator, len(classes))
+        textures = self._textures(generator, classes)
         size, parts = self._size, _FINER * _FINER
         picture = np.zeros((size, size, 3), np.float32)
         votes = np.zeros((self.classes, size, size), np.uint8)
@@ -139,20 +147,25 @@ class SceneSource:
             votes[label] += shares
         return np.rint(picture).astype(np.uint8), np.argmax(votes, axis=0).astype(np.uint8)
 
-    def _textures(self, generator: np.random.Generator, count: int) -> list[np.ndarray]:
+    def _textures(self, generator: np.random.Generator, classes: list[int]) -> list[np.ndarray]:
         """The background's picture and those of the shapes: uint8 `[size, size, 3]`, from up to three photographs."""
         chosen = generator.choice(len(self._photos), min(3, len(self._photos)), replace=False).tolist()
         photos = {index: self._photos.read(index) for index in chosen}
         background, *others = chosen
         textures = []
-        for place in range(count):
+        for place, label in enumerate(classes):
             index = background if not place or not others else others[int(generator.integers(len(others)))]
             photo = photos[index]
             name = self._photos.name(index)
             region = draw_region(generator, photo.shape[:2], canvas=self._size, crop=1, max_scale=4.0, name=name)
             texture = cut(photo, region, self._size)
-            recoloured = place and generator.random() < _RECOLOURED
-            textures.append(_recoloured(texture, generator) if recoloured else texture)
+            if place and self._hint > 0 and generator.random() < self._hint:
+                colour = generator.normal(_COLOURS[label - 1], _COLOUR_SPREAD)
+                textures.append(_recoloured(texture, generator, colour=colour))
+            elif place and generator.random() < _RECOLOURED:
+                textures.append(_recoloured(texture, generator, colour=None))
+            else:
+                textures.append(texture)
         return textures
 
 
@@ -178,9 +191,10 @@ def _drawn(generator: np.random.Generator, size: int) -> tuple[np.ndarray, list[
     return np.asarray(canvas), classes
 
 
-def _recoloured(texture: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Another mean and another contrast in each channel."""
+def _recoloured(texture: np.ndarray, generator: np.random.Generator, *, colour: np.ndarray | None) -> np.ndarray:
+    """Another contrast in each channel, and another mean: `colour` [3] on the scale 0 to 255, or any."""
     mean = texture.mean(axis=(0, 1), dtype=np.float32)
     contrast = generator.uniform(0.3, 0.9) * generator.uniform(0.7, 1.3, 3)
-    moved = (texture - mean) * contrast.astype(np.float32) + generator.uniform(20.0, 235.0, 3).astype(np.float32)
+    wanted = generator.uniform(20.0, 235.0, 3) if colour is None else colour
+    moved = (texture - mean) * contrast.astype(np.float32) + wanted.astype(np.float32)
     return np.rint(np.clip(moved, 0.0, 255.0)).astype(np.uint8)

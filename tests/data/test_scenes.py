@@ -93,3 +93,21 @@ def test_outlines_stay_about_the_origin_and_do_not_look_alike(name):
 def test_values_out_of_range(plain_photos, options):
     with pytest.raises(UserError, match=r"data\.scenes\.(count=0|size=8): expected"):
         SceneSource(plain_photos, seed=0, **options)
+
+
+def test_hints_give_kinds_a_colour_in_common(photo_folder):
+    photos = FolderPhotos(photo_folder)
+    plain, hinted = (SceneSource(photos, count=40, size=32, seed=0, hint=hint) for hint in (0.0, 1.0))
+    colours = {}
+    for index in range(40):
+        picture, labels = hinted.read(index)
+        for label in np.unique(labels[labels > 0]):
+            colours.setdefault(int(label), []).append(picture[labels == label].mean(axis=0))
+        np.testing.assert_array_equal(plain.read(index)[1].shape, labels.shape)
+    means = {label: np.mean(found, axis=0) for label, found in colours.items()}
+    assert means.keys() == set(range(1, 7))
+    for label, mean in means.items():
+        nearest = min(means, key=lambda other: np.abs(means[other] - colours[label]).mean())
+        assert nearest == label, mean
+    with pytest.raises(UserError, match=r"data\.scenes\.hint=1\.5: expected a share from 0 to 1"):
+        SceneSource(photos, count=1, size=32, seed=0, hint=1.5)

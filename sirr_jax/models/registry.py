@@ -55,6 +55,7 @@ REGISTRY = {
     "rmnet/generator": Entry("rmnet:Generator", 2019, "reference outputs of the original; PyTorch twin"),
     "rmnet/synnet": Entry("rmnet:SynNet", 2019, "PyTorch twin"),
     "rmnet/synnet_discriminator": Entry("rmnet:SynNetDiscriminator", 2019, "PyTorch twin"),
+    "segmenter": Entry("segmenter:Segmenter", 2026, "NumPy transcription (our own)"),
     "sgrrn/discriminator": Entry("sgrrn:Discriminator", 2019, "reference outputs of the original"),
     "sgrrn/generator": Entry("sgrrn:Generator", 2019, "reference outputs of the original"),
     "srnet/image_discriminator": Entry("srnet:ImageDiscriminator", 2019, "PyTorch twin (our reconstruction)"),

@@ -188,6 +188,22 @@ def test_the_restorer_equals_its_design(synthesis):
     assert np.abs(run(module, variables, image, labels[:, ::-1].copy())["restored"] - found).max() > 0.01
 
 
+def test_a_correction_keeps_the_colour_that_the_design_loses():
+    """A constant that is added to the image reaches only the sum, never the answer behind the normalisation."""
+    image, labels = inputs(12, 12, channels=3)
+    image, shift = 0.5 * image, np.array([0.4, -0.2, 0.1], np.float32)
+    found = {}
+    for correction, head in ((False, "restored"), (True, "correction_map")):
+        module = build("srnet/restorer", width="test", mode="palette", correction=correction)
+        if not correction:
+            p = variables_of(module, image.shape, labels.shape)["params"]
+        named = {"palette_trunk": p["palette_trunk"], head: p["restored"]}
+        before, after = (run(module, {"params": named}, x, labels)["restored"] for x in (image, image + shift))
+        np.testing.assert_allclose(after - before, np.broadcast_to(correction * shift, image.shape), atol=1e-4)
+        found[correction] = before
+    np.testing.assert_allclose(found[True], image + 2 * found[False], atol=1e-5)
+
+
 def judge(x, p, sigma, name):
     maps = []
     for i, stride in enumerate((2, 2, 2, 1)):
@@ -282,7 +298,10 @@ def test_bfloat16_concerns_the_computation_alone():
         ("srnet/refiner", {"mode": "colours"}, "no mode 'colours'; choose one of logits, palette"),
         ("srnet/map_discriminator", {"classes": 1}, "cannot tell 1 classes apart; give at least 2"),
         ("srnet/restorer", {"synthesis": "adain"}, "no synthesis 'adain'; choose one of transposed, spade"),
-        *((network_id, {"width": "tiny"}, "no width 'tiny'; choose one of base, test") for network_id in NETWORKS),
+        *(
+            (network_id, {"width": "tiny"}, "no width 'tiny'; choose one of base, small, test")
+            for network_id in NETWORKS
+        ),
     ],
 )
 def test_hyper_parameters_that_do_not_exist_are_refused_at_once(network_id, hyper, message):
@@ -320,6 +339,9 @@ VARIANTS = [
     ("srnet/restorer", {"mode": "palette", "width": "test"}),
     ("srnet/restorer", {"classes": 150, "synthesis": "spade", "width": "test"}),
     ("srnet/restorer", {"mode": "palette", "synthesis": "spade"}),
+    ("srnet/restorer", {"width": "small", "correction": True}),
+    ("srnet/restorer", {"classes": 7, "synthesis": "spade", "correction": True}),
+    ("srnet/refiner", {"width": "small"}),
     ("srnet/map_discriminator", {}),
     ("srnet/map_discriminator", {"classes": 3, "width": "test"}),
     ("srnet/map_discriminator", {"mode": "palette", "spectral_norm": False}),

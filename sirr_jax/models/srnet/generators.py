@@ -111,12 +111,16 @@ class Restorer(Network):
         classes: number of classes; without effect on the layers in mode "palette".
         synthesis: "transposed", image and labels enter together and transposed convolutions enlarge; or "spade", the
             image alone enters, and the labels modulate every normalisation behind the encoder.
+        correction: whether the network's answer, doubled, is added to the degraded image. Without it (section 2.3) the
+            colour of the whole image is lost: the instance normalisation behind the first convolution removes what
+            any constant adds to the image.
         dtype: computation type; parameters and outputs stay float32.
     """
 
     mode: str = "logits"
     classes: int = 19
     synthesis: str = "transposed"
+    correction: bool = False
     dtype: Dtype = jnp.float32
 
     def __post_init__(self) -> None:
@@ -141,7 +145,7 @@ class Restorer(Network):
             train: without effect (the network has no dropout and no statistics).
 
         Returns:
-            `restored` [B, H, W, 3] RGB in [-1, 1].
+            `restored` [B, H, W, 3] RGB in [-1, 1]; a correction may lead a little beyond.
 
         Raises:
             UserError: if the image's size or the label map does not suit.
@@ -152,5 +156,8 @@ class Restorer(Network):
             x = trunk(image, labels=labels, train=train)
         else:
             x = trunk(jnp.concatenate((image, labels), axis=-1), train=train)
-        y = convolve(reflect_pad(x, 3), 3, kernel=7, dtype=self.dtype, name="restored")
-        return {"restored": jnp.tanh(y.astype(jnp.float32))}
+        # In a state dict the name tells which of the two it is.
+        head = "correction_map" if self.correction else "restored"
+        y = convolve(reflect_pad(x, 3), 3, kernel=7, dtype=self.dtype, name=head)
+        y = jnp.tanh(y.astype(jnp.float32))
+        return {"restored": image + 2.0 * y if self.correction else y}

@@ -16,6 +16,7 @@ _HOMES = {
     "espnetv2": "espnetv2:ESPNET",
     "resnet50": "resnet:RESNET50",
     "resnet101": "resnet:RESNET101",
+    "segmenter": "segmenter:SEGMENTER",
     "vgg16": "vgg:VGG16",
     "vgg19": "vgg:VGG19",
 }

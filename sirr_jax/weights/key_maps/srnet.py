@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sirr_jax.models.width import scaled
+from sirr_jax.models.width import read_width
 from sirr_jax.weights.key_maps.mirror import mirror
 from sirr_jax.weights.rows import Shapes
 
@@ -17,9 +17,10 @@ _CLASSES = 19
 
 def _width(channels: int, designed: int) -> dict[str, Any] | None:
     """The width at which a layer designed with `designed` channels has `channels`."""
-    if channels == designed:
-        return {}
-    return {"width": "test"} if channels == scaled(designed, "test") else None
+    width = read_width(channels, designed)
+    if width is None:
+        return None
+    return {} if width == "base" else {"width": width}
 
 
 def _weight(shapes: Shapes, layer: str) -> tuple[int, ...]:
@@ -64,11 +65,12 @@ def _read_refiner(shapes: Shapes) -> dict[str, Any] | None:
 def _read_restorer(shapes: Shapes) -> dict[str, Any] | None:
     mode, trunk = _trunk(shapes)
     stem, modulation = shapes[f"{trunk}.stem.weight"], shapes.get(f"{trunk}.enlarge_modulation1.hidden.weight")
-    if shapes["restored.weight"][0] != 3:
+    correction = {"correction": True} if "correction_map.weight" in shapes else {}
+    if shapes["correction_map.weight" if correction else "restored.weight"][0] != 3:
         return None
     if modulation is None:
-        return _merged(_width(stem[0], 64), _labels(mode, stem[1] - 3))
-    return _merged(_width(stem[0], 64), _labels(mode, modulation[1]), {"synthesis": "spade"})
+        return _merged(_width(stem[0], 64), _labels(mode, stem[1] - 3), correction)
+    return _merged(_width(stem[0], 64), _labels(mode, modulation[1]), {"synthesis": "spade"}, correction)
 
 
 def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:

@@ -1,0 +1,113 @@
+"""A small segmenter of our own, so that systems guided by labels work without downloads.
+
+The SR-Net specification asks for one (section 9); the design is this project's: a U-Net (Ronneberger et al. 2015) with
+group normalisation, so that it answers the same whatever stands beside an image in its batch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.typing import Dtype
+
+from sirr_jax.errors import UserError
+from sirr_jax.layers.conv import conv
+from sirr_jax.layers.normalisation import GroupNorm
+from sirr_jax.layers.padding import pad_to_multiple
+from sirr_jax.layers.resize import upsample_bilinear
+from sirr_jax.layers.upsample_conv import UpsampleConv
+from sirr_jax.models.network import Network
+from sirr_jax.models.width import scaled
+
+FEATURES = (32, 48, 64, 96)
+_DILATIONS = (2, 4)
+_GROUPS = 8
+_MULTIPLE = 2 ** len(FEATURES)
+
+
+class ConvNorm(nn.Module):
+    """3x3 convolution, group normalisation, ReLU.
+
+    Attributes:
+        features: output channels.
+        stride: step in both directions.
+        dilation: spacing of the kernel's taps.
+        dtype: computation type.
+    """
+
+    features: int
+    stride: int = 1
+    dilation: int = 1
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`[B, H, W, C] -> [B, H', W', features]`; H' is H over the stride, rounded up."""
+        options = {"stride": self.stride, "dilation": self.dilation, "bias": False, "dtype": self.dtype}
+        x = conv(self.features, **options, name="conv")(x)
+        return nn.relu(GroupNorm(math.gcd(self.features, _GROUPS), name="norm")(x))
+
+
+class Segmenter(Network):
+    """RGB -> the class of each pixel.
+
+    Four levels of 32, 48, 64 and 96 features, from half of the image's resolution down, two dilated residual blocks at
+    the lowest, skip connections; the logits are doubled bilinearly.
+
+    Attributes:
+        width: "base" (0.8 M parameters), "small" (a quarter of the features) or "test".
+        classes: classes that it tells apart, background included.
+        dtype: computation type; parameters and logits stay float32.
+
+    Raises:
+        UserError: where made with an unknown width or with fewer than 2 classes.
+    """
+
+    classes: int = 7
+    dtype: Dtype = jnp.float32
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise UserError(f"the segmenter cannot tell {self.classes} classes apart; give at least 2")
+        super().__post_init__()
+
+    def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
+        """The input's shape for images of `size` (height, width)."""
+        return ((1, *size, 3),)
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
+        """Segment.
+
+        Args:
+            image: [B, H, W, 3] RGB in [0, 1], of any size.
+            train: without effect (the network has no dropout and no running statistics).
+
+        Returns:
+            `semantic_logits` [B, H, W, classes], before softmax.
+        """
+        _, height, width, _ = image.shape
+        features = [scaled(n, self.width) for n in FEATURES]
+
+        def block(x: jax.Array, level: int, name: str, *, stride: int = 1, dilation: int = 1) -> jax.Array:
+            return ConvNorm(features[level], stride=stride, dilation=dilation, dtype=self.dtype, name=name)(x)
+
+        x = pad_to_multiple(image * 2.0 - 1.0, _MULTIPLE).astype(self.dtype)
+        skips = []
+        for level in range(len(features)):
+            x = block(x, level, f"enter{level}", stride=2)
+            x = block(x, level, f"encode{level}")
+            skips.append(x)
+        x = skips.pop()
+        for i, dilation in enumerate(_DILATIONS):
+            y = block(x, -1, f"context{i}_1", dilation=dilation)
+            x = x + block(y, -1, f"context{i}_2")
+        for level in reversed(range(len(skips))):
+            x = UpsampleConv(features[level], dtype=self.dtype, name=f"enlarge{level}")(x)
+            x = block(jnp.concatenate([x, skips.pop()], axis=-1), level, f"decode{level}")
+        logits = conv(self.classes, kernel=1, dtype=self.dtype, name="semantic_logits")(x)
+        logits = upsample_bilinear(logits.astype(jnp.float32), 2)
+        return {"semantic_logits": logits[:, :height, :width]}

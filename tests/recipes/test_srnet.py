@@ -1,0 +1,550 @@
+"""SR-Net's recipe: what it declares, its losses by hand, and one short run of all its stages."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import parameter_shapes
+
+import sirr_jax
+from sirr_jax.data.palettes import palette
+from sirr_jax.errors import UserError
+from sirr_jax.losses.pixel import multiscale_gradient_l1
+from sirr_jax.losses.srnet import WEIGHTS
+from sirr_jax.models import build
+from sirr_jax.recipes.contract import AXIS, Start
+from sirr_jax.recipes.srnet import SrNet
+from sirr_jax.recipes.srnet_chain import LabelCode
+from sirr_jax.training import loop, parallel
+from sirr_jax.training.checkpoints import Checkpoints
+from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.state import TrainState, learning_networks
+from sirr_jax.weights.model_file import Model, Network, load_model, save_model
+
+SIZE = 24  # the smallest that can be judged
+STEPS = 2  # of each stage of the short run
+JUDGES = {"map_discriminator", "image_discriminator"}
+LEARNS = {
+    "segmenter": {"segmenter"},
+    "refine": {"refiner", "map_discriminator"},
+    "restore": {"restorer", "image_discriminator"},
+    "joint": {"refiner", "restorer"} | JUDGES,
+}
+REFINER = {"adversarial", "feature_matching", "supervised"}
+RESTORER = {"l1", "adversarial", "perceptual", "style", "total_variation"}
+
+
+def _configs():
+    path = Path(__file__).parent.parent.parent / "configs" / "srnet.py"
+    spec = importlib.util.spec_from_file_location("config_srnet", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config
+
+
+def small_config(variant="tiny"):
+    config = _configs()(variant)
+    config.width = config.segmenter.width = "test"
+    config.data.crop = config.data.scenes.size = SIZE
+    config.data.pipeline, config.batch_size = "memory", 4
+    config.data.scenes.count = 8
+    # No kind that takes long.
+    config.data.degradations.kinds = "gaussian_noise,jpeg"
+    for stage in config.steps:
+        config.steps[stage] = STEPS
+    return config
+
+
+@pytest.fixture
+def config():
+    return small_config()
+
+
+def drawn(network, key, *shapes):
+    """In place of `initialise`: random variables, without compiling anything."""
+    traced = jax.eval_shape(lambda: network.init(key, *(jnp.zeros(shape) for shape in shapes), train=True))
+    rng = np.random.default_rng(int(jax.random.bits(key) % 1000))
+
+    def draw(path, x):
+        value = rng.standard_normal(x.shape).astype(np.float32)
+        scale = {"kernel": np.sqrt(np.prod(x.shape[:-1])), "u": np.linalg.norm(value), "v": np.linalg.norm(value)}
+        name = path[-1].key
+        return jnp.asarray(value / scale[name]) if name in scale else jnp.full(x.shape, float(name == "scale"))
+
+    return jax.tree_util.tree_map_with_path(draw, traced)
+
+
+@pytest.fixture
+def quick_start(monkeypatch):
+    monkeypatch.setattr("sirr_jax.recipes.srnet_networks.initialise", drawn)
+
+
+def foreign_segmenter(path, **hyper):
+    """A model file of an ESPNetv2 with random weights."""
+    module = build("espnetv2", width="test", **hyper)
+    variables = drawn(module, jax.random.key(0), (1, 16, 16, 3))
+    network = Network("espnetv2", {"width": "test", **hyper}, jax.tree.map(np.asarray, variables))
+    save_model(path, Model("espnetv2", {"espnetv2": network}, licence="-", origin="-"))
+    return str(path)
+
+
+# --- what it declares -------------------------------------------------------------------------------------------------
+
+
+def test_the_schedule(config):
+    config.steps.segmenter, config.steps.refine, config.steps.restore, config.steps.joint = 5, 10, 20, 3
+    stages = {s.name: (s.steps, [set(u.learns) for u in s.updates], s.rate) for s in SrNet(config).stages}
+    assert stages == {
+        "segmenter": (5, [{"segmenter"}], 1.0),
+        "refine": (10, [{"map_discriminator"}, {"refiner"}], 1.0),
+        "restore": (20, [{"image_discriminator"}, {"restorer"}], 1.0),
+        "joint": (3, [{"map_discriminator"}, {"image_discriminator"}, {"refiner", "restorer"}], 0.1),
+    }
+    assert all(stage.mix == {"degraded": 1.0} for stage in SrNet(config).stages)
+    config.steps.restore = 0
+    assert [stage.name for stage in SrNet(config).stages] == ["segmenter", "refine", "joint"]
+
+
+def test_networks_are_described_as_converted_files_are(config):
+    recipe = SrNet(_configs()("base"))
+    assert recipe._networks._hyper == {
+        "refiner": {"classes": 7},
+        "restorer": {"classes": 7, "correction": True},
+        "map_discriminator": {"classes": 7},
+        "image_discriminator": {},
+        "segmenter": {},
+    }
+    assert recipe.notes[0].startswith("L_P is the 3-scale gradient L1")
+    assert "no style term" in recipe.notes[0]
+    assert "SR-Net as reconstructed, mode logits, transposed synthesis of a correction; 7 classes" in recipe.notes[1]
+    palette_recipe = SrNet(_configs()("palette"))
+    assert palette_recipe._networks._hyper["refiner"] == {"mode": "palette", "classes": 7}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"precision": "half"}, r"config\.precision is 'half'; choose float32 or bfloat16"),
+        ({"initial": "zeros"}, r"config\.initial is 'zeros'; choose normal or he"),
+        ({"mode": "colours"}, "no mode 'colours'; choose one of logits, palette"),
+        ({"width": "huge"}, "no width 'huge'"),
+        ({"restorer.synthesis": "adain"}, "no synthesis 'adain'"),
+        ({"data.crop": 30}, r"config\.data\.crop=30; choose a multiple of 4 from 24 on"),
+        ({"data.crop": 20}, r"config\.data\.crop=20; choose a multiple of 4 from 24 on"),
+        ({"data.labelled": "/VOC"}, r"config\.data\.classes=0; give the number of classes of /VOC"),
+        ({"segmenter.weights": "/no.safetensors"}, "no model file at /no.safetensors"),
+        ({"perceptual_weights": "/no.npz"}, "no VGG-19 weight file"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_told(config, values, message):
+    config.update_from_flattened_dict(values)
+    with pytest.raises(UserError, match=message):
+        SrNet(config)
+
+
+def test_a_segmenter_of_others_is_used_as_it_is(config, tmp_path, quick_start):
+    config.segmenter.weights = foreign_segmenter(tmp_path / "s.safetensors", classes=7)
+    recipe = SrNet(config)
+    assert [stage.name for stage in recipe.stages] == ["refine", "restore", "joint"]
+    assert "segmenter espnetv2" in recipe.notes[1]
+    params, collections = recipe.init(jax.random.key(0))
+    held = load_model(config.segmenter.weights).networks["espnetv2"].variables
+    assert _same(params["segmenter"], held["params"])
+    assert _same(collections["segmenter"], held["batch_stats"])
+    shipped = recipe.exports(params, collections)["srnet"]["segmenter"]
+    assert (shipped.id, shipped.hyper) == ("espnetv2", {"width": "test", "classes": 7})
+    assert shipped.variables.keys() == {"params", "batch_stats"}
+    config.segmenter.weights = foreign_segmenter(tmp_path / "voc.safetensors")
+    with pytest.raises(UserError, match="tells 21 classes apart and the data have 7: choose another"):
+        SrNet(config)
+
+
+def test_the_segmenter_is_frozen_as_its_moving_average(config):
+    begin = SrNet(config).stages[1].begin
+    params = {role: {"w": jnp.zeros(2)} for role in LEARNS["joint"] | {"segmenter"}}
+    ema = {role: {"w": jnp.ones(2)} for role in params}
+    started = begin(Start(params, ema, {})).params
+    assert {role for role, tree in started.items() if tree["w"][0] == 1.0} == {"segmenter"}
+    assert started["segmenter"]["w"].unsafe_buffer_pointer() != ema["segmenter"]["w"].unsafe_buffer_pointer()
+    del ema["segmenter"]
+    assert begin(Start(params, ema, {})).params is params
+
+
+# --- label maps -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["logits", "palette"])
+def test_codes_are_read_back(mode):
+    code = LabelCode(mode, 19)
+    labels = jnp.asarray(np.random.default_rng(0).integers(0, 19, (2, 4, 5)), jnp.int32)
+    coded = code.encode(labels)
+    np.testing.assert_array_equal(code.decode(coded), labels)
+    colours = palette(19)[np.asarray(labels)] / 255.0
+    np.testing.assert_allclose(code.colours(labels), colours, atol=1e-6)
+    if mode == "palette":
+        np.testing.assert_allclose(coded, 2 * colours - 1, atol=1e-6)
+        # Off the palette, the nearest colour counts.
+        np.testing.assert_array_equal(code.decode(0.95 * coded), labels)
+    else:
+        np.testing.assert_array_equal(coded, np.eye(19)[np.asarray(labels)])
+        assert not np.any(code.encode(jnp.full((1, 1, 1), 255)))
+        soft = code.soft({"semantic_logits": 3.0 * coded})
+        np.testing.assert_allclose(soft.sum(axis=-1), 1.0, atol=1e-6)
+        np.testing.assert_array_equal(code.decode(soft), labels)
+
+
+# --- losses by hand ---------------------------------------------------------------------------------------------------
+
+
+class Fake:
+    """A network that is a function."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def apply(self, variables, *inputs, train=False, mutable=()):
+        del variables, train
+        made = self._function(*inputs)
+        return (made, {"batch_stats": {}}) if mutable else made
+
+
+def verdict(x):
+    return {"scores": x[:, ::2, ::2, :1], "features": (x[:, ::2], x[:, ::2, ::2, :1])}
+
+
+def labels_of(image, classes=7):
+    return jnp.floor(image[..., 0] * 6.999).astype(jnp.int32) % classes
+
+
+@pytest.fixture
+def faked(config):
+    """A recipe whose networks are functions, and a batch."""
+
+    def make(mode):
+        config.mode = mode
+        config.weights.update(WEIGHTS)
+        recipe = SrNet(config)
+        code = recipe._networks.code
+        output = "semantic_logits" if mode == "logits" else "label_map"
+        recipe._networks._network = {
+            "refiner": Fake(lambda image, labels: {output: 0.5 * labels + 0.1 * image[..., :1]}),
+            "restorer": Fake(lambda image, labels: {"restored": 0.8 * image + 0.1 * labels[..., :3]}),
+            "map_discriminator": Fake(verdict),
+            "image_discriminator": Fake(verdict),
+        }
+        segment = lambda _, image: 2.0 * code_of(labels_of(image)) + image[..., :1]  # noqa: E731
+        code_of = functools.partial(jax.nn.one_hot, num_classes=7)
+        recipe._networks.segmenter = SimpleNamespace(segment=segment, labels=lambda _, image: labels_of(image))
+        generator = np.random.default_rng(0)
+        image, truth = generator.random((2, 2, 8, 8, 3)).astype(np.float32)
+        labels = generator.integers(0, 7, (2, 8, 8))
+        labels[:, :2] = 255
+        batch = {"image": jnp.asarray(image), "truth": jnp.asarray(truth), "labels": jnp.asarray(labels, jnp.int32)}
+        return recipe, code, batch
+
+    return make
+
+
+ROLES = ("segmenter", "refiner", "restorer", *sorted(JUDGES))
+
+
+def scalars(update, batch):
+    """The loss and its parts, as on one device of one."""
+    params = {role: {} for role in ROLES}
+    collections = {role: {} for role in JUDGES}
+    call = lambda batch: update.loss(params, collections, batch, jax.random.key(0))  # noqa: E731
+    total, aux = jax.vmap(call, axis_name=AXIS)(jax.tree.map(lambda x: x[None], batch))
+    return float(total[0]), {name: float(x[0]) for name, x in aux.scalars.items()}
+
+
+def entropy(logits, labels):
+    logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
+    known = labels != 255
+    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return -np.take_along_axis(log_p, np.where(known, labels, 0)[..., None], axis=-1)[..., 0][known].mean()
+
+
+@pytest.mark.parametrize("mode", ["logits", "palette"])
+def test_the_losses_are_the_specifications(faked, mode):
+    recipe, code, batch = faked(mode)
+    image, truth, labels = batch["image"], batch["truth"], batch["labels"]
+    stages = {stage.name: stage.updates for stage in recipe.stages}
+    seen = code.encode(labels_of(image))
+    refined = 0.5 * seen + 0.1 * (2 * image - 1)[..., :1]
+    soft = jax.nn.softmax(refined) if mode == "logits" else refined
+    true = code.encode(labels)
+    shown = np.where(np.asarray(labels != 255)[..., None], soft, true)
+    real, fake = verdict(np.asarray(true)), verdict(shown)
+    half = lambda x, y: 0.5 * np.mean((np.asarray(x) - y) ** 2)  # noqa: E731
+
+    total, found = scalars(stages["refine"][0], batch)
+    assert total == found["map_discriminator/loss"]
+    assert total == pytest.approx(half(real["scores"], 1) + half(fake["scores"], 0), rel=1e-4)
+
+    matched = sum(np.abs(a - b).mean() for a, b in zip(real["features"], fake["features"], strict=True))
+    supervised = entropy(refined, labels) if mode == "logits" else 0.5 * np.abs(shown - np.asarray(true)).mean()
+    refiner = {"adversarial": half(fake["scores"], 1), "feature_matching": 10 * matched, "supervised": 10 * supervised}
+    total, found = scalars(stages["refine"][1], batch)
+    for name, value in refiner.items():
+        assert found[f"refiner/{name}"] == pytest.approx(value, rel=1e-4), name
+    assert total == pytest.approx(sum(refiner.values()), rel=1e-4)
+
+    def restorer(guide):
+        restored = np.asarray(0.8 * (2 * image - 1) + 0.1 * guide[..., :3])
+        positive = 0.5 * restored + 0.5
+        variation = np.abs(np.diff(positive, axis=1)).mean() + np.abs(np.diff(positive, axis=2)).mean()
+        return restored, {
+            "l1": np.abs(positive - np.asarray(truth)).mean(),
+            "adversarial": 0.1 * half(verdict(restored)["scores"], 1),
+            "perceptual": 0.1 * float(multiscale_gradient_l1(positive, truth)),
+            "style": 0.0,
+            "total_variation": 0.01 * variation,
+        }
+
+    # Alone, the restorer sees the true labels.
+    restored, alone = restorer(true)
+    total, found = scalars(stages["restore"][0], batch)
+    expected = half(verdict(2 * truth - 1)["scores"], 1) + half(verdict(restored)["scores"], 0)
+    assert total == pytest.approx(expected, rel=1e-4)
+    total, found = scalars(stages["restore"][1], batch)
+    assert {name.split("/")[1]: x for name, x in found.items()} == pytest.approx(
+        alone | {"loss": sum(alone.values())}, rel=1e-4
+    )
+
+    # Together, it sees the refined ones, and its answer is segmented.
+    restored, together = restorer(soft)
+    total, found = scalars(stages["joint"][1], batch)
+    assert total == pytest.approx(
+        half(verdict(2 * truth - 1)["scores"], 1) + half(verdict(restored)["scores"], 0), rel=1e-4
+    )
+    total, found = scalars(stages["joint"][2], batch)
+    logits = recipe._networks.segmenter.segment(None, 0.5 * restored + 0.5)
+    consistency = 0.1 * entropy(logits, labels)
+    assert found["joint/consistency"] == pytest.approx(consistency, rel=1e-4)
+    assert total == pytest.approx(sum(refiner.values()) + sum(together.values()) + consistency, rel=1e-4)
+    recipe._weights["joint"]["consistency"] = 0.0
+    assert "joint/consistency" not in scalars(stages["joint"][2], batch)[1]
+
+    total, _ = scalars(stages["segmenter"][0], batch)
+    logits = recipe._networks.segmenter.segment(None, truth)
+    assert total == pytest.approx(entropy(logits, labels), rel=1e-4)
+
+
+# --- steps of the variants --------------------------------------------------------------------------------------------
+
+
+def optimisers_of(recipe, config):
+    return {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+
+
+def raw_samples(*lead):
+    image, labels = np.zeros((*lead, SIZE, SIZE, 3), np.uint8), np.zeros((*lead, SIZE, SIZE), np.uint8)
+    index = np.zeros(lead, np.uint32)
+    return {"degraded": {"clean": image, "degraded": image, "labels": labels, "kind": index, "index": index}}
+
+
+def test_every_step_is_proved_to_be_replicated(quick_start):
+    """The last stage, which has all losses but one, of the variant that is furthest from the one that runs below."""
+    config = small_config("palette")
+    config.precision, config.restorer.synthesis, config.refiner.spectral_norm = "bfloat16", "spade", True
+    recipe = SrNet(config)
+    optimisers = optimisers_of(recipe, config)
+    params, collections = recipe.init(jax.random.key(0))
+    assert collections.keys() == JUDGES | {"refiner"}
+    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimisers.items()}
+    scalar = jax.ShapeDtypeStruct((), jnp.int32)
+    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimisers}, opt_state)
+    step = build_step(recipe, list(LEARNS).index("joint"), 0, optimisers, Settings(0))
+    parallel.trace_checked(step, state, raw_samples(2, 2))
+
+
+# --- a short run of all stages ----------------------------------------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """A step of the run: what it got and what it made, on the host, and the compiled function itself."""
+
+    before: TrainState
+    raw: dict
+    after: TrainState
+    scalars: dict
+    compiled: parallel.Step
+
+
+class Run(NamedTuple):
+    folder: Path
+    config: object
+    steps: list[Step]
+
+    def of(self, stage):
+        first = list(LEARNS).index(stage) * STEPS
+        return self.steps[first : first + STEPS]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    config, folder, steps = small_config(), tmp_path_factory.mktemp("run"), []
+    config.optimiser.learning_rate = 4e-3
+    config.validation_samples, config.keep, config.checkpoint_every = 2, 100, 1
+    config.evaluate_every = config.panels_every = 100
+    parallelise = parallel.parallelise
+
+    def recorded(step):
+        compiled = parallelise(step)
+
+        def call(state, raw):
+            before = parallel.to_host(state)
+            state, scalars = compiled(state, raw)
+            steps.append(Step(before, raw, parallel.to_host(state), jax.device_get(scalars), compiled))
+            return state, scalars
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "parallelise", recorded)
+        patch.setattr("sirr_jax.recipes.srnet_networks.initialise", drawn)
+        loop.train(config, folder)
+    return Run(folder, config, steps)
+
+
+def changed(before, after):
+    return {name for name in before if not _same(before[name], after[name])}
+
+
+def _same(a, b):
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)
+
+
+@pytest.mark.parametrize("stage", LEARNS)
+def test_each_stage_moves_its_networks_alone(run, stage):
+    for step in run.of(stage):
+        assert changed(step.before.params, step.after.params) == LEARNS[stage]
+        # Spectral normalisation is the discriminators'.
+        assert changed(step.before.collections, step.after.collections) == JUDGES & LEARNS[stage]
+        assert all(np.isfinite(value) for value in step.scalars.values())
+
+
+def test_the_segmenter_stays_the_average_that_was_trained(run):
+    trained, end = run.of("segmenter")[-1].after, run.steps[-1].after
+    assert _same(trained.ema["segmenter"], end.params["segmenter"])
+    assert not _same(trained.params["segmenter"], end.params["segmenter"])
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        ("segmenter", "segmenter/loss"),
+        ("refine", "refiner/supervised"),
+        ("restore", "restorer/l1"),
+        ("joint", "refiner/supervised"),
+    ],
+)
+def test_the_loss_falls(run, stage, name):
+    step, seen = run.of(stage)[-1], []
+    state = parallel.replicate(step.before)
+    for _ in range(12):
+        state, scalars = step.compiled(state, step.raw)
+        seen.append(float(scalars[name]))
+    assert min(seen[-3:]) < 0.99 * seen[0]
+
+
+@pytest.mark.parametrize("stage", LEARNS)
+def test_a_run_goes_on_inside_each_stage(run, stage, tmp_path):
+    """From the middle of a stage, what the checkpoint holds makes the same step again."""
+    step = run.of(stage)[-1]
+    saved = Path("checkpoints") / str(int(step.before.step))
+    shutil.copytree(run.folder / saved, tmp_path / saved)
+    checkpoints = Checkpoints(tmp_path, run.config.to_dict(), keep=1)
+    restored = checkpoints.restore(step.before)
+    checkpoints.close()
+    assert int(restored.stage) == list(LEARNS).index(stage)
+    assert _same(restored, step.before)
+    after, _ = step.compiled(parallel.replicate(restored), step.raw)
+    assert _same(parallel.to_host(after), step.after)
+
+
+@pytest.mark.parametrize("stage", ["segmenter", "joint"])
+def test_one_device_computes_what_two_do(run, stage):
+    step, recipe = run.of(stage)[0], SrNet(run.config)
+    index = list(LEARNS).index(stage)
+    settings = Settings(run.config.seed, 1, run.config.ema_decay)
+    alone = build_step(recipe, index, index * STEPS, optimisers_of(recipe, run.config), settings)
+    whole = jax.tree.map(lambda x: np.asarray(x).reshape(1, -1, *x.shape[2:]), step.raw)
+    compiled = jax.pmap(alone, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1])
+    after, scalars = jax.device_get(compiled(step.before, whole))
+    for name, value in scalars.items():
+        np.testing.assert_allclose(value, step.scalars[name], rtol=2e-3, atol=1e-5, err_msg=name)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), after.collections, step.after.collections
+    )
+
+
+# --- what it leaves ---------------------------------------------------------------------------------------------------
+
+
+def test_scores_are_of_pictures_and_of_label_maps(run):
+    scores = json.loads((run.folder / "scores.json").read_text())
+    assert scores.keys() == {"input", "restored", "clean", "refined"}
+    assert all("miou" in found for found in scores.values())
+    assert {name for name, found in scores.items() if "psnr" in found} == {"input", "restored"}
+    from PIL import Image
+
+    with Image.open(max((run.folder / "panels").iterdir())) as panel:
+        assert panel.size == (6 * SIZE + 5 * 2, 2 * SIZE + 2)
+
+
+def test_the_exported_model_restores_as_the_run_did(run):
+    file = run.folder / "models" / "srnet.safetensors"
+    model = load_model(file)
+    assert (model.recipe, model.networks.keys()) == ("srnet", {"segmenter", "refiner", "restorer"})
+    assert load_model(run.folder / "models" / "discriminators.safetensors").networks.keys() == JUDGES
+    recipe, last = SrNet(run.config), run.steps[-1].after
+    image = np.random.default_rng(0).random((1, SIZE, SIZE, 3), np.float32)
+    batch = {"image": jnp.asarray(image), "truth": jnp.zeros(image.shape)}
+    batch["labels"] = jnp.zeros(image.shape[:3], jnp.int32)
+    expected = jax.jit(recipe.compare)(last.params | last.ema, last.collections, batch)
+    assert set(expected) == set(recipe.panels)
+    restorer = sirr_jax.load(file)
+    found = restorer(image)
+    assert found.maps.keys() == {"segmented", "refined"}
+    np.testing.assert_allclose(found.restored, expected["restored"], atol=3e-4)
+    for name, seen in found.maps.items():
+        assert (np.abs(seen - expected[name]) > 1e-3).mean() < 0.01
+
+
+def test_training_goes_on_from_what_a_file_holds(run, config, quick_start):
+    config.seed, config.start_from = 5, str(run.folder / "models" / "srnet.safetensors")
+    params, _ = SrNet(config).init(jax.random.key(1))
+    last = run.steps[-1].after
+    for role in ("segmenter", "refiner", "restorer"):
+        assert _same(params[role], last.ema[role])
+    assert not _same(params["map_discriminator"], last.params["map_discriminator"])
+    config.restorer.correction = False
+    with pytest.raises(UserError, match=r"correct config\.start_from or the config's hyper-parameters"):
+        SrNet(config).init(jax.random.key(1))
+
+
+@pytest.mark.parametrize("initial", ["normal", "he"])
+def test_kernels_start_narrow_on_request(config, initial, quick_start):
+    config.initial = initial
+    params, _ = SrNet(config).init(jax.random.key(0))
+    kernel = params["refiner"]["trunk"]["stem"]["kernel"]
+    assert (np.abs(np.std(kernel) - 0.02) < 2e-3) == (initial == "normal")
+    assert not np.any(params["refiner"]["trunk"]["stem"]["bias"])
+    # A correction begins as none.
+    assert not np.any(params["restorer"]["correction_map"]["kernel"])
+    shapes = parameter_shapes(build("segmenter", width="test"), (1, SIZE, SIZE, 3))
+    assert jax.tree.map(lambda x: x.shape, params["segmenter"]) == jax.tree.map(lambda x: x.shape, shapes)

@@ -10,7 +10,7 @@ A config is chosen by what follows the colon; any value can be overridden, for e
   segmenter has just begun to tell shapes apart, and the restorer gives back about what it is shown.
 * `base`: the reconstruction as specified: 256 px, batches of 8, 100k + 200k + 50k steps, after 20k of the segmenter.
   For a labelled set with a published segmenter: `--config.data.labelled=/CelebAMask-HQ --config.data.classes=19
-  --config.data.validation=/CelebAMask-HQ#val --config.data.faces=True --config.segmenter.weights=bisenet.safetensors`.
+  --config.data.validation=/held_out_faces --config.data.faces=True --config.segmenter.weights=bisenet.safetensors`.
 * `palette`: the same, with label maps as colours, which the authors' figures suggest.
 
 `base` and `palette` have not been run at full length yet. The authors published neither code nor weights nor losses:
@@ -22,21 +22,14 @@ from __future__ import annotations
 from ml_collections import ConfigDict
 
 from sirr_jax.losses.srnet import WEIGHTS
+from sirr_jax.training.defaults import training_config, varied
 
 
 def get_config(variant: str = "base") -> ConfigDict:
     """Make the config of a variant: "tiny", "base" or "palette"."""
-    if variant not in _VARIANTS:
-        raise ValueError(f"no variant {variant!r}; choose one of {', '.join(_VARIANTS)}")
-    config = ConfigDict()
-    config.recipe = "srnet"
-    config.seed = 0
-    config.width = "base"
+    config = training_config("srnet")  # what all recipes have
     config.mode = "logits"  # label maps: one channel per class; or palette, colours
     config.initial = "normal"  # kernels of SR-Net's networks: N(0, 0.02); or he
-    config.precision = "float32"  # or bfloat16: computation only, parameters stay float32
-    config.batch_size = 8  # samples per step, of all devices together
-    config.accumulate = 1  # micro-batches per step
     config.start_from = ""  # a model file to go on from
 
     config.segmenter = ConfigDict()
@@ -49,25 +42,20 @@ def get_config(variant: str = "base") -> ConfigDict:
     # The restorer's answer is added to the photograph. False: as specified, which cannot keep a photograph's colours.
     config.restorer.correction = True
 
-    config.data = ConfigDict()
     config.data.labelled = "scenes"  # procedural ones, or a labelled set
     config.data.classes = 0  # of the labelled set; scenes know theirs
     config.data.faces = False  # labels are CelebAMask-HQ's: a mirrored left eye is a right one
-    config.data.layers = "embedded"  # a folder of photographs to make scenes of, or "embedded"
     config.data.scenes = ConfigDict()
     config.data.scenes.count = 2_000
     config.data.scenes.size = 320
     config.data.scenes.seed = 0
+    config.data.scenes.hint = 0.0  # share of the shapes that have the typical colour of their kind
     config.data.degradations = ConfigDict()
     config.data.degradations.kinds = "mixed"  # all; or regular, or names with commas between them
     config.data.degradations.levels = (1, 2, 3, 4)
     config.data.degradations.resave_jpeg = False  # True: as the authors' generator
-    config.data.validation = ""  # photographs for held-out scenes, or a labelled set
-    config.data.crop = 256
     config.data.max_scale = 1.25  # pictures are reduced by up to this factor before they are cropped
     config.data.flip = True  # mirror half of the samples
-    config.data.pipeline = "tf"  # or memory: no TensorFlow, decoded photographs held in memory
-    config.data.on_corrupt = "error"  # or skip: leave unreadable files out, by name
 
     config.steps = ConfigDict()
     config.steps.segmenter = 20_000
@@ -77,34 +65,20 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.joint_rate = 0.1  # factor on all learning rates in the last stage
 
     config.weights = ConfigDict(WEIGHTS)
-    config.perceptual_weights = ""  # VGG-19 file; "" for the 3-scale gradient L1 and no style
-
-    config.optimiser = ConfigDict()
-    config.optimiser.kind = "adam"
     config.optimiser.learning_rate = 1e-4
     config.optimiser.final_learning_rate = 1e-4
     config.optimiser.schedule = "constant"
     config.optimiser.b1 = 0.0
     config.optimiser.b2 = 0.9
     config.optimiser.clip = 0.0
-    config.optimiser.networks = ConfigDict()  # values for one network alone
     for judge in ("map_discriminator", "image_discriminator"):
         config.optimiser.networks[judge] = ConfigDict({"learning_rate": 1e-5})
     config.optimiser.networks.segmenter = ConfigDict(
         {"learning_rate": 1e-3, "final_learning_rate": 1e-5, "schedule": "cosine", "b1": 0.9, "b2": 0.999, "clip": 1.0}
     )
-    config.ema_decay = 0.999
-
     config.protocol = "rgb"
-    config.validation_samples = 16
-    config.log_every = 100
-    config.evaluate_every = 5_000
-    config.panels_every = 10_000
-    config.checkpoint_every = 5_000
-    config.keep = 3
-
-    _VARIANTS[variant](config)
-    return config
+    config.evaluate_every = config.checkpoint_every = 5_000
+    return varied(config, variant, _VARIANTS)
 
 
 def _base(config: ConfigDict) -> None:
@@ -120,6 +94,7 @@ def _tiny(config: ConfigDict) -> None:
     config.data.crop = 64
     config.data.max_scale = 1.0
     config.data.scenes.size = 64
+    config.data.scenes.hint = 0.8  # from outlines alone, labels take longer to learn
     config.data.degradations.kinds = "gaussian_noise,irregular_mask,watermark"
     config.data.pipeline = "memory"
     config.batch_size = 4

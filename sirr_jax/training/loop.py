@@ -60,6 +60,11 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     total = sum(stage.steps for stage in recipe.stages)
     if total < 1:
         raise UserError(f"the config asks for 0 training steps; set the steps of {config.recipe}'s stages")
+    if config.data.get("pairs_share", 0.0) > 0 and not any("pairs" in stage.mix for stage in recipe.stages):
+        raise UserError(
+            f"config.data.pairs_share={config.data.pairs_share}, and no stage of {config.recipe} trains on real pairs; "
+            "set it to 0"
+        )
     unit = parallel.device_count() * config.accumulate
     counts = [samples_per_batch(stage.mix, config.batch_size, unit) for stage in recipe.stages]
     streams = training_streams(config.data, {kind for count in counts for kind in count})

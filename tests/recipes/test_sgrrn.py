@@ -250,7 +250,7 @@ def layers(*names):
         ("base", {"exclusion": 0.1}, layers("pixel", "gradient") | {"generator/semantic", "generator/exclusion"}),
         ("base", {"decoder_mode": "Basic+Channel"}, layers("pixel", "gradient")),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_the_terms_of_the_profiles(variant, values, expected):
     config = small_config(variant)

@@ -138,6 +138,12 @@ def test_progress_is_plain_text_without_a_terminal(toy_config, tmp_path, caplog)
     assert any("together step 12/12" in record.message for record in caplog.records)
 
 
+def test_pairs_that_no_stage_trains_on(toy_config, tmp_path):
+    toy_config.data.pairs_share = 0.5
+    with pytest.raises(UserError, match=r"config\.data\.pairs_share=0\.5, and no stage of toy trains on real pairs"):
+        loop.train(toy_config, tmp_path)
+
+
 def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
     recipe = loop.get_recipe("toy")
     monkeypatch.setattr(recipe, "panels", ("input", "map", "truth"))

@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/distill
 
-.PHONY: distill test test-torch lint format clean
+.PHONY: distill test test-slow test-torch lint format clean
 
 distill: .venv/train.stamp  ## train a tiny teacher and student, then remove a reflection with the student
 	$(BIN)/python scripts/distill.py --workdir=$(RUN)
 
 test: .venv/test.stamp lint  ## style, then all tests that need no PyTorch
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: .venv/test.stamp  ## the training steps that take longest to compile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 test-torch: .venv/torch.stamp  ## parity with PyTorch
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m torch

@@ -102,7 +102,8 @@ class Dynamics(Recipe):
         learn_against = Update(("student",), functools.partial(self._student_loss, adversarial=True))
         judge = Update(("discriminator",), self._discriminator_loss)
         stages.append(Stage("student", alone, (learn_student,), mixed, begin=self._begin_student))
-        stages.append(Stage("adversarial", student.steps - alone, (judge, learn_against), mixed))
+        begin = None if alone else self._begin_student
+        stages.append(Stage("adversarial", student.steps - alone, (judge, learn_against), mixed, begin=begin))
         return stages
 
     def _begin_student(self, start: Start) -> Start:
@@ -129,10 +130,7 @@ class Dynamics(Recipe):
             "student": (1, side, side, 3),
             "discriminator": (1, side, side, 3),
         }
-        params = {
-            name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"]
-            for i, (name, network) in enumerate(self._network.items())
-        }
+        given = {}
         if path := self._config.teacher.weights_file:
             model, wanted = load_model(path), ("dynamics/teacher", self._hyper["teacher"])
             found = {role: (network.id, network.hyper) for role, network in model.networks.items()}
@@ -141,7 +139,12 @@ class Dynamics(Recipe):
                     f"{path} holds {found}, expected {{'teacher': {wanted}}}; "
                     "correct config.teacher.weights_file or the width"
                 )
-            params["teacher"] = model.networks["teacher"].variables["params"]
+            given["teacher"] = model.networks["teacher"].variables["params"]
+        params = given | {
+            name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"]
+            for i, (name, network) in enumerate(self._network.items())
+            if name not in given
+        }
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, self._moments(params)

@@ -111,8 +111,8 @@ def test_what_does_not_fit_is_refused():
     variables = variable_shapes(NETWORK, width="test")
     with pytest.raises(UserError, match=r"image size 127x200 is too small; BDN takes images from 128 px a side"):
         jax.eval_shape(module.apply, variables, jnp.zeros((1, 127, 200, 3)))
-    with pytest.raises(UserError, match="there is no width 'small'"):
-        build(NETWORK, width="small")
+    with pytest.raises(UserError, match="there is no width 'narrow'"):
+        build(NETWORK, width="narrow")
     for levels in ((7,), (7, 1), ()):
         with pytest.raises(UserError, match="BDN needs two or more U-Nets of two or more levels"):
             build(NETWORK, levels=levels)

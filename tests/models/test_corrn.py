@@ -103,8 +103,8 @@ def test_what_does_not_fit_is_refused():
     variables = variable_shapes(NETWORK, width="test")
     with pytest.raises(UserError, match=r"image size 96x100: CoRRN takes multiples of 32; pad or resize it"):
         jax.eval_shape(module.apply, variables, jnp.zeros((1, 96, 100, 3)))
-    with pytest.raises(UserError, match="there is no width 'small'"):
-        build(NETWORK, width="small")
+    with pytest.raises(UserError, match="there is no width 'narrow'"):
+        build(NETWORK, width="narrow")
 
 
 def test_example_shapes_are_multiples_of_32():

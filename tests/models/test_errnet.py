@@ -109,8 +109,8 @@ def test_inputs_that_do_not_fit_are_refused():
     with pytest.raises(UserError, match="input has 3 channels, expected 1475; with hyper=True"):
         answer(Generator(), 1, 32, 32, 3)
     for name in ("errnet/generator", "errnet/discriminator"):
-        with pytest.raises(UserError, match="there is no width 'small'"):
-            build(name, width="small")
+        with pytest.raises(UserError, match="there is no width 'narrow'"):
+            build(name, width="narrow")
 
 
 def test_the_base_net_takes_images_of_any_size():

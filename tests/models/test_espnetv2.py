@@ -104,7 +104,7 @@ def test_refuses_sizes_whose_maps_would_not_meet(size):
 @pytest.mark.parametrize(
     ("hyper", "said"),
     [
-        ({"width": "small"}, "no width 'small'; choose one of base, test"),
+        ({"width": "narrow"}, "no width 'narrow'; choose one of base, "),
         ({"scale": 3.0}, "no scale 3.0; choose one of 0.5, 1.0, 1.25, 1.5, 2.0"),
         ({"classes": 1}, "cannot tell 1 classes apart"),
     ],

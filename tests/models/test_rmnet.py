@@ -109,8 +109,8 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(UserError, match=r"input has 3 channels, expected 6"):
         jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 8, 8, 3)))
     for network in NETWORKS:
-        with pytest.raises(UserError, match="there is no width 'small'"):
-            build(network, width="small")
+        with pytest.raises(UserError, match="there is no width 'narrow'"):
+            build(network, width="narrow")
 
 
 def test_example_shapes_are_large_enough():

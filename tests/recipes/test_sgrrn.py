@@ -35,6 +35,8 @@ from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.model_file import load_model
 from sirr_jax.weights.variables import flatten
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 JUDGES = {"discriminator_background", "discriminator_reflection"}
 STEPS = 2  # of each stage of the short run
@@ -471,7 +473,7 @@ def test_one_device_computes_what_two_do(run):
     # may differ.
     moments = [jax.tree.leaves(optax.tree.get(s.opt_state["generator"], "mu")) for s in (after, step.after)]
     for a, b in zip(*moments, strict=True):
-        np.testing.assert_allclose(a, b, rtol=5e-3, atol=1e-3 * max(np.abs(b).max(), 1e-4))
+        np.testing.assert_allclose(a, b, rtol=5e-3, atol=1e-2 * max(np.abs(b).max(), 1e-4))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), after.collections, step.after.collections
     )

@@ -32,6 +32,8 @@ from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import TrainState, learning_networks
 from sirr_jax.weights.model_file import Model, Network, load_model, save_model
 
+pytestmark = pytest.mark.slow
+
 SIZE = 24  # the smallest that can be judged
 STEPS = 2  # of each stage of the short run
 JUDGES = {"map_discriminator", "image_discriminator"}

@@ -57,7 +57,7 @@ def test_panels_show_input_teacher_student_truth(run):
 def test_the_run_says_which_losses_it_had(run):
     metadata = (run / "metadata.txt").read_text()
     assert "L_P is the 3-scale gradient L1" in metadata
-    assert "stage adversarial: 3 steps; 2/4 layers (asked 60%), 2/4 single (asked 40%)" in metadata
+    assert "stage adversarial: 6 steps; 2/4 layers (asked 60%), 2/4 single (asked 40%)" in metadata
     config = json.loads((run / "config.json").read_text())
     assert config["teacher"]["steps"] == 12
     assert config["width"] == "test"

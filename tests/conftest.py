@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Tests compile much and run little: the older emitters of the CPU compiler take half the time.
@@ -38,16 +36,12 @@ def _plain_log():
     logger.setLevel(logging.NOTSET)
 
 
-_CONFIGS = Path(__file__).parent.parent / "configs"
-
-
 @pytest.fixture(scope="session")
 def dynamics_config():
     """`get_config` of configs/dynamics.py."""
-    spec = importlib.util.spec_from_file_location("config_dynamics", _CONFIGS / "dynamics.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config
+    from recipe_runs import config_of
+
+    return config_of("dynamics")
 
 
 @pytest.fixture(scope="session")

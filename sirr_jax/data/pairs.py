@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 
-from sirr_jax.data.decode import UnreadableImageError
 from sirr_jax.data.files import FileReader, OnCorrupt
 from sirr_jax.data.layer_folders import check_equal_sizes, check_same_size, find_layers
 from sirr_jax.data.packed_file import ImageFile
@@ -63,8 +62,6 @@ class FolderPairs:
         for files in _pictures(root, skip=on_corrupt == "skip"):
             try:
                 check_same_size(self._reader, list(files.values()), crop)
-            except UnreadableImageError:
-                raise
             except UserError as error:
                 self._reader.leave_out(files["mixture"], error)
             else:

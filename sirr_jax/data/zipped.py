@@ -34,6 +34,7 @@ def zipped_photos(path: Path) -> list[PackedFile]:
     """
     try:
         archive = zipfile.ZipFile(path)
+    # A method of compression that Python does not know is a NotImplementedError, an encrypted file a RuntimeError.
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{path}: no .zip file that can be read ({error}); make it again") from None
     lock = threading.Lock()
@@ -55,6 +56,7 @@ def _load(archive: zipfile.ZipFile, lock: threading.Lock, path: Path, name: str)
     try:
         with lock:
             return archive.read(name)
+    # A method of compression that Python does not know is a NotImplementedError, an encrypted file a RuntimeError.
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise UnreadableImageError(
             f"{path / name}: cannot be read from the .zip file ({error}); make it again"

@@ -14,7 +14,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from sirr_jax.data.raindrops import RaindropOptions, difference_mask
-from sirr_jax.errors import UserError
 from sirr_jax.losses.adversarial import cross_entropy_discriminator, cross_entropy_generator, logit_margin
 from sirr_jax.losses.attentive_gan import PAPER, RELEASED, Weights, attention_loss, map_loss, multiscale_loss
 from sirr_jax.models import build
@@ -23,10 +22,10 @@ from sirr_jax.models.torch_uniform import torch_uniform
 from sirr_jax.recipes.contract import Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.perceptual import ATTENTIVE_GAN, PerceptualTerm
 from sirr_jax.recipes.raindrop_batch import raindrop_batch
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share
 from sirr_jax.recipes.start_from import start_from
 from sirr_jax.weights.model_file import Network
 
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _MAP_TARGETS = ("attention", "mask")
 _DENSE = 224  # the crop that the published discriminator is tied to
 _STEPS = 4  # of the recurrent attention
@@ -63,7 +62,7 @@ class AttentiveGan(Recipe):
                 the networks cannot take.
         """
         _check(config)
-        dtype = _DTYPES[config.precision]
+        dtype = DTYPES[config.precision]
         without, preset = config.without, _PRESETS[config.preset]
         self._config, self._weights, self._torch_start = config, preset.weights, preset.torch_start
         self._raindrops = RaindropOptions(**config.data.raindrops)
@@ -197,14 +196,10 @@ class AttentiveGan(Recipe):
 
 
 def _check(config: ConfigDict) -> None:
-    for name, known in (("preset", _PRESETS), ("precision", _DTYPES), ("map_target", _MAP_TARGETS)):
-        if config[name] not in known:
-            raise UserError(f"config.{name} is {config[name]!r}; choose {' or '.join(known)}")
-    crop = config.data.crop
-    if crop % 4 or crop < _SMALLEST:
-        raise UserError(f"config.data.crop={crop}; choose a multiple of 4 from {_SMALLEST} on")
-    if not 0.0 <= config.data.pairs_share <= 1.0:
-        raise UserError(f"config.data.pairs_share={config.data.pairs_share}; choose a share between 0 and 1")
+    for name, known in (("preset", _PRESETS), ("precision", DTYPES), ("map_target", _MAP_TARGETS)):
+        check_choice(config, name, known)
+    check_crop(config, multiple=4, least=_SMALLEST)
+    check_share(config, "data.pairs_share")
 
 
 def _sentence(config: ConfigDict) -> str:

@@ -25,9 +25,8 @@ from sirr_jax.models.initialise import initialise
 from sirr_jax.recipes.contract import Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
 from sirr_jax.recipes.perceptual import PerceptualTerm
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze
 from sirr_jax.weights.model_file import Network, load_model
-
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 class Dynamics(Recipe):
@@ -47,11 +46,9 @@ class Dynamics(Recipe):
         Raises:
             UserError: if the config names an unknown precision, width or weight file.
         """
-        if config.precision not in _DTYPES:
-            raise UserError(f"config.precision is {config.precision!r}; choose float32 or bfloat16")
-        if config.data.crop % 16:
-            raise UserError(f"config.data.crop={config.data.crop}; choose a multiple of 16")
-        dtype = _DTYPES[config.precision]
+        check_choice(config, "precision", DTYPES)
+        check_crop(config, multiple=16, least=16)
+        dtype = DTYPES[config.precision]
         without = config.without
         self._config = config
         self._options = multiview_options(config.data)
@@ -93,7 +90,7 @@ class Dynamics(Recipe):
                 stages.append(Stage(name, steps, (Update(("teacher",), loss),), views))
         measure_steps = -(-config.student.measure_samples // config.batch_size) if self._transfers else 0
         measure = (Update((), self._measure),)
-        stages.append(Stage("measure", measure_steps, measure, views, begin=_freeze_teacher))
+        stages.append(Stage("measure", measure_steps, measure, views, begin=freeze("teacher")))
 
         # The GAN judges single-image samples only.
         gan = student.weights.adversarial > 0 and single > 0
@@ -108,7 +105,7 @@ class Dynamics(Recipe):
 
     def _begin_student(self, start: Start) -> Start:
         """Encoder and decoder from the frozen teacher, as far as the ablations leave knowledge transfer on."""
-        start = _freeze_teacher(start)
+        start = freeze("teacher")(start)
         inherited = (
             () if not self._transfers else ("decoder",) if self._config.without.encoder else ("encoder", "decoder")
         )
@@ -299,10 +296,3 @@ class Dynamics(Recipe):
             name: {name: Network(f"dynamics/{name}", self._hyper[name], {"params": params[name]})}
             for name in ("student", "teacher")
         }
-
-
-def _freeze_teacher(start: Start) -> Start:
-    """From here on the teacher is its moving average, and stays."""
-    if "teacher" not in start.ema:
-        return start
-    return start._replace(params=start.params | {"teacher": jax.tree.map(jnp.copy, start.ema["teacher"])})

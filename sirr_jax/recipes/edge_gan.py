@@ -6,7 +6,6 @@ Siboooo/ReflectionRemoval, 2019; EdgeGAN specification, sections 1, 4, 5 and 6.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -23,17 +22,22 @@ from sirr_jax.models import build
 from sirr_jax.models.glorot_uniform import glorot_uniform
 from sirr_jax.models.initialise import initialise
 from sirr_jax.recipes.answers import Apply
-from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Start, Tree, Update
+from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.edge_gan_chain import find_edges, find_reflection, judge, restore
 from sirr_jax.recipes.perceptual import EDGE_GAN, PerceptualTerm
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, freeze
 from sirr_jax.recipes.single_images import single_images
 from sirr_jax.recipes.start_from import start_from
 from sirr_jax.weights.model_file import Network
 
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _CHANNELS = {"edge_net": 1, "attention_net": 4, "generator": 5, "discriminator": 3}
 _DENSE = 400  # the size that the published discriminator is tied to
 _SMALLEST = 16
+# The maps that the attention net makes, by step; the last one is its answer.
+_ATTENTION = {
+    "released": ("attention_1", "attention"),
+    "corrected": ("attention_1", "attention_2", "attention_3", "attention"),
+}
 
 
 class EdgeGan(Recipe):
@@ -48,8 +52,6 @@ class EdgeGan(Recipe):
     """
 
     name = "edge_gan"
-    panels = ("input", "edge", "attention", "restored", "truth")
-    maps = ("edge", "attention")
 
     def __init__(self, config: ConfigDict) -> None:
         """Build networks and stages; `config` as `configs/edge_gan.py` makes it.
@@ -59,7 +61,7 @@ class EdgeGan(Recipe):
                 holds a number that makes no sense.
         """
         _check(config)
-        dtype = _DTYPES[config.precision]
+        dtype = DTYPES[config.precision]
         self._config, self._loss = config, PRESETS[config.preset]
         self._scales = max(n for n in range(1, 6) if 10 * 2 ** (n - 1) < config.data.crop)
         synthesis = config.data.synthesis
@@ -75,6 +77,8 @@ class EdgeGan(Recipe):
         self._perceptual = PerceptualTerm(
             config.perceptual_weights, features=features, substitute=not self._loss.raw, dtype=dtype
         )
+        self.maps = ("edge", *_ATTENTION[config.attention.variant])
+        self.panels = ("input", *self.maps, "restored", "truth")
         share = config.data.pairs_share
         self.validation = "pairs" if share >= 1 else "single"
         self.notes = (f"{self._perceptual.description}, weight {self._loss.perceptual:g}", self._sentence())
@@ -95,13 +99,13 @@ class EdgeGan(Recipe):
         generator = Update(("generator",), self._generator_loss)
         return (
             Stage("edge", steps.edge, (edge,), mix),
-            Stage("attention", steps.attention, (attention,), mix, begin=_freeze("edge_net")),
+            Stage("attention", steps.attention, (attention,), mix, begin=freeze("edge_net")),
             Stage(
                 "adversarial",
                 steps.adversarial,
                 (*verdicts, generator),
                 mix,
-                begin=_freeze("edge_net", "attention_net"),
+                begin=freeze("edge_net", "attention_net"),
             ),
         )
 
@@ -203,9 +207,10 @@ class EdgeGan(Recipe):
     # --- answers --------------------------------------------------------------------------------------------------
 
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Image with the reflection, edges and attention in grey, the estimate, truth."""
+        """Image with the reflection, edges and the attention of every step in grey, the estimate, truth."""
         made = restore(self._applied(params, collections), batch["image"])
-        shown = {name: jnp.repeat(made[name] / 255.0, 3, axis=-1) for name in self.maps}
+        found = (made["edge"], *made["attention_steps"])
+        shown = {name: jnp.repeat(x / 255.0, 3, axis=-1) for name, x in zip(self.maps, found, strict=True)}
         shown |= {"restored": made["restored"]}
         shown = {name: jnp.clip(x, 0.0, 1.0) for name, x in shown.items()}
         return {"input": batch["image"], **shown, "truth": batch["truth"]}
@@ -242,29 +247,10 @@ def _variables(role: str, params: Tree, collections: Tree) -> Tree:
     return {"params": params[role]} | statistics
 
 
-def _freeze(*roles: str) -> Callable[[Start], Start]:
-    """From here on these are their moving averages, as far as they have learned, and stay."""
-
-    def begin(start: Start) -> Start:
-        frozen = {role: jax.tree.map(jnp.copy, start.ema[role]) for role in roles if role in start.ema}
-        return start._replace(params=start.params | frozen)
-
-    return begin
-
-
 def _check(config: ConfigDict) -> None:
-    choices = (
-        ("preset", config.preset, PRESETS),
-        ("precision", config.precision, _DTYPES),
-        ("attention.target", config.attention.target, TARGETS),
-    )
-    for name, value, known in choices:
-        if value not in known:
-            raise UserError(f"config.{name} is {value!r}; choose {' or '.join(known)}")
-    crop = config.data.crop
-    if crop % 4 or crop < _SMALLEST:
-        raise UserError(f"config.data.crop={crop}; choose a multiple of 4 from {_SMALLEST} on")
-    if not 0.0 <= config.data.pairs_share <= 1.0:
-        raise UserError(f"config.data.pairs_share={config.data.pairs_share}; choose a share between 0 and 1")
+    for name, known in (("preset", PRESETS), ("precision", DTYPES), ("attention.target", TARGETS)):
+        check_choice(config, name, known)
+    check_crop(config, multiple=4, least=_SMALLEST)
+    check_share(config, "data.pairs_share")
     if config.discriminator_steps < 1:
         raise UserError(f"config.discriminator_steps={config.discriminator_steps}; choose 1 or more")

@@ -34,7 +34,7 @@ def find_reflection(networks: Mapping[str, Apply], image: jax.Array) -> dict[str
     return {"edge": edge} | made
 
 
-def restore(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
+def restore(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, Any]:
     """The image without its reflection, and the maps that the generator is shown. EdgeGAN specification, section 1.
 
     Args:
@@ -42,12 +42,11 @@ def restore(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Ar
         image: [B, H, W, 3] RGB in [0, 1]; H and W multiples of 4.
 
     Returns:
-        `restored` [B, H, W, 3] RGB in [0, 1]; `edge` and `attention` [B, H, W, 1], about 0..255.
+        `restored` [B, H, W, 3] RGB in [0, 1], and what `find_reflection` returns.
     """
     found = find_reflection(networks, image)
-    maps = {name: found[name] for name in ("edge", "attention")}
-    made = networks["generator"](jnp.concatenate([_signed(image), *maps.values()], axis=-1))["restored"]
-    return {"restored": 0.5 * made + 0.5} | maps
+    seen = jnp.concatenate([_signed(image), found["edge"], found["attention"]], axis=-1)
+    return {"restored": 0.5 * networks["generator"](seen)["restored"] + 0.5} | found
 
 
 def judge(networks: Mapping[str, Apply], image: jax.Array) -> jax.Array:

@@ -25,7 +25,8 @@ from sirr_jax.models.initialise import initialise
 from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.perceptual import SGRRN, PerceptualTerm
 from sirr_jax.recipes.separation_batch import separation_batch
-from sirr_jax.recipes.sgrrn_networks import DTYPES, JUDGES, SMALLEST, check, hyper_parameters, network_id
+from sirr_jax.recipes.settings import DTYPES
+from sirr_jax.recipes.sgrrn_networks import JUDGES, SMALLEST, check, hyper_parameters, network_id
 from sirr_jax.recipes.sgrrn_start import released_start, with_backbone
 from sirr_jax.recipes.start_from import start_from
 from sirr_jax.weights.model_file import Network

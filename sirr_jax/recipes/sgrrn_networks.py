@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from sirr_jax.errors import UserError
 from sirr_jax.losses.sgrrn import PROFILES
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-"""Types to compute in, by `config.precision`."""
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share
 
 SMALLEST = 32
 """Pixels a side that the generator takes."""
@@ -42,18 +39,15 @@ def check(config: ConfigDict) -> None:
         UserError: if a name is unknown, or a number makes no sense.
     """
     for name, known in (("profile", PROFILES), ("precision", DTYPES)):
-        if config[name] not in known:
-            raise UserError(f"config.{name} is {config[name]!r}; choose {' or '.join(known)}")
+        check_choice(config, name, known)
     if config.decoder_mode == "OnlySemantic":
         raise UserError(
             "config.decoder_mode is 'OnlySemantic', which restores nothing; set config.steps.joint=0 instead"
         )
-    if config.data.crop < SMALLEST:
-        raise UserError(f"config.data.crop={config.data.crop}; choose {SMALLEST} or more")
+    check_crop(config, multiple=1, least=SMALLEST)
     if config.data.classes < 2:
         raise UserError(f"config.data.classes={config.data.classes}; give the number of classes of the labels")
-    for name, share in (("data.pairs_share", config.data.pairs_share), ("clean_share", config.clean_share)):
-        if not 0.0 <= share <= 1.0:
-            raise UserError(f"config.{name}={share}; choose a share between 0 and 1")
+    for name in ("data.pairs_share", "clean_share"):
+        check_share(config, name)
     if not 0.0 < config.momentum <= 1.0:
         raise UserError(f"config.momentum={config.momentum}; choose the weight of a new batch, above 0 and up to 1")

@@ -8,7 +8,6 @@ are a reconstruction, and results are results of the reconstruction, never of th
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -20,14 +19,14 @@ from sirr_jax.losses.adversarial import logit_margin
 from sirr_jax.losses.pixel import l1
 from sirr_jax.losses.segmentation import cross_entropy
 from sirr_jax.losses.srnet import discriminator_loss, refiner_terms, restorer_terms
-from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Start, Tree, Update
+from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.degraded_batch import degraded_batch
 from sirr_jax.recipes.perceptual import SRNET, PerceptualTerm
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze
 from sirr_jax.recipes.srnet_chain import signed, unsigned
 from sirr_jax.recipes.srnet_networks import SMALLEST, SrNetNetworks
 from sirr_jax.weights.model_file import Network
 
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _INITIAL = ("normal", "he")
 _SHIPPED = ("segmenter", "refiner", "restorer")
 
@@ -54,7 +53,7 @@ class SrNet(Recipe):
                 classes than the data's, or a crop that the networks cannot take.
         """
         _check(config)
-        dtype = _DTYPES[config.precision]
+        dtype = DTYPES[config.precision]
         self.classes = _classes(config)
         self._config, self._weights = config, config.weights.to_dict()
         self._networks = SrNetNetworks(config, self.classes, dtype=dtype)
@@ -68,16 +67,16 @@ class SrNet(Recipe):
         judge_map = Update(("map_discriminator",), self._map_discriminator_loss)
         judge_image = functools.partial(self._image_discriminator_loss, joint=False)
         judge_answer = functools.partial(self._image_discriminator_loss, joint=True)
-        freeze = _freeze("segmenter")
+        begin = freeze("segmenter")
         return (
             Stage("segmenter", 0 if self._networks.given else steps.segmenter, (segment,), mix),
-            Stage("refine", steps.refine, (judge_map, Update(("refiner",), self._refiner_loss)), mix, freeze),
+            Stage("refine", steps.refine, (judge_map, Update(("refiner",), self._refiner_loss)), mix, begin),
             Stage(
                 "restore",
                 steps.restore,
                 (Update(("image_discriminator",), judge_image), Update(("restorer",), self._restorer_loss)),
                 mix,
-                freeze,
+                begin,
             ),
             Stage(
                 "joint",
@@ -88,7 +87,7 @@ class SrNet(Recipe):
                     Update(("refiner", "restorer"), self._joint_loss),
                 ),
                 mix,
-                freeze,
+                begin,
                 rate=self._config.joint_rate,
             ),
         )
@@ -223,17 +222,6 @@ def _classes(config: ConfigDict) -> int:
     return stated
 
 
-def _freeze(role: str) -> Callable[[Start], Start]:
-    """From here on a network is its moving average, if it has learned, and stays."""
-
-    def begin(start: Start) -> Start:
-        if role not in start.ema:
-            return start
-        return start._replace(params=start.params | {role: jax.tree.map(jnp.copy, start.ema[role])})
-
-    return begin
-
-
 def _judged(role: str, verdict: Tree, moved: Tree) -> tuple[jax.Array, Aux]:
     loss = discriminator_loss(verdict)
     real, fake = jnp.split(verdict["scores"], 2)
@@ -247,10 +235,6 @@ def _summed(terms: dict[str, dict[str, jax.Array]], moved: Tree) -> tuple[jax.Ar
 
 
 def _check(config: ConfigDict) -> None:
-    if config.precision not in _DTYPES:
-        raise UserError(f"config.precision is {config.precision!r}; choose {' or '.join(_DTYPES)}")
-    if config.initial not in _INITIAL:
-        raise UserError(f"config.initial is {config.initial!r}; choose {' or '.join(_INITIAL)}")
-    crop = config.data.crop
-    if crop % 4 or crop < SMALLEST:
-        raise UserError(f"config.data.crop={crop}; choose a multiple of 4 from {SMALLEST} on")
+    check_choice(config, "precision", DTYPES)
+    check_choice(config, "initial", _INITIAL)
+    check_crop(config, multiple=4, least=SMALLEST)

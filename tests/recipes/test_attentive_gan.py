@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from recipe_runs import config_of
 from safetensors.numpy import save_file
 
 import sirr_jax
@@ -30,16 +29,8 @@ SIZE = 16
 GENERATOR, DISCRIMINATOR, TOTAL = 16, 20, 21  # steps after which the stages of the short run end
 
 
-def _configs():
-    path = Path(__file__).parent.parent.parent / "configs" / "attentive_gan.py"
-    spec = importlib.util.spec_from_file_location("config_attentive_gan", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config
-
-
 def small_config():
-    config = _configs()("tiny")
+    config = config_of("attentive_gan")("tiny")
     config.width, config.data.crop, config.batch_size = "test", SIZE, 4
     return config
 
@@ -138,7 +129,7 @@ def test_every_ablation_leaves_out_its_terms(config, switches, generator, discri
 
 
 def test_the_released_preset_is_the_authors_code():
-    config = _configs()("released")
+    config = config_of("attentive_gan")("released")
     config.width, config.data.crop = "test", SIZE
     found = terms(config)
     assert found["adversarial/generator"] == {"attention", "multiscale", "adversarial"}

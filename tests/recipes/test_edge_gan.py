@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from recipe_runs import Run, changed_networks, config_of, recording, same_bits
 
 import sirr_jax
 from sirr_jax.data.edges import attention_target, edge_map
@@ -33,16 +30,8 @@ LEARNS = {"edge": {"edge_net"}, "attention": {"attention_net"}, "adversarial": {
 STEPS = 2  # of each stage of the short run
 
 
-def _configs():
-    path = Path(__file__).parent.parent.parent / "configs" / "edge_gan.py"
-    spec = importlib.util.spec_from_file_location("config_edge_gan", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config
-
-
 def small_config(variant="tiny"):
-    config = _configs()(variant)
+    config = config_of("edge_gan")(variant)
     config.width, config.data.crop, config.batch_size = "test", SIZE, 4
     config.discriminator_steps = 5
     config.optimiser.schedule, config.optimiser.learning_rate = "constant", 4e-3
@@ -114,12 +103,12 @@ def _stages(config):
 
 
 def test_the_released_config_trains_the_networks_as_they_are_converted():
-    config = _configs()("released")
+    config = config_of("edge_gan")("released")
     recipe = EdgeGan(config)
     assert recipe._hyper == {role: {} for role in NETWORKS}
     assert "preset release; attention net released, taught the contour; aux_scale 1; MS-SSIM of 5" in recipe.notes[1]
     assert recipe.notes[0].startswith("L_P is left out")
-    recipe = EdgeGan(_configs()("base"))
+    recipe = EdgeGan(config_of("edge_gan")("base"))
     assert recipe._hyper["attention_net"] == {"variant": "corrected", "aux_scale": 1 / 255}
     assert recipe._hyper["discriminator"] == {"head": "gap"}
     assert recipe.notes[0].startswith("L_P is the 3-scale gradient L1")
@@ -207,72 +196,33 @@ def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
 # --- a short run of all stages ----------------------------------------------------------------------------------------
 
 
-class Step(NamedTuple):
-    """A step of the run: what it got and what it made, on the host, and the compiled function itself."""
-
-    before: TrainState
-    raw: dict
-    after: TrainState
-    scalars: dict
-    compiled: parallel.Step
-
-
-class Run(NamedTuple):
-    folder: Path
-    steps: list[Step]
-
-    def of(self, stage):
-        first = list(LEARNS).index(stage) * STEPS
-        return self.steps[first : first + STEPS]
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     config, folder, steps = small_config(), tmp_path_factory.mktemp("run"), []
     config.validation_samples = 2
     config.evaluate_every = config.panels_every = config.checkpoint_every = 100
-    parallelise = parallel.parallelise
-
-    def recorded(step):
-        compiled = parallelise(step)
-
-        def call(state, raw):
-            before = parallel.to_host(state)
-            state, scalars = compiled(state, raw)
-            steps.append(Step(before, raw, parallel.to_host(state), jax.device_get(scalars), compiled))
-            return state, scalars
-
-        return call
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parallel, "parallelise", recorded)
+        recording(patch, steps, {})
         loop.train(config, folder)
-    return Run(folder, steps)
-
-
-def changed(before, after):
-    return {name for name in before if not _same(before[name], after[name])}
-
-
-def _same(a, b):
-    return all(x.tobytes() == y.tobytes() for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    return Run(folder, config, tuple(LEARNS), STEPS, steps)
 
 
 @pytest.mark.parametrize("stage", LEARNS)
 def test_each_stage_moves_its_networks_alone(run, stage):
     for step in run.of(stage):
-        assert changed(step.before.params, step.after.params) == LEARNS[stage]
+        assert changed_networks(step.before.params, step.after.params) == LEARNS[stage]
         # The running statistics belong to the edge net.
-        assert changed(step.before.collections, step.after.collections) == ({"edge_net"} & LEARNS[stage])
+        assert changed_networks(step.before.collections, step.after.collections) == ({"edge_net"} & LEARNS[stage])
         assert all(np.isfinite(value) for value in step.scalars.values())
 
 
 def test_what_was_trained_before_is_frozen_to_the_bit(run):
     edge, attention, end = (run.of(stage)[-1].after for stage in LEARNS)
     for trained, role in ((edge, "edge_net"), (attention, "attention_net")):
-        assert _same(trained.ema[role], end.params[role])
-        assert not _same(trained.params[role], end.params[role])
-    assert _same(edge.collections, end.collections)
+        assert same_bits(trained.ema[role], end.params[role])
+        assert not same_bits(trained.params[role], end.params[role])
+    assert same_bits(edge.collections, end.collections)
 
 
 def test_the_discriminator_takes_five_steps(run):
@@ -408,17 +358,17 @@ def test_training_goes_on_from_what_a_file_holds(run, tmp_path, config):
     params, collections = EdgeGan(config).init(jax.random.key(1))
     last = run.steps[-1].after
     for role in NETWORKS - {"discriminator"}:
-        assert _same(params[role], last.ema[role])
-    assert not _same(params["discriminator"], last.params["discriminator"])
-    assert _same(collections["edge_net"], last.collections["edge_net"])
+        assert same_bits(params[role], last.ema[role])
+    assert not same_bits(params["discriminator"], last.params["discriminator"])
+    assert same_bits(collections["edge_net"], last.collections["edge_net"])
     # A generator alone, as `sirr convert` makes it.
     exported = load_model(run.folder / "models" / "edge_gan.safetensors").networks["generator"]
     save_model(tmp_path / "g.safetensors", Model("edge_gan", {"generator": exported}, "-", "-"))
     config.start_from = str(tmp_path / "g.safetensors")
     alone, _ = EdgeGan(config).init(jax.random.key(1))
-    assert _same(alone["generator"], last.ema["generator"])
-    assert _same(alone["discriminator"], params["discriminator"])
-    assert not _same(alone["edge_net"], last.ema["edge_net"])
+    assert same_bits(alone["generator"], last.ema["generator"])
+    assert same_bits(alone["discriminator"], params["discriminator"])
+    assert not same_bits(alone["edge_net"], last.ema["edge_net"])
     other = Network("edge_gan/generator", {}, exported.variables)
     save_model(tmp_path / "wide.safetensors", Model("edge_gan", {"generator": other}, "-", "-"))
     config.start_from = str(tmp_path / "wide.safetensors")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import shutil
-from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 from published import fill_random
+from recipe_runs import Run, config_of, recording
 from torch_files import write_zip
 
 import sirr_jax
@@ -56,16 +54,8 @@ def shallow():
         yield
 
 
-def _configs():
-    path = Path(__file__).parent.parent.parent / "configs" / "sgrrn.py"
-    spec = importlib.util.spec_from_file_location("config_sgrrn", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config
-
-
 def small_config(variant="tiny"):
-    config = _configs()(variant)
+    config = config_of("sgrrn")(variant)
     config.width, config.backbone, config.batch_size = "test", "resnet50", 4
     config.data.crop = config.data.scenes.size = SIZE
     config.data.scenes.count, config.data.classes = 8, 7
@@ -131,14 +121,14 @@ def test_modes_without_semantics_have_no_labels_to_learn_or_to_show(config, mode
 
 
 def test_the_released_config_trains_the_network_as_it_is_converted(monkeypatch):
-    config = _configs()("released")
+    config = config_of("sgrrn")("released")
     recipe = Sgrrn(config)
     assert recipe._hyper == {"generator": {}}
     assert recipe.notes == (
         "profile released, no adversarial term; no L_P, as it was released; Basic+Channel+Pyramid+Guidance; resnet101 "
         "from scratch",
     )
-    config = _configs()("base")
+    config = config_of("sgrrn")("base")
     config.adversarial = True
     assert Sgrrn(config)._hyper == {"generator": {}} | {role: {} for role in JUDGES}
     assert "profile intended, 0.01 adversarial term; L_P is left out: " in Sgrrn(config).notes[0]
@@ -147,7 +137,7 @@ def test_the_released_config_trains_the_network_as_it_is_converted(monkeypatch):
 @pytest.mark.parametrize("variant", ["base", "released"])
 def test_what_the_optimiser_leaves_alone(variant):
     """SGRRN specification, section 8: 109,752 parameters as released."""
-    config = _configs()(variant)
+    config = config_of("sgrrn")(variant)
     params = parameter_shapes(config)
     optimiser = make_optimiser(config.optimiser, "generator", 10)
     factors = {}
@@ -344,45 +334,6 @@ def test_the_backbone_starts_from_a_torchvision_file(drawn, tmp_path):
 # --- a short run of both stages ---------------------------------------------------------------------------------------
 
 
-class Step(NamedTuple):
-    """A step of the run: what it got and what it made, on the host, and the compiled function itself."""
-
-    before: TrainState
-    raw: dict
-    after: TrainState
-    scalars: dict
-    compiled: parallel.Step
-
-
-class Run(NamedTuple):
-    folder: Path
-    steps: list[Step]
-
-    def of(self, stage):
-        first = STAGES.index(stage) * STEPS
-        return self.steps[first : first + STEPS]
-
-
-def recording(patch, steps, compiled):
-    """Record every step of a training; compile each stage once for all trainings."""
-    patch.setattr(loop, "build_step", lambda recipe, index, *rest: (index, build_step(recipe, index, *rest)))
-    parallelise = parallel.parallelise
-
-    def recorded(numbered):
-        index, step = numbered
-        compiled.setdefault(index, parallelise(step))
-
-        def call(state, raw):
-            before = parallel.to_host(state)
-            state, scalars = compiled[index](state, raw)
-            steps.append(Step(before, raw, parallel.to_host(state), jax.device_get(scalars), compiled[index]))
-            return state, scalars
-
-        return call
-
-    patch.setattr(parallel, "parallelise", recorded)
-
-
 def loop_config():
     config = small_config()
     config.validation_samples, config.keep = 2, 2 * STEPS
@@ -393,11 +344,11 @@ def loop_config():
 
 @pytest.fixture(scope="module")
 def run(shallow, tmp_path_factory):
-    folder, steps, compiled = tmp_path_factory.mktemp("run"), [], {}
+    config, folder, steps, compiled = loop_config(), tmp_path_factory.mktemp("run"), [], {}
     with pytest.MonkeyPatch.context() as patch:
         recording(patch, steps, compiled)
-        loop.train(loop_config(), folder)
-        yield Run(folder, steps)
+        loop.train(config, folder)
+        yield Run(folder, config, STAGES, STEPS, steps)
 
 
 def changed(before, after):

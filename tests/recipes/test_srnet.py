@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import parameter_shapes
+from recipe_runs import Run, changed_networks, config_of, recording, same_bits
 
 import sirr_jax
 from sirr_jax.data.palettes import palette
@@ -47,16 +46,8 @@ REFINER = {"adversarial", "feature_matching", "supervised"}
 RESTORER = {"l1", "adversarial", "perceptual", "style", "total_variation"}
 
 
-def _configs():
-    path = Path(__file__).parent.parent.parent / "configs" / "srnet.py"
-    spec = importlib.util.spec_from_file_location("config_srnet", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config
-
-
 def small_config(variant="tiny"):
-    config = _configs()(variant)
+    config = config_of("srnet")(variant)
     config.width = config.segmenter.width = "test"
     config.data.crop = config.data.scenes.size = SIZE
     config.data.pipeline, config.batch_size = "memory", 4
@@ -119,7 +110,7 @@ def test_the_schedule(config):
 
 
 def test_networks_are_described_as_converted_files_are(config):
-    recipe = SrNet(_configs()("base"))
+    recipe = SrNet(config_of("srnet")("base"))
     assert recipe._networks._hyper == {
         "refiner": {"classes": 7},
         "restorer": {"classes": 7, "correction": True},
@@ -130,7 +121,7 @@ def test_networks_are_described_as_converted_files_are(config):
     assert recipe.notes[0].startswith("L_P is the 3-scale gradient L1")
     assert "no style term" in recipe.notes[0]
     assert "SR-Net as reconstructed, mode logits, transposed synthesis of a correction; 7 classes" in recipe.notes[1]
-    palette_recipe = SrNet(_configs()("palette"))
+    palette_recipe = SrNet(config_of("srnet")("palette"))
     assert palette_recipe._networks._hyper["refiner"] == {"mode": "palette", "classes": 7}
 
 
@@ -163,8 +154,8 @@ def test_a_segmenter_of_others_is_used_as_it_is(config, tmp_path, quick_start):
     assert "segmenter espnetv2" in recipe.notes[1]
     params, collections = recipe.init(jax.random.key(0))
     held = load_model(config.segmenter.weights).networks["espnetv2"].variables
-    assert _same(params["segmenter"], held["params"])
-    assert _same(collections["segmenter"], held["batch_stats"])
+    assert same_bits(params["segmenter"], held["params"])
+    assert same_bits(collections["segmenter"], held["batch_stats"])
     shipped = recipe.exports(params, collections)["srnet"]["segmenter"]
     assert (shipped.id, shipped.hyper) == ("espnetv2", {"width": "test", "classes": 7})
     assert shipped.variables.keys() == {"params", "batch_stats"}
@@ -375,74 +366,33 @@ def test_every_step_is_proved_to_be_replicated(quick_start):
 # --- a short run of all stages ----------------------------------------------------------------------------------------
 
 
-class Step(NamedTuple):
-    """A step of the run: what it got and what it made, on the host, and the compiled function itself."""
-
-    before: TrainState
-    raw: dict
-    after: TrainState
-    scalars: dict
-    compiled: parallel.Step
-
-
-class Run(NamedTuple):
-    folder: Path
-    config: object
-    steps: list[Step]
-
-    def of(self, stage):
-        first = list(LEARNS).index(stage) * STEPS
-        return self.steps[first : first + STEPS]
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     config, folder, steps = small_config(), tmp_path_factory.mktemp("run"), []
     config.optimiser.learning_rate = 4e-3
     config.validation_samples, config.keep, config.checkpoint_every = 2, 100, 1
     config.evaluate_every = config.panels_every = 100
-    parallelise = parallel.parallelise
-
-    def recorded(step):
-        compiled = parallelise(step)
-
-        def call(state, raw):
-            before = parallel.to_host(state)
-            state, scalars = compiled(state, raw)
-            steps.append(Step(before, raw, parallel.to_host(state), jax.device_get(scalars), compiled))
-            return state, scalars
-
-        return call
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parallel, "parallelise", recorded)
+        recording(patch, steps, {})
         patch.setattr("sirr_jax.recipes.srnet_networks.initialise", drawn)
         loop.train(config, folder)
-    return Run(folder, config, steps)
-
-
-def changed(before, after):
-    return {name for name in before if not _same(before[name], after[name])}
-
-
-def _same(a, b):
-    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)
+    return Run(folder, config, tuple(LEARNS), STEPS, steps)
 
 
 @pytest.mark.parametrize("stage", LEARNS)
 def test_each_stage_moves_its_networks_alone(run, stage):
     for step in run.of(stage):
-        assert changed(step.before.params, step.after.params) == LEARNS[stage]
+        assert changed_networks(step.before.params, step.after.params) == LEARNS[stage]
         # Spectral normalisation is the discriminators'.
-        assert changed(step.before.collections, step.after.collections) == JUDGES & LEARNS[stage]
+        assert changed_networks(step.before.collections, step.after.collections) == JUDGES & LEARNS[stage]
         assert all(np.isfinite(value) for value in step.scalars.values())
 
 
 def test_the_segmenter_stays_the_average_that_was_trained(run):
     trained, end = run.of("segmenter")[-1].after, run.steps[-1].after
-    assert _same(trained.ema["segmenter"], end.params["segmenter"])
-    assert not _same(trained.params["segmenter"], end.params["segmenter"])
+    assert same_bits(trained.ema["segmenter"], end.params["segmenter"])
+    assert not same_bits(trained.params["segmenter"], end.params["segmenter"])
 
 
 @pytest.mark.parametrize(
@@ -473,9 +423,9 @@ def test_a_run_goes_on_inside_each_stage(run, stage, tmp_path):
     restored = checkpoints.restore(step.before)
     checkpoints.close()
     assert int(restored.stage) == list(LEARNS).index(stage)
-    assert _same(restored, step.before)
+    assert same_bits(restored, step.before)
     after, _ = step.compiled(parallel.replicate(restored), step.raw)
-    assert _same(parallel.to_host(after), step.after)
+    assert same_bits(parallel.to_host(after), step.after)
 
 
 @pytest.mark.parametrize("stage", ["segmenter", "joint"])
@@ -532,8 +482,8 @@ def test_training_goes_on_from_what_a_file_holds(run, config, quick_start):
     params, _ = SrNet(config).init(jax.random.key(1))
     last = run.steps[-1].after
     for role in ("segmenter", "refiner", "restorer"):
-        assert _same(params[role], last.ema[role])
-    assert not _same(params["map_discriminator"], last.params["map_discriminator"])
+        assert same_bits(params[role], last.ema[role])
+    assert not same_bits(params["map_discriminator"], last.params["map_discriminator"])
     config.restorer.correction = False
     with pytest.raises(UserError, match=r"correct config\.start_from or the config's hyper-parameters"):
         SrNet(config).init(jax.random.key(1))

@@ -1,0 +1,80 @@
+"""What tests of recipes share: configs by name, and short runs whose every step is recorded."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from sirr_jax.training import loop, parallel
+from sirr_jax.training.engine import build_step
+from sirr_jax.training.state import TrainState
+
+_CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+def config_of(name):
+    """`get_config` of configs/{name}.py."""
+    spec = importlib.util.spec_from_file_location(f"config_{name}", _CONFIGS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config
+
+
+class Step(NamedTuple):
+    """A step of a run: what it got and what it made, on the host, and the compiled function itself."""
+
+    before: TrainState
+    raw: dict
+    after: TrainState
+    scalars: dict
+    compiled: parallel.Step
+
+
+class Run(NamedTuple):
+    """A finished run of `count` steps in each of its stages."""
+
+    folder: Path
+    config: object
+    stages: tuple
+    count: int
+    steps: list[Step]
+
+    def of(self, stage):
+        """The steps of a stage."""
+        first = self.stages.index(stage) * self.count
+        return self.steps[first : first + self.count]
+
+
+def recording(patch, steps, compiled):
+    """Record every step of a training in `steps`; compile each stage once for all trainings, in `compiled`."""
+    patch.setattr(loop, "build_step", lambda recipe, index, *rest: (index, build_step(recipe, index, *rest)))
+    parallelise = parallel.parallelise
+
+    def recorded(numbered):
+        index, step = numbered
+        compiled.setdefault(index, parallelise(step))
+
+        def call(state, raw):
+            before = parallel.to_host(state)
+            state, scalars = compiled[index](state, raw)
+            steps.append(Step(before, raw, parallel.to_host(state), jax.device_get(scalars), compiled[index]))
+            return state, scalars
+
+        return call
+
+    patch.setattr(parallel, "parallelise", recorded)
+
+
+def changed_networks(before, after):
+    """The names under which anything differs in a single bit."""
+    return {name for name in before if not same_bits(before[name], after[name])}
+
+
+def same_bits(a, b):
+    """Whether two trees hold the same bits."""
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)

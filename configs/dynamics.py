@@ -33,7 +33,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.data.pairs_share = 0.0  # of the student's single-image samples
     config.data.margin = -1  # of the canvas around the crop; -1 for a quarter of it
     config.data.synthesis = ConfigDict()  # fields of MultiviewOptions
-    config.data.synthesis.model_probabilities = (0.35, 0.35, 0.15, 0.15)  # CEILNet, Zhang, screen, mask
+    config.data.synthesis.model_probabilities = (0.35, 0.35, 0.15, 0.15, 0.0)  # CEILNet, Zhang, screen, mask, glass
     config.data.synthesis.blur_probabilities = (0.2, 0.3, 0.5)  # none, weak, the model's own
     config.data.synthesis.reflectance = (0.4, 1.0)  # factor on the reflection in the screen model
     config.data.synthesis.ghosting_probability = 0.3
@@ -88,7 +88,7 @@ def _tiny(config: ConfigDict) -> None:
     config.data.max_scale = 4.0  # at 64 px, a crop must show enough of a photograph to be understood
     config.data.colour = 0.7  # fifteen photographs: make more of them
     # DSRNet's screen model with its own blur, alone: what a small network can learn from so little in minutes.
-    config.data.synthesis.model_probabilities = (0.0, 0.0, 1.0, 0.0)
+    config.data.synthesis.model_probabilities = (0.0, 0.0, 1.0, 0.0, 0.0)
     config.data.synthesis.blur_probabilities = (0.0, 0.0, 1.0)
     config.data.synthesis.ghosting_probability = 0.0
     config.data.synthesis.jpeg_probability = 0.0

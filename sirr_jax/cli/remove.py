@@ -11,6 +11,7 @@ from PIL import Image
 from sirr_jax.data.decode import read_image
 from sirr_jax.errors import UserError
 
+_MAX_SIDE = 1536
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
@@ -21,8 +22,18 @@ def run(argv: list[str]) -> int:
         description="Remove the reflection from photographs. A file is written beside each input, or into --out.",
     )
     parser.add_argument("photos", nargs="+", type=Path, help="photographs, or folders of photographs")
-    parser.add_argument("--model", required=True, type=Path, help="a .safetensors file that a training run exported")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="a .safetensors file of a training run or of `sirr convert` (default: our own student)",
+    )
     parser.add_argument("--out", type=Path, help="result file (one photograph) or folder (default: beside the input)")
+    parser.add_argument(
+        "--max-side",
+        type=int,
+        default=_MAX_SIDE,
+        help=f"restore larger photographs by way of a copy whose longer side is this (default {_MAX_SIDE}; 0: never)",
+    )
     parser.add_argument("--strength", type=float, default=1.0, help="0 keeps the photograph, 1 restores it (default)")
     parser.add_argument("--save-reflection", action="store_true", help="also write what was removed, made visible")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
@@ -41,7 +52,7 @@ def run(argv: list[str]) -> int:
 
     from sirr_jax.inference.restorer import load
 
-    restorer = load(args.model)
+    restorer = load(args.model, max_side=args.max_side or None)
     for photo, result, layer in zip(photos, results, layers, strict=True):
         image = read_image(photo).astype(np.float32) / np.float32(255)
         answer = restorer(image)

@@ -10,12 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
+from sirr_jax.inference.large_photos import reduced_size, resize
 from sirr_jax.models.registry import build
 from sirr_jax.recipes.answers import Applied, get_answer
 from sirr_jax.weights.model_file import Model, Network, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 
+PACKAGED = Path(__file__).parent / "packaged" / "student.safetensors"
+"""The student that the package carries; its card is beside it."""
+
 _SMALLEST = 16
+_LEAST_SIDE = 64
 
 
 class Restored(NamedTuple):
@@ -36,18 +41,27 @@ class Restorer:
     """Callable that removes the degradation its network was trained on.
 
     Compiles once for each image size.
+
+    Attributes:
+        model: what it was made from.
+        max_side: the longer side, in pixels, up to which photographs are restored as they are; None for any.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, max_side: int | None = None) -> None:
         """Build the networks of a model file.
 
         Args:
             model: see `sirr_jax.weights.model_file`.
+            max_side: photographs with a longer side than this are restored by way of a reduced copy, see
+                `sirr_jax.inference.large_photos`; None for never.
 
         Raises:
-            UserError: if its networks do not restore single images, one is missing, or their variables do not fit.
+            UserError: if its networks do not restore single images, one is missing, their variables do not fit, or
+                `max_side` is too small.
         """
-        self.model = model
+        if max_side is not None and max_side < _LEAST_SIDE:
+            raise UserError(f"max_side is {max_side}; choose {_LEAST_SIDE} pixels or more, or None")
+        self.model, self.max_side = model, max_side
         answer = get_answer(model.recipe)
         missing = [role for role in answer.roles if role not in model.networks]
         if missing:
@@ -81,19 +95,43 @@ class Restorer:
         image = np.asarray(image)
         single = image.ndim == 3
         batch = _checked(image[None] if single else image)
-        outputs = {name: np.asarray(x) for name, x in self._restore(self._variables, jnp.asarray(batch)).items()}
+        outputs = self._restored(batch)
         if single:
             outputs = {name: x[0] for name, x in outputs.items()}
         return Restored(outputs.pop("restored"), outputs.pop("reflection", None), outputs)
 
+    def _restored(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        full = batch.shape[1:3]
+        size = full if self.max_side is None else reduced_size(*full, self.max_side)
+        if min(size) < _SMALLEST:
+            raise UserError(
+                f"the image is {full[1]}x{full[0]} px, and at {self.max_side} px only {min(size)} px wide or high; at "
+                f"least {_SMALLEST} are needed: restore it at full size, or in parts"
+            )
+        seen = batch if size == full else np.stack([resize(image, size) for image in batch])
+        made = {name: np.asarray(x) for name, x in self._restore(self._variables, jnp.asarray(seen)).items()}
+        if size == full:
+            return made
+        correction = made.pop("restored") - seen
+        enlarged = {name: np.stack([resize(x, full) for x in images]) for name, images in made.items()}
+        for image, change in zip(batch, correction, strict=True):
+            # In place: twelve megapixels are 144 MB.
+            image += resize(change, full)
+            np.clip(image, 0.0, 1.0, out=image)
+        return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
 
-def load(path: str | Path) -> Restorer:
+
+def load(path: str | Path | None = None, *, max_side: int | None = None) -> Restorer:
     """Make a `Restorer` from a `.safetensors` file that a training run or `sirr convert` wrote.
+
+    Args:
+        path: the file; None for the student that the package carries.
+        max_side: see `Restorer`.
 
     Raises:
         UserError: if the file is missing, damaged, or of a network that does not restore single images.
     """
-    return Restorer(load_model(path))
+    return Restorer(load_model(PACKAGED if path is None else path), max_side=max_side)
 
 
 def _checked_variables(network: Network) -> dict[str, Any]:

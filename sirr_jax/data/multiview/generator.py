@@ -37,8 +37,12 @@ from sirr_jax.data.multiview.planes import (
     render_reflection,
     render_transmission,
 )
+from sirr_jax.data.multiview.reflected_scene import draw_scene, without_pane
 from sirr_jax.data.multiview.sensor import apply_sensor
 from sirr_jax.errors import UserError
+
+# The stream of the reflected scene's draws. Beyond those that `split` makes, which are 0, 1, 2, ... themselves.
+_SCENE = 1_000
 
 
 class Sequence(NamedTuple):
@@ -113,6 +117,8 @@ def synthesise(
     layer_t = render_transmission(transmission, geometry, planes, options=options)
     layer_t = _brighten(layer_t, layer_t[1], options)
     reflection = _brighten(reflection, crop_canvas(reflection, options=options), options, ceiling=math.inf)
+    # A key of its own: what is drawn from the others stays the same, whatever the scene looks like.
+    scene, clean = draw_scene(jax.random.fold_in(key, _SCENE), reflection, options=options)
     to_canvas = jnp.stack(
         [
             invert_homography(geometry.homographies_r[0]),
@@ -123,11 +129,12 @@ def synthesise(
     params = draw_mixing(
         keys[2],
         layer_t[1],
-        crop_canvas(reflection, options=options),
+        crop_canvas(scene, options=options),
         _to_unit_square(to_canvas, options.canvas, options.border),
         options=options,
     )
-    blurred = render_reflection(_form_reflection(reflection, params, options), geometry, options=options)
+    params = without_pane(params, clean)
+    blurred = render_reflection(_form_reflection(scene, params, options), geometry, options=options)
     layer_r, params = residual_reflection(layer_t, blurred, params, excess_gain=options.excess_gain)
     frames = apply_sensor(keys[3], compose(layer_t, layer_r, params), options=options)
     return Sequence(frames, layer_t, layer_r, *motion, params)
@@ -136,11 +143,11 @@ def synthesise(
 def synthesise_single(
     key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: MultiviewOptions
 ) -> Mixture:
-    """Makes one mixture, for training on single images, by the same four models and the same rules.
+    """Makes one mixture, for training on single images, by the same models and the same rules.
 
     The blur ends at the image's border as in the models' own code: CEILNet's and DSRNet's with zeros, the
     others mirrored. To get precisely the mixtures of the ERRNet family, use options with
-    `model_probabilities=(1, 0, 0, 0)` (or `(0.5, 0.5, 0, 0)`), `blur_probabilities=(0, 0, 1)` and the
+    `model_probabilities=(1, 0, 0, 0, 0)` (or `(0.5, 0.5, 0, 0, 0)`), `blur_probabilities=(0, 0, 1)` and the
     probabilities of ghosting, noise and JPEG 0.
 
     Args:
@@ -161,8 +168,9 @@ def synthesise_single(
     layer_t = _brighten(transmission, transmission, options)
     reflection = _brighten(reflection, reflection, options, ceiling=math.inf)
     to_unit = _to_unit_square(jnp.eye(3)[None], size, 0)
-    params = draw_mixing(keys[0], layer_t, reflection, to_unit, options=options)
-    blurred = _form_reflection(reflection, params, options)
+    scene, clean = draw_scene(jax.random.fold_in(key, _SCENE), reflection, options=options)
+    params = without_pane(draw_mixing(keys[0], layer_t, scene, to_unit, options=options), clean)
+    blurred = _form_reflection(scene, params, options)
     layer_r, params = residual_reflection(layer_t[None], blurred[None], params, excess_gain=options.excess_gain)
     frames = apply_sensor(keys[1], compose(layer_t[None], layer_r, params), options=options)
     return Mixture(frames[0], layer_t, layer_r[0], params)

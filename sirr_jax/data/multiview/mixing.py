@@ -1,6 +1,6 @@
-"""The four ways of laying a reflection over a transmission, without branches.
+"""The five ways of laying a reflection over a transmission, without branches.
 
-All four are one formula. With t = T^gamma, r = R^gamma for the residual layer R as it appears in the mixture,
+All five are one formula. With t = T^gamma, r = R^gamma for the residual layer R as it appears in the mixture,
 a transmittance g and a screen factor c,
 
     I = clip(g t + r - c g t r, 0, 1)^(1 / gamma)
@@ -11,9 +11,11 @@ a transmittance g and a screen factor c,
 | B Zhang, IBCLN | 2.2 | alpha | 0 | V clip(b - att (the same mean, per channel, minus 1), 0, 1) |
 | C screen (DSRNet) | 1 | a | 1 | clip(beta b, 0, 1) |
 | D smooth mask (after Wen) | 1 | 1 - W | 0 | clip(W b, 0, 1) |
+| E glass | 2.2 | alpha | 0 | clip(rho b, 0, 1) |
 
-Sources: distillation spec, section 6.3; benchmark protocol, section 4. What is drawn is fixed over the frames
-of a sequence, and what is measured is measured on the middle frame.
+Sources: distillation spec, section 6.3; benchmark protocol, section 4. E is ours: what glass does, lights add and the
+pane lets a part of each through, without the rules by which B keeps the sum below white. What is drawn is fixed over
+the frames of a sequence, and what is measured is measured on the middle frame.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from sirr_jax.data.multiview.fields import FIELD_TERMS, nearly_neutral_field, sm
 from sirr_jax.data.multiview.geometry import apply_homography, pixel_grid
 from sirr_jax.data.multiview.options import MultiviewOptions
 
-CEILNET, ZHANG, SCREEN, MASK = range(4)
+CEILNET, ZHANG, SCREEN, MASK, GLASS = range(5)
 GAMMA = 2.2
 
 
@@ -36,9 +38,9 @@ class MixingParameters(NamedTuple):
     """Everything that decides how the layers of one sequence are mixed.
 
     Attributes:
-        model: [] int32, 0 to 3 for the models A (CEILNet), B (Zhang), C (screen) and D (smooth mask).
-        transmittance: [] factor on T: 1, alpha (in linear light), a, 1.
-        reflectance: [] factor on the blurred reflection: 1, 1, b, 1.
+        model: [] int32, 0 to 4 for the models A (CEILNet), B (Zhang), C (screen), D (smooth mask) and E (glass).
+        transmittance: [] factor on T: 1, alpha (in linear light), a, 1, alpha.
+        reflectance: [] factor on the blurred reflection: 1, 1, b, 1, rho (in linear light).
         subtracted: [3] what was subtracted from the blurred reflection, per channel (models A and B).
         attenuation: [] model B's factor on the mean excess.
         blur_sigma: [] pixels; 0 for no blur.
@@ -79,7 +81,7 @@ def draw_mixing(
     """Draws a mixing model and its parameters (distillation spec, section 6.3).
 
     Zhang's rule rejects a pair in which mean(T) / 2 > mean(R). A traced function cannot ask for another pair,
-    so the model is then redrawn among A, C and D in proportion to their probabilities (if these are all 0, B
+    so the model is then redrawn among the others in proportion to their probabilities (if these are all 0, B
     stays).
 
     Args:
@@ -99,14 +101,14 @@ def draw_mixing(
     angle = 2.0 * jnp.pi * share[6]
     length = between(share[7], *options.ghosting_shift)
     doubled = share[8] < options.ghosting_probability
-    attenuates = (model == ZHANG) | (model == SCREEN)
+    attenuates = is_linear(model) | (model == SCREEN)
     # Zhang's range of offsets is [0, 560 - side - 10) pixels; here the longer side counts as 256 of them.
     longer = max(options.width, options.height)
     room = jnp.asarray([550.0 / 256.0 - side / longer for side in (options.width, options.height)])
     return MixingParameters(
         model=model,
         transmittance=jnp.where(attenuates, between(share[10], *options.transmittance), 1.0),
-        reflectance=jnp.where(model == SCREEN, between(share[11], *options.reflectance), 1.0),
+        reflectance=_draw_reflectance(share[11], model, options),
         subtracted=jnp.zeros((3,)),
         attenuation=between(share[12], *options.attenuation),
         blur_sigma=sigma,
@@ -127,7 +129,7 @@ def residual_reflection(
 
     Args:
         transmission: [F, H, W, 3] in [0, 1], F odd.
-        blurred: [F, H, W, 3], at least 0, in the model's own light (linear for B).
+        blurred: [F, H, W, 3], at least 0, in the model's own light (linear for B and E).
         params: of `draw_mixing`.
         excess_gain: model A's factor on the mean excess over 1.
 
@@ -145,8 +147,8 @@ def residual_reflection(
     subtracts = is_ceilnet | (params.model == ZHANG)
     gain = jnp.where(is_ceilnet, excess_gain, params.attenuation)
     subtracted = jnp.where(subtracts, gain * (jnp.maximum(mean, 1.0) - 1.0), 0.0)
-    # Lamps brighter than white keep their surplus through the weights of C and D; A and B define a clip
-    # before.
+    # Lamps brighter than white keep their surplus through the weights of C, D and E; A and B define a
+    # clip before.
     ceiling = jnp.where(subtracts, 1.0, jnp.inf)
     kept = jnp.clip(blurred - subtracted.reshape(1, 1, 1, 3), 0.0, ceiling)
     weight = jnp.where(params.model == MASK, mask_weight(params, *blurred.shape[1:3]), params.reflectance)
@@ -216,7 +218,7 @@ def vignette_weight(params: MixingParameters, height: int, width: int) -> jax.Ar
 
 
 def model_light(image: jax.Array, model: jax.Array) -> jax.Array:
-    """Takes an image into the light in which a model adds: linear for B, as displayed for the others.
+    """Takes an image into the light in which a model adds: linear for B and E, as displayed for the others.
 
     Args:
         image: any shape, at least 0.
@@ -225,7 +227,19 @@ def model_light(image: jax.Array, model: jax.Array) -> jax.Array:
     Returns:
         The same shape.
     """
-    return jnp.where(model == ZHANG, image**GAMMA, image)
+    return jnp.where(is_linear(model), image**GAMMA, image)
+
+
+def is_linear(model: jax.Array) -> jax.Array:
+    """Whether a model adds in linear light.
+
+    Args:
+        model: [] int32.
+
+    Returns:
+        [] bool.
+    """
+    return (model == ZHANG) | (model == GLASS)
 
 
 def _to_light(image: jax.Array, params: MixingParameters) -> jax.Array:
@@ -233,7 +247,7 @@ def _to_light(image: jax.Array, params: MixingParameters) -> jax.Array:
 
 
 def _to_display(image: jax.Array, params: MixingParameters) -> jax.Array:
-    return jnp.where(params.model == ZHANG, image ** (1.0 / GAMMA), image)
+    return jnp.where(is_linear(params.model), image ** (1.0 / GAMMA), image)
 
 
 def _draw_model(share: jax.Array, second_share: jax.Array, dark: jax.Array, options: MultiviewOptions) -> jax.Array:
@@ -244,15 +258,20 @@ def _draw_model(share: jax.Array, second_share: jax.Array, dark: jax.Array, opti
     return jnp.where(dark & (first == ZHANG), second, first)
 
 
+def _draw_reflectance(share: jax.Array, model: jax.Array, options: MultiviewOptions) -> jax.Array:
+    screen, glass = between(share, *options.reflectance), between(share, *options.glass_reflectance)
+    return jnp.where(model == SCREEN, screen, jnp.where(model == GLASS, glass, 1.0))
+
+
 def _draw_blur(share: jax.Array, model: jax.Array, options: MultiviewOptions) -> tuple[jax.Array, jax.Array]:
-    """Sigma and cut-off radius: A 11 taps, C 5 to 11 taps (DSRNet), B and D 2 ceil(2 sigma) + 1 taps."""
+    """Sigma and cut-off radius: A 11 taps, C 5 to 11 taps (DSRNet), the others 2 ceil(2 sigma) + 1."""
     kind = pick(share[0], options.blur_probabilities)
     limits = jnp.asarray(options.blur_own)[model]
     own = between(share[1], limits[0], limits[1])
     weak = between(share[2], *options.blur_weak)
     screen_radius = 2.0 + pick(share[3], (0.1, 0.2, 0.3, 0.4)).astype(jnp.float32)
     by_sigma = jnp.ceil(2.0 * own)
-    own_radius = jnp.stack([jnp.asarray(5.0), by_sigma, screen_radius, by_sigma])[model]
+    own_radius = jnp.stack([jnp.asarray(5.0), by_sigma, screen_radius, by_sigma, by_sigma])[model]
     sigma = jnp.stack([jnp.zeros(()), weak, own])[kind]
     radius = jnp.stack([jnp.zeros(()), jnp.ceil(2.0 * weak), own_radius])[kind]
     return sigma, radius

@@ -10,8 +10,8 @@ from sirr_jax.errors import UserError
 
 Range = tuple[float, float]
 
-MIXING_MODELS = ("ceilnet", "zhang", "screen", "mask")
-"""Names of the mixing models A, B, C and D, in the order of `MixingParameters.model`."""
+MIXING_MODELS = ("ceilnet", "zhang", "screen", "mask", "glass")
+"""Names of the mixing models A to E, in the order of `MixingParameters.model`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +47,24 @@ class MultiviewOptions:
         jitter_probability: share of the sequences whose reflection moves by a small affine map of its own.
         jitter_translation: standard deviation of that map's translation, pixels.
         jitter_scale: standard deviation of that map's scale about 1.
-        model_probabilities: of the mixing models A (CEILNet), B (Zhang), C (screen), D (smooth mask); sum 1.
+        model_probabilities: of the mixing models A (CEILNet), B (Zhang), C (screen), D (smooth mask), E (glass); sum
+            1.
         blur_probabilities: of no blur, of `blur_weak`, of the model's own range; sum 1.
         blur_weak: sigma in pixels.
-        blur_own: sigma in pixels, one range for each of the models A to D.
+        blur_own: sigma in pixels, one range for each of the models A to E.
         ghosting_probability: share of the mixtures whose reflection is doubled.
         ghosting_shift: length of the double's displacement, pixels (rounded to whole pixels per axis).
         ghosting_strength: weight a of the first image; the double gets 1 - a.
         excess_gain: model A's factor on the mean excess over 1 (1.3 in CEILNet and ERRNet).
         attenuation: model B's factor on the mean excess over 1.
-        transmittance: factor on T in model B (alpha, in linear light) and in model C (a).
+        transmittance: factor on T in models B and E (alpha, in linear light) and in model C (a).
         reflectance: factor on R in model C (b).
+        glass_reflectance: factor on R in model E (rho, in linear light).
         mask: least and largest value of model D's mask W.
         minimum_peak: a layer whose maximum is lower is brightened until it reaches this.
+        contrast: exponent on the reflected scene: above 1, little but its lights is left.
+        local_probability: share of the mixtures whose reflection covers a part of the picture only.
+        clean_probability: share of the mixtures that have no reflection, and whose transmission is not dimmed.
         noise_probability: share of the mixtures with sensor noise.
         noise_sigma: standard deviations of read noise and (at white) shot noise.
         jpeg_probability: share of the mixtures compressed as JPEG.
@@ -89,10 +94,10 @@ class MultiviewOptions:
     jitter_probability: float = 0.3
     jitter_translation: float = 1.5
     jitter_scale: float = 0.003
-    model_probabilities: tuple[float, float, float, float] = (0.35, 0.35, 0.15, 0.15)
+    model_probabilities: tuple[float, float, float, float, float] = (0.35, 0.35, 0.15, 0.15, 0.0)
     blur_probabilities: tuple[float, float, float] = (0.2, 0.3, 0.5)
     blur_weak: Range = (0.5, 2.0)
-    blur_own: tuple[Range, Range, Range, Range] = ((2.0, 5.0), (1.0, 5.0), (2.0, 5.0), (2.5, 5.0))
+    blur_own: tuple[Range, ...] = ((2.0, 5.0), (1.0, 5.0), (2.0, 5.0), (2.5, 5.0), (0.5, 5.0))
     ghosting_probability: float = 0.3
     ghosting_shift: Range = (3.0, 12.0)
     ghosting_strength: Range = (0.5, 1.0)
@@ -100,8 +105,12 @@ class MultiviewOptions:
     attenuation: Range = (1.08, 1.18)
     transmittance: Range = (0.8, 1.0)
     reflectance: Range = (0.4, 1.0)
+    glass_reflectance: Range = (0.05, 0.6)
     mask: Range = (0.05, 0.6)
     minimum_peak: float = 0.15
+    contrast: Range = (1.0, 1.0)
+    local_probability: float = 0.0
+    clean_probability: float = 0.0
     noise_probability: float = 0.5
     noise_sigma: Range = (0.0, 0.01)
     jpeg_probability: float = 0.3
@@ -118,12 +127,12 @@ class MultiviewOptions:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise UserError(f"{name} is {value}: use a probability between 0 and 1")
-        for name, length in (("model_probabilities", 4), ("blur_probabilities", 3)):
+        for name, length in (("model_probabilities", len(MIXING_MODELS)), ("blur_probabilities", 3)):
             value = getattr(self, name)
             if len(value) != length or min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6):
                 raise UserError(f"{name} is {value}: use {length} numbers of at least 0 that sum to 1")
-        if len(self.blur_own) != 4:
-            raise UserError(f"blur_own has {len(self.blur_own)} ranges: use four, for the models A, B, C and D")
+        if len(self.blur_own) != len(MIXING_MODELS):
+            raise UserError(f"blur_own has {len(self.blur_own)} ranges: use five, for the models A to E")
         ranges = [(name, getattr(self, name)) for name in _RANGES] + [("blur_own", r) for r in self.blur_own]
         for name, value in ranges:
             if len(value) != 2 or not value[0] <= value[1]:
@@ -168,6 +177,8 @@ _PROBABILITIES = (
     "ghosting_probability",
     "noise_probability",
     "jpeg_probability",
+    "local_probability",
+    "clean_probability",
     "minimum_peak",
 )
 _RANGES = (
@@ -185,6 +196,8 @@ _RANGES = (
     "attenuation",
     "transmittance",
     "reflectance",
+    "glass_reflectance",
+    "contrast",
     "mask",
     "noise_sigma",
     "jpeg_quality",

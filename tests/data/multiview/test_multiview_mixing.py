@@ -19,7 +19,7 @@ from sirr_jax.data.multiview.mixing import (
     vignette_weight,
 )
 
-OPTIONS = MultiviewOptions(size=(20, 24))
+OPTIONS = MultiviewOptions(size=(20, 24), model_probabilities=(0.3, 0.25, 0.15, 0.15, 0.15))
 COUNT = 3000
 RNG = np.random.default_rng(0)
 BRIGHT = RNG.uniform(0.3, 1, size=(20, 24, 3)).astype(np.float32)
@@ -60,7 +60,7 @@ def literal_vignette(offset):
 
 
 def literal_mixture(model, t, r, params, weight):
-    """The formulas of the four models, written one by one. t, r: [3, H, W, 3]; weight: model D's mask."""
+    """The formulas of the five models, written one by one. t, r: [3, H, W, 3]; weight: model D's mask."""
     if model == "ceilnet":
         m = t[1] + r[1]
         if m.max() > 1:
@@ -79,12 +79,15 @@ def literal_mixture(model, t, r, params, weight):
     if model == "screen":
         t, r = params.transmittance * t, np.clip(params.reflectance * r, 0, 1)
         return t + r - t * r, r
+    if model == "glass":
+        r = np.clip(params.reflectance * r**2.2, 0, 1)
+        return np.clip(params.transmittance * t**2.2 + r, 0, 1) ** (1 / 2.2), r ** (1 / 2.2)
     r = np.clip(weight * r, 0, 1)
     return np.clip((1 - weight) * t + r, 0, 1), r
 
 
 @pytest.mark.parametrize("brightness", [0.4, 1.0])
-@pytest.mark.parametrize("model", range(4))
+@pytest.mark.parametrize("model", range(5))
 def test_each_model_against_its_own_formula(draws, mix, model, brightness):
     index = np.flatnonzero(draws.model == model)[0]
     params = jax.tree.map(lambda leaf: leaf[index], draws)
@@ -99,7 +102,7 @@ def test_each_model_against_its_own_formula(draws, mix, model, brightness):
         params,
         np.asarray(weight, np.float64),
     )
-    np.testing.assert_allclose(residual, expected_residual, atol=2e-3 if model == 1 else 2e-6)
+    np.testing.assert_allclose(residual, expected_residual, atol=2e-3 if model in (1, 4) else 2e-6)
     np.testing.assert_allclose(mixture, expected, atol=2e-5)
 
 
@@ -113,14 +116,16 @@ def test_what_is_subtracted_is_measured_on_the_middle_frame_only(draws, mix):
         assert np.all(mix(layer, layer, params)[2].subtracted > 0.5)
 
 
-def test_lamps_keep_their_surplus_through_the_weights_of_screen_and_mask(draws, mix):
+def test_lamps_keep_their_surplus_through_the_weights_of_screen_mask_and_glass(draws, mix):
     lamp = np.full((3, 20, 24, 3), 1.6, np.float32)
     dark = np.zeros_like(lamp)
-    for model in (2, 3):
+    for model in (2, 3, 4):
         params = jax.tree.map(lambda leaf, m=model: leaf[np.flatnonzero(draws.model == m)[0]], draws)
         _, residual, _, weight = mix(dark, lamp, params)
-        factor = params.reflectance if model == 2 else np.asarray(weight)
-        np.testing.assert_allclose(residual, np.minimum(1.6 * factor * np.ones_like(lamp), 1), atol=1e-6)
+        factor = np.asarray(weight) if model == 3 else params.reflectance
+        light = 1.6**2.2 if model == 4 else 1.6
+        expected = np.minimum(light * factor * np.ones_like(lamp), 1) ** (1 / 2.2 if model == 4 else 1)
+        np.testing.assert_allclose(residual, expected, atol=1e-5)
 
 
 def test_the_vignette_is_a_crop_of_zhangs_mask(draws):
@@ -142,20 +147,20 @@ def test_the_vignette_lies_within_the_mask(draws):
 
 
 def test_shares_of_the_models(draws):
-    shares = np.bincount(draws.model, minlength=4) / COUNT
-    expected = np.array([0.35, 0.35, 0.15, 0.15])
+    shares = np.bincount(draws.model, minlength=5) / COUNT
+    expected = np.array(OPTIONS.model_probabilities)
     assert np.all(np.abs(shares - expected) < 5 * np.sqrt(expected * (1 - expected) / COUNT))
 
 
 def test_a_dim_reflection_is_never_mixed_by_zhangs_model():
     params = draw_many(BRIGHT, 0.4 * BRIGHT)
-    shares = np.bincount(np.asarray(params.model), minlength=4) / COUNT
-    expected = np.array([0.35, 0, 0.15, 0.15]) / 0.65
+    shares = np.bincount(np.asarray(params.model), minlength=5) / COUNT
+    expected = np.array([0.3, 0, 0.15, 0.15, 0.15]) / 0.75
     assert np.all(np.abs(shares - expected) <= 5 * np.sqrt(expected * (1 - expected) / COUNT))
 
 
 def test_zhangs_model_stays_where_there_is_no_other():
-    only = MultiviewOptions(size=(20, 24), model_probabilities=(0.0, 1.0, 0.0, 0.0))
+    only = MultiviewOptions(size=(20, 24), model_probabilities=(0.0, 1.0, 0.0, 0.0, 0.0))
     assert np.all(np.asarray(draw_many(BRIGHT, 0.1 * BRIGHT, options=only).model) == 1)
 
 
@@ -173,7 +178,7 @@ def test_shares_and_ranges_of_the_blur(draws):
     strong = draws.blur_sigma > 2
     assert np.all(draws.blur_radius[strong & (draws.model == 0)] == 5), "CEILNet: 11 x 11"
     assert set(draws.blur_radius[strong & (draws.model == 2)]) == {2, 3, 4, 5}, "DSRNet: 5 to 11"
-    by_sigma = strong & np.isin(draws.model, (1, 3))
+    by_sigma = strong & np.isin(draws.model, (1, 3, 4))
     np.testing.assert_array_equal(draws.blur_radius[by_sigma], np.ceil(2 * draws.blur_sigma[by_sigma]))
 
 
@@ -185,10 +190,11 @@ def test_shares_and_ranges_of_ghosts_and_gains(draws):
     assert length.min() > 2
     assert length.max() < 13
     assert abs(np.corrcoef(draws.ghost_strength[doubled], length[doubled])[0, 1]) < 0.2, "independent draws"
-    attenuated = np.isin(draws.model, (1, 2))
+    attenuated = np.isin(draws.model, (1, 2, 4))
     assert np.all(draws.transmittance[~attenuated] == 1)
     assert 0.8 <= draws.transmittance[attenuated].min() < draws.transmittance[attenuated].max() < 1
-    assert np.all(draws.reflectance[draws.model != 2] == 1)
+    assert np.all(draws.reflectance[~np.isin(draws.model, (2, 4))] == 1)
+    assert 0.05 <= draws.reflectance[draws.model == 4].min() < draws.reflectance[draws.model == 4].max() < 0.6
     assert 0.4 <= draws.reflectance[draws.model == 2].min() < 0.5
 
 

@@ -13,8 +13,12 @@ def test_the_default_margin_is_a_quarter_of_the_longer_side():
 
 
 def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
-    from_lists = MultiviewOptions(size=[32, 48], mask=[0.05, 0.6], blur_own=[[2, 5], [1, 5], [2, 5], [2.5, 5]])
-    from_tuples = MultiviewOptions(size=(32, 48), mask=(0.05, 0.6), blur_own=((2, 5), (1, 5), (2, 5), (2.5, 5)))
+    from_lists = MultiviewOptions(
+        size=[32, 48], mask=[0.05, 0.6], blur_own=[[2, 5], [1, 5], [2, 5], [2.5, 5], [0.5, 5]]
+    )
+    from_tuples = MultiviewOptions(
+        size=(32, 48), mask=(0.05, 0.6), blur_own=((2, 5), (1, 5), (2, 5), (2.5, 5), (0.5, 5))
+    )
     assert hash(from_lists) == hash(from_tuples)
     assert from_lists == from_tuples
 
@@ -27,12 +31,14 @@ def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
         {"margin": -1},
         {"parallax_probability": 1.5},
         {"jpeg_probability": -0.1},
-        {"model_probabilities": (0.5, 0.5, 0.5, 0.5)},
+        {"model_probabilities": (0.5, 0.5, 0.5, 0.5, 0.0)},
         {"model_probabilities": (1.0, 0.0)},
-        {"model_probabilities": (1.5, -0.5, 0.0, 0.0)},
+        {"model_probabilities": (1.5, -0.5, 0.0, 0.0, 0.0)},
         {"blur_probabilities": (0.5, 0.4, 0.0)},
         {"blur_own": ((1, 2), (1, 2))},
-        {"blur_own": ((1, 2), (2, 1), (1, 2), (1, 2))},
+        {"blur_own": ((1, 2), (2, 1), (1, 2), (1, 2), (1, 2))},
+        {"contrast": (2.0, 1.0)},
+        {"clean_probability": -0.5},
         {"depth_t": (3.0, 1.0)},
         {"depth_r": (0.0, 1.0)},
         {"depth_candidates": 0},

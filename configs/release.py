@@ -1,0 +1,79 @@
+"""Train the student that the package ships: a teacher on synthetic sequences, then the student by knowledge transfer.
+
+    sirr train --config=configs/release.py --workdir=runs/release --cpu_devices=2 --config.data.layers=photos.zip
+        --config.data.validation=/held_out_photos --config.perceptual_weights=vgg19.npz
+
+(on one line). It needs neither TensorFlow nor a data set: photographs in a folder, a .zip file (`python
+scripts/zip_photos.py`) or a packed set become sequences inside the training step. The same command goes on where it was
+stopped.
+
+* `cpu` (default): width "compact", 96 px; hours on two CPU cores. What was shipped, with which data and which results,
+  is in the model card beside the weights: sirr_jax/inference/packaged/.
+* `gpu`: width "small", 224 px, bfloat16, 300k steps: for one accelerator. It has not been run yet.
+
+The reflections are made to resemble those of real panes: lights add in linear light ("glass"), often what is
+reflected shows in its bright parts or on a part of the pane only, sharp as often as blurred; and one picture in eight
+has no reflection, so that the student learns to leave such pictures alone.
+"""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from sirr_jax.training.defaults import varied
+
+
+def get_config(variant: str = "cpu") -> ConfigDict:
+    """Make the config of a variant: "cpu" or "gpu"."""
+    config = runpy.run_path(str(Path(__file__).with_name("dynamics.py")))["get_config"]("base")
+    config.data.pipeline = "memory"
+    config.data.max_scale = 2.5
+    config.data.colour = 0.4
+    options = config.data.synthesis
+    options.model_probabilities = (0.15, 0.1, 0.2, 0.1, 0.45)  # CEILNet, Zhang, screen, mask, glass
+    options.blur_probabilities = (0.2, 0.4, 0.4)  # none, weak, the model's own
+    options.transmittance = (0.85, 1.0)
+    options.contrast = (1.0, 2.5)
+    options.local_probability = 0.4
+    options.clean_probability = 0.125
+    options.ghosting_probability = 0.2
+    options.noise_probability = 0.3
+    options.jpeg_probability = 0.2
+    config.student.weights.adversarial = 0.0  # it is scored against the truth
+    config.validation_samples = 96
+    return varied(config, variant, _VARIANTS)
+
+
+def _cpu(config: ConfigDict) -> None:
+    config.width = "compact"
+    config.data.crop = 96
+    config.batch_size = 8
+    config.teacher.steps = 3_000
+    config.teacher.warm_up = 0.1
+    config.student.steps = 12_000
+    config.student.measure_samples = 400
+    config.optimiser.learning_rate = 1e-3
+    config.optimiser.final_learning_rate = 1e-5
+    config.log_every = 50
+    config.evaluate_every = 500
+    config.panels_every = 2_500
+    config.checkpoint_every = 250
+
+
+def _gpu(config: ConfigDict) -> None:
+    config.width = "small"
+    config.precision = "bfloat16"
+    config.data.crop = 224
+    config.batch_size = 16
+    config.teacher.steps = 100_000
+    config.student.steps = 200_000
+    config.optimiser.learning_rate = 4e-4
+    config.evaluate_every = 5_000
+    config.panels_every = 20_000
+    config.checkpoint_every = 2_000
+
+
+_VARIANTS = {"cpu": _cpu, "gpu": _gpu}

@@ -1,0 +1,128 @@
+"""Score models on mixtures of photographs that they were not trained on, model by model of mixing.
+
+    python scripts/score_student.py /held_out_photos --model runs/release/models/student.safetensors --json scores.json
+
+For each mixing model of `sirr_jax.data.multiview`, each photograph gets the next one as its reflection, under the
+options of configs/release.py; the same folder gives the same mixtures. Scored by protocol `sirr`: the
+input; the best single constant, fitted on these very samples, taken off the input; Yang et al.'s closed form at several
+thresholds, of which the best is printed; and the models. `clean` is the PSNR of a model's answer for the photographs
+themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sirr_jax import Restorer, UserError, load
+from sirr_jax.data.decode import read_image
+from sirr_jax.data.files import list_images
+from sirr_jax.data.multiview import MIXING_MODELS, MultiviewOptions, synthesise_single
+from sirr_jax.metrics import psnr, score
+from sirr_jax.models.convex_suppression import suppress
+
+_RELEASE = Path(__file__).parent.parent / "configs" / "release.py"
+_THRESHOLDS = (0.01, 0.02, 0.033, 0.05, 0.08, 0.11)
+
+
+def main(argv: list[str]) -> int:
+    """Score; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, help="folder of photographs that no model has seen")
+    parser.add_argument("--model", type=Path, action="append", default=[], help="a model file; may be repeated")
+    parser.add_argument("--size", type=int, default=384, help="side of the mixtures (default: 384)")
+    parser.add_argument("--json", type=Path, help="also write the scores to this file")
+    args = parser.parse_args(argv)
+    try:
+        photos = [read_image(file) for file in list_images(args.photos, recursive=True)]
+        models = {path.stem if len(args.model) == 1 else str(path): load(path) for path in args.model}
+        report = {"mixtures": _score_mixtures(photos, models, args.size), "clean": _score_clean(photos, models)}
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(_table(report))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _score_mixtures(photos: list[np.ndarray], models: dict[str, Restorer], size: int) -> dict[str, dict]:
+    crops = np.stack([_middle(photo, size) for photo in photos]).astype(np.float32) / 255.0
+    given = runpy.run_path(str(_RELEASE))["get_config"]().data.synthesis.to_dict() | {"clean_probability": 0.0}
+    report = {}
+    for number, name in enumerate(MIXING_MODELS):
+        alone = tuple(float(i == number) for i in range(len(MIXING_MODELS)))
+        options = MultiviewOptions(**given | {"size": size, "model_probabilities": alone})
+        make = jax.jit(lambda key, t, r, options=options: synthesise_single(key, t, r, options=options))
+        keys = jax.random.split(jax.random.key(number), len(crops))
+        made = [make(key, t, r) for key, t, r in zip(keys, crops, np.roll(crops, -1, axis=0), strict=True)]
+        images, truths = (np.stack([np.asarray(m[i]) for m in made]) for i in (0, 1))
+        constant = _best_constant(images, truths)
+        answers: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+            "input": lambda image: image,
+            "input less a constant": lambda image, c=constant: np.clip(image - c, 0.0, 1.0),
+        }
+        answers |= {name: lambda image, model=model: model(image).restored for name, model in models.items()}
+        rows = {answer: _mean(images, truths, how) for answer, how in answers.items()}
+        closed = [_mean(images, truths, lambda image, h=h: _suppressed(image, h)) for h in _THRESHOLDS]
+        rows["Yang et al., best threshold"] = max(closed, key=lambda row: row["psnr"])
+        report[name] = rows
+    everything = {row for rows in report.values() for row in rows}
+    report["mean"] = {
+        row: {m: float(np.mean([report[name][row][m] for name in MIXING_MODELS])) for m in report["glass"][row]}
+        for row in sorted(everything)
+    }
+    return report
+
+
+def _score_clean(photos: list[np.ndarray], models: dict[str, Restorer]) -> dict[str, dict[str, float]]:
+    report = {}
+    for name, model in models.items():
+        kept = [psnr(model(photo).restored, photo.astype(np.float32) / 255.0) for photo in photos]
+        report[name] = {"mean": float(np.mean(kept)), "least": float(np.min(kept))}
+    return report
+
+
+def _middle(photo: np.ndarray, size: int) -> np.ndarray:
+    height, width, _ = photo.shape
+    if min(height, width) < size:
+        raise UserError(f"a photograph is {width}x{height} px; choose a --size of {min(height, width)} or less")
+    top, left = (height - size) // 2, (width - size) // 2
+    return photo[top : top + size, left : left + size]
+
+
+def _best_constant(images: np.ndarray, truths: np.ndarray) -> float:
+    candidates = np.linspace(0.0, 0.4, 41)
+    return float(min(candidates, key=lambda c: np.mean(np.square(np.clip(images - c, 0.0, 1.0) - truths))))
+
+
+def _suppressed(image: np.ndarray, threshold: float) -> np.ndarray:
+    return np.clip(np.asarray(suppress(jnp.asarray(image[None]), threshold=threshold))[0], 0.0, 1.0)
+
+
+def _mean(images: np.ndarray, truths: np.ndarray, how: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
+    scores = [score(how(image), truth, protocol="sirr") for image, truth in zip(images, truths, strict=True)]
+    return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
+
+
+def _table(report: dict[str, dict]) -> str:
+    lines = ["| mixing | answer | PSNR | SSIM | LMSE | NCC |", "|---|---|---|---|---|---|"]
+    for mixing, rows in report["mixtures"].items():
+        for answer, row in rows.items():
+            scores = f"{row['psnr']:.2f} | {row['ssim']:.4f} | {row['lmse']:.4f} | {row['ncc']:.4f}"
+            lines.append(f"| {mixing} | {answer} | {scores} |")
+    for name, row in report["clean"].items():
+        lines.append(f"clean, {name}: {row['mean']:.2f} dB, least {row['least']:.2f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

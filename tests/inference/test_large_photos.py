@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sirr_jax import Restorer, UserError
+from sirr_jax.inference.large_photos import reduced_size, resize
+from sirr_jax.weights.model_file import Model, Network
+
+SIDES = st.integers(1, 20_000)
+
+
+@given(height=SIDES, width=SIDES, longest=st.integers(64, 4096))
+def test_reduced_sizes_keep_the_aspect_and_never_grow(height, width, longest):
+    reduced = reduced_size(height, width, longest)
+    assert max(reduced) == min(longest, max(height, width))
+    factor = max(reduced) / max(height, width)
+    assert all(abs(new - factor * old) <= 0.5 or new == 1 for new, old in zip(reduced, (height, width), strict=True))
+
+
+@pytest.mark.parametrize("size", [(20, 31), (97, 40), (53, 60)])
+def test_resizing_is_jaxs_bilinear_with_a_low_pass_filter(size):
+    image = np.random.default_rng(0).uniform(size=(53, 60, 3)).astype(np.float32)
+    expected = jax.image.resize(image, (*size, 3), "linear", antialias=True)
+    np.testing.assert_allclose(resize(image, size), expected, atol=2e-5)
+
+
+@pytest.fixture(scope="module")
+def brightens(student_params):
+    """Model of a student that adds 0.25 to everything."""
+    params = jax.tree.map(np.array, student_params)
+    params["decoder"]["out"]["bias"] += np.float32(0.25)
+    return Model("dynamics", {"student": Network("dynamics/student", {"width": "test"}, {"params": params})}, "-", "-")
+
+
+def test_a_large_photograph_keeps_its_detail(brightens):
+    photo = np.random.default_rng(1).uniform(0, 0.7, (2, 96, 150, 3)).astype(np.float32)
+    before = photo.copy()
+    restored = Restorer(brightens, max_side=64)(photo).restored
+    np.testing.assert_allclose(restored, photo + 0.25, atol=2e-6)
+    np.testing.assert_array_equal(photo, before)
+
+
+def test_up_to_the_limit_photographs_are_seen_as_they_are(brightens):
+    photo = np.random.default_rng(2).uniform(size=(48, 64, 3)).astype(np.float32)
+    one, other = (Restorer(brightens, max_side=side)(photo).restored for side in (64, None))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_limits_that_leave_nothing_are_refused(brightens):
+    with pytest.raises(UserError, match="max_side is 63; choose 64 pixels or more"):
+        Restorer(brightens, max_side=63)
+    with pytest.raises(UserError, match="4000x200 px, and at 64 px only 3 px"):
+        Restorer(brightens, max_side=64)(np.zeros((200, 4000, 3), np.uint8))

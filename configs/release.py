@@ -51,9 +51,9 @@ def _cpu(config: ConfigDict) -> None:
     config.width = "compact"
     config.data.crop = 96
     config.batch_size = 8
-    config.teacher.steps = 3_000
+    config.teacher.steps = 1_500
     config.teacher.warm_up = 0.1
-    config.student.steps = 12_000
+    config.student.steps = 9_000
     config.student.measure_samples = 400
     config.optimiser.learning_rate = 1e-3
     config.optimiser.final_learning_rate = 1e-5

@@ -98,13 +98,14 @@ def _tiny(config: ConfigDict) -> None:
     config.data.degradations.kinds = "gaussian_noise,irregular_mask,watermark"
     config.data.pipeline = "memory"
     config.batch_size = 4
-    config.steps.segmenter = 2_500
-    config.steps.refine = 600
-    config.steps.restore = 1_200
+    config.steps.segmenter = 1_500
+    config.steps.refine = 800
+    config.steps.restore = 2_500
     config.steps.joint = 200
-    # In so few steps the judge of maps outweighs the truth: under the weights above, cross-entropy rises.
+    # In so few steps the judges outweigh the truth: under the weights above, cross-entropy rises.
     config.weights.refiner.adversarial = 0.1
     config.weights.refiner.feature_matching = 1.0
+    config.weights.restorer.adversarial = 0.01
     config.optimiser.schedule = "cosine"
     config.optimiser.learning_rate = 2e-3
     config.optimiser.final_learning_rate = 2e-4

@@ -1,0 +1,56 @@
+"""A narrow SGRRN of 32 px: the sizes, the config, and networks that are small to compile or drawn at once."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from recipe_runs import config_of
+
+from sirr_jax.models.resnet import ResNet, ResNet50
+from sirr_jax.models.sgrrn.encoder import BACKBONES
+
+SIZE = 32
+JUDGES = {"discriminator_background", "discriminator_reflection"}
+STEPS = 2  # of each stage of the short run
+
+
+class Shallow(ResNet):
+    """A block for each stage: what takes long to differentiate is the depth."""
+
+    blocks = (1, 1, 1, 1)
+
+
+def use_shallow(patch):
+    """Let `resnet50` stand for a `Shallow` one."""
+    patch.setitem(BACKBONES, "resnet50", (Shallow, (1,)))
+
+
+def small_config(variant="tiny"):
+    config = config_of("sgrrn")(variant)
+    config.width, config.backbone, config.batch_size = "test", "resnet50", 4
+    config.data.crop = config.data.scenes.size = SIZE
+    config.data.scenes.count, config.data.classes = 8, 7
+    config.data.pipeline = "memory"
+    config.adversarial, config.exclusion = True, 0.1
+    config.optimiser.schedule = "constant"
+    config.optimiser.networks.generator.rates = (("encoder/backbone/.*norm", 0.0),)
+    for stage in config.steps:
+        config.steps[stage] = STEPS
+    return config
+
+
+def draw_zeros(config, patch):
+    """Let the recipe's networks be drawn in no time: zeros."""
+
+    def zeros(network, key, *shapes):
+        init = functools.partial(network.init, train=True)
+        shapes = jax.eval_shape(init, key, *(jnp.zeros(shape) for shape in shapes))
+        return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+
+    patch.setattr("sirr_jax.recipes.sgrrn.initialise", zeros)
+    patch.setitem(BACKBONES, "resnet50", (ResNet50, (1, 2, 1)))
+    config.adversarial = False
+    return config

@@ -1,0 +1,57 @@
+"""A narrow SR-Net of 24 px: the sizes, the config, which networks learn when, and networks drawn at once."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from recipe_runs import config_of
+
+from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.state import learning_networks
+
+SIZE = 24  # the smallest that can be judged
+STEPS = 2  # of each stage of the short run
+JUDGES = {"map_discriminator", "image_discriminator"}
+LEARNS = {
+    "segmenter": {"segmenter"},
+    "refine": {"refiner", "map_discriminator"},
+    "restore": {"restorer", "image_discriminator"},
+    "joint": {"refiner", "restorer"} | JUDGES,
+}
+
+
+def small_config(variant="tiny"):
+    config = config_of("srnet")(variant)
+    config.width = config.segmenter.width = "test"
+    config.data.crop = config.data.scenes.size = SIZE
+    config.data.pipeline, config.batch_size = "memory", 4
+    config.data.scenes.count = 8
+    # No kind that takes long.
+    config.data.degradations.kinds = "gaussian_noise,jpeg"
+    for stage in config.steps:
+        config.steps[stage] = STEPS
+    return config
+
+
+def drawn(network, key, *shapes):
+    """In place of `initialise`: random variables, without compiling anything."""
+    traced = jax.eval_shape(lambda: network.init(key, *(jnp.zeros(shape) for shape in shapes), train=True))
+    rng = np.random.default_rng(int(jax.random.bits(key) % 1000))
+
+    def draw(path, x):
+        value = rng.standard_normal(x.shape).astype(np.float32)
+        scale = {"kernel": np.sqrt(np.prod(x.shape[:-1])), "u": np.linalg.norm(value), "v": np.linalg.norm(value)}
+        name = path[-1].key
+        return jnp.asarray(value / scale[name]) if name in scale else jnp.full(x.shape, float(name == "scale"))
+
+    return jax.tree_util.tree_map_with_path(draw, traced)
+
+
+def draw_quickly(patch):
+    """Let the recipe's networks be `drawn`."""
+    patch.setattr("sirr_jax.recipes.srnet_networks.initialise", drawn)
+
+
+def optimisers_of(recipe, config):
+    return {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}

@@ -43,7 +43,7 @@ def get_config(variant: str = "cpu") -> ConfigDict:
     options.noise_probability = 0.3
     options.jpeg_probability = 0.2
     config.student.weights.adversarial = 0.0  # it is scored against the truth
-    config.validation_samples = 96
+    config.validation_samples = 48
     return varied(config, variant, _VARIANTS)
 
 
@@ -51,14 +51,14 @@ def _cpu(config: ConfigDict) -> None:
     config.width = "compact"
     config.data.crop = 96
     config.batch_size = 8
-    config.teacher.steps = 1_500
+    config.teacher.steps = 1_000
     config.teacher.warm_up = 0.1
-    config.student.steps = 9_000
-    config.student.measure_samples = 400
+    config.student.steps = 3_500
+    config.student.measure_samples = 200
     config.optimiser.learning_rate = 1e-3
     config.optimiser.final_learning_rate = 1e-5
     config.log_every = 50
-    config.evaluate_every = 500
+    config.evaluate_every = 1_000
     config.panels_every = 2_500
     config.checkpoint_every = 250
 

@@ -5,9 +5,10 @@
 A config is chosen by what follows the colon; any value can be overridden, for example
 `--config.data.degradations.kinds=watermark --config.batch_size=4`.
 
-* `tiny`: narrow networks, 64 px, procedural scenes out of the embedded photographs, a segmenter of our own that is
-  trained first; a quarter of an hour on two CPU cores. It shows all stages at work, and is too short to gain: the
-  segmenter has just begun to tell shapes apart, and the restorer gives back about what it is shown.
+* `tiny`: narrow networks, 64 px, procedural scenes, a segmenter of our own that is trained first, three kinds of
+  degradation; 5,000 steps, 20 minutes on two busy CPU cores. With 232 photographs to make scenes of
+  (`--config.data.layers`) and 24 held out (`--config.data.validation`): degraded 20.65 dB, restored 22.86 dB; mIoU
+  0.530 degraded, 0.535 restored, 0.557 clean. The refined label map (0.529) is no better than the segmenter's.
 * `base`: the reconstruction as specified: 256 px, batches of 8, 100k + 200k + 50k steps, after 20k of the segmenter.
   For a labelled set with a published segmenter: `--config.data.labelled=/CelebAMask-HQ --config.data.classes=19
   --config.data.validation=/held_out_faces --config.data.faces=True --config.segmenter.weights=bisenet.safetensors`.
@@ -37,6 +38,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.segmenter.width = "base"  # of our own
     config.refiner = ConfigDict()
     config.refiner.spectral_norm = False
+    config.refiner.correction = False  # True: its answer is added to the segmentation that it is shown
     config.restorer = ConfigDict()
     config.restorer.synthesis = "transposed"  # or spade
     # The restorer's answer is added to the photograph. False: as specified, which cannot keep a photograph's colours.
@@ -97,6 +99,10 @@ def _tiny(config: ConfigDict) -> None:
     config.data.scenes.hint = 0.8  # from outlines alone, labels take longer to learn
     config.data.degradations.kinds = "gaussian_noise,irregular_mask,watermark"
     config.data.pipeline = "memory"
+    # What is to be copied need not be learned: corrections, and the encoder's features beside the residual blocks.
+    config.initial = "he"
+    config.refiner.correction = True
+    config.restorer.synthesis = "spade"
     config.batch_size = 4
     config.steps.segmenter = 1_500
     config.steps.refine = 800
@@ -107,8 +113,8 @@ def _tiny(config: ConfigDict) -> None:
     config.weights.refiner.feature_matching = 1.0
     config.weights.restorer.adversarial = 0.01
     config.optimiser.schedule = "cosine"
-    config.optimiser.learning_rate = 2e-3
-    config.optimiser.final_learning_rate = 2e-4
+    config.optimiser.learning_rate = 5e-4
+    config.optimiser.final_learning_rate = 5e-5
     config.optimiser.b1 = 0.9
     config.optimiser.b2 = 0.999
     config.optimiser.clip = 1.0

@@ -85,9 +85,10 @@ class SrNetNetworks:
             params = drawn["params"]
             if role != "segmenter" and self._initial == "normal":
                 params = normal(own, params)
-            if "correction_map" in params:
-                # The restorer begins by giving back what it is shown.
-                params = params | {"correction_map": jax.tree.map(jnp.zeros_like, params["correction_map"])}
+            for head in {"label_correction", "correction_map"} & params.keys():
+                # Refiner and restorer begin by giving back what they are shown; spectral normalisation has no zero.
+                if not self._hyper[role].get("spectral_norm"):
+                    params = params | {head: jax.tree.map(jnp.zeros_like, params[head])}
             variables[role] = drawn | {"params": params}
         if self._start_from:
             wanted = {role: (self._id[role], self._hyper[role]) for role in variables}

@@ -204,6 +204,20 @@ def test_a_correction_keeps_the_colour_that_the_design_loses():
     np.testing.assert_allclose(found[True], image + 2 * found[False], atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["logits", "palette"])
+def test_a_refiner_may_correct_the_segmentation_that_it_is_shown(mode):
+    channels, head = (19, "semantic_logits") if mode == "logits" else (3, "label_map")
+    image, labels = inputs(12, 12, channels=channels)
+    plain = build("srnet/refiner", width="test", mode=mode)
+    p = variables_of(plain, image.shape, labels.shape)["params"]
+    trunk = next(name for name in p if name != head)
+    corrected = build("srnet/refiner", width="test", mode=mode, correction=True)
+    found = run(corrected, {"params": {trunk: p[trunk], "label_correction": p[head]}}, image, labels)[head]
+    answer = run(plain, {"params": p}, image, labels)[head]
+    expected = 4 * labels + answer if mode == "logits" else labels + 2 * answer
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def judge(x, p, sigma, name):
     maps = []
     for i, stride in enumerate((2, 2, 2, 1)):
@@ -334,6 +348,8 @@ VARIANTS = [
     ("srnet/refiner", {"classes": 3, "spectral_norm": True}),
     ("srnet/refiner", {"mode": "palette"}),
     ("srnet/refiner", {"mode": "palette", "spectral_norm": True, "width": "test"}),
+    ("srnet/refiner", {"classes": 7, "correction": True}),
+    ("srnet/refiner", {"mode": "palette", "spectral_norm": True, "correction": True}),
     ("srnet/restorer", {}),
     ("srnet/restorer", {"classes": 3}),
     ("srnet/restorer", {"mode": "palette", "width": "test"}),

@@ -326,5 +326,6 @@ def test_kernels_start_narrow_on_request(config, initial, quick_start):
     assert not np.any(params["refiner"]["trunk"]["stem"]["bias"])
     # A correction begins as none.
     assert not np.any(params["restorer"]["correction_map"]["kernel"])
+    assert not np.any(params["refiner"]["label_correction"]["kernel"])
     shapes = parameter_shapes(build("segmenter", width="test"), (1, SIZE, SIZE, 3))
     assert jax.tree.map(lambda x: x.shape, params["segmenter"]) == jax.tree.map(lambda x: x.shape, shapes)

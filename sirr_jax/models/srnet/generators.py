@@ -16,6 +16,8 @@ from sirr_jax.models.srnet.trunk import Trunk
 
 _MULTIPLE = 4
 _SMALLEST = 12
+# Logit of the class that a refiner is shown, to which it adds its correction: of seven classes, 90 percent.
+_CERTAINTY = 4.0
 SYNTHESES = ("transposed", "spade")
 
 
@@ -55,12 +57,16 @@ class Refiner(Network):
         classes: number of classes; without effect on the layers in mode "palette".
         spectral_norm: whether every convolution has spectral normalisation; those of the residual blocks then have no
             bias.
+        correction: whether the network's answer is added to the segmentation that it is shown (one-hot labels as
+            logits of 4; a colour's correction is doubled). Without it (section 2.3) the network must first learn to
+            copy the segmentation through features of a quarter of its resolution.
         dtype: computation type; parameters and outputs stay float32.
     """
 
     mode: str = "logits"
     classes: int = 19
     spectral_norm: bool = False
+    correction: bool = False
     dtype: Dtype = jnp.float32
 
     def __post_init__(self) -> None:
@@ -94,9 +100,13 @@ class Refiner(Network):
         x = Trunk(self.width, self.spectral_norm, dtype=self.dtype, name=_trunk_name(self.mode))(x, train=train)
         output = "semantic_logits" if self.mode == "logits" else "label_map"
         channels = label_channels(self.mode, self.classes)
-        y = convolve(reflect_pad(x, 3), channels, kernel=7, spectral=self.spectral_norm, name=output, **common)
+        # In a state dict the name tells which of the two it is.
+        head = "label_correction" if self.correction else output
+        y = convolve(reflect_pad(x, 3), channels, kernel=7, spectral=self.spectral_norm, name=head, **common)
         y = y.astype(jnp.float32)
-        return {output: y if self.mode == "logits" else jnp.tanh(y)}
+        if self.mode == "logits":
+            return {output: _CERTAINTY * labels + y if self.correction else y}
+        return {output: labels + 2.0 * jnp.tanh(y) if self.correction else jnp.tanh(y)}
 
 
 class Restorer(Network):

@@ -55,11 +55,13 @@ def _trunk(shapes: Shapes) -> tuple[str, str]:
 def _read_refiner(shapes: Shapes) -> dict[str, Any] | None:
     mode, trunk = _trunk(shapes)
     stem = _weight(shapes, f"{trunk}.stem")
-    head = _weight(shapes, "semantic_logits" if mode == "logits" else "label_map")
+    correction = {"correction": True} if any(key.startswith("label_correction.") for key in shapes) else {}
+    plain = "semantic_logits" if mode == "logits" else "label_map"
+    head = _weight(shapes, "label_correction" if correction else plain)
     if stem[1] != head[0] + 3:
         return None
     spectral = {"spectral_norm": True} if f"{trunk}.stem.weight_u" in shapes else {}
-    return _merged(_width(stem[0], 64), _labels(mode, head[0]), spectral)
+    return _merged(_width(stem[0], 64), _labels(mode, head[0]), spectral, correction)
 
 
 def _read_restorer(shapes: Shapes) -> dict[str, Any] | None:

@@ -23,9 +23,7 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("photos", nargs="+", type=Path, help="photographs, or folders of photographs")
     parser.add_argument(
-        "--model",
-        type=Path,
-        help="a .safetensors file of a training run or of `sirr convert` (default: our own student)",
+        "--model", required=True, type=Path, help="a .safetensors file of a training run or of `sirr convert`"
     )
     parser.add_argument("--out", type=Path, help="result file (one photograph) or folder (default: beside the input)")
     parser.add_argument(

@@ -16,9 +16,6 @@ from sirr_jax.recipes.answers import Applied, get_answer
 from sirr_jax.weights.model_file import Model, Network, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 
-PACKAGED = Path(__file__).parent / "packaged" / "student.safetensors"
-"""The student that the package carries; its card is beside it."""
-
 _SMALLEST = 16
 _LEAST_SIDE = 64
 
@@ -115,23 +112,23 @@ class Restorer:
         correction = made.pop("restored") - seen
         enlarged = {name: np.stack([resize(x, full) for x in images]) for name, images in made.items()}
         for image, change in zip(batch, correction, strict=True):
-            # In place: twelve megapixels are 144 MB.
+            # In place, `batch` being a copy of ours: twelve megapixels are 144 MB.
             image += resize(change, full)
             np.clip(image, 0.0, 1.0, out=image)
         return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
 
 
-def load(path: str | Path | None = None, *, max_side: int | None = None) -> Restorer:
+def load(path: str | Path, *, max_side: int | None = None) -> Restorer:
     """Make a `Restorer` from a `.safetensors` file that a training run or `sirr convert` wrote.
 
     Args:
-        path: the file; None for the student that the package carries.
+        path: the file.
         max_side: see `Restorer`.
 
     Raises:
         UserError: if the file is missing, damaged, or of a network that does not restore single images.
     """
-    return Restorer(load_model(PACKAGED if path is None else path), max_side=max_side)
+    return Restorer(load_model(path), max_side=max_side)
 
 
 def _checked_variables(network: Network) -> dict[str, Any]:

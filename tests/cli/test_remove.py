@@ -45,11 +45,6 @@ def test_a_photograph_is_restored_beside_itself(model, photo, capsys):
     assert sorted(p.name for p in photo.parent.iterdir()) == ["photo.png", "photo.restored.png"]
 
 
-def test_without_a_model_our_own_student_restores(photo):
-    assert remove(photo) == 0
-    assert pixels(photo.with_name("photo.restored.png")).shape == (32, 32, 3)
-
-
 def test_large_photographs_are_restored_by_way_of_a_copy(model, photo, capsys):
     assert remove(photo, "--model", model, "--max-side", "16") == 2
     assert "max_side is 16; choose 64 pixels or more" in capsys.readouterr().err

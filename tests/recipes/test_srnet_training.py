@@ -40,7 +40,7 @@ def quick_start(monkeypatch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     config, folder, steps = small_config(), tmp_path_factory.mktemp("run"), []
-    config.optimiser.learning_rate = 4e-3
+    config.optimiser.learning_rate, config.joint_rate = 4e-3, 0.5
     config.validation_samples, config.keep, config.checkpoint_every = 2, 100, 1
     config.evaluate_every = config.panels_every = 100
 

@@ -3,7 +3,7 @@
     sirr train --config=configs/sgrrn.py:tiny --workdir=runs/semantics --cpu_devices=2
 
 A config is chosen by what follows the colon; any value can be overridden, for example
-`--config.data.labelled=/VOCdevkit/VOC2012 --config.batch_size=4`.
+`--config.backbone=resnet50 --config.batch_size=4`.
 
 * `tiny`: a quarter of the published width, resnet50 from scratch, 64 px, procedural scenes of seven classes, the screen
   blend; 800 + 2,400 steps, 25 minutes on two busy CPU cores. With 232 photographs to make scenes of
@@ -11,9 +11,9 @@ A config is chosen by what follows the colon; any value can be overridden, for e
   constant: 18.63 dB), reflection 19.89 dB, mIoU 0.471. SSIM falls from 0.781 to 0.751: a decoder that must first learn
   to copy the image is still soft.
 * `base`: the published network, the terms that its configuration means, 256 px. Give it
-  `--config.data.labelled=/VOCdevkit/VOC2012`, `--config.data.validation=...` (another labelled set, or a part),
-  `--config.backbone_weights=resnet101-5d3b4d8f.pth` and `--config.perceptual_weights=...`; or
-  `--config.data.labelled=scenes --config.data.classes=7`.
+  `--config.data.labelled=/VOCdevkit/VOC2012 --config.data.classes=21 --config.data.validation=...` (a set or part),
+  `--config.backbone_weights=resnet101-5d3b4d8f.pth` and `--config.perceptual_weights=...`;
+  without a labelled set it takes procedural scenes.
 * `released`: what the released code really trains: cross-entropy and the L1 of both layers, void pixels as background,
   PyTorch's initial values, the parameters that it forgets left as drawn, no first stage, 350 px, batches of 5 (on one
   device or five). `--config.adversarial=True` adds the discriminators, summed over the batch.
@@ -44,8 +44,8 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.exclusion = 0.0  # weight of the exclusion loss
     config.clean_share = 0.5  # of the photographs in the first stage: without their reflection
 
-    config.data.labelled = ""  # a labelled set, for example /VOCdevkit/VOC2012, or procedural "scenes"
-    config.data.classes = 21  # of the labels; scenes have 7
+    config.data.labelled = "scenes"  # procedural ones, or a labelled set, for example /VOCdevkit/VOC2012
+    config.data.classes = 0  # of the labelled set; scenes know theirs
     config.data.scenes = ConfigDict()
     config.data.scenes.count = 2000
     config.data.scenes.size = 256
@@ -103,8 +103,6 @@ def _tiny(config: ConfigDict) -> None:
     config.width = "small"
     config.backbone = "resnet50"
     config.momentum = 0.05  # nothing has been learned before, and the run is short
-    config.data.labelled = "scenes"
-    config.data.classes = 7
     config.data.crop = 64
     config.data.max_scale = 1.0
     config.data.scenes.size = 64

@@ -78,7 +78,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.optimiser.networks.segmenter = ConfigDict(
         {"learning_rate": 1e-3, "final_learning_rate": 1e-5, "schedule": "cosine", "b1": 0.9, "b2": 0.999, "clip": 1.0}
     )
-    config.protocol = "rgb"
+    config.protocol = "rgb"  # or srnet: as the authors' scripts score pictures
     config.evaluate_every = config.checkpoint_every = 5_000
     return varied(config, variant, _VARIANTS)
 

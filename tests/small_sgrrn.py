@@ -32,7 +32,7 @@ def small_config(variant="tiny"):
     config = config_of("sgrrn")(variant)
     config.width, config.backbone, config.batch_size = "test", "resnet50", 4
     config.data.crop = config.data.scenes.size = SIZE
-    config.data.scenes.count, config.data.classes = 8, 7
+    config.data.scenes.count = 8
     config.data.pipeline = "memory"
     config.adversarial, config.exclusion = True, 0.1
     config.optimiser.schedule = "constant"

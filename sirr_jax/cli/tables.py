@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-_DIGITS = {"psnr": 2, "ssim": 4, "lmse": 4, "ncc": 4, "miou": 4}
+_DIGITS = {"psnr": 2, "ssim": 4, "lmse": 4, "ncc": 4, "miou": 4, "image_miou": 4, "pa": 4, "ma": 4, "fwiou": 4}
 
 
 def print_scores(title: str, scores: Mapping[str, Mapping[str, float]]) -> None:
@@ -16,7 +16,7 @@ def print_scores(title: str, scores: Mapping[str, Mapping[str, float]]) -> None:
     table.add_column("")
     names = [name for name in _DIGITS if any(name in row for row in scores.values())]
     for name in names:
-        table.add_column(name.upper() + (" dB" if name == "psnr" else ""), justify="right")
+        table.add_column(name.upper().replace("_", " ") + (" dB" if name == "psnr" else ""), justify="right")
     for estimate, row in scores.items():
         table.add_row(estimate, *(f"{float(row[name]):.{_DIGITS[name]}f}" if name in row else "" for name in names))
     Console().print(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import NamedTuple
 
 from sirr_jax.errors import UserError
@@ -21,15 +21,43 @@ class _Protocol(NamedTuple):
     view: Callable[[Image, Image], tuple[Image, Image]] | None = None
 
 
-def _luma(estimate: Image, truth: Image) -> tuple[Image, Image]:
-    """Studio-swing BT.601 luma of both RGB images, [..., H, W, 1], as a fraction of 255."""
-    _, *images = prepare(estimate, truth, metric="protocol y")
+def _coloured(estimate: Image, truth: Image, protocol: str) -> tuple[ModuleType, Image, Image]:
+    """What `prepare` gives, of RGB images only."""
+    xp, *images = prepare(estimate, truth, metric=f"protocol {protocol}")
     channels = images[0].shape[-1]
     if channels != 3:
-        raise UserError(f"protocol y: the images have {channels} channels, expected 3 (RGB): use protocol sirr or rgb")
+        raise UserError(
+            f"protocol {protocol}: the images have {channels} channels, expected 3 (RGB): use protocol sirr or rgb"
+        )
+    return xp, *images
+
+
+def _luma(estimate: Image, truth: Image) -> tuple[Image, Image]:
+    """Studio-swing BT.601 luma of both RGB images, [..., H, W, 1], as a fraction of 255."""
+    _, *images = _coloured(estimate, truth, "y")
     red, green, blue, offset = 65.481 / 255.0, 128.553 / 255.0, 24.966 / 255.0, 16.0 / 255.0
     luma_x, luma_y = (red * rgb[..., :1] + green * rgb[..., 1:2] + blue * rgb[..., 2:] + offset for rgb in images)
     return luma_x, luma_y
+
+
+def _eight_bit(estimate: Image, truth: Image) -> tuple[Image, Image]:
+    """Both RGB images as a file of eight bits per channel would hold them."""
+    xp, *images = _coloured(estimate, truth, "srnet")
+    stored_x, stored_y = (_levels(xp, x) / 255.0 for x in images)
+    return stored_x, stored_y
+
+
+def _levels(xp: ModuleType, image: Image) -> Image:
+    return xp.floor(255.0 * image + 0.5)
+
+
+def _grey_ssim(estimate: Image, truth: Image) -> Score:
+    """SSIM of OpenCV's eight-bit grey, 0.299 R + 0.587 G + 0.114 B in its fixed-point arithmetic."""
+    xp, *images = prepare(estimate, truth, metric="ssim")
+    levels = (_levels(xp, x) for x in images)
+    # Whole numbers below 2^24: exact in float32 too.
+    sums = (4899.0 * x[..., :1] + 9617.0 * x[..., 1:2] + 1868.0 * x[..., 2:] + 8192.0 for x in levels)
+    return ssim(*(xp.floor(x / 16384.0) / 255.0 for x in sums))
 
 
 _PROTOCOLS = {
@@ -58,6 +86,12 @@ _PROTOCOLS = {
         "one; its SSIM differs too.",
         {"psnr": psnr, "ssim": ssim},
         _luma,
+    ),
+    "srnet": _Protocol(
+        "SR-Net's evaluation scripts: images as eight-bit files; PSNR of the squared error pooled over all "
+        "channels; SSIM (7x7 uniform window, sample covariance) of OpenCV's eight-bit grey.",
+        {"psnr": partial(psnr, per_channel=False), "ssim": _grey_ssim},
+        _eight_bit,
     ),
 }
 

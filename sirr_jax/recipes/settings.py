@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from sirr_jax.data.scenes import SCENE_CLASSES
 from sirr_jax.errors import UserError
 from sirr_jax.recipes.contract import Start
 
@@ -49,6 +50,18 @@ def check_share(config: ConfigDict, name: str) -> None:
     value = _value(config, name)
     if not 0.0 <= value <= 1.0:
         raise UserError(f"config.{name}={value}; choose a share between 0 and 1")
+
+
+def label_classes(config: ConfigDict) -> int:
+    """Number of classes of the labels: `config.data.classes`, or what procedural scenes have.
+
+    Raises:
+        UserError: if a labelled set is given without its number of classes.
+    """
+    stated = config.data.classes or (len(SCENE_CLASSES) if config.data.labelled == "scenes" else 0)
+    if stated < 2:
+        raise UserError(f"config.data.classes={stated}; give the number of classes of {config.data.labelled}")
+    return stated
 
 
 def freeze(*roles: str) -> Callable[[Start], Start]:

@@ -25,7 +25,7 @@ from sirr_jax.models.initialise import initialise
 from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.perceptual import SGRRN, PerceptualTerm
 from sirr_jax.recipes.separation_batch import separation_batch
-from sirr_jax.recipes.settings import DTYPES
+from sirr_jax.recipes.settings import DTYPES, label_classes
 from sirr_jax.recipes.sgrrn_networks import JUDGES, SMALLEST, check, hyper_parameters, network_id
 from sirr_jax.recipes.sgrrn_start import released_start, with_backbone
 from sirr_jax.recipes.start_from import start_from
@@ -84,7 +84,7 @@ class Sgrrn(Recipe):
         self.maps = ("labels", "true_labels") if self._semantic else ()
         self.panels = ("input", "restored", "truth", "reflection", "true_reflection", *self.maps)
         # Real pairs have no labels to score.
-        self.classes = config.data.classes if self._semantic and share < 1 else 0
+        self.classes = label_classes(config) if self._semantic and share < 1 else 0
         self.notes = (self._sentence(),)
         mix = {kind: part for kind, part in (("labelled_pairs", 1.0 - share), ("pairs", share)) if part > 0}
         self.stages = tuple(stage for stage in self._stages(mix) if stage.steps > 0)
@@ -230,7 +230,7 @@ class Sgrrn(Recipe):
         shown = {name: _unsigned(made[name]) for name in JUDGES}
         shown |= {"input": batch["image"], "truth": batch["truth"], "true_reflection": batch["reflection"]}
         if self._semantic:
-            colours = palette(self._config.data.classes)
+            colours = palette(label_classes(self._config))
             labels = {"labels": made["semantic_logits"].argmax(axis=-1), "true_labels": batch["labels"]}
             shown |= {name: colourise(x, colours).astype(jnp.float32) / 255.0 for name, x in labels.items()}
         return {name: jnp.clip(shown[name], 0.0, 1.0) for name in self.panels}

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from sirr_jax.errors import UserError
 from sirr_jax.losses.sgrrn import PROFILES
-from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, label_classes
 
 SMALLEST = 32
 """Pixels a side that the generator takes."""
@@ -26,7 +26,7 @@ def hyper_parameters(config: ConfigDict) -> dict[str, dict[str, Any]]:
     """Role -> hyper-parameters that differ from the published network's; discriminators only where they are wanted."""
     width = {} if config.width == "base" else {"width": config.width}
     published = {"backbone": "resnet101", "mode": "Basic+Channel+Pyramid+Guidance", "classes": 21}
-    own = {"backbone": config.backbone, "mode": config.decoder_mode, "classes": config.data.classes}
+    own = {"backbone": config.backbone, "mode": config.decoder_mode, "classes": label_classes(config)}
     own = {name: value for name, value in own.items() if value != published[name]}
     judges = {role: width for role, _ in JUDGES.values()} if config.adversarial else {}
     return {"generator": width | own} | judges
@@ -45,8 +45,7 @@ def check(config: ConfigDict) -> None:
             "config.decoder_mode is 'OnlySemantic', which restores nothing; set config.steps.joint=0 instead"
         )
     check_crop(config, multiple=1, least=SMALLEST)
-    if config.data.classes < 2:
-        raise UserError(f"config.data.classes={config.data.classes}; give the number of classes of the labels")
+    label_classes(config)
     for name in ("data.pairs_share", "clean_share"):
         check_share(config, name)
     if not 0.0 < config.momentum <= 1.0:

@@ -13,8 +13,6 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from sirr_jax.data.scenes import SCENE_CLASSES
-from sirr_jax.errors import UserError
 from sirr_jax.losses.adversarial import logit_margin
 from sirr_jax.losses.pixel import l1
 from sirr_jax.losses.segmentation import cross_entropy
@@ -22,7 +20,7 @@ from sirr_jax.losses.srnet import discriminator_loss, refiner_terms, restorer_te
 from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.degraded_batch import degraded_batch
 from sirr_jax.recipes.perceptual import SRNET, PerceptualTerm
-from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze, label_classes
 from sirr_jax.recipes.srnet_chain import signed, unsigned
 from sirr_jax.recipes.srnet_networks import SMALLEST, SrNetNetworks
 from sirr_jax.weights.model_file import Network
@@ -54,7 +52,7 @@ class SrNet(Recipe):
         """
         _check(config)
         dtype = DTYPES[config.precision]
-        self.classes = _classes(config)
+        self.classes = label_classes(config)
         self._config, self._weights = config, config.weights.to_dict()
         self._networks = SrNetNetworks(config, self.classes, dtype=dtype)
         self._perceptual = PerceptualTerm(config.perceptual_weights, features=SRNET, dtype=dtype)
@@ -213,13 +211,6 @@ class SrNet(Recipe):
         networks = self._networks.export(params, collections)
         shipped = {role: networks.pop(role) for role in _SHIPPED}
         return {"discriminators": networks, "srnet": shipped}
-
-
-def _classes(config: ConfigDict) -> int:
-    stated = config.data.classes or (len(SCENE_CLASSES) if config.data.labelled == "scenes" else 0)
-    if stated < 2:
-        raise UserError(f"config.data.classes={stated}; give the number of classes of {config.data.labelled}")
-    return stated
 
 
 def _judged(role: str, verdict: Tree, moved: Tree) -> tuple[jax.Array, Aux]:

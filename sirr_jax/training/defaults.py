@@ -39,7 +39,7 @@ def training_config(recipe: str) -> ConfigDict:
     config.optimiser.networks = ConfigDict()  # values for one network alone
     config.ema_decay = 0.999
 
-    config.protocol = "sirr"  # or rgb, y
+    config.protocol = "sirr"  # or rgb, y, srnet
     config.validation_samples = 16
     config.log_every = 100
     config.evaluate_every = 2_000

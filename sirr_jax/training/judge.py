@@ -14,7 +14,7 @@ from sirr_jax.data.contact_sheet import contact_sheet
 from sirr_jax.data.feed import validation_stream
 from sirr_jax.data.pipeline import build_pipeline
 from sirr_jax.errors import UserError
-from sirr_jax.metrics import PROTOCOLS, confusion, miou, score
+from sirr_jax.metrics import PROTOCOLS, confusion, miou, per_image, score
 from sirr_jax.recipes import Recipe
 from sirr_jax.recipes.contract import Tree
 from sirr_jax.training import parallel
@@ -54,10 +54,12 @@ class Judge:
         self._images: tuple[int, dict[str, np.ndarray]] = (-1, {})
 
     def scores(self, step: int, state: TrainState) -> dict[str, dict[str, float]]:
-        """Name of the estimate -> the protocol's metrics, means over the samples, and `miou` of label maps.
+        """Name of the estimate -> the protocol's metrics, means over the samples, and the scores of label maps.
 
-        A mixture that equals its truth has an infinite PSNR and nothing to restore: such samples are left out. The mean
-        intersection over union is that of the whole set: of the sum of the samples' confusion matrices.
+        A mixture that equals its truth has an infinite PSNR and nothing to restore: such samples are left out. Of label
+        maps: `miou`, the mean intersection over union of the whole set, that is of the sum of the samples' confusion
+        matrices; and, where every pixel has a class, the means over the samples of `sirr_jax.metrics.per_image`: `pa`,
+        `ma`, `image_miou`, `fwiou`.
         """
         images = self._estimates(step, state)
         reflected = np.isfinite(self._score(images["input"], images["truth"])["psnr"])
@@ -80,8 +82,7 @@ class Judge:
             labels = self._apply(self._segment, state)
             truth = labels.pop("truth")
             for name, predicted in labels.items():
-                found = confusion(predicted, truth, self._recipe.classes)
-                scores.setdefault(name, {})["miou"] = float(miou(found))
+                scores.setdefault(name, {}).update(_label_scores(predicted, truth, self._recipe.classes))
         return scores
 
     def evaluate(self, step: int, state: TrainState, writer: Writer) -> None:
@@ -111,6 +112,14 @@ class Judge:
 
     def _score(self, estimate: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
         return score(estimate, truth, protocol=self._protocol)
+
+
+def _label_scores(predicted: np.ndarray, truth: np.ndarray, classes: int) -> dict[str, float]:
+    scores = {"miou": float(miou(confusion(predicted, truth, classes)))}
+    if truth.max() < classes:
+        each = {name: float(np.mean(values)) for name, values in per_image(predicted, truth, classes).items()}
+        scores |= {"image_miou": each.pop("miou")} | each
+    return scores
 
 
 def _chunks(batch: Tree, count: int) -> list[Tree]:

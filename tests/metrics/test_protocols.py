@@ -20,6 +20,7 @@ KEYS = {
     "sirr": ["psnr", "ssim", "lmse", "ncc"],
     "rgb": ["psnr", "ssim", "lmse", "ncc"],
     "y": ["psnr", "ssim"],
+    "srnet": ["psnr", "ssim"],
 }
 EACH = pytest.mark.parametrize("protocol", list(KEYS))
 
@@ -63,6 +64,18 @@ def test_y_is_scikit_image_on_studio_swing_luma():
     scores = score(estimate, truth, protocol="y")
     assert scores["psnr"] == pytest.approx(peak_signal_noise_ratio(*luma[::-1], data_range=255.0), rel=1e-12)
     assert scores["ssim"] == pytest.approx(structural_similarity(*luma[::-1], data_range=255.0), rel=1e-12)
+
+
+def test_srnet_scores_eight_bit_files_and_their_grey():
+    pair = [image / 255 for image in golden_pair(24, 31)]
+    estimate, truth = (np.floor(255 * image + 0.5).astype(np.uint8) for image in pair)
+    grey = [
+        ((image.astype(int) @ np.array([4899, 9617, 1868]) + 8192) >> 14).astype(np.uint8)
+        for image in (truth, estimate)
+    ]
+    scores = score(*pair, protocol="srnet")
+    assert scores["psnr"] == pytest.approx(peak_signal_noise_ratio(truth, estimate), rel=1e-12)
+    assert scores["ssim"] == pytest.approx(structural_similarity(*grey), rel=1e-12)
 
 
 def test_y_is_a_known_offset_from_full_range_luma():
@@ -129,8 +142,9 @@ def test_refuses_unknown_protocols_and_luma_without_colour():
     grey = np.zeros((20, 20, 1))
     with pytest.raises(UserError, match="'ycbcr', expected one of sirr, rgb, y"):
         score(grey, grey, protocol="ycbcr")
-    with pytest.raises(UserError, match="1 channels, expected 3"):
-        score(grey, grey, protocol="y")
+    for protocol in ("y", "srnet"):
+        with pytest.raises(UserError, match=f"protocol {protocol}: the images have 1 channels, expected 3"):
+            score(grey, grey, protocol=protocol)
 
 
 def test_importing_the_metrics_stays_light():

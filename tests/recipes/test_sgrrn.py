@@ -86,6 +86,7 @@ def test_modes_without_semantics_have_no_labels_to_learn_or_to_show(config, mode
 
 def test_the_released_config_trains_the_network_as_it_is_converted(monkeypatch):
     config = config_of("sgrrn")("released")
+    config.data.labelled, config.data.classes = "/VOC2012", 21
     recipe = Sgrrn(config)
     assert recipe._hyper == {"generator": {}}
     assert recipe.notes == (
@@ -93,6 +94,8 @@ def test_the_released_config_trains_the_network_as_it_is_converted(monkeypatch):
         "from scratch",
     )
     config = config_of("sgrrn")("base")
+    assert Sgrrn(config)._hyper == {"generator": {"classes": 7}}
+    config.data.labelled, config.data.classes = "/VOC2012", 21
     config.adversarial = True
     assert Sgrrn(config)._hyper == {"generator": {}} | {role: {} for role in JUDGES}
     assert "profile intended, 0.01 adversarial term; L_P is left out: " in Sgrrn(config).notes[0]
@@ -138,7 +141,7 @@ def parameter_shapes(config):
         ({"decoder_mode": "OnlySemantic"}, r"restores nothing; set config\.steps\.joint=0"),
         ({"width": "huge"}, "no width 'huge'"),
         ({"data.crop": 31}, r"config\.data\.crop=31; choose 32 or more"),
-        ({"data.classes": 0}, r"config\.data\.classes=0"),
+        ({"data.labelled": "/voc", "data.classes": 0}, r"config\.data\.classes=0; give the number of classes of /voc"),
         ({"data.pairs_share": 1.5}, r"config\.data\.pairs_share=1\.5"),
         ({"clean_share": -1.0}, r"config\.clean_share=-1\.0"),
         ({"momentum": 0.0}, r"config\.momentum=0\.0"),

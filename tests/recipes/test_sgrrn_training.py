@@ -247,7 +247,7 @@ def test_the_exported_model_restores_as_the_run_did(run):
 def test_scores_of_both_layers_and_of_the_labels(run):
     scores = json.loads((run.folder / "scores.json").read_text())
     assert scores.keys() == {"input", "restored", "reflection", "labels"}
-    assert scores["labels"].keys() == {"miou"}
+    assert scores["labels"].keys() == {"miou", "image_miou", "pa", "ma", "fwiou"}
     assert "psnr" in scores["reflection"]
 
 

@@ -34,7 +34,6 @@ def zipped_photos(path: Path) -> list[PackedFile]:
     """
     try:
         archive = zipfile.ZipFile(path)
-    # A method of compression that Python does not know is a NotImplementedError, an encrypted file a RuntimeError.
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{path}: no .zip file that can be read ({error}); make it again") from None
     lock = threading.Lock()

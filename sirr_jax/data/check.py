@@ -15,7 +15,8 @@ from sirr_jax.data.adapters.contract import Adapter, Entry, Finding, FindingKind
 from sirr_jax.data.darkness import is_nearly_black
 from sirr_jax.data.decode import UnreadableImageError, image_size, read_image
 from sirr_jax.data.files import check_large_enough
-from sirr_jax.data.labels import LabelSpace, read_labels, uses_palette
+from sirr_jax.data.label_spaces import LabelSpace
+from sirr_jax.data.labels import read_labels, uses_palette
 from sirr_jax.data.packed_file import ImageFile, place_of
 from sirr_jax.data.pairs import FolderPairs
 from sirr_jax.data.sequences import FolderSequences

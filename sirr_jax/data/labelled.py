@@ -10,16 +10,8 @@ import numpy as np
 from sirr_jax.data.crops import resize_labels
 from sirr_jax.data.decode import UnreadableImageError
 from sirr_jax.data.files import FileReader, OnCorrupt, check_large_enough
-from sirr_jax.data.labels import (
-    ADE20K,
-    ANY,
-    CITYSCAPES_IDS,
-    CITYSCAPES_TRAIN_IDS,
-    FACE_PARTS,
-    LabelSpace,
-    read_face_parts,
-    read_labels,
-)
+from sirr_jax.data.label_spaces import ADE20K, ANY, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, LabelSpace
+from sirr_jax.data.labels import FACE_PARTS, read_face_parts, read_labels
 from sirr_jax.data.layer_folders import check_equal_sizes
 from sirr_jax.data.packed_file import ImageFile
 from sirr_jax.data.sets import FoundSet, find_set

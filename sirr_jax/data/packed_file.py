@@ -6,10 +6,9 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-if TYPE_CHECKING:
-    from sirr_jax.data.labels import LabelSpace
+from sirr_jax.data.label_spaces import LabelSpace
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import numpy as np
 from sirr_jax.errors import UserError
 from sirr_jax.inference.large_photos import reduced_size, resize
 from sirr_jax.models.registry import build
-from sirr_jax.recipes.answers import Applied, get_answer
+from sirr_jax.recipes.answers import get_answer
+from sirr_jax.recipes.applied import Applied
 from sirr_jax.weights.model_file import Model, Network, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 

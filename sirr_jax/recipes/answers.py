@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,26 +14,8 @@ from sirr_jax.errors import UserError
 from sirr_jax.layers.padding import reflect_pad
 from sirr_jax.models.errnet import hypercolumn
 from sirr_jax.recipes import edge_gan_chain, srnet_chain
+from sirr_jax.recipes.applied import Applied, Apply
 from sirr_jax.recipes.segmenters import Segmenter
-
-Apply = Callable[..., dict[str, Any]]
-"""`apply(*inputs)`: a network with its variables."""
-
-
-class Applied(NamedTuple):
-    """An `Apply` that says which network it is.
-
-    Attributes:
-        module: the network, a Flax module.
-        variables: of it.
-    """
-
-    module: Any
-    variables: dict[str, Any]
-
-    def __call__(self, *inputs: jax.Array) -> dict[str, Any]:
-        """The network's outputs, in inference mode."""
-        return self.module.apply(self.variables, *inputs)
 
 
 class Answer(NamedTuple):

@@ -21,7 +21,7 @@ from sirr_jax.losses.edge_gan import PRESETS, generator_terms
 from sirr_jax.models import build
 from sirr_jax.models.glorot_uniform import glorot_uniform
 from sirr_jax.models.initialise import initialise
-from sirr_jax.recipes.answers import Apply
+from sirr_jax.recipes.applied import Apply
 from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.edge_gan_chain import find_edges, find_reflection, judge, restore
 from sirr_jax.recipes.perceptual import EDGE_GAN, PerceptualTerm

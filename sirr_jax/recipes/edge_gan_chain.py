@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from sirr_jax.data.edges import edge_map
-
-if TYPE_CHECKING:
-    from sirr_jax.recipes.answers import Apply
+from sirr_jax.recipes.applied import Apply
 
 
 def find_edges(networks: Mapping[str, Apply], image: jax.Array) -> jax.Array:

@@ -24,9 +24,6 @@ from sirr_jax.models.segmenter import Segmenter as OwnSegmenter
 from sirr_jax.models.vgg import normalise
 from sirr_jax.weights.model_file import Network, load_model
 
-Apply = Callable[[jax.Array], dict[str, Any]]
-"""A segmenter with its variables, in inference mode."""
-
 SEGMENTERS = ("ade20k_ppm", "bisenet", "deeplabv2", "espnetv2", "segmenter")
 """Network ids that `Segmenter` can feed."""
 

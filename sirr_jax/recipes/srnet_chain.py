@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.data.palettes import colourise, palette, to_labels
-from sirr_jax.recipes.segmenters import Apply
 
 Generator = Callable[[jax.Array, jax.Array], dict[str, Any]]
 """Refiner or restorer with its variables: image in [-1, 1] and label map in, `{name: array}` out."""
@@ -65,7 +64,13 @@ class Answers(NamedTuple):
     restored: jax.Array
 
 
-def run_chain(code: LabelCode, segment: Apply, refine: Generator, restore: Generator, image: jax.Array) -> Answers:
+def run_chain(
+    code: LabelCode,
+    segment: Callable[[jax.Array], jax.Array],
+    refine: Generator,
+    restore: Generator,
+    image: jax.Array,
+) -> Answers:
     """Segment, refine, restore.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sirr_jax.data.labels import LabelSpace
+from sirr_jax.data.label_spaces import LabelSpace
 from sirr_jax.data.packed_file import ImageFile
 from sirr_jax.errors import UserError
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from sirr_jax.data.adapters.contract import Adapter, Entry, Finding, Part, Scan
 from sirr_jax.data.adapters.matching import has_folders, index_files, match, number_before_underscore, scan_folders
 from sirr_jax.data.files import list_folder, natural_order
-from sirr_jax.data.labels import ADE20K as ADE20K_SPACE
-from sirr_jax.data.labels import ANY, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, FACE_PARTS, LabelSpace
-from sirr_jax.data.labels import COCO_STUFF as COCO_STUFF_SPACE
-from sirr_jax.data.labels import VOC as VOC_SPACE
+from sirr_jax.data.label_spaces import ADE20K as ADE20K_SPACE
+from sirr_jax.data.label_spaces import ANY, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, LabelSpace
+from sirr_jax.data.label_spaces import COCO_STUFF as COCO_STUFF_SPACE
+from sirr_jax.data.label_spaces import VOC as VOC_SPACE
+from sirr_jax.data.labels import FACE_PARTS
 
 _VOC_HOMES = ("", "VOC2012", "VOCdevkit/VOC2012")
 _CITYSCAPES = {"train": 2975, "val": 500, "test": 1525}

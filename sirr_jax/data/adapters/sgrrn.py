@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sirr_jax.data.adapters.contract import Adapter, Finding, Part, Scan
 from sirr_jax.data.adapters.matching import has_a_folder, has_folders, scan_folders
-from sirr_jax.data.labels import VOC
+from sirr_jax.data.label_spaces import VOC
 
 _FOLDERS = {
     "mixture": "input",

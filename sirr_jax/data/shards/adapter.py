@@ -14,7 +14,7 @@ import msgpack
 
 from sirr_jax.data.adapters.contract import Adapter, Entry, Finding, Part, Scan
 from sirr_jax.data.decode import UnreadableImageError
-from sirr_jax.data.labels import ANY, LabelSpace
+from sirr_jax.data.label_spaces import ANY, LabelSpace
 from sirr_jax.data.packed_file import ImageFile, PackedFile
 from sirr_jax.data.shards.manifest import INDEX, Manifest, digest, is_packed, read_manifest
 from sirr_jax.errors import UserError

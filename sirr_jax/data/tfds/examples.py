@@ -11,7 +11,8 @@ from PIL import Image
 
 from sirr_jax.data.adapters import Adapter, Entry
 from sirr_jax.data.decode import read_image
-from sirr_jax.data.labels import FACE_PARTS, LabelSpace, read_face_parts, read_labels
+from sirr_jax.data.label_spaces import LabelSpace
+from sirr_jax.data.labels import FACE_PARTS, read_face_parts, read_labels
 from sirr_jax.data.layer_folders import check_equal_sizes
 from sirr_jax.errors import UserError
 

@@ -75,10 +75,9 @@ def _score_mixtures(photos: list[np.ndarray], models: dict[str, Restorer], size:
         closed = [_mean(images, truths, lambda image, h=h: _suppressed(image, h)) for h in _THRESHOLDS]
         rows["Yang et al., best threshold"] = max(closed, key=lambda row: row["psnr"])
         report[name] = rows
-    everything = {row for rows in report.values() for row in rows}
     report["mean"] = {
-        row: {m: float(np.mean([report[name][row][m] for name in MIXING_MODELS])) for m in report["glass"][row]}
-        for row in sorted(everything)
+        row: {m: float(np.mean([report[name][row][m] for name in MIXING_MODELS])) for m in metrics}
+        for row, metrics in report[MIXING_MODELS[0]].items()
     }
     return report
 
@@ -101,7 +100,7 @@ def _middle(photo: np.ndarray, size: int) -> np.ndarray:
 
 def _best_constant(images: np.ndarray, truths: np.ndarray) -> float:
     candidates = np.linspace(0.0, 0.4, 41)
-    return float(min(candidates, key=lambda c: np.mean(np.square(np.clip(images - c, 0.0, 1.0) - truths))))
+    return float(max(candidates, key=lambda c: np.mean(psnr(np.clip(images - c, 0.0, 1.0), truths))))
 
 
 def _suppressed(image: np.ndarray, threshold: float) -> np.ndarray:

@@ -3,10 +3,11 @@
     python scripts/score_student.py /held_out_photos --model runs/release/models/student.safetensors --json scores.json
 
 For each mixing model of `sirr_jax.data.multiview`, each photograph gets the next one as its reflection, under the
-options of configs/release.py; the same folder gives the same mixtures. Scored by protocol `sirr`: the
-input; the best single constant, fitted on these very samples, taken off the input; Yang et al.'s closed form at several
-thresholds, of which the best is printed; and the models. `clean` is the PSNR of a model's answer for the photographs
-themselves.
+options of configs/release.py; the same folder gives the same mixtures. Photographs are reduced to `--side` first, 320
+px as for the training; with another side blurs and ghosts are as much wider or narrower (but for the kernels of fixed
+length, CEILNet's and DSRNet's). Scored by protocol `sirr`: the input; the best single constant, fitted on these very
+samples, taken off the input; Yang et al.'s closed form at several thresholds, of which the best is printed; and the
+models. `clean` is the PSNR of a model's answer for the photographs themselves.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image
 
 from sirr_jax import Restorer, UserError, load
 from sirr_jax.data.decode import read_image
@@ -29,6 +31,7 @@ from sirr_jax.data.multiview import MIXING_MODELS, MultiviewOptions, synthesise_
 from sirr_jax.metrics import psnr, score
 from sirr_jax.models.convex_suppression import suppress
 
+_TRAINED_SIDE = 320
 _RELEASE = Path(__file__).parent.parent / "configs" / "release.py"
 _THRESHOLDS = (0.01, 0.02, 0.033, 0.05, 0.08, 0.11)
 
@@ -38,13 +41,20 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, help="folder of photographs that no model has seen")
     parser.add_argument("--model", type=Path, action="append", default=[], help="a model file; may be repeated")
-    parser.add_argument("--size", type=int, default=384, help="side of the mixtures (default: 384)")
+    parser.add_argument(
+        "--side", type=int, default=_TRAINED_SIDE, help="longest side of the photographs (default: %(default)s)"
+    )
+    parser.add_argument("--size", type=int, help="side of the mixtures, cut from the middle (default: 5/8 of --side)")
+    parser.add_argument("--max-side", type=int, help="as that of `sirr remove` (default: what a model says of itself)")
     parser.add_argument("--json", type=Path, help="also write the scores to this file")
     args = parser.parse_args(argv)
     try:
-        photos = [read_image(file) for file in list_images(args.photos, recursive=True)]
-        models = {path.stem if len(args.model) == 1 else str(path): load(path) for path in args.model}
-        report = {"mixtures": _score_mixtures(photos, models, args.size), "clean": _score_clean(photos, models)}
+        photos = [_reduced(read_image(file), args.side) for file in list_images(args.photos, recursive=True)]
+        paths = {path.stem if len(args.model) == 1 else str(path): path for path in args.model}
+        models = {name: load(path, max_side=args.max_side) for name, path in paths.items()}
+        size = args.size or args.side * 5 // 8
+        mixtures = _score_mixtures(photos, models, size, scale=args.side / _TRAINED_SIDE)
+        report = {"mixtures": mixtures, "clean": _score_clean(photos, models)}
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -54,9 +64,19 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _score_mixtures(photos: list[np.ndarray], models: dict[str, Restorer], size: int) -> dict[str, dict]:
+def _reduced(photo: np.ndarray, side: int) -> np.ndarray:
+    image = Image.fromarray(photo)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def _score_mixtures(
+    photos: list[np.ndarray], models: dict[str, Restorer], size: int, *, scale: float
+) -> dict[str, dict]:
     crops = np.stack([_middle(photo, size) for photo in photos]).astype(np.float32) / 255.0
     given = runpy.run_path(str(_RELEASE))["get_config"]().data.synthesis.to_dict() | {"clean_probability": 0.0}
+    for name in ("blur_weak", "blur_own", "ghosting_shift"):
+        given[name] = (scale * np.asarray(given.get(name, getattr(MultiviewOptions(), name)))).tolist()
     report = {}
     for number, name in enumerate(MIXING_MODELS):
         alone = tuple(float(i == number) for i in range(len(MIXING_MODELS)))

@@ -23,14 +23,16 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("photos", nargs="+", type=Path, help="photographs, or folders of photographs")
     parser.add_argument(
-        "--model", required=True, type=Path, help="a .safetensors file of a training run or of `sirr convert`"
+        "--model",
+        type=Path,
+        help="a .safetensors file of a training run or of `sirr convert` (default: our own student)",
     )
     parser.add_argument("--out", type=Path, help="result file (one photograph) or folder (default: beside the input)")
     parser.add_argument(
         "--max-side",
         type=int,
-        default=_MAX_SIDE,
-        help=f"restore larger photographs by way of a copy whose longer side is this (default {_MAX_SIDE}; 0: never)",
+        help="restore larger photographs by way of a copy whose longer side is this (default: what the model says of "
+        f"itself, or {_MAX_SIDE}; 0: never)",
     )
     parser.add_argument("--strength", type=float, default=1.0, help="0 keeps the photograph, 1 restores it (default)")
     parser.add_argument("--save-reflection", action="store_true", help="also write what was removed, made visible")
@@ -48,9 +50,12 @@ def run(argv: list[str]) -> int:
         if result in results[:i]:
             raise UserError(f"two photographs would both be written to {result}; restore them one by one")
 
-    from sirr_jax.inference.restorer import load
+    from sirr_jax.inference.restorer import PACKAGED, Restorer
+    from sirr_jax.weights.model_file import load_model
 
-    restorer = load(args.model, max_side=args.max_side or None)
+    model = load_model(args.model or PACKAGED)
+    limit = args.max_side if args.max_side is not None else model.max_side or _MAX_SIDE
+    restorer = Restorer(model, max_side=limit)
     for photo, result, layer in zip(photos, results, layers, strict=True):
         image = read_image(photo).astype(np.float32) / np.float32(255)
         answer = restorer(image)

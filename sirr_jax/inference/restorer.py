@@ -17,6 +17,9 @@ from sirr_jax.recipes.applied import Applied
 from sirr_jax.weights.model_file import Model, Network, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 
+PACKAGED = Path(__file__).parent / "packaged" / "student.safetensors"
+"""The student that the package carries; its card is beside it."""
+
 _SMALLEST = 16
 _LEAST_SIDE = 64
 
@@ -51,15 +54,16 @@ class Restorer:
         Args:
             model: see `sirr_jax.weights.model_file`.
             max_side: photographs with a longer side than this are restored by way of a reduced copy, see
-                `sirr_jax.inference.large_photos`; None for never.
+                `sirr_jax.inference.large_photos`; 0 for never, None for what the model says of itself, or never.
 
         Raises:
             UserError: if its networks do not restore single images, one is missing, their variables do not fit, or
                 `max_side` is too small.
         """
-        if max_side is not None and max_side < _LEAST_SIDE:
-            raise UserError(f"max_side is {max_side}; choose {_LEAST_SIDE} pixels or more, or None")
-        self.model, self.max_side = model, max_side
+        limit = (model.max_side if max_side is None else max_side) or None
+        if limit is not None and limit < _LEAST_SIDE:
+            raise UserError(f"max_side is {limit}; choose {_LEAST_SIDE} pixels or more, or 0 for any size")
+        self.model, self.max_side = model, limit
         answer = get_answer(model.recipe)
         missing = [role for role in answer.roles if role not in model.networks]
         if missing:
@@ -119,17 +123,17 @@ class Restorer:
         return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
 
 
-def load(path: str | Path, *, max_side: int | None = None) -> Restorer:
+def load(path: str | Path | None = None, *, max_side: int | None = None) -> Restorer:
     """Make a `Restorer` from a `.safetensors` file that a training run or `sirr convert` wrote.
 
     Args:
-        path: the file.
+        path: the file; None for the student that the package carries.
         max_side: see `Restorer`.
 
     Raises:
         UserError: if the file is missing, damaged, or of a network that does not restore single images.
     """
-    return Restorer(load_model(path), max_side=max_side)
+    return Restorer(load_model(PACKAGED if path is None else path), max_side=max_side)
 
 
 def _checked_variables(network: Network) -> dict[str, Any]:

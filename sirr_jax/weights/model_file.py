@@ -39,6 +39,8 @@ class Model(NamedTuple):
         licence: of the weights.
         origin: where they come from, in a sentence.
         version: of sirr_jax that wrote the file.
+        max_side: the longer side, in pixels, that it works best at: larger photographs are to be restored by way of a
+            copy of this size. None if nothing is known.
     """
 
     recipe: str
@@ -46,6 +48,7 @@ class Model(NamedTuple):
     licence: str
     origin: str
     version: str = sirr_jax.__version__
+    max_side: int | None = None
 
 
 def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> None:
@@ -69,6 +72,8 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
         "licence": model.licence,
         "origin": model.origin,
     }
+    if model.max_side is not None:
+        card["max_side"] = model.max_side
     tree = {role: network.variables for role, network in model.networks.items()}
     arrays = {"/".join(names): np.asarray(value, order="C") for names, value in flatten(tree).items()}
     partial = path.with_name(path.name + ".partial")
@@ -107,7 +112,7 @@ def model_of(card: Mapping[str, Any], arrays: dict[str, np.ndarray], path: Path)
     """
     tree = _unflatten(arrays, path)
     networks = {role: Network(said["id"], said["hyper"], tree.get(role, {})) for role, said in card["networks"].items()}
-    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"])
+    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"], card.get("max_side"))
 
 
 def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
@@ -117,6 +122,8 @@ def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     except ValueError:
         return None
     if not isinstance(card, dict) or not all(isinstance(card.get(name), str) for name in _STRINGS):
+        return None
+    if not isinstance(card.get("max_side"), int | None):
         return None
     networks = card.get("networks")
     if not isinstance(networks, dict) or not networks:

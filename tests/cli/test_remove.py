@@ -53,6 +53,11 @@ def test_large_photographs_are_restored_by_way_of_a_copy(model, photo, capsys):
     np.testing.assert_allclose(pixels(photo.with_name("photo.restored.png")), pixels(photo) + 63.75, atol=0.76)
 
 
+def test_without_a_model_our_own_student_restores(photo):
+    assert remove(photo) == 0
+    assert pixels(photo.with_name("photo.restored.png")).shape == (32, 32, 3)
+
+
 def test_strength_blends(model, photo, tmp_path):
     assert remove(photo, "--model", model, "--strength", "0", "--out", tmp_path / "out.png") == 0
     np.testing.assert_array_equal(pixels(tmp_path / "out.png"), pixels(photo))

@@ -46,8 +46,14 @@ def test_a_large_photograph_keeps_its_detail(brightens):
 
 def test_up_to_the_limit_photographs_are_seen_as_they_are(brightens):
     photo = np.random.default_rng(2).uniform(size=(48, 64, 3)).astype(np.float32)
-    one, other = (Restorer(brightens, max_side=side)(photo).restored for side in (64, None))
+    one, other = (Restorer(brightens, max_side=side)(photo).restored for side in (64, 0))
     np.testing.assert_array_equal(one, other)
+
+
+def test_a_model_may_name_its_own_limit(brightens):
+    named = brightens._replace(max_side=100)
+    assert [Restorer(named, max_side=side).max_side for side in (None, 0, 64)] == [100, None, 64]
+    assert Restorer(brightens).max_side is None
 
 
 def test_limits_that_leave_nothing_are_refused(brightens):

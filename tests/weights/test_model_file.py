@@ -62,6 +62,11 @@ def test_variables_and_card_come_back(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def test_the_side_that_a_model_works_best_at_comes_back(tmp_path):
+    save_model(tmp_path / "model.safetensors", model({})._replace(max_side=384))
+    assert load_model(tmp_path / "model.safetensors").max_side == 384
+
+
 def test_several_networks_share_a_file(tmp_path):
     networks = {role: Network(f"a/{role}", {}, {"params": {"w": np.full(2, i)}}) for i, role in enumerate("bcd")}
     save_model(tmp_path / "model.safetensors", Model("a", networks, licence="-", origin="-"))
@@ -154,6 +159,7 @@ def test_files_of_another_format_are_refused(tmp_path, content, message):
         {"card": "[1]"},
         {"card": json.dumps({"recipe": "dynamics", "version": "1", "licence": "", "origin": "", "networks": {}})},
         {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "networks": {"a": "b"}})},
+        {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "max_side": "x"})},
         {"card": "{" * 5000},
     ],
 )

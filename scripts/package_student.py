@@ -1,0 +1,84 @@
+"""Put the student of a finished training into the package: half-precision weights and the log of its training.
+
+    python scripts/package_student.py runs/release --max-side 640
+
+Writes `student.safetensors` and `training.json` (config, what the run said of itself, scores, everything logged) to
+sirr_jax/inference/packaged/. The model card beside them, CARD.md, is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from sirr_jax import UserError
+from sirr_jax.inference.restorer import PACKAGED
+from sirr_jax.weights.model_file import load_model, save_model
+
+_LICENCE = "Apache-2.0"
+
+
+def main(argv: list[str]) -> int:
+    """Write the files; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of a finished run of configs/release.py")
+    parser.add_argument(
+        "--max-side",
+        type=int,
+        required=True,
+        help="larger photographs are to be restored by way of a copy of this side",
+    )
+    args = parser.parse_args(argv)
+    try:
+        model = load_model(args.run / "models" / "student.safetensors")
+        student = model.networks["student"]
+        halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
+        model = model._replace(networks={"student": halved}, licence=_LICENCE, max_side=args.max_side)
+        save_model(PACKAGED, model, overwrite=True)
+        PACKAGED.with_name("training.json").write_text(_log(args.run), encoding="utf-8")
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{PACKAGED}: {PACKAGED.stat().st_size / 2**20:.2f} MiB")
+    return 0
+
+
+def _log(run: Path) -> str:
+    """One JSON object; a line for each step that was logged."""
+    head = {
+        "config": _without_places(json.loads((run / "config.json").read_text(encoding="utf-8"))),
+        "metadata": (run / "metadata.txt").read_text(encoding="utf-8").splitlines(),
+        "scores": json.loads((run / "scores.json").read_text(encoding="utf-8")),
+    }
+    lines = (run / "scalars.jsonl").read_text(encoding="utf-8").splitlines()
+    records = ",\n".join(json.dumps(_rounded(json.loads(line)), allow_nan=False) for line in lines)
+    return json.dumps(head, indent=1)[:-2] + f',\n "log": [\n{records}\n ]\n}}\n'
+
+
+def _rounded(record: dict[str, float]) -> dict[str, float]:
+    return {
+        name: value if isinstance(value, int) else float(f"{value:.5g}")
+        for name, value in record.items()
+        if name != "time"
+    }
+
+
+def _without_places(config: dict) -> dict:
+    """Folders by their last name: where they lay is nobody's business."""
+    return {
+        name: _without_places(value) if isinstance(value, dict) else Path(value).name if _is_path(value) else value
+        for name, value in config.items()
+    }
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and Path(value).is_absolute()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

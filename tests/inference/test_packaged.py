@@ -1,0 +1,59 @@
+"""The student that the package carries."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import sirr_jax
+from sirr_jax.data.multiview import MultiviewOptions, synthesise_single
+from sirr_jax.data.photos import EmbeddedPhotos
+from sirr_jax.inference.restorer import PACKAGED
+from sirr_jax.metrics import psnr, score
+from sirr_jax.weights.model_file import load_model
+
+SIZE = 128
+
+
+@pytest.fixture(scope="module")
+def restorer():
+    return sirr_jax.load()
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """Photographs that it was not trained on."""
+    source = EmbeddedPhotos("train", crop=SIZE)
+    crops = [source.read(i)[:SIZE, :SIZE] for i in range(len(source))]
+    return np.stack([crop for crop in crops if crop.std() > 30]).astype(np.float32) / 255.0
+
+
+def test_the_files_say_what_they_are():
+    model = load_model(PACKAGED)
+    assert PACKAGED.stat().st_size < 8 * 2**20
+    assert model.licence == "Apache-2.0"
+    assert {role: network.id for role, network in model.networks.items()} == {"student": "dynamics/student"}
+    log = json.loads(PACKAGED.with_name("training.json").read_text())
+    assert log["config"]["recipe"] == "dynamics"
+    assert log["config"]["width"] == model.networks["student"].hyper["width"]
+    assert log["log"][-1]["step"] > 1000
+    assert PACKAGED.with_name("CARD.md").read_text().startswith("# ")
+
+
+def test_photographs_without_a_reflection_are_left_alone(restorer, photos):
+    kept = [psnr(restored, photo) for restored, photo in zip(restorer(photos).restored, photos, strict=True)]
+    assert np.mean(kept) > 32.0
+
+
+def test_reflections_grow_weaker(restorer, photos):
+    options = MultiviewOptions(size=SIZE, model_probabilities=(0.0, 0.0, 0.5, 0.0, 0.5), noise_probability=0.0)
+    keys = jax.random.split(jax.random.key(0), len(photos))
+    make = jax.jit(jax.vmap(lambda key, t, r: synthesise_single(key, t, r, options=options)))
+    made = make(keys, photos, np.roll(photos, 1, axis=0))
+    mixtures, truths = np.asarray(made.frame), np.asarray(made.transmission)
+    before, after = (score(image, truths) for image in (mixtures, restorer(mixtures).restored))
+    assert after["psnr"].mean() > before["psnr"].mean()
+    assert after["lmse"].mean() < before["lmse"].mean()

@@ -9,7 +9,7 @@ training step. The same command goes on where it was stopped.
 
 * `cpu` (default): width "compact", 80 px, for photographs reduced to 320 px, those to validate on too
   (`python scripts/zip_photos.py photos/ --out photos.zip --side 320 --quality 95`), so that a crop shows what it is a
-  part of; an hour and a half on two CPU cores. The packaged student is of this variant; its card has the scores.
+  part of; 1 h 40 min on two CPU cores. The packaged student is of this variant; its card has the scores.
 * `gpu`: width "small", 224 px, bfloat16, 300k steps: for one accelerator. It has not been run yet.
 
 The reflections are made to resemble those of real panes: lights add in linear light ("glass"), often what is

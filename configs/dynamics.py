@@ -52,6 +52,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.teacher.weights.flow = 0.1  # within view_synthesis, falls to 0 by half-time
 
     config.student = ConfigDict()
+    config.student.weights_file = ""  # go on from this exported student rather than from the teacher's weights
     config.student.steps = 100_000
     config.student.single_share = 0.4  # single images; the rest are middle frames of sequences
     config.student.gan_start = 1 / 3

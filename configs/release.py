@@ -66,6 +66,19 @@ def _cpu(config: ConfigDict) -> None:
     config.checkpoint_every = 250
 
 
+def _more(config: ConfigDict) -> None:
+    _cpu(config)
+    config.data.crop = 112
+    config.data.max_scale = 2.5
+    config.batch_size = 8
+    config.student.steps = 11_500
+    config.optimiser.learning_rate = 1e-3
+    config.optimiser.final_learning_rate = 1e-5
+    config.log_every = 100
+    config.evaluate_every = 1_000
+    config.checkpoint_every = 500
+
+
 def _gpu(config: ConfigDict) -> None:
     config.width = "small"
     config.precision = "bfloat16"
@@ -79,4 +92,4 @@ def _gpu(config: ConfigDict) -> None:
     config.checkpoint_every = 2_000
 
 
-_VARIANTS = {"cpu": _cpu, "gpu": _gpu}
+_VARIANTS = {"cpu": _cpu, "more": _more, "gpu": _gpu}

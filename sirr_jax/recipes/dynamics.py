@@ -74,6 +74,11 @@ class Dynamics(Recipe):
         real, pairs = config.data.sequences_share, config.data.pairs_share
         views = {"layers": 1.0 - real, "sequences": real}
         single = student.single_share
+        if self._transfers and single >= 1.0:
+            raise UserError(
+                f"config.student.single_share={single} leaves no sequence for the teacher to see; choose a share below "
+                "1, or config.without.transfer=True"
+            )
         mixed = {kind: (1.0 - single) * share for kind, share in views.items()}
         mixed |= {"single": single * (1.0 - pairs), "pairs": single * pairs}
         views, mixed = ({k: share for k, share in mix.items() if share > 0} for mix in (views, mixed))
@@ -104,8 +109,13 @@ class Dynamics(Recipe):
         return stages
 
     def _begin_student(self, start: Start) -> Start:
-        """Encoder and decoder from the frozen teacher, as far as the ablations leave knowledge transfer on."""
+        """Encoder and decoder from the frozen teacher, as far as the ablations leave knowledge transfer on.
+
+        A student that comes from a file keeps its own.
+        """
         start = freeze("teacher")(start)
+        if self._config.student.weights_file:
+            return start
         inherited = (
             () if not self._transfers else ("decoder",) if self._config.without.encoder else ("encoder", "decoder")
         )
@@ -120,23 +130,14 @@ class Dynamics(Recipe):
     # --- state ----------------------------------------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw parameters; see `Recipe.init`. The teacher comes from a file if the config names one."""
+        """Draw parameters; see `Recipe.init`. Teacher and student come from files if the config names them."""
         side = 32
         shapes = {
             "teacher": (1, 3, side, side, 3),
             "student": (1, side, side, 3),
             "discriminator": (1, side, side, 3),
         }
-        given = {}
-        if path := self._config.teacher.weights_file:
-            model, wanted = load_model(path), ("dynamics/teacher", self._hyper["teacher"])
-            found = {role: (network.id, network.hyper) for role, network in model.networks.items()}
-            if found != {"teacher": wanted}:
-                raise UserError(
-                    f"{path} holds {found}, expected {{'teacher': {wanted}}}; "
-                    "correct config.teacher.weights_file or the width"
-                )
-            given["teacher"] = model.networks["teacher"].variables["params"]
+        given = {name: tree for name in ("teacher", "student") if (tree := self._given(name)) is not None}
         params = given | {
             name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"]
             for i, (name, network) in enumerate(self._network.items())
@@ -145,6 +146,21 @@ class Dynamics(Recipe):
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, self._moments(params)
+
+    def _given(self, role: str) -> Tree | None:
+        """The parameters of the file that the config names for the teacher or the student."""
+        path = self._config[role].weights_file
+        if not path:
+            return None
+        model, wanted = load_model(path), (f"dynamics/{role}", self._hyper[role])
+        found = {role: (network.id, network.hyper) for role, network in model.networks.items()}
+        if found != {role: wanted}:
+            raise UserError(
+                f"{path} holds {found}, expected {{'{role}': {wanted}}}; "
+                f"correct config.{role}.weights_file or the width"
+            )
+        # A packaged model is in half precision.
+        return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), model.networks[role].variables["params"])
 
     def _moments(self, params: Tree) -> Tree:
         """Collections before the teacher's features have been measured."""
@@ -226,11 +242,13 @@ class Dynamics(Recipe):
 
     def _student_images(self, batch: Tree) -> tuple[jax.Array, jax.Array, int]:
         """Mixtures and truths, multi-view samples first, and how many those are."""
-        views, single = batch["views"], batch.get("single")
-        images, truths = views["frames"][:, 1], views["transmission"][:, 1]
-        count = images.shape[0]
-        if single is not None:
-            images, truths = (jnp.concatenate(pair) for pair in ((images, single["image"]), (truths, single["truth"])))
+        parts = []
+        if "views" in batch:
+            parts.append((batch["views"]["frames"][:, 1], batch["views"]["transmission"][:, 1]))
+        count = sum(images.shape[0] for images, _ in parts)
+        if "single" in batch:
+            parts.append((batch["single"]["image"], batch["single"]["truth"]))
+        images, truths = (jnp.concatenate(group) for group in zip(*parts, strict=True))
         return images, truths, count
 
     def _student_loss(

@@ -161,6 +161,41 @@ def test_the_student_starts_from_the_frozen_teacher(config, switch, inherited):
     np.testing.assert_array_equal(start.ema["student"]["encoder"]["w"], start.params["student"]["encoder"]["w"])
 
 
+def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):
+    recipe = Dynamics(config)
+    shapes = jax.eval_shape(_init(recipe))[0]["student"]
+    rng = np.random.default_rng(0)
+    half = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float16), shapes)  # as a packaged one
+    file = tmp_path / "student.safetensors"
+    network = Network("dynamics/student", recipe._hyper["student"], {"params": half})
+    save_model(file, Model("dynamics", {"student": network}, licence="-", origin="-"))
+    config.student.weights_file = str(file)
+    given = Dynamics(config)._given("student")
+    jax.tree.map(np.testing.assert_array_equal, given, half)
+    assert {x.dtype for x in jax.tree.leaves(given)} == {np.dtype(np.float32)}
+
+    start = start_of(config)
+    assert {float(p["w"][0]) for p in start.params["student"].values()} == {0.0}  # nothing is inherited
+    assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # and the teacher is frozen all the same
+
+    config.width = "small"
+    with pytest.raises(UserError, match=r"'width': 'test'.*expected.*'width': 'small'.*student\.weights_file"):
+        Dynamics(config)._given("student")
+
+
+def test_a_student_without_transfer_can_do_without_sequences(config):
+    config.student.single_share = 1.0
+    with pytest.raises(UserError, match=r"single_share=1\.0 leaves no sequence.*choose a share below 1"):
+        Dynamics(config)
+    config.without.transfer = True
+    assert stages(config)["student"].mix == {"single": 1.0}
+    batch = {"single": teacher_batch()["single"]}
+    images, truths, count = Dynamics(config)._student_images(batch)
+    assert count == 0
+    np.testing.assert_array_equal(images, batch["single"]["image"])
+    np.testing.assert_array_equal(truths, batch["single"]["truth"])
+
+
 def test_measuring_gives_mean_and_square_of_the_features(config):
     recipe = Dynamics(config)
     features = jax.random.normal(jax.random.key(1), (3, 2, 4, 4, 16)) * 2 + 1

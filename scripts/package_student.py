@@ -1,8 +1,9 @@
 """Put the student of a finished training into the package: half-precision weights and the log of its training.
 
-    python scripts/package_student.py runs/release --max-side 640
+    python scripts/package_student.py runs/release runs/more --max-side 640
 
-Writes `student.safetensors` and `training.json` (config, what the run said of itself, scores, everything logged) to
+Of several runs, each of which went on with the one before, the last one's student. Writes `student.safetensors` and
+`training.json` (of every run its config, what it said of itself, scores, everything logged) to
 sirr_jax/inference/packaged/. The model card beside them, CARD.md, is written by hand.
 """
 
@@ -26,7 +27,7 @@ _LICENCE = "Apache-2.0"
 def main(argv: list[str]) -> int:
     """Write the files; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a finished run of configs/release.py")
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs of configs/release.py, in order")
     parser.add_argument(
         "--max-side",
         type=int,
@@ -35,12 +36,12 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
     try:
-        model = load_model(args.run / "models" / "student.safetensors")
+        model = load_model(args.runs[-1] / "models" / "student.safetensors")
         student = model.networks["student"]
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
         model = model._replace(networks={"student": halved}, licence=_LICENCE, max_side=args.max_side)
         save_model(PACKAGED, model, overwrite=True)
-        PACKAGED.with_name("training.json").write_text(_log(args.run), encoding="utf-8")
+        PACKAGED.with_name("training.json").write_text(_log(args.runs), encoding="utf-8")
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -48,8 +49,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _log(run: Path) -> str:
-    """One JSON object; a line for each step that was logged."""
+def _log(runs: list[Path]) -> str:
+    """One JSON object, `runs` in their order; a line for each step that was logged."""
+    return '{"runs": [\n' + ",\n".join(_log_of(run) for run in runs) + "\n]}\n"
+
+
+def _log_of(run: Path) -> str:
     head = {
         "config": _without_places(json.loads((run / "config.json").read_text(encoding="utf-8"))),
         "metadata": (run / "metadata.txt").read_text(encoding="utf-8").splitlines(),
@@ -57,7 +62,7 @@ def _log(run: Path) -> str:
     }
     lines = (run / "scalars.jsonl").read_text(encoding="utf-8").splitlines()
     records = ",\n".join(json.dumps(_rounded(json.loads(line)), allow_nan=False) for line in lines)
-    return json.dumps(head, indent=1)[:-2] + f',\n "log": [\n{records}\n ]\n}}\n'
+    return json.dumps(head, indent=1)[:-2] + f',\n "log": [\n{records}\n ]\n}}'
 
 
 def _rounded(record: dict[str, float]) -> dict[str, float]:

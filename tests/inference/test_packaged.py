@@ -36,10 +36,12 @@ def test_the_files_say_what_they_are():
     assert PACKAGED.stat().st_size < 8 * 2**20
     assert model.licence == "Apache-2.0"
     assert {role: network.id for role, network in model.networks.items()} == {"student": "dynamics/student"}
-    log = json.loads(PACKAGED.with_name("training.json").read_text())
-    assert log["config"]["recipe"] == "dynamics"
-    assert log["config"]["width"] == model.networks["student"].hyper["width"]
-    assert log["log"][-1]["step"] > 1000
+    runs = json.loads(PACKAGED.with_name("training.json").read_text())["runs"]
+    for run in runs:
+        assert run["config"]["recipe"] == "dynamics"
+        assert run["config"]["width"] == model.networks["student"].hyper["width"]
+        assert run["log"][-1]["step"] > 1000
+    assert [bool(run["config"]["student"].get("weights_file")) for run in runs] == [i > 0 for i in range(len(runs))]
     assert PACKAGED.with_name("CARD.md").read_text().startswith("# ")
 
 

@@ -1,6 +1,6 @@
 """Put the student of a finished training into the package: half-precision weights and the log of its training.
 
-    python scripts/package_student.py runs/release runs/more --max-side 640
+    python scripts/package_student.py runs/release runs/more --max-side 640 --scales 1 0.5
 
 Of several runs, each of which went on with the one before, the last one's student. Writes `student.safetensors` and
 `training.json` (of every run its config, what it said of itself, scores, everything logged) to
@@ -34,12 +34,20 @@ def main(argv: list[str]) -> int:
         required=True,
         help="larger photographs are to be restored by way of a copy of this side",
     )
+    parser.add_argument(
+        "--scales",
+        nargs="+",
+        type=float,
+        default=[1.0],
+        help="sizes, as parts of that copy's, at which it is asked (default: 1)",
+    )
     args = parser.parse_args(argv)
     try:
         model = load_model(args.runs[-1] / "models" / "student.safetensors")
         student = model.networks["student"]
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
-        model = model._replace(networks={"student": halved}, licence=_LICENCE, max_side=args.max_side)
+        how = {"max_side": args.max_side, "scales": tuple(args.scales)}
+        model = model._replace(networks={"student": halved}, licence=_LICENCE, **how)
         save_model(PACKAGED, model, overwrite=True)
         PACKAGED.with_name("training.json").write_text(_log(args.runs), encoding="utf-8")
     except (UserError, OSError) as error:

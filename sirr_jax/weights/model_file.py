@@ -41,6 +41,8 @@ class Model(NamedTuple):
         version: of sirr_jax that wrote the file.
         max_side: the longer side, in pixels, that it works best at: larger photographs are to be restored by way of a
             copy of this size. None if nothing is known.
+        scales: sizes at which it is to be asked, the first of them 1.0, as parts of the size that it sees: the mean of
+            what it changes at each of them counts.
     """
 
     recipe: str
@@ -49,6 +51,7 @@ class Model(NamedTuple):
     origin: str
     version: str = sirr_jax.__version__
     max_side: int | None = None
+    scales: tuple[float, ...] = (1.0,)
 
 
 def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> None:
@@ -74,6 +77,8 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
     }
     if model.max_side is not None:
         card["max_side"] = model.max_side
+    if model.scales != (1.0,):
+        card["scales"] = model.scales
     tree = {role: network.variables for role, network in model.networks.items()}
     arrays = {"/".join(names): np.asarray(value, order="C") for names, value in flatten(tree).items()}
     partial = path.with_name(path.name + ".partial")
@@ -112,7 +117,8 @@ def model_of(card: Mapping[str, Any], arrays: dict[str, np.ndarray], path: Path)
     """
     tree = _unflatten(arrays, path)
     networks = {role: Network(said["id"], said["hyper"], tree.get(role, {})) for role, said in card["networks"].items()}
-    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"], card.get("max_side"))
+    how = {"max_side": card.get("max_side"), "scales": tuple(card.get("scales", (1.0,)))}
+    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"], **how)
 
 
 def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
@@ -124,6 +130,13 @@ def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     if not isinstance(card, dict) or not all(isinstance(card.get(name), str) for name in _STRINGS):
         return None
     if not isinstance(card.get("max_side"), int | None):
+        return None
+    scales = card.get("scales", [1.0])
+    if (
+        not isinstance(scales, list)
+        or scales[:1] != [1.0]
+        or not all(isinstance(x, float) and 0 < x <= 1 for x in scales)
+    ):
         return None
     networks = card.get("networks")
     if not isinstance(networks, dict) or not networks:

@@ -9,7 +9,10 @@ training step. The same command goes on where it was stopped.
 
 * `cpu` (default): width "compact", 80 px, for photographs reduced to 320 px, those to validate on too
   (`python scripts/zip_photos.py photos/ --out photos.zip --side 320 --quality 95`), so that a crop shows what it is a
-  part of; 1 h 40 min on two CPU cores. The packaged student is of this variant; its card has the scores.
+  part of; 1 h 40 min on two CPU cores.
+* `more`: goes on from that run's models (`--config.teacher.weights_file`, `--config.student.weights_file`) with crops
+  of 112 px of photographs at 512 px; two hours on two CPU cores. The packaged student comes from this one; its card
+  has the commands and the scores.
 * `gpu`: width "small", 224 px, bfloat16, 300k steps: for one accelerator. It has not been run yet.
 
 The reflections are made to resemble those of real panes: lights add in linear light ("glass"), often what is
@@ -28,7 +31,7 @@ from sirr_jax.training.defaults import varied
 
 
 def get_config(variant: str = "cpu") -> ConfigDict:
-    """Make the config of a variant: "cpu" or "gpu"."""
+    """Make the config of a variant: "cpu", "more" or "gpu"."""
     config = runpy.run_path(str(Path(__file__).with_name("dynamics.py")))["get_config"]("base")
     config.data.pipeline = "memory"
     config.data.max_scale = 2.5

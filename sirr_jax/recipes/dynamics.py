@@ -26,7 +26,9 @@ from sirr_jax.recipes.contract import Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
 from sirr_jax.recipes.perceptual import PerceptualTerm
 from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze
-from sirr_jax.weights.model_file import Network, load_model
+from sirr_jax.recipes.start_from import start_from
+from sirr_jax.weights.model_file import Network
+from sirr_jax.weights.variables import variable_shapes
 
 
 class Dynamics(Recipe):
@@ -152,15 +154,10 @@ class Dynamics(Recipe):
         path = self._config[role].weights_file
         if not path:
             return None
-        model, wanted = load_model(path), (f"dynamics/{role}", self._hyper[role])
-        found = {role: (network.id, network.hyper) for role, network in model.networks.items()}
-        if found != {role: wanted}:
-            raise UserError(
-                f"{path} holds {found}, expected {{'{role}': {wanted}}}; "
-                f"correct config.{role}.weights_file or the width"
-            )
-        # A packaged model is in half precision.
-        return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), model.networks[role].variables["params"])
+        name, hyper = f"dynamics/{role}", self._hyper[role]
+        shapes = variable_shapes(name, **hyper)
+        option = f"config.{role}.weights_file"
+        return start_from(path, {role: (name, hyper)}, {role: shapes}, option=option)[role]["params"]
 
     def _moments(self, params: Tree) -> Tree:
         """Collections before the teacher's features have been measured."""

@@ -14,7 +14,13 @@ from sirr_jax.weights.model_file import load_model
 from sirr_jax.weights.variables import flatten
 
 
-def start_from(path: str, wanted: Mapping[str, tuple[str, Mapping[str, Any]]], variables: Tree) -> Tree:
+def start_from(
+    path: str,
+    wanted: Mapping[str, tuple[str, Mapping[str, Any]]],
+    variables: Tree,
+    *,
+    option: str = "config.start_from",
+) -> Tree:
     """Replace freshly drawn variables by those of a model file, as far as it has them.
 
     A converted generator alone is enough: the discriminator then starts from its own draw.
@@ -22,7 +28,9 @@ def start_from(path: str, wanted: Mapping[str, tuple[str, Mapping[str, Any]]], v
     Args:
         path: a `.safetensors` model that a training run or `sirr convert` wrote.
         wanted: role -> network id and hyper-parameters that the recipe trains.
-        variables: role -> freshly drawn variables, `{"params": ..., "batch_stats": ...}`.
+        variables: role -> freshly drawn variables, `{"params": ..., "batch_stats": ...}`; their shapes are enough if
+            one role alone is wanted.
+        option: what the errors call the choice of the file.
 
     Returns:
         `variables` with float32 copies of what the file holds.
@@ -35,15 +43,15 @@ def start_from(path: str, wanted: Mapping[str, tuple[str, Mapping[str, Any]]], v
     if not found:
         raise UserError(
             f"{path} holds {', '.join(network.id for network in model.networks.values())}; expected one or more of "
-            f"{', '.join(network_id for network_id, _ in wanted.values())}: choose another config.start_from"
+            f"{', '.join(network_id for network_id, _ in wanted.values())}: choose another {option}"
         )
     started = dict(variables)
     for role, network in found.items():
         network_id, hyper = wanted[role]
         if (network.id, dict(network.hyper)) != (network_id, dict(hyper)):
             raise UserError(
-                f"{path} holds {network.id} {network.hyper}, and the config trains {network_id} {dict(hyper)}: correct "
-                "config.start_from or the config's hyper-parameters"
+                f"{path} holds {network.id} {network.hyper}, and the config trains another: expected {network_id} "
+                f"{dict(hyper)}; correct {option} or the config's hyper-parameters"
             )
         given = {name: tree for name, tree in network.variables.items() if name != "carried"}
         shapes, expected = ({place: x.shape for place, x in flatten(tree).items()} for tree in (given, variables[role]))

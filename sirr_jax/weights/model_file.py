@@ -63,7 +63,7 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
         overwrite: replace an existing file.
 
     Raises:
-        UserError: if the file exists and `overwrite` is False.
+        UserError: if the file exists and `overwrite` is False, or the scales are none that it could be read with.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -78,7 +78,9 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
     if model.max_side is not None:
         card["max_side"] = model.max_side
     if model.scales != (1.0,):
-        card["scales"] = model.scales
+        card["scales"] = list(map(float, model.scales))
+        if not _are_scales(card["scales"]):
+            raise UserError(f"scales are {model.scales}; the first must be 1, the others above 0 and at most 1")
     tree = {role: network.variables for role, network in model.networks.items()}
     arrays = {"/".join(names): np.asarray(value, order="C") for names, value in flatten(tree).items()}
     partial = path.with_name(path.name + ".partial")
@@ -131,12 +133,7 @@ def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     if not isinstance(card.get("max_side"), int | None):
         return None
-    scales = card.get("scales", [1.0])
-    if (
-        not isinstance(scales, list)
-        or scales[:1] != [1.0]
-        or not all(isinstance(x, float) and 0 < x <= 1 for x in scales)
-    ):
+    if not _are_scales(card.get("scales", [1.0])):
         return None
     networks = card.get("networks")
     if not isinstance(networks, dict) or not networks:
@@ -145,6 +142,12 @@ def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
         if not isinstance(said, dict) or not isinstance(said.get("id"), str) or not isinstance(said.get("hyper"), dict):
             return None
     return card
+
+
+def _are_scales(scales: Any) -> bool:
+    if not isinstance(scales, list) or scales[:1] != [1.0]:
+        return False
+    return all(isinstance(scale, float) and 0.0 < scale <= 1.0 for scale in scales)
 
 
 _STRINGS = ("recipe", "version", "licence", "origin")

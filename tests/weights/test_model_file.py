@@ -70,6 +70,11 @@ def test_the_side_that_a_model_works_best_at_comes_back(tmp_path):
 def test_the_scales_of_a_model_come_back(tmp_path):
     save_model(tmp_path / "model.safetensors", model({})._replace(scales=(1.0, 0.5)))
     assert load_model(tmp_path / "model.safetensors").scales == (1.0, 0.5)
+    save_model(tmp_path / "whole.safetensors", model({})._replace(scales=(1, 1)))  # whole numbers can be read again
+    assert load_model(tmp_path / "whole.safetensors").scales == (1.0, 1.0)
+    with pytest.raises(UserError, match=r"scales are \(0\.5,\); the first must be 1"):
+        save_model(tmp_path / "never.safetensors", model({})._replace(scales=(0.5,)))
+    assert not (tmp_path / "never.safetensors").exists()
     save_model(tmp_path / "other.safetensors", model({}))
     assert load_model(tmp_path / "other.safetensors").scales == (1.0,)
 

@@ -53,6 +53,7 @@ def get_config(variant: str = "base") -> ConfigDict:
 
     config.student = ConfigDict()
     config.student.weights_file = ""  # go on from this exported student rather than from the teacher's weights
+    config.student.hypercolumn = ""  # VGG-19 weights: the student is shown their features too, and exported with them
     config.student.steps = 100_000
     config.student.single_share = 0.4  # single images; the rest are middle frames of sequences
     config.student.gan_start = 1 / 3

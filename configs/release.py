@@ -11,8 +11,10 @@ training step. The same command goes on where it was stopped.
   (`python scripts/zip_photos.py photos/ --out photos.zip --side 320 --quality 95`), so that a crop shows what it is a
   part of; 1 h 40 min on two CPU cores.
 * `more`: goes on from that run's models (`--config.teacher.weights_file`, `--config.student.weights_file`) with crops
-  of 112 px of photographs at 512 px; two hours on two CPU cores. The packaged student comes from this one; its card
-  has the commands and the scores.
+  of 112 px of photographs at 512 px; two hours on two CPU cores.
+* `column`: goes on from that student, which is shown VGG-19's features too (`--config.student.hypercolumn`), without
+  the teacher, whom it has overtaken; an hour on two CPU cores. The packaged student comes from this one; its card has
+  the commands and the scores.
 * `gpu`: width "small", 224 px, bfloat16, 300k steps: for one accelerator. It has not been run yet.
 
 The reflections are made to resemble those of real panes: lights add in linear light ("glass"), often what is
@@ -31,7 +33,7 @@ from sirr_jax.training.defaults import varied
 
 
 def get_config(variant: str = "cpu") -> ConfigDict:
-    """Make the config of a variant: "cpu", "more" or "gpu"."""
+    """Make the config of a variant: "cpu", "more", "column" or "gpu"."""
     config = runpy.run_path(str(Path(__file__).with_name("dynamics.py")))["get_config"]("base")
     config.data.pipeline = "memory"
     config.data.max_scale = 2.5
@@ -82,6 +84,15 @@ def _more(config: ConfigDict) -> None:
     config.checkpoint_every = 500
 
 
+def _column(config: ConfigDict) -> None:
+    _more(config)
+    config.without.transfer = True
+    config.student.single_share = 1.0
+    config.student.steps = 4_000
+    config.optimiser.learning_rate = 5e-4
+    config.validation_samples = 96
+
+
 def _gpu(config: ConfigDict) -> None:
     config.width = "small"
     config.precision = "bfloat16"
@@ -95,4 +106,4 @@ def _gpu(config: ConfigDict) -> None:
     config.checkpoint_every = 2_000
 
 
-_VARIANTS = {"cpu": _cpu, "more": _more, "gpu": _gpu}
+_VARIANTS = {"cpu": _cpu, "more": _more, "column": _column, "gpu": _gpu}

@@ -22,6 +22,7 @@ from sirr_jax.inference.restorer import PACKAGED
 from sirr_jax.weights.model_file import load_model, save_model
 
 _LICENCE = "Apache-2.0"
+_VGG_LICENCE = "its layers of VGG-19: CC BY 4.0, Karen Simonyan and Andrew Zisserman, rounded to half precision"
 
 
 def main(argv: list[str]) -> int:
@@ -46,8 +47,9 @@ def main(argv: list[str]) -> int:
         model = load_model(args.runs[-1] / "models" / "student.safetensors")
         student = model.networks["student"]
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
+        licence = f"{_LICENCE}; {_VGG_LICENCE}" if student.hyper.get("hypercolumn") else _LICENCE
         how = {"max_side": args.max_side, "scales": tuple(args.scales)}
-        model = model._replace(networks={"student": halved}, licence=_LICENCE, **how)
+        model = model._replace(networks={"student": halved}, licence=licence, **how)
         save_model(PACKAGED, model, overwrite=True)
         PACKAGED.with_name("training.json").write_text(_log(args.runs), encoding="utf-8")
     except (UserError, OSError) as error:
@@ -82,15 +84,14 @@ def _rounded(record: dict[str, float]) -> dict[str, float]:
 
 
 def _without_places(config: dict) -> dict:
-    """Folders by their last name: where they lay is nobody's business."""
-    return {
-        name: _without_places(value) if isinstance(value, dict) else Path(value).name if _is_path(value) else value
-        for name, value in config.items()
-    }
+    """Files and folders by their last name: where they lay is nobody's business."""
 
+    def bare(value: object) -> object:
+        if isinstance(value, dict):
+            return _without_places(value)
+        return Path(value).name if isinstance(value, str) else value
 
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and Path(value).is_absolute()
+    return {name: bare(value) for name, value in config.items()}
 
 
 if __name__ == "__main__":

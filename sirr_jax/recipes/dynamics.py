@@ -27,6 +27,7 @@ from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
 from sirr_jax.recipes.perceptual import PerceptualTerm
 from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze
 from sirr_jax.recipes.start_from import start_from
+from sirr_jax.recipes.vgg_column import holds_column, read_column
 from sirr_jax.weights.model_file import Network
 from sirr_jax.weights.variables import variable_shapes
 
@@ -55,9 +56,11 @@ class Dynamics(Recipe):
         self._config = config
         self._options = multiview_options(config.data)
         switches = {name: not without[name] for name in ("mkl", "decouple_net", "flow_net", "fusion_net")}
+        self._column = read_column(config.student.hypercolumn)
+        column = {"hypercolumn": self._column.convention} if self._column else {}
         self._hyper = {
             "teacher": {"width": config.width} | {name: False for name, on in switches.items() if not on},
-            "student": {"width": config.width} | ({"hallucination": False} if without.hallucination else {}),
+            "student": {"width": config.width} | ({"hallucination": False} if without.hallucination else {}) | column,
             "discriminator": {},
         }
         self._network = {name: build(f"dynamics/{name}", **hyper, dtype=dtype) for name, hyper in self._hyper.items()}
@@ -141,10 +144,12 @@ class Dynamics(Recipe):
         }
         given = {name: tree for name in ("teacher", "student") if (tree := self._given(name)) is not None}
         params = given | {
-            name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"]
+            name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"] | given.get(name, {})
             for i, (name, network) in enumerate(self._network.items())
-            if name not in given
+            if name not in given or (name == "student" and "hypercolumn" not in given[name] and self._column)
         }
+        if self._column and "hypercolumn" not in given.get("student", {}):
+            params["student"]["hypercolumn"] = params["student"]["hypercolumn"] | {"vgg19": self._column.params}
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, self._moments(params)
@@ -155,6 +160,8 @@ class Dynamics(Recipe):
         if not path:
             return None
         name, hyper = f"dynamics/{role}", self._hyper[role]
+        if role == "student" and self._column and not holds_column(path):
+            hyper = {option: value for option, value in hyper.items() if option != "hypercolumn"}
         shapes = variable_shapes(name, **hyper)
         option = f"config.{role}.weights_file"
         return start_from(path, {role: (name, hyper)}, {role: shapes}, option=option)[role]["params"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 import sirr_jax
 from sirr_jax.errors import UserError
@@ -86,7 +86,8 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        save_file(arrays, partial, metadata={"card": json.dumps(card)})
+        # Not safetensors' own writing: its files are readable by their owner alone, whatever the umask.
+        partial.write_bytes(save(arrays, metadata={"card": json.dumps(card)}))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

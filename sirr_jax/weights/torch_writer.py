@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from sirr_jax.errors import UserError
 
@@ -29,7 +29,7 @@ def write_torch(path: str | Path, state_dict: Mapping[str, np.ndarray], *, overw
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if path.suffix == ".safetensors":
-            save_file(dict(state_dict), partial, metadata={"format": "pt"})
+            partial.write_bytes(save(dict(state_dict), metadata={"format": "pt"}))
         else:
             _torch_save(partial, state_dict)
         partial.replace(path)

@@ -37,7 +37,9 @@ class VggWeights(NamedTuple):
     convention: Literal["torchvision", "caffe"]
 
 
-def read_vgg(path: str | Path, network: Literal["vgg16", "vgg19"]) -> VggWeights:
+def read_vgg(
+    path: str | Path, network: Literal["vgg16", "vgg19"], *, option: str = "config.perceptual_weights"
+) -> VggWeights:
     """Read VGG weights.
 
     Args:
@@ -45,13 +47,14 @@ def read_vgg(path: str | Path, network: Literal["vgg16", "vgg19"]) -> VggWeights
             `.pth` with torchvision's keys (`features.0.weight`, OIHW; the prefix `vgg_pretrained_features.` of
             ERRNet's copy will do too). Files may stop after any layer.
         network: which network it must be.
+        option: what the errors call the choice of the file.
 
     Raises:
         UserError: if the file is missing, unreadable or does not hold this network.
     """
     path, title = Path(path), _TITLES[network]
     if not path.is_file():
-        raise UserError(f"no {title} weight file at {path}; correct config.perceptual_weights or leave it empty")
+        raise UserError(f"no {title} weight file at {path}; correct {option} or leave it empty")
     arrays = _read_arrays(path)
     found, strange, convention = _by_convolution(arrays, network)
     widths = convolutions(_BLOCKS[network])

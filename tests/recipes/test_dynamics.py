@@ -11,6 +11,8 @@ import pytest
 
 from sirr_jax.data.multiview import MultiviewOptions
 from sirr_jax.errors import UserError
+from sirr_jax.models.dynamics.hypercolumn import VGG_LAYERS
+from sirr_jax.models.vgg import VGG19_BLOCKS, convolutions
 from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.contract import Start
 from sirr_jax.recipes.dynamics import Dynamics
@@ -181,6 +183,58 @@ def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):
     config.width = "small"
     with pytest.raises(UserError, match=r"'width': 'test'.*expected.*'width': 'small'.*student\.weights_file"):
         Dynamics(config)._given("student")
+
+
+def vgg_file(path, *, last="conv3_4"):
+    """A VGG-19 as Keras has it, of zeros but for its last bias, up to a layer."""
+    arrays, before = {}, 3
+    for name, after in convolutions(VGG19_BLOCKS).items():
+        layer = f"block{name[4]}_conv{name[6]}"
+        arrays |= {f"{layer}/kernel": np.zeros((3, 3, before, after), np.float32)}
+        arrays |= {f"{layer}/bias": np.full(after, float(name == last), np.float32)}
+        before = after
+        if name == last:
+            break
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_a_hypercolumn_is_added_to_a_student_from_a_file(config, tmp_path):
+    plain, _ = Dynamics(config).init(jax.random.key(0))
+    network = Network("dynamics/student", Dynamics(config)._hyper["student"], {"params": plain["student"]})
+    first, second = tmp_path / "plain.safetensors", tmp_path / "column.safetensors"
+    save_model(first, Model("dynamics", {"student": network}, licence="-", origin="-"))
+    config.student.weights_file, config.student.hypercolumn = str(first), vgg_file(tmp_path / "vgg.npz")
+    recipe = Dynamics(config)
+    params, _ = recipe.init(jax.random.key(1))
+    given = {name: part for name, part in params["student"].items() if name != "hypercolumn"}
+    jax.tree.map(np.testing.assert_array_equal, given, plain["student"])
+    assert set(params["student"]["hypercolumn"]["vgg19"]) == set(VGG_LAYERS)
+    assert params["student"]["hypercolumn"]["vgg19"]["conv3_4"]["bias"][0] == 1.0
+    leaves = jax.tree.leaves(params)
+    assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
+
+    # What it exports goes on as it is, VGG-19 included.
+    changed = jax.tree.map(lambda x: x + 1, params)
+    exported = recipe.exports(changed, {})["student"]["student"]
+    assert exported.hyper == {"width": "test", "hypercolumn": "caffe"}
+    save_model(second, Model("dynamics", {"student": exported}, licence="-", origin="-"))
+    config.student.weights_file = str(second)
+    again, _ = Dynamics(config).init(jax.random.key(2))
+    jax.tree.map(np.testing.assert_array_equal, again["student"], changed["student"])
+
+    config.student.hypercolumn = ""
+    with pytest.raises(UserError, match=r"'hypercolumn': 'caffe'.*the config trains another"):
+        Dynamics(config)._given("student")
+
+
+def test_a_hypercolumn_needs_three_blocks_of_vgg(config, tmp_path):
+    config.student.hypercolumn = str(tmp_path / "vgg.npz")
+    with pytest.raises(UserError, match=r"no VGG-19 weight file at .*config\.student\.hypercolumn"):
+        Dynamics(config)
+    vgg_file(tmp_path / "vgg.npz", last="conv3_3")
+    with pytest.raises(UserError, match=r"ends at conv3_3, the hypercolumn at conv3_4.*more complete"):
+        Dynamics(config)
 
 
 def test_a_student_without_transfer_can_do_without_sequences(config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,6 @@ from safetensors.numpy import save_file
 import sirr_jax
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.weights import model_file
 from sirr_jax.weights.model_file import Model, Network, load_model, save_model
 
 HYPER = {"width": "test", "hallucination": False}
@@ -104,6 +104,12 @@ def test_the_same_model_is_the_same_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_whoever_may_read_other_files_may_read_a_model(tmp_path):
+    save_model(tmp_path / "model.safetensors", model(arrays()))
+    (tmp_path / "other").touch()
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_existing_files_are_replaced_on_request_only(tmp_path):
     path = tmp_path / "model.safetensors"
     save_model(path, model({"params": {"a": np.zeros(1, np.float32)}}))
@@ -121,12 +127,13 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch, hyp
     save_model(path, model({"params": {"a": np.zeros(1, np.float32)}}))
     before = path.read_bytes()
 
-    def full(arrays, path, metadata):
-        path.write_bytes(b"123456789")
+    def full(path, content):
+        with path.open("wb") as file:
+            file.write(content[:9])
         raise OSError(28, "No space left on device")
 
     if "width" in hyper:
-        monkeypatch.setattr(model_file, "save_file", full)
+        monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises((OSError, TypeError)):
         save_model(path, model({"params": {"a": np.ones(1, np.float32)}}, hyper), overwrite=True)
     assert path.read_bytes() == before

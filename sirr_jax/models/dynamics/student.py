@@ -12,6 +12,7 @@ from sirr_jax.layers.padding import pad_to_multiple
 from sirr_jax.layers.residual import Residual
 from sirr_jax.models.dynamics.decoder import Decoder
 from sirr_jax.models.dynamics.encoder import Encoder
+from sirr_jax.models.dynamics.hypercolumn import Hypercolumn, check_convention
 from sirr_jax.models.dynamics.widths import widths
 
 
@@ -35,15 +36,19 @@ class Student(nn.Module):
     Attributes:
         width: "base", "small", "compact" or "test"; the teacher's, if it is to be distilled from one.
         hallucination: False lets the decoder read the encoder's features directly (ablation).
+        hypercolumn: "caffe" or "torchvision" adds what VGG-19 with such weights sees (`Hypercolumn`); "" for none.
         dtype: computation type; parameters and the restored image stay float32.
     """
 
     width: str = "base"
     hallucination: bool = True
+    hypercolumn: str = ""
     dtype: Dtype = jnp.float32
 
     def __post_init__(self) -> None:
         widths(self.width)  # refuse an unknown one now, not when the network is first applied
+        if self.hypercolumn:
+            check_convention(self.hypercolumn)
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
@@ -61,17 +66,23 @@ class Student(nn.Module):
             train: without effect (the network has no dropout and no batch statistics).
 
         Returns:
-            `restored` [B, H, W, 3] (not clipped), `knowledge` K_hat and `features` f [B, h, w, C] with
-            h = ceil(H/16)*4.
+            `restored` [B, H, W, 3] (not clipped), `knowledge` K_hat and `features` f (the encoder's own)
+            [B, h, w, C] with h = ceil(H/16)*4.
         """
         w = widths(self.width)
         _, height, width, _ = image.shape
         padded = pad_to_multiple(image, 16)
         encoded = Encoder(w, dtype=self.dtype, name="encoder")(padded)
-        knowledge = encoded.quarter
+        skips, context = encoded, None
+        if self.hypercolumn:
+            column = Hypercolumn(w, self.hypercolumn, dtype=self.dtype, name="hypercolumn")
+            skips, context = column(padded, encoded)
+        knowledge = skips.quarter
         if self.hallucination:
             knowledge = Hallucination(dtype=self.dtype, name="hallucination")(knowledge)
-        restored = Decoder(w, dtype=self.dtype, name="decoder")(knowledge, encoded.half, encoded.full, padded)
+        if context is not None:
+            knowledge += context
+        restored = Decoder(w, dtype=self.dtype, name="decoder")(knowledge, skips.half, skips.full, padded)
         return {
             "restored": restored[:, :height, :width],
             "knowledge": knowledge,

@@ -134,13 +134,37 @@ def teacher(frames, p, *, mkl=True, decouple_net_on=True, flow_net_on=True, fusi
     return outputs | {"knowledge": k, "restored": restored}
 
 
+def hypercolumn(image, e1, e2, f, p):
+    """The features with those of VGG-19 (torchvision's weights) added, and what is added to K_hat."""
+    x = (image - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    seen = []
+    for block, count, spread in ((1, 2, 126.0), (2, 2, 219.0), (3, 4, 694.0)):
+        if block > 1:
+            b, h, w, c = x.shape
+            x = x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+        for i in range(1, count + 1):
+            x = relu(conv2d(x, **p["vgg19"][f"conv{block}_{i}"]))
+        seen.append(x * 255 * 0.226 / spread)
+    joined = [
+        own + conv2d(0.1 * features, **p[name])
+        for own, features, name in zip((e1, e2, f), seen, ("full", "half", "quarter"), strict=True)
+    ]
+    context = relu(conv2d(np.concatenate((0.3 * seen[2], joined[2]), axis=-1), **p["context_in"]))
+    for i, dilation in enumerate((1, 2, 4, 2)):
+        context = residual(context, p[f"context{i}"], dilation=dilation)
+    return *joined, conv2d(context, **p["context_out"])
+
+
 def student(image, p, *, hallucination=True):
     """Outputs for [B, H, W, 3], H and W multiples of 16."""
     e1, e2, f = encoder(image.astype(np.float64), p["encoder"])
-    k = f
+    k, context = f, 0.0
+    if "hypercolumn" in p:
+        e1, e2, k, context = hypercolumn(image.astype(np.float64), e1, e2, f, p["hypercolumn"])
     if hallucination:
         q = p["hallucination"]
         for i, dilation in enumerate((1, 2, 4, 4, 2, 1)):
             k = residual(k, q[f"residual{i}"], dilation=dilation)
         k = conv2d(k, **q["out"])
+    k = k + context
     return {"features": f, "knowledge": k, "restored": decoder(k, e1, e2, image, p["decoder"])}

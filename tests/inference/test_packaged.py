@@ -34,7 +34,8 @@ def photos():
 def test_the_files_say_what_they_are():
     model = load_model(PACKAGED)
     assert PACKAGED.stat().st_size < 8 * 2**20
-    assert model.licence == "Apache-2.0"
+    assert model.licence.startswith("Apache-2.0; its layers of VGG-19: CC BY 4.0, Karen Simonyan")  # as CC BY asks
+    assert model.networks["student"].hyper["hypercolumn"] == "caffe"
     assert {role: network.id for role, network in model.networks.items()} == {"student": "dynamics/student"}
     runs = json.loads(PACKAGED.with_name("training.json").read_text())["runs"]
     for run in runs:

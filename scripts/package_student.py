@@ -1,6 +1,6 @@
 """Put the student of a finished training into the package: half-precision weights and the log of its training.
 
-    python scripts/package_student.py runs/release runs/more --max-side 640 --scales 1 0.5
+    python scripts/package_student.py runs/release runs/more runs/column --max-side 640
 
 Of several runs, each of which went on with the one before, the last one's student. Writes `student.safetensors` and
 `training.json` (of every run its config, what it said of itself, scores, everything logged) to

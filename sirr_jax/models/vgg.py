@@ -123,6 +123,10 @@ def _block(name: str) -> int:
     return int(name.removeprefix("conv").split("_")[0])
 
 
+CAFFE_SCALE = 255.0 * 0.226
+"""How many times as large Caffe's inputs are as torchvision's, and every feature with them."""
+
+
 def normalise(image: jax.Array, convention: str) -> jax.Array:
     """Bring RGB `[B, H, W, 3]` in [0, 1] into the range of a weight file's convention.
 

@@ -143,13 +143,15 @@ class Dynamics(Recipe):
             "discriminator": (1, side, side, 3),
         }
         given = {name: tree for name in ("teacher", "student") if (tree := self._given(name)) is not None}
+        grows = self._column is not None and "hypercolumn" not in given.get("student", {})
         params = given | {
             name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"] | given.get(name, {})
             for i, (name, network) in enumerate(self._network.items())
-            if name not in given or (name == "student" and "hypercolumn" not in given[name] and self._column)
+            if name not in given or (name == "student" and grows)
         }
-        if self._column and "hypercolumn" not in given.get("student", {}):
-            params["student"]["hypercolumn"] = params["student"]["hypercolumn"] | {"vgg19": self._column.params}
+        if grows:
+            # A copy: a donated state would take the recipe's own with it.
+            params["student"]["hypercolumn"]["vgg19"] = jax.tree.map(jnp.copy, self._column.params)
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, self._moments(params)

@@ -16,7 +16,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.losses.perceptual import VGG_WEIGHTS, perceptual
 from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.losses.style import STYLE_LAYERS, style
-from sirr_jax.models.vgg import Vgg16, Vgg19, normalise
+from sirr_jax.models.vgg import CAFFE_SCALE, Vgg16, Vgg19, normalise
 from sirr_jax.weights.vgg import read_vgg
 
 _NETWORKS = {"vgg16": (Vgg16, "VGG-16"), "vgg19": (Vgg19, "VGG-19")}
@@ -122,8 +122,7 @@ class PerceptualTerm:
                     f"give config.perceptual_weights a file of {expected} weights, or feed them normalised"
                 )
         elif weights.convention == "caffe":
-            # Caffe's inputs are about 58 times torchvision's, and every feature with them.
-            self._unit = 1.0 / (255.0 * 0.226)
+            self._unit = 1.0 / CAFFE_SCALE
         name = "L_P and style use" if features.style else "L_P uses"
         self.description = f"{name} {title} ({weights.convention} weights) at {', '.join(used)}"
         if features.feed in _RAW:

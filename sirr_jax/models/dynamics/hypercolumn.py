@@ -12,17 +12,16 @@ from sirr_jax.layers.conv import conv
 from sirr_jax.layers.residual import Residual
 from sirr_jax.models.dynamics.encoder import Encoded
 from sirr_jax.models.dynamics.widths import Widths
-from sirr_jax.models.vgg import VGG19_BLOCKS, Vgg19, convolutions, normalise
+from sirr_jax.models.vgg import CAFFE_SCALE, VGG19_BLOCKS, Vgg19, convolutions, normalise
 
 VGG_LAYERS = tuple(convolutions(VGG19_BLOCKS[:3]))
 """conv1_1 to conv3_4: nothing below a quarter of the resolution, and 4.4 MiB in half precision."""
 
 CONVENTIONS = ("caffe", "torchvision")
 
-# Standard deviations of the features joined, over held-out mixtures, with Caffe's weights; torchvision's are smaller as
-# its inputs are.
+# Standard deviations of the features joined, over crops of photographs and all channels, with Caffe's weights.
 _SPREAD = {"relu1_2": 126.0, "relu2_2": 219.0, "relu3_4": 694.0}
-_UNIT = {"caffe": 1.0, "torchvision": 1.0 / (255.0 * 0.226)}
+_UNIT = {"caffe": 1.0, "torchvision": 1.0 / CAFFE_SCALE}
 _CONTEXT = 64
 
 

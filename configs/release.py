@@ -13,8 +13,8 @@ training step. The same command goes on where it was stopped.
 * `more`: goes on from that run's models (`--config.teacher.weights_file`, `--config.student.weights_file`) with crops
   of 112 px of photographs at 512 px; two hours on two CPU cores.
 * `column`: goes on from that student, which is shown VGG-19's features too (`--config.student.hypercolumn`), without
-  the teacher, whom it has overtaken; an hour on two CPU cores. The packaged student comes from this one; its card has
-  the commands and the scores.
+  the teacher, whom it has overtaken; an hour on two CPU cores. The packaged student comes from this one, run twice, the
+  second time on larger crops; its card has the commands and the scores.
 * `gpu`: width "small", 224 px, bfloat16, 300k steps: for one accelerator. It has not been run yet.
 
 The reflections are made to resemble those of real panes: lights add in linear light ("glass"), often what is

@@ -1,6 +1,6 @@
 """Put the student of a finished training into the package: half-precision weights and the log of its training.
 
-    python scripts/package_student.py runs/release runs/more runs/column --max-side 640
+    python scripts/package_student.py runs/release runs/more runs/column runs/column2 --max-side 640
 
 Of several runs, each of which went on with the one before, the last one's student. Writes `student.safetensors` and
 `training.json` (of every run its config, what it said of itself, scores, everything logged) to
@@ -35,21 +35,13 @@ def main(argv: list[str]) -> int:
         required=True,
         help="larger photographs are to be restored by way of a copy of this side",
     )
-    parser.add_argument(
-        "--scales",
-        nargs="+",
-        type=float,
-        default=[1.0],
-        help="sizes, as parts of that copy's, at which it is asked (default: 1)",
-    )
     args = parser.parse_args(argv)
     try:
         model = load_model(args.runs[-1] / "models" / "student.safetensors")
         student = model.networks["student"]
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
         licence = f"{_LICENCE}; {_VGG_LICENCE}" if student.hyper.get("hypercolumn") else _LICENCE
-        how = {"max_side": args.max_side, "scales": tuple(args.scales)}
-        model = model._replace(networks={"student": halved}, licence=licence, **how)
+        model = model._replace(networks={"student": halved}, licence=licence, max_side=args.max_side)
         save_model(PACKAGED, model, overwrite=True)
         PACKAGED.with_name("training.json").write_text(_log(args.runs), encoding="utf-8")
     except (UserError, OSError) as error:

@@ -41,8 +41,7 @@ class Restored(NamedTuple):
 class Restorer:
     """Callable that removes the degradation its network was trained on.
 
-    Compiles once for each image size. A model that is to be asked at several scales (`Model.scales`; the first is 1) is
-    asked at those of them at which the picture still has 64 px a side.
+    Compiles once for each image size.
 
     Attributes:
         model: what it was made from.
@@ -112,25 +111,16 @@ class Restorer:
                 f"least {_SMALLEST} are needed: restore it at full size, or in parts"
             )
         seen = batch if size == full else np.stack([resize(image, size) for image in batch])
-        made = self._seen(seen)
-        sizes = [(round(size[0] * scale), round(size[1] * scale)) for scale in self.model.scales[1:]]
-        copies = [smaller for smaller in sizes if min(smaller) >= _LEAST_SIDE]
-        if size == full and not copies:
+        made = {name: np.asarray(x) for name, x in self._restore(self._variables, jnp.asarray(seen)).items()}
+        if size == full:
             return made
-        change = (made.pop("restored") - seen) / (1 + len(copies))
-        for smaller in copies:
-            copy = np.stack([resize(image, smaller) for image in seen])
-            part = (self._seen(copy)["restored"] - copy) / (1 + len(copies))
-            change += np.stack([resize(image, size) for image in part])
+        change = made.pop("restored") - seen
         enlarged = {name: np.stack([resize(x, full) for x in images]) for name, images in made.items()}
         for image, correction in zip(batch, change, strict=True):
             # In place, `batch` being a copy of ours: twelve megapixels are 144 MB.
             image += resize(correction, full)
             np.clip(image, 0.0, 1.0, out=image)
         return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
-
-    def _seen(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: np.asarray(x) for name, x in self._restore(self._variables, jnp.asarray(batch)).items()}
 
 
 def load(path: str | Path | None = None, *, max_side: int | None = None) -> Restorer:

@@ -41,8 +41,6 @@ class Model(NamedTuple):
         version: of sirr_jax that wrote the file.
         max_side: the longer side, in pixels, that it works best at: larger photographs are to be restored by way of a
             copy of this size. None if nothing is known.
-        scales: sizes at which it is to be asked, the first of them 1.0, as parts of the size that it sees: the mean of
-            what it changes at each of them counts.
     """
 
     recipe: str
@@ -51,7 +49,6 @@ class Model(NamedTuple):
     origin: str
     version: str = sirr_jax.__version__
     max_side: int | None = None
-    scales: tuple[float, ...] = (1.0,)
 
 
 def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> None:
@@ -63,7 +60,7 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
         overwrite: replace an existing file.
 
     Raises:
-        UserError: if the file exists and `overwrite` is False, or the scales are none that it could be read with.
+        UserError: if the file exists and `overwrite` is False.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -77,10 +74,6 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
     }
     if model.max_side is not None:
         card["max_side"] = model.max_side
-    if model.scales != (1.0,):
-        card["scales"] = list(map(float, model.scales))
-        if not _are_scales(card["scales"]):
-            raise UserError(f"scales are {model.scales}; the first must be 1, the others above 0 and at most 1")
     tree = {role: network.variables for role, network in model.networks.items()}
     arrays = {"/".join(names): np.asarray(value, order="C") for names, value in flatten(tree).items()}
     partial = path.with_name(path.name + ".partial")
@@ -120,8 +113,7 @@ def model_of(card: Mapping[str, Any], arrays: dict[str, np.ndarray], path: Path)
     """
     tree = _unflatten(arrays, path)
     networks = {role: Network(said["id"], said["hyper"], tree.get(role, {})) for role, said in card["networks"].items()}
-    how = {"max_side": card.get("max_side"), "scales": tuple(card.get("scales", (1.0,)))}
-    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"], **how)
+    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"], card.get("max_side"))
 
 
 def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
@@ -134,8 +126,6 @@ def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     if not isinstance(card.get("max_side"), int | None):
         return None
-    if not _are_scales(card.get("scales", [1.0])):
-        return None
     networks = card.get("networks")
     if not isinstance(networks, dict) or not networks:
         return None
@@ -143,12 +133,6 @@ def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
         if not isinstance(said, dict) or not isinstance(said.get("id"), str) or not isinstance(said.get("hyper"), dict):
             return None
     return card
-
-
-def _are_scales(scales: Any) -> bool:
-    if not isinstance(scales, list) or scales[:1] != [1.0]:
-        return False
-    return all(isinstance(scale, float) and 0.0 < scale <= 1.0 for scale in scales)
 
 
 _STRINGS = ("recipe", "version", "licence", "origin")

@@ -56,22 +56,6 @@ def test_a_model_may_name_its_own_limit(brightens):
     assert Restorer(brightens).max_side is None
 
 
-def test_a_model_may_be_asked_at_several_scales(brightens):
-    # Something that depends on the scale: the corrections must not all be the same.
-    student = brightens.networks["student"]
-    rng = np.random.default_rng(5)
-    variables = jax.tree.map(lambda x: x + 0.05 * rng.normal(size=x.shape).astype(np.float32), student.variables)
-    model = brightens._replace(networks={"student": student._replace(variables=variables)})
-    photo = rng.uniform(0.3, 0.5, (1, 128, 160, 3)).astype(np.float32)
-    half = resize(photo[0], (64, 80))[None]
-    at_full, at_half = (Restorer(model)(x).restored for x in (photo, half))
-    expected = photo + ((at_full - photo) + resize((at_half - half)[0], (128, 160))[None]) / 2
-    both = Restorer(model._replace(scales=(1.0, 0.5)))(photo).restored
-    assert np.abs(both - at_full).max() > 1e-3
-    np.testing.assert_allclose(both, np.clip(expected, 0.0, 1.0), atol=1e-6)
-    np.testing.assert_array_equal(Restorer(model._replace(scales=(1.0, 0.25)))(photo).restored, at_full)
-
-
 def test_limits_that_leave_nothing_are_refused(brightens):
     with pytest.raises(UserError, match="max_side is 63; choose 64 pixels or more"):
         Restorer(brightens, max_side=63)

@@ -67,18 +67,6 @@ def test_the_side_that_a_model_works_best_at_comes_back(tmp_path):
     assert load_model(tmp_path / "model.safetensors").max_side == 384
 
 
-def test_the_scales_of_a_model_come_back(tmp_path):
-    save_model(tmp_path / "model.safetensors", model({})._replace(scales=(1.0, 0.5)))
-    assert load_model(tmp_path / "model.safetensors").scales == (1.0, 0.5)
-    save_model(tmp_path / "whole.safetensors", model({})._replace(scales=(1, 1)))  # whole numbers can be read again
-    assert load_model(tmp_path / "whole.safetensors").scales == (1.0, 1.0)
-    with pytest.raises(UserError, match=r"scales are \(0\.5,\); the first must be 1"):
-        save_model(tmp_path / "never.safetensors", model({})._replace(scales=(0.5,)))
-    assert not (tmp_path / "never.safetensors").exists()
-    save_model(tmp_path / "other.safetensors", model({}))
-    assert load_model(tmp_path / "other.safetensors").scales == (1.0,)
-
-
 def test_several_networks_share_a_file(tmp_path):
     networks = {role: Network(f"a/{role}", {}, {"params": {"w": np.full(2, i)}}) for i, role in enumerate("bcd")}
     save_model(tmp_path / "model.safetensors", Model("a", networks, licence="-", origin="-"))
@@ -179,8 +167,6 @@ def test_files_of_another_format_are_refused(tmp_path, content, message):
         {"card": json.dumps({"recipe": "dynamics", "version": "1", "licence": "", "origin": "", "networks": {}})},
         {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "networks": {"a": "b"}})},
         {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "max_side": "x"})},
-        {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "scales": [0.5]})},
-        {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "scales": [1.0, 2.0]})},
         {"card": "{" * 5000},
     ],
 )

@@ -40,6 +40,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.data.synthesis.noise_probability = 0.5
     config.data.synthesis.jpeg_probability = 0.3
 
+    config.reconstruction_error = "l1"  # in L_R; or "log_mse", a decibel's worth the same at any distance
     config.teacher = ConfigDict()
     config.teacher.weights_file = ""  # distil from this exported teacher instead of training one
     config.teacher.steps = 100_000
@@ -57,6 +58,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.student.steps = 100_000
     config.student.single_share = 0.4  # single images; the rest are middle frames of sequences
     config.student.gan_start = 1 / 3
+    config.student.transfer_share = 1.0  # below 1, L_T fades away in this share of the steps; then single images alone
     config.student.measure_samples = 1000  # for the spread of the teacher's features
     config.student.weights = ConfigDict()
     config.student.weights.reconstruction = 1.0

@@ -71,39 +71,45 @@ def _cpu(config: ConfigDict) -> None:
     config.checkpoint_every = 250
 
 
-def _more(config: ConfigDict) -> None:
-    _cpu(config)
-    config.data.crop = 112
-    config.data.max_scale = 2.5
-    config.batch_size = 8
-    config.student.steps = 11_500
+def _gpu(config: ConfigDict) -> None:
+    config.width = "medium"
+    config.precision = "bfloat16"
+    config.reconstruction_error = "log_mse"
+    config.data.crop = 224
+    config.data.max_scale = 2.0
+    config.data.colour = 0.25
+    options = config.data.synthesis
+    options.model_probabilities = (0.2, 0.1, 0.2, 0.1, 0.4)
+    options.blur_probabilities = (0.15, 0.35, 0.5)  # sharper: there is the time to learn it
+    options.transmittance = (0.9, 1.0)
+    options.glass_reflectance = (0.05, 0.6)
+    options.ghosting_probability = 0.3
+    config.batch_size = 16
+    config.teacher.steps = 4_000
+    config.teacher.warm_up = 0.0  # one program less to compile
+    config.student.steps = 20_000
+    config.student.measure_samples = 480
+    config.student.single_share = 0.5
+    config.student.transfer_share = 0.25
     config.optimiser.learning_rate = 1e-3
     config.optimiser.final_learning_rate = 1e-5
-    config.log_every = 100
-    config.evaluate_every = 1_000
-    config.checkpoint_every = 500
+    config.log_every = 200
+    config.evaluate_every = 0  # minutes that the GPU would wait for the processor: score what it exports
+    config.panels_every = 0
+    config.checkpoint_every = 1_000
 
 
-def _column(config: ConfigDict) -> None:
-    _more(config)
+def _polish(config: ConfigDict) -> None:
+    _gpu(config)
+    config.precision = "float32"  # a CPU is no faster with less
     config.without.transfer = True
+    config.data.crop = 160
+    config.batch_size = 4
     config.student.single_share = 1.0
-    config.student.steps = 4_000
-    config.optimiser.learning_rate = 5e-4
-    config.validation_samples = 96
+    config.student.steps = 2_600
+    config.optimiser.learning_rate = 3e-4
+    config.log_every = 50
+    config.checkpoint_every = 200
 
 
-def _gpu(config: ConfigDict) -> None:
-    config.width = "small"
-    config.precision = "bfloat16"
-    config.data.crop = 224
-    config.batch_size = 16
-    config.teacher.steps = 100_000
-    config.student.steps = 200_000
-    config.optimiser.learning_rate = 4e-4
-    config.evaluate_every = 5_000
-    config.panels_every = 20_000
-    config.checkpoint_every = 2_000
-
-
-_VARIANTS = {"cpu": _cpu, "more": _more, "column": _column, "gpu": _gpu}
+_VARIANTS = {"cpu": _cpu, "gpu": _gpu, "polish": _polish}

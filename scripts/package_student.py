@@ -1,9 +1,10 @@
 """Put the student of a finished training into the package: half-precision weights and the log of its training.
 
-    python scripts/package_student.py runs/release runs/more runs/column runs/column2 --max-side 640
+    python scripts/package_student.py runs/teacher runs/student runs/polish --max-side 640
 
-Of several runs, each of which went on with the one before, the last one's student. Writes `student.safetensors` and
-`training.json` (of every run its config, what it said of itself, scores, everything logged) to
+Of several runs, each of which went on with what the one before exported, the last one's student. Writes
+`student.safetensors` and `training.json` (of every run its config, what it said of itself, its scores if it was
+scored, everything logged) to
 sirr_jax/inference/packaged/. The model card beside them, CARD.md, is written by hand.
 """
 
@@ -60,8 +61,9 @@ def _log_of(run: Path) -> str:
     head = {
         "config": _without_places(json.loads((run / "config.json").read_text(encoding="utf-8"))),
         "metadata": (run / "metadata.txt").read_text(encoding="utf-8").splitlines(),
-        "scores": json.loads((run / "scores.json").read_text(encoding="utf-8")),
     }
+    if (scores := run / "scores.json").exists():
+        head["scores"] = json.loads(scores.read_text(encoding="utf-8"))
     lines = (run / "scalars.jsonl").read_text(encoding="utf-8").splitlines()
     records = ",\n".join(json.dumps(_rounded(json.loads(line)), allow_nan=False) for line in lines)
     return json.dumps(head, indent=1)[:-2] + f',\n "log": [\n{records}\n ]\n}}'

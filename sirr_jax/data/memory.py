@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -12,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class DecodedMemory:
-    """Remembers what reading functions returned, up to a number of bytes.
+    """Remembers what reading functions returned, up to a number of bytes; safe from several threads.
 
     Nothing is ever thrown out: what comes after the limit is decoded each time it is wanted. Where every
     photograph is wanted once per epoch, a fixed set held in memory is hit more often than the most recent
@@ -24,6 +25,7 @@ class DecodedMemory:
         self._used = 0
         self._full = False
         self._items: dict[Hashable, Any] = {}
+        self._lock = threading.Lock()
 
     def remember(self, read: Callable[..., Any]) -> Callable[..., Any]:
         """Wraps a function of hashable arguments that returns an array or a tuple of arrays.
@@ -37,13 +39,16 @@ class DecodedMemory:
             if key in self._items:
                 return self._items[key]
             item = read(*args)
-            self._keep(key, item)
+            with self._lock:
+                self._keep(key, item)
             return item
 
         return remembered
 
     def _keep(self, key: Hashable, item: np.ndarray | tuple[np.ndarray, ...]) -> None:
         size = sum(array.nbytes for array in (item if isinstance(item, tuple) else (item,)))
+        if key in self._items:  # another thread was faster
+            return
         if self._used + size <= self._limit:
             self._items[key] = item
             self._used += size

@@ -1,4 +1,4 @@
-"""Batches from decoded photographs held in memory, made by one background thread. NumPy and Pillow only."""
+"""Batches from decoded photographs held in memory, made by background threads. NumPy and Pillow only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import queue
 import threading
 import weakref
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 
+from sirr_jax.data.cores import usable_cores
 from sirr_jax.data.memory import DecodedMemory
 from sirr_jax.data.shares import Share
 
@@ -23,7 +25,7 @@ class MemoryPipeline:
     """An iterator of raw batches; also a context manager that closes itself."""
 
     def __init__(self, shares: Mapping[str, Share], *, start_step: int, prefetch: int, memory_limit: int) -> None:
-        """Starts the background thread.
+        """Starts the background thread, and as many to help it as half the processor's cores.
 
         Args:
           shares: What to read, by kind.
@@ -79,25 +81,27 @@ class MemoryPipeline:
 def _produce(
     shares: Mapping[str, Share], step: int, batches: queue.Queue[Batch | Exception], stop: threading.Event
 ) -> None:
-    while not stop.is_set():
-        item: Batch | Exception
-        try:
-            item = {kind: _batch(share, step) for kind, share in shares.items()}
-        except Exception as error:  # whatever it is, the consumer raises it
-            item = error
+    # Pillow resizes without the interpreter's lock, so that threads do: a GPU takes more than one makes.
+    with ThreadPoolExecutor(max(1, usable_cores() // 2), thread_name_prefix="sirr-sample") as pool:
         while not stop.is_set():
+            item: Batch | Exception
             try:
-                batches.put(item, timeout=_POLL_SECONDS)
-                break
-            except queue.Full:
-                continue
-        if isinstance(item, Exception):
-            return
-        step += 1
+                item = {kind: _batch(share, step, pool) for kind, share in shares.items()}
+            except Exception as error:  # whatever it is, the consumer raises it
+                item = error
+            while not stop.is_set():
+                try:
+                    batches.put(item, timeout=_POLL_SECONDS)
+                    break
+                except queue.Full:
+                    continue
+            if isinstance(item, Exception):
+                return
+            step += 1
 
 
-def _batch(share: Share, step: int) -> dict[str, np.ndarray]:
-    samples = [share.sample(position) for position in share.positions(step)]
+def _batch(share: Share, step: int, pool: Executor) -> dict[str, np.ndarray]:
+    samples = [*pool.map(share.sample, share.positions(step))]
     return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
 
 

@@ -8,7 +8,6 @@ parallel.
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sirr_jax.data.cores import usable_cores
 from sirr_jax.data.shares import Share
 from sirr_jax.data.tensorflow_cpu import load_tensorflow
 
@@ -40,7 +40,7 @@ class TfPipeline:
           UserError: TensorFlow is not installed.
         """
         tf = load_tensorflow()
-        workers = min(_MOST_WORKERS, _usable_cores())
+        workers = min(_MOST_WORKERS, usable_cores())
         self._error: Exception | None = None
         self._failures: dict[tuple[str, int], Exception] = {}
         self._shares = shares
@@ -85,12 +85,6 @@ class TfPipeline:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use of the machine
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _samples(

@@ -6,6 +6,7 @@ al., ICCVW 2021). Forms, weights and schedule are our reconstruction: the paper'
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -18,7 +19,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.losses.adversarial import logit_margin, relativistic_discriminator, relativistic_generator
 from sirr_jax.losses.decoupling import decoupling
 from sirr_jax.losses.distillation import transfer
-from sirr_jax.losses.pixel import reconstruction
+from sirr_jax.losses.pixel import ERRORS, reconstruction
 from sirr_jax.losses.view_synthesis import flow_error, view_synthesis
 from sirr_jax.models import build
 from sirr_jax.models.initialise import initialise
@@ -36,8 +37,8 @@ class Dynamics(Recipe):
     """Teacher, student, discriminator and their stages.
 
     Stages: `decouple` (the first tenth of the teacher's steps: L_FD and L_VS alone), `teacher` (all terms), `measure`
-    (the frozen teacher's feature statistics), `student`, `adversarial` (with the GAN, from a third of the student's
-    steps on).
+    (the frozen teacher's feature statistics), `student`, `alone` (where the teacher is to let go before the end),
+    `adversarial` (with the GAN, from a third of the student's steps on).
     """
 
     name = "dynamics"
@@ -50,6 +51,7 @@ class Dynamics(Recipe):
             UserError: if the config names an unknown precision, width or weight file.
         """
         check_choice(config, "precision", DTYPES)
+        check_choice(config, "reconstruction_error", ERRORS)
         check_crop(config, multiple=16, least=16)
         dtype = DTYPES[config.precision]
         without = config.without
@@ -102,16 +104,38 @@ class Dynamics(Recipe):
         measure = (Update((), self._measure),)
         stages.append(Stage("measure", measure_steps, measure, views, begin=freeze("teacher")))
 
+        return [*stages, *self._student_stages(mixed)]
+
+    def _student_stages(self, mixed: dict[str, float]) -> list[Stage]:
+        student, pairs = self._config.student, self._config.data.pairs_share
+        lets_go = self._transfers and student.transfer_share < 1.0
         # The GAN judges single-image samples only.
-        gan = student.weights.adversarial > 0 and single > 0
-        alone = round(student.gan_start * student.steps) if gan else student.steps
-        learn_student = Update(("student",), functools.partial(self._student_loss, adversarial=False))
-        learn_against = Update(("student",), functools.partial(self._student_loss, adversarial=True))
+        gan = student.weights.adversarial > 0 and student.single_share > 0
+        judged = round(student.gan_start * student.steps) if gan else student.steps
+        taught = round(student.transfer_share * student.steps) if lets_go else judged
+        if taught > judged:
+            raise UserError(
+                f"config.student.transfer_share={student.transfer_share} goes on when the GAN starts "
+                f"(config.student.gan_start={student.gan_start}); choose a smaller share, or 1 for the whole training"
+            )
+        alone = {kind: share for kind, share in {"single": 1.0 - pairs, "pairs": pairs}.items() if share > 0}
+        kept = self._transfers and not lets_go
+        learn = functools.partial(self._student_loss, transfers=self._transfers, fades=lets_go)
+        learn_alone = functools.partial(self._student_loss, transfers=False)
+        learn_against = functools.partial(self._student_loss, transfers=kept, adversarial=True)
         judge = Update(("discriminator",), self._discriminator_loss)
-        stages.append(Stage("student", alone, (learn_student,), mixed, begin=self._begin_student))
-        begin = None if alone else self._begin_student
-        stages.append(Stage("adversarial", student.steps - alone, (judge, learn_against), mixed, begin=begin))
-        return stages
+        stages = [
+            Stage("student", taught, (Update(("student",), learn),), mixed),
+            Stage("alone", judged - taught, (Update(("student",), learn_alone),), alone),
+            Stage(
+                "adversarial",
+                student.steps - judged,
+                (judge, Update(("student",), learn_against)),
+                alone if lets_go else mixed,
+            ),
+        ]
+        first = next((stage for stage in stages if stage.steps > 0), stages[0])
+        return [dataclasses.replace(s, begin=self._begin_student) if s is first else s for s in stages]
 
     def _begin_student(self, start: Start) -> Start:
         """Encoder and decoder from the frozen teacher, as far as the ablations leave knowledge transfer on.
@@ -189,7 +213,8 @@ class Dynamics(Recipe):
 
     def _content(self, params: Tree, weights: ConfigDict, estimate: jax.Array, truth: jax.Array) -> dict[str, Any]:
         return {
-            "reconstruction": weights.reconstruction * reconstruction(estimate, truth),
+            "reconstruction": weights.reconstruction
+            * reconstruction(estimate, truth, error=self._config.reconstruction_error),
             "perceptual": weights.perceptual * self._perceptual(params.get("vgg19", {}), estimate, truth),
         }
 
@@ -258,15 +283,24 @@ class Dynamics(Recipe):
         return images, truths, count
 
     def _student_loss(
-        self, params: Tree, collections: Tree, batch: Tree, key: jax.Array, *, adversarial: bool
+        self,
+        params: Tree,
+        collections: Tree,
+        batch: Tree,
+        key: jax.Array,
+        *,
+        transfers: bool,
+        fades: bool = False,
+        adversarial: bool = False,
     ) -> tuple[jax.Array, Aux]:
-        """L_student without L_D."""
+        """L_student without L_D; where it `fades`, the weight of L_T falls to 0 by the end of the stage."""
         del key
         weights, without = self._config.student.weights, self._config.without
         images, truths, count = self._student_images(batch)
         outputs = self._apply("student", params, images)
         terms = self._content(params, weights, outputs["restored"], truths)
-        if self._transfers:
+        if transfers:
+            strength = weights.transfer * (1.0 - batch["progress"] if fades else 1.0)
             taught = self._apply("teacher", params, batch["views"]["frames"])
             moments = collections["teacher_moments"]
             parts = {"knowledge": 0.0 if without.hallucination else weights.transfer_knowledge}
@@ -276,7 +310,7 @@ class Dynamics(Recipe):
                     mean, square = moments[f"{name}_mean"], moments[f"{name}_square"]
                     deviation = jnp.sqrt(jnp.maximum(square - mean * mean, 0.0))
                     distance = transfer(outputs[name][:count], taught[name], deviation)
-                    terms[f"transfer_{name}"] = weights.transfer * weight * distance
+                    terms[f"transfer_{name}"] = strength * weight * distance
         if adversarial:
             real = self._apply("discriminator", params, truths[count:])["logits"]
             fake = self._apply("discriminator", params, outputs["restored"][count:])["logits"]

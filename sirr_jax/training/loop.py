@@ -39,7 +39,8 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
 
     Writes to `workdir`: `config.json`, `metadata.txt`, `checkpoints/`, `scalars.jsonl`, `panels/`, `tensorboard/`
     and, at the end, `models/*.safetensors` and `scores.json`. On SIGTERM or Ctrl-C it saves after
-    the step in flight and returns; running it again continues where it stopped.
+    the step in flight, writes the models as far as they have come, and returns; running it again continues where it
+    stopped.
 
     Args:
         config: as a file in `configs/` makes it.
@@ -124,7 +125,10 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
                         _check_finite(state, workdir)
                         checkpoints.save(step, parallel.to_host(state))
                     if stopping and step < total:
-                        _log.warning("stopped at step %d of %d; run the same command to go on", step, total)
+                        if primary:
+                            _export(recipe, state, workdir, notes)
+                        words = "stopped at step %d of %d, its models written; run the same command to go on"
+                        _log.warning(words, step, total)
                         return workdir
 
     # --- results --------------------------------------------------------------------------------------------------

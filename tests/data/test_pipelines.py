@@ -152,6 +152,13 @@ def test_the_first_error_reaches_the_consumer_as_it_was(streams, photo_folder, k
     assert not data_threads()
 
 
+def test_the_number_of_threads_changes_nothing(streams, monkeypatch):
+    alone = run(streams, kind="memory", steps=4)
+    monkeypatch.setattr("sirr_jax.data.memory_pipeline.usable_cores", lambda: 16)
+    assert_equal(run(streams, kind="memory", steps=4), alone)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sirr-")]
+
+
 class Broken(ProceduralLayers):
     def sample(self, position, key):
         raise ZeroDivisionError(f"position {position}")

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from sirr_jax.losses.pixel import differences, gradient_l1, l1, multiscale_gradient_l1, reconstruction, ssim_gaussian
+from sirr_jax.losses.pixel import (
+    differences,
+    gradient_l1,
+    l1,
+    log_mse,
+    multiscale_gradient_l1,
+    reconstruction,
+    ssim_gaussian,
+)
 
 
 def pair(seed, *shape):
@@ -102,3 +110,17 @@ def test_reconstruction_is_the_weighted_sum_and_zero_for_the_truth():
     evaluate = jax.jit(reconstruction)
     assert float(evaluate(a, b)) == pytest.approx(expected, rel=1e-5)
     assert abs(float(evaluate(b, b))) < 1e-6
+
+
+def test_log_mse_weighs_every_image_by_its_own_decibels():
+    a, b = pair(7, 3, 8, 9, 3)
+    a[0] = b[0] + 0.001  # 60 dB, and 0.03 ln(1.01)
+    a[1] = b[1]
+    mse = np.square(a[2] - b[2]).mean()
+    expected = 0.01 * (np.log(1.01) + np.log(1 + 1e4 * mse))
+    assert float(log_mse(a, b)) == pytest.approx(expected, rel=1e-4)
+    assert float(log_mse(a, b)) == pytest.approx(float(log_mse(a[:, ::-1], b[:, ::-1])), rel=1e-5)
+    gradient = jax.jit(jax.grad(lambda x: log_mse(x, jnp.asarray(b))))(jnp.asarray(a))
+    np.testing.assert_array_equal(gradient[1], 0.0)  # and no NaN where nothing is wrong
+    by_l1, by_mse = (float(reconstruction(a, b, error=name)) for name in ("l1", "log_mse"))
+    assert by_mse - by_l1 == pytest.approx(expected - np.mean(np.abs(a - b)), abs=1e-5)

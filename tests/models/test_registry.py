@@ -35,7 +35,11 @@ def test_hyper_parameters_reach_the_module():
         ("xyz", {}, r"'xyz'; known ids: ade20k_ppm, .*vgg19"),
         ("dynamics/student", {"widht": "test"}, r"dynamics/student has no hyper-parameter 'widht'; it takes width, "),
         ("dynamics/student", {"parent": None}, r"has no hyper-parameter 'parent'"),
-        ("dynamics/student", {"width": "tiny"}, r"no width is called 'tiny'; choose one of base, small, compact, test"),
+        (
+            "dynamics/student",
+            {"width": "tiny"},
+            r"no width is called 'tiny'; choose one of base, medium, small, compact, test",
+        ),
         ("dynamics/teacher", {"width": "tiny"}, r"no width is called 'tiny'"),
     ],
 )

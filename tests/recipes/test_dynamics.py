@@ -11,6 +11,7 @@ import pytest
 
 from sirr_jax.data.multiview import MultiviewOptions
 from sirr_jax.errors import UserError
+from sirr_jax.losses.pixel import reconstruction
 from sirr_jax.models.dynamics.hypercolumn import VGG_LAYERS
 from sirr_jax.models.vgg import VGG19_BLOCKS, convolutions
 from sirr_jax.recipes import get_recipe
@@ -63,6 +64,27 @@ def test_real_data_enters_by_share(config):
     assert found["teacher"].mix == pytest.approx({"layers": 0.75, "sequences": 0.25})
     expected = {"layers": 0.45, "sequences": 0.15, "single": 0.2, "pairs": 0.2}
     assert found["student"].mix == pytest.approx(expected)
+
+
+def test_the_teacher_may_let_go_of_the_student(config):
+    config.student.transfer_share, config.data.pairs_share = 0.2, 0.5
+    found = stages(config)
+    lengths = {name: found[name].steps for name in ("student", "alone", "adversarial")}
+    assert lengths == {"student": 18, "alone": 12, "adversarial": 60}
+    assert found["student"].mix == pytest.approx({"layers": 0.6, "single": 0.2, "pairs": 0.2})
+    assert found["alone"].mix == found["adversarial"].mix == {"single": 0.5, "pairs": 0.5}
+    assert [found[name].begin is None for name in lengths] == [False, True, True]
+    config.student.weights.adversarial = 0.0
+    assert stages(config)["alone"].steps == 72
+    assert "adversarial" not in stages(config)
+    config.without.transfer = True  # nothing to let go of
+    assert "alone" not in stages(config)
+
+
+def test_the_teacher_lets_go_before_the_gan_starts(config):
+    config.student.transfer_share = 0.5
+    with pytest.raises(UserError, match=r"transfer_share=0\.5 goes on when the GAN starts.*gan_start=0\.33.*smaller"):
+        Dynamics(config)
 
 
 def teacher_batch(raw_size=2):
@@ -126,6 +148,53 @@ def test_every_ablation_leaves_out_its_losses(config, switch, teacher, student):
     assert terms_of(config, "adversarial") == student | {"adversarial"}
 
 
+def test_once_let_go_there_is_no_transfer(config):
+    config.student.transfer_share = 0.2
+    assert terms_of(config, "student") == CONTENT | TRANSFER
+    assert terms_of(config, "alone") == CONTENT
+    assert terms_of(config, "adversarial") == CONTENT | {"adversarial"}
+
+
+def test_the_transfer_loss_fades(config):
+    """Of networks that answer with what is given them: the loss is that of the weights alone."""
+    config.student.transfer_share = 0.2
+    recipe = Dynamics(config)
+    ones = jnp.ones((2, 4, 4, 16))
+
+    class Fixed:
+        def __init__(self, features):
+            self.features = features
+
+        def apply(self, variables, image, *, train):
+            image = image[:, 1] if image.ndim == 5 else image
+            return {"restored": image, "knowledge": self.features, "features": self.features}
+
+    recipe._network |= {"teacher": Fixed(ones), "student": Fixed(jnp.concatenate((ones, ones)) * 3.0)}
+    moments = {f"{name}_{moment}": jnp.ones(16) for name in ("knowledge", "features") for moment in ("mean", "square")}
+    params = {"teacher": {}, "student": {}}
+    loss = {stage.name: stage for stage in recipe.stages}["student"].updates[0].loss
+    values = []
+    for progress in (0.0, 0.5, 1.0):
+        batch = teacher_batch() | {"progress": jnp.asarray(progress)}
+        _, aux = loss(params, {"teacher_moments": moments}, batch, jax.random.key(0))
+        values.append(float(aux.scalars["student/transfer_knowledge"]))
+    whole = 0.2 * 2.0 / 1e-3  # the weight, the distance, the least deviation
+    np.testing.assert_allclose(values, [whole, whole / 2, 0.0], rtol=1e-4)
+
+
+def test_the_error_of_pixels_can_be_chosen(config):
+    truth = jax.random.uniform(jax.random.key(0), (2, SIZE, SIZE, 3))
+    terms = {}
+    for error in ("l1", "log_mse"):
+        config.reconstruction_error = error
+        terms[error] = Dynamics(config)._content({}, config.student.weights, truth * 0.5, truth)["reconstruction"]
+        assert float(terms[error]) == pytest.approx(float(reconstruction(truth * 0.5, truth, error=error)))
+    assert float(terms["l1"]) != pytest.approx(float(terms["log_mse"]), rel=1e-3)
+    config.reconstruction_error = "l2"
+    with pytest.raises(UserError, match=r"config\.reconstruction_error is 'l2'; choose l1 or log_mse"):
+        Dynamics(config)
+
+
 def test_without_layers_and_flow_there_is_no_warm_up(config):
     config.teacher.warm_up = 0.1
     config.without.mkl = True
@@ -185,7 +254,7 @@ def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):
         Dynamics(config)._given("student")
 
 
-def vgg_file(path, *, last="conv3_4"):
+def vgg_file(path, *, last="conv3_2"):
     """A VGG-19 as Keras has it, of zeros but for its last bias, up to a layer."""
     arrays, before = {}, 3
     for name, after in convolutions(VGG19_BLOCKS).items():
@@ -212,7 +281,7 @@ def test_a_hypercolumn_is_added_to_a_student_from_a_file(config, tmp_path):
     given = {name: part for name, part in params["student"].items() if name != "hypercolumn"}
     jax.tree.map(np.testing.assert_array_equal, given, plain)
     assert set(params["student"]["hypercolumn"]["vgg19"]) == set(VGG_LAYERS)
-    assert params["student"]["hypercolumn"]["vgg19"]["conv3_4"]["bias"][0] == 1.0
+    assert params["student"]["hypercolumn"]["vgg19"]["conv3_2"]["bias"][0] == 1.0
     leaves = jax.tree.leaves((params, recipe._column.params))  # donating the state leaves the recipe its own
     assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
 
@@ -229,12 +298,12 @@ def test_a_hypercolumn_is_added_to_a_student_from_a_file(config, tmp_path):
         Dynamics(config)._given("student")
 
 
-def test_a_hypercolumn_needs_three_blocks_of_vgg(config, tmp_path):
+def test_a_hypercolumn_needs_the_beginning_of_vgg(config, tmp_path):
     config.student.hypercolumn = str(tmp_path / "vgg.npz")
     with pytest.raises(UserError, match=r"no VGG-19 weight file at .*config\.student\.hypercolumn"):
         Dynamics(config)
-    vgg_file(tmp_path / "vgg.npz", last="conv3_3")
-    with pytest.raises(UserError, match=r"ends at conv3_3, the hypercolumn at conv3_4.*more complete"):
+    vgg_file(tmp_path / "vgg.npz", last="conv3_1")
+    with pytest.raises(UserError, match=r"ends at conv3_1, the hypercolumn at conv3_2.*more complete"):
         Dynamics(config)
 
 

@@ -12,6 +12,7 @@ from sirr_jax.training import loop
 from sirr_jax.training.checkpoints import Checkpoints
 from sirr_jax.training.reporter import Reporter
 from sirr_jax.training.writers import Writer
+from sirr_jax.weights.model_file import load_model
 
 TOTAL = 12
 
@@ -56,6 +57,9 @@ def test_stopping_and_going_on_changes_no_bit(toy_config, tmp_path, saved, monke
     monkeypatch.setattr(Reporter, "keep", interrupt)
     loop.train(toy_config, tmp_path / "parts")
     assert max(saved) == 3
+    model = load_model(tmp_path / "parts" / "models" / "toy.safetensors")  # what it has learned so far
+    weights = model.networks["student"].variables["params"]["w"]
+    np.testing.assert_array_equal(weights, saved[3].ema["generator"]["w"])
     loop.train(toy_config, tmp_path / "parts")
     assert max(saved) == 8
     loop.train(toy_config, tmp_path / "parts")

@@ -14,19 +14,19 @@ from sirr_jax.models.dynamics.encoder import Encoded
 from sirr_jax.models.dynamics.widths import Widths
 from sirr_jax.models.vgg import CAFFE_SCALE, VGG19_BLOCKS, Vgg19, convolutions, normalise
 
-VGG_LAYERS = tuple(convolutions(VGG19_BLOCKS[:3]))
-"""conv1_1 to conv3_4: nothing below a quarter of the resolution, and 4.4 MiB in half precision."""
+VGG_LAYERS = tuple(convolutions(VGG19_BLOCKS))[:6]
+"""conv1_1 to conv3_2: nothing below a quarter of the resolution, and 2.2 MiB in half precision."""
 
 CONVENTIONS = ("caffe", "torchvision")
 
 # Standard deviations of the features joined, over crops of photographs and all channels, with Caffe's weights.
-_SPREAD = {"relu1_2": 126.0, "relu2_2": 219.0, "relu3_4": 694.0}
+_SPREAD = {"relu1_2": 126.0, "relu2_2": 219.0, "relu3_2": 251.0}
 _UNIT = {"caffe": 1.0, "torchvision": 1.0 / CAFFE_SCALE}
 _CONTEXT = 64
 
 
 class Hypercolumn(nn.Module):
-    """Features of the frozen first three blocks of VGG-19, one map for each of the encoder's resolutions.
+    """Features of a frozen VGG-19 up to conv3_2, one map for each of the encoder's resolutions.
 
     They enter through convolutions that start at zero, so that a student to which they are added goes on as it was.
     Hypercolumns: Zhang et al. 2018; baselines specification, section 4.1. Their place in the student is our own.
@@ -57,7 +57,7 @@ class Hypercolumn(nn.Module):
             encoded: the student's features of it.
 
         Returns:
-            The features with VGG's added, and what its third block adds to K_hat after residual blocks of its own,
+            The features with VGG's added, and what conv3_2 adds to K_hat after residual blocks of its own,
             [B, H/4, W/4, C]. No gradient flows into VGG-19.
         """
         dtype = self.dtype
@@ -72,7 +72,7 @@ class Hypercolumn(nn.Module):
             for name, own, features in zip(Encoded._fields, encoded, seen.values(), strict=True)
         ]
         joined = Encoded(*parts)
-        context = jnp.concatenate((0.3 * seen["relu3_4"], joined.quarter), axis=-1)
+        context = jnp.concatenate((0.3 * seen["relu3_2"], joined.quarter), axis=-1)
         context = nn.relu(conv(_CONTEXT, kernel=1, dtype=dtype, name="context_in")(context))
         for i, dilation in enumerate((1, 2, 4, 2)):
             context = Residual(dilation=dilation, dtype=dtype, name=f"context{i}")(context)

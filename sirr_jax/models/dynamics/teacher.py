@@ -24,7 +24,7 @@ class Teacher(nn.Module):
     their layers, widths and activations are ours. Specification, section 2.
 
     Attributes:
-        width: "base", "small", "compact" or "test".
+        width: "base", "medium", "small", "compact" or "test".
         mkl: False leaves out the whole module: K_t is a 1x1 convolution of the middle frame's features.
         decouple_net: False gives one stream, Psi_T = Psi_R = f, and no layer estimates.
         flow_net: False takes all motions as zero.

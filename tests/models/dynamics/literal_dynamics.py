@@ -138,7 +138,7 @@ def hypercolumn(image, e1, e2, f, p):
     """The features with those of VGG-19 (torchvision's weights) added, and what is added to K_hat."""
     x = (image - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     seen = []
-    for block, count, spread in ((1, 2, 126.0), (2, 2, 219.0), (3, 4, 694.0)):
+    for block, count, spread in ((1, 2, 126.0), (2, 2, 219.0), (3, 2, 251.0)):
         if block > 1:
             b, h, w, c = x.shape
             x = x.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))

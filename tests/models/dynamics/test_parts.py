@@ -89,5 +89,5 @@ def test_the_decoder_refuses_knowledge_of_another_width():
 
 
 def test_unknown_widths_are_refused_by_name():
-    with pytest.raises(UserError, match="no width is called 'huge'; choose one of base, small, compact, test"):
+    with pytest.raises(UserError, match="no width is called 'huge'; choose one of base, medium, small, compact, test"):
         widths("huge")

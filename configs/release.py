@@ -106,8 +106,8 @@ def _polish(config: ConfigDict) -> None:
     config.data.crop = 160
     config.batch_size = 4
     config.student.single_share = 1.0
-    config.student.steps = 2_600
-    config.optimiser.learning_rate = 3e-4
+    config.student.steps = 2_200
+    config.optimiser.learning_rate = 4e-4
     config.log_every = 50
     config.checkpoint_every = 200
 

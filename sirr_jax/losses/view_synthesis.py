@@ -64,12 +64,13 @@ def flow_error(flow: jax.Array, truth: jax.Array, valid: jax.Array, weight: jax.
     """Mean |du| + |dv| against exact flows, in quarter-resolution pixels.
 
     Args:
-        flow: [B, 2, H/4, W/4, 2] in quarter-resolution pixels.
+        flow: [B, 2, H/n, W/n, 2] for some n, in pixels of its own grid.
         truth: [B, 2, H, W, 2] in pixels.
         valid: [B, 2, H, W]; where 0, the point has left the frame or is hidden.
         weight: [B]; 0 for real sequences, whose flow is unknown.
     """
-    quarter = downsample_area(truth.reshape(-1, *truth.shape[2:]), 4).reshape(flow.shape) / 4.0
-    seen = downsample_area(valid.reshape(-1, *valid.shape[2:])[..., None], 4).reshape(*flow.shape[:-1])
-    error = jnp.abs(flow - quarter).sum(axis=-1) * seen
-    return (error.mean(axis=(1, 2, 3)) * weight).mean()
+    stride = truth.shape[2] // flow.shape[2]
+    small = downsample_area(truth.reshape(-1, *truth.shape[2:]), stride).reshape(flow.shape)
+    seen = downsample_area(valid.reshape(-1, *valid.shape[2:])[..., None], stride).reshape(*flow.shape[:-1])
+    error = jnp.abs(stride * flow - small).sum(axis=-1) * seen
+    return (error.mean(axis=(1, 2, 3)) * weight).mean() / 4.0

@@ -246,14 +246,21 @@ class Dynamics(Recipe):
             terms["view_synthesis"] = weights.view_synthesis * view_synthesis(
                 flows, (views["transmission"], views["reflection"]), (certain, views["reflection_weight"])
             )
+            # At every resolution: where the coarse flow is wrong, the fine one has nothing to look at.
             errors = [
-                flow_error(flow, views[f"flow_{layer}"], views[f"valid_{layer}"], views["flow_weight"])
-                for flow, layer in zip(flows, "tr", strict=True)
+                sum(
+                    flow_error(
+                        outputs[f"flow_{n}{size}"], views[f"flow_{n}"], views[f"valid_{n}"], views["flow_weight"]
+                    )
+                    for n in "tr"
+                )
+                / 2
+                for size in ("_quarter", "_half", "")
             ]
             done = span[0] + (span[1] - span[0]) * batch["progress"]
             decay = jnp.maximum(1.0 - 2.0 * done, 0.0)
-            terms["flow"] = weights.view_synthesis * weights.flow * decay * sum(errors) / 2
-            extra = {"teacher/flow_error_px": 4.0 * sum(errors) / 2}
+            terms["flow"] = weights.view_synthesis * weights.flow * decay * sum(errors)
+            extra = {"teacher/flow_error_px": 4.0 * errors[-1]}
         total = sum(terms.values())
         scalars = {f"teacher/{name}": value for name, value in terms.items()}
         return total, Aux({"teacher/loss": total} | scalars | extra)

@@ -116,6 +116,11 @@ def test_exact_flows_explain_the_neighbours_and_others_do_not(linear, shift):
     assert float(error(np.zeros_like(quarter), flow, valid, one)) == pytest.approx(expected, rel=1e-4)
 
 
+def downsample(flow, stride):
+    batch, pair, height, width, _ = flow.shape
+    return flow.reshape(batch, pair, height // stride, stride, width // stride, stride, 2).mean(axis=(3, 5))
+
+
 def test_flow_error_leaves_out_hidden_pixels_and_unknown_flows():
     rng = np.random.default_rng(1)
     flow = rng.standard_normal((2, 2, 2, 3, 2)).astype(np.float32)
@@ -129,5 +134,10 @@ def test_flow_error_leaves_out_hidden_pixels_and_unknown_flows():
         expected[b] += np.abs(flow[b, k, i, j] - exact).sum() * valid[block].mean() / 12.0
     evaluate = jax.jit(flow_error)
     assert float(evaluate(flow, truth, valid, weight)) == pytest.approx(np.mean(expected * weight), rel=1e-4)
+    # A coarser grid has larger pixels.
+    halved = downsample(truth, 2).astype(np.float32) / 2
+    assert float(evaluate(halved, truth, np.ones_like(valid), weight)) < 1e-6
+    moved = halved + np.array([0.5, 0.0], np.float32)  # half a pixel of its grid: a quarter of a quarter-resolution one
+    assert float(evaluate(moved, truth, np.ones_like(valid), ONES)) == pytest.approx(0.25, rel=1e-4)
     assert float(evaluate(flow, truth, valid, 0.0 * weight)) == 0.0
     assert float(evaluate(flow, truth, 0.0 * valid, weight)) == 0.0

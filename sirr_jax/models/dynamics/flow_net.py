@@ -50,25 +50,39 @@ class _FlowHead(nn.Module):
         return conv(2, zero=True, name="flow")(x.astype(jnp.float32))
 
 
+def _comparable(x: jax.Array) -> jax.Array:
+    """Features [B, H, W, C] less their mean over the image, every pixel's brought to mean square 1.
+
+    What all pixels have in common is most of a feature and tells no displacement from another: without this the costs
+    are nearly flat, and three thousand steps of training left the flow at zero. PWC-Net has no such step; Jonschkowski
+    et al. 2020 ("What Matters in Unsupervised Optical Flow") normalise whole maps.
+    """
+    x32 = x.astype(jnp.float32)
+    x32 = x32 - x32.mean(axis=(1, 2), keepdims=True)
+    return (x32 * jax.lax.rsqrt(jnp.square(x32).mean(axis=-1, keepdims=True) + 1e-6)).astype(x.dtype)
+
+
 class FlowNet(nn.Module):
     """Flow from the middle frame to each neighbour, for one layer's features. Specification, section 2.3.
 
     One set of weights serves both layers and both neighbours. The search radius is 4 at pixel stride 16: 64 px.
+    The costs compare normalised features, which the specification does not ask for.
     """
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, psi: jax.Array) -> jax.Array:
+    def __call__(self, psi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Estimate the flows of `psi` [B, 3, h, w, C] (h and w multiples of 4).
 
         Returns:
-            [B, 2, h, w, 2], float32: point p of frame t corresponds to p + flow(p) in frame t-1 (first) and t+1,
-            (u, v) in pixels of the h x w grid.
+            [B, 2, h/4, w/4, 2], [B, 2, h/2, w/2, 2] and [B, 2, h, w, 2], float32, ever finer estimates of the same
+            flows, the last to be used: point p of frame t corresponds to p + flow(p) in frame t-1 (first) and t+1,
+            (u, v) in pixels of the estimate's own grid.
         """
         batch, _, height, width, c = psi.shape
         levels = Pyramid(dtype=self.dtype, name="pyramid")(psi.reshape(-1, height, width, c))
-        flow = None
+        flow, flows = None, []
         for stride, level in zip((16, 8, 4), reversed(levels), strict=True):
             shape = level.shape[1:]
             frames = level.reshape(batch, 3, *shape)
@@ -79,9 +93,11 @@ class FlowNet(nn.Module):
             else:
                 flow = 2.0 * upsample_bilinear(flow, 2)
                 source, _ = warp(source, flow)
-            costs = _leaky(cost_volume(target, source, radius=4))
+            costs = _leaky(cost_volume(_comparable(target), _comparable(source), radius=4))
             estimator = _FlowHead((c, c, 3 * c // 4, c // 2, c // 4), (1,) * 5, self.dtype, name=f"estimator{stride}")
             flow += estimator(jnp.concatenate((costs, target, flow.astype(target.dtype)), axis=-1))
+            flows.append(flow)
         context = _FlowHead((c, c, 3 * c // 4, c // 2), (1, 2, 4, 8), self.dtype, name="context")
-        flow += context(jnp.concatenate((target, flow.astype(target.dtype)), axis=-1))
-        return flow.reshape(batch, 2, height, width, 2)
+        flows[-1] = flow + context(jnp.concatenate((target, flow.astype(target.dtype)), axis=-1))
+        coarse, middle, fine = (x.reshape(batch, 2, *x.shape[1:]) for x in flows)
+        return coarse, middle, fine

@@ -60,8 +60,9 @@ class Teacher(nn.Module):
         Returns:
             `restored` [B, H, W, 3] (not clipped), `knowledge` K_t and `features` f_t [B, h, w, C] with
             h = ceil(H/16)*4. With `train=True`, as far as the switches leave them: `flow_t`, `flow_r` [B, 2, h, w, 2]
-            (order t-1, t+1; quarter-resolution pixels, see `FlowNet`), `psi_t`, `psi_r` [B, 3, h, w, C] and
-            `layers_t`, `layers_r` [B, 3, h, w, 3].
+            (order t-1, t+1; quarter-resolution pixels, see `FlowNet`), the coarser estimates that they began as,
+            `flow_t_half`, `flow_r_half`, `flow_t_quarter`, `flow_r_quarter` (in pixels of h/2 x w/2 and h/4 x w/4),
+            `psi_t`, `psi_r` [B, 3, h, w, C] and `layers_t`, `layers_r` [B, 3, h, w, 3].
         """
         w, dtype = widths(self.width), self.dtype
         batch, _, height, width, _ = frames.shape
@@ -78,9 +79,15 @@ class Teacher(nn.Module):
             psi = self._decouple(features, per_frame)
             flow = self._flows(psi)
             fusion = FusionNet if self.fusion_net else PlainFusion
-            knowledge = fusion(dtype=dtype, name="fusion")(psi, flow, middle)
+            knowledge = fusion(dtype=dtype, name="fusion")(psi, tuple(flows[-1] for flows in flow), middle)
             if train:
-                outputs = {"flow_t": flow[0], "flow_r": flow[1]} if self.flow_net else {}
+                if self.flow_net:
+                    sizes = ("_quarter", "_half", "")
+                    outputs = {
+                        f"flow_{n}{s}": x
+                        for n, xs in zip("tr", flow, strict=True)
+                        for s, x in zip(sizes, xs, strict=True)
+                    }
                 if self.decouple_net:
                     heads = [LayerHead(dtype=dtype, name=f"head_{layer}") for layer in "tr"]
                     layers = [head(p.reshape(-1, *p.shape[2:])) for head, p in zip(heads, psi, strict=True)]
@@ -101,14 +108,15 @@ class Teacher(nn.Module):
         psi_t, psi_r = DecoupleNet(dtype=self.dtype, name="decouple")(features)
         return per_frame(psi_t), per_frame(psi_r)
 
-    def _flows(self, psi: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def _flows(self, psi: tuple[jax.Array, jax.Array]) -> tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]]:
+        """The flows of both layers, from coarse to fine."""
         batch, _, height, width, _ = psi[0].shape
         if not self.flow_net:
             still = jnp.zeros((batch, 2, height, width, 2), jnp.float32)
-            return still, still
+            return (still,), (still,)
         estimate = FlowNet(dtype=self.dtype, name="flow")
         if not self.decouple_net:  # one stream: its flow serves both
             flow = estimate(psi[0])
             return flow, flow
         both = estimate(jnp.concatenate(psi))
-        return both[:batch], both[batch:]
+        return tuple(x[:batch] for x in both), tuple(x[batch:] for x in both)

@@ -20,7 +20,7 @@ class Forward:
         # Flows of about a pixel of their grid.
         for part in self.params.get("flow", {}).values():
             if "flow" in part:
-                part["flow"]["kernel"] *= 4.0
+                part["flow"]["kernel"] *= 2.0
         self.inputs = images(1, *size)
         self.apply = compile_apply(self.module, self.params, self.inputs, train=True)
         self.outputs = jax.tree.map(np.asarray, self.apply(self.params, self.inputs))

@@ -48,8 +48,13 @@ def pyramid(psi, p):
     return p4, p8, step(step(p8, "stride16_down", 2), "stride16")
 
 
+def comparable(x):
+    x = x - x.mean(axis=(1, 2), keepdims=True)
+    return x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + 1e-6)
+
+
 def flow_net(source, target, p):
-    """The flow from the target frame [B, h, w, C] to the source frame."""
+    """The flows from the target frame [B, h, w, C] to the source frame, from coarse to fine."""
 
     def head(x, p, dilations):
         for i, dilation in enumerate(dilations):
@@ -57,14 +62,16 @@ def flow_net(source, target, p):
         return conv2d(x, **p["flow"])
 
     source, target = pyramid(source, p["pyramid"]), pyramid(target, p["pyramid"])
-    flow = np.zeros((*target[2].shape[:3], 2))
+    flow, flows = np.zeros((*target[2].shape[:3], 2)), []
     for stride, level in ((16, 2), (8, 1), (4, 0)):
         if stride < 16:
             flow = 2.0 * upsample_bilinear(flow, 2)
         warped, _ = warp(source[level], flow)
-        costs = leaky_relu(cost_volume(target[level], warped, 4), 0.1)
+        costs = leaky_relu(cost_volume(comparable(target[level]), comparable(warped), 4), 0.1)
         flow = flow + head(np.concatenate([costs, target[level], flow], -1), p[f"estimator{stride}"], (1,) * 5)
-    return flow + head(np.concatenate([target[0], flow], -1), p["context"], (1, 2, 4, 8))
+        flows.append(flow)
+    flows[-1] = flow + head(np.concatenate([target[0], flow], -1), p["context"], (1, 2, 4, 8))
+    return flows
 
 
 def fusion_net(psi, flow, f, p):
@@ -125,7 +132,9 @@ def teacher(frames, p, *, mkl=True, decouple_net_on=True, flow_net_on=True, fusi
             psi = {"t": f, "r": f}
         if flow_net_on:
             flow = {n: [flow_net(psi[n][s], psi[n][1], p["flow"]) for s in (0, 2)] for n in "tr"}
-            outputs |= {f"flow_{n}": np.stack(flow[n], 1) for n in "tr"}
+            for i, size in enumerate(("_quarter", "_half", "")):
+                outputs |= {f"flow_{n}{size}": np.stack([flows[i] for flows in flow[n]], 1) for n in "tr"}
+            flow = {n: [flows[-1] for flows in flow[n]] for n in "tr"}
         else:
             flow = {n: [np.zeros((*f[1].shape[:3], 2))] * 2 for n in "tr"}
         q = p["fusion"]

@@ -1,0 +1,45 @@
+"""What the Flow Net sees: its costs must tell one displacement from another."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sirr_jax.layers.cost_volume import cost_volume
+from sirr_jax.models.dynamics.flow_net import FlowNet, _comparable
+
+
+def features(channels=8, common=3.0):
+    """[1, 12, 20, C], most of it the same everywhere, as features after a ReLU are."""
+    rng = np.random.default_rng(0)
+    texture = rng.standard_normal((1, 12, 20, channels))
+    return (texture + common * np.abs(rng.standard_normal(channels))).astype(np.float32)
+
+
+def test_the_costs_are_cosines_that_peak_at_the_displacement():
+    target = features()
+    source = np.roll(target, (1, -2), axis=(1, 2))  # what is at p in one is at p + (-2, 1) in the other
+    costs = np.asarray(cost_volume(_comparable(jnp.asarray(target)), _comparable(jnp.asarray(source)), radius=4))
+    inside = costs[0, 4:-4, 4:-4].reshape(-1, 81)
+    assert np.abs(inside).max() <= 1.0 + 1e-5
+    np.testing.assert_array_equal(inside.argmax(axis=-1), (1 + 4) * 9 + (-2 + 4))
+    np.testing.assert_allclose(inside.max(axis=-1), 1.0, rtol=1e-4)
+    # Without the normalisation other displacements cost nearly as much.
+    plain = np.asarray(cost_volume(jnp.asarray(target), jnp.asarray(source), radius=4))[0, 4:-4, 4:-4].reshape(-1, 81)
+    spread = lambda x: np.mean((x.max(axis=-1) - np.median(x, axis=-1)) / x.max(axis=-1))  # noqa: E731
+    assert spread(inside) > 2.0 * spread(plain)
+
+
+def test_scale_and_offset_of_features_change_nothing():
+    x = jnp.asarray(features())
+    np.testing.assert_allclose(_comparable(5.0 * x - 2.0), _comparable(x), atol=1e-4)
+    flat = _comparable(jnp.ones((1, 4, 4, 3)))  # nothing to compare: no cost, and a gradient
+    np.testing.assert_array_equal(flat, 0.0)
+    assert np.isfinite(jax.grad(lambda x: _comparable(x).sum())(jnp.ones((1, 4, 4, 3)))).all()
+
+
+def test_the_estimates_grow_finer():
+    net, psi = FlowNet(), jax.ShapeDtypeStruct((2, 3, 8, 12, 16), jnp.float32)
+    flows, _ = jax.eval_shape(lambda x: net.init_with_output(jax.random.key(0), x), psi)
+    assert [flow.shape for flow in flows] == [(2, 2, 2, 3, 2), (2, 2, 4, 6, 2), (2, 2, 8, 12, 2)]

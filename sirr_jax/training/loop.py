@@ -172,7 +172,8 @@ def _begin(begin: Callable[[Start], Start] | None, state: TrainState, index: int
     """Apply a stage's beginning to one replica and replicate the result afresh."""
     state = parallel.to_host(state)
     if begin is not None:
-        start = begin(Start(state.params, state.ema, state.collections))
+        with parallel.on_host():
+            start = begin(Start(state.params, state.ema, state.collections))
         state = state.replace(params=start.params, ema=start.ema, collections=start.collections)
     return parallel.replicate(state.replace(stage=np.int32(index)))
 

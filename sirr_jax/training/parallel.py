@@ -5,6 +5,7 @@ The state is replicated without a leading device axis; batches are `[local devic
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -80,6 +81,17 @@ def shard_batch(batch: Any) -> Any:
         return x.reshape(devices, x.shape[0] // devices, *x.shape[1:])
 
     return jax.tree.map(split, batch)
+
+
+def on_host() -> contextlib.AbstractContextManager[Any]:
+    """What is computed inside is compiled for the host's processor and done there, unless JAX has been denied it.
+
+    For what runs once: a GPU's compiler takes over a minute for the hundreds of small draws that a state begins with.
+    """
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # JAX_PLATFORMS names an accelerator alone
+        return contextlib.nullcontext()
 
 
 def replicate(tree: Any) -> Any:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from sirr_jax.recipes.contract import Recipe
+from sirr_jax.training import parallel
 
 
 @flax.struct.dataclass
@@ -46,18 +47,19 @@ def learning_networks(recipe: Recipe) -> dict[str, int]:
 
 
 def create_state(recipe: Recipe, optimisers: dict[str, optax.GradientTransformation], key: jax.Array) -> TrainState:
-    """Draw the initial state. Every leaf owns its buffer, as donation demands."""
-    params, collections = recipe.init(key)
-    state = TrainState(
-        step=jnp.zeros((), jnp.int32),
-        stage=jnp.full((), -1, jnp.int32),
-        bad_step=jnp.full((), -1, jnp.int32),
-        params=params,
-        collections=collections,
-        ema={name: params[name] for name in optimisers},
-        opt_state={name: optimiser.init(params[name]) for name, optimiser in optimisers.items()},
-    )
-    return jax.tree.map(lambda x: jnp.array(x, copy=True), state)
+    """Draw the initial state, on the host. Every leaf owns its buffer, as donation demands."""
+    with parallel.on_host():
+        params, collections = recipe.init(key)
+        state = TrainState(
+            step=jnp.zeros((), jnp.int32),
+            stage=jnp.full((), -1, jnp.int32),
+            bad_step=jnp.full((), -1, jnp.int32),
+            params=params,
+            collections=collections,
+            ema={name: params[name] for name in optimisers},
+            opt_state={name: optimiser.init(params[name]) for name, optimiser in optimisers.items()},
+        )
+        return jax.tree.map(lambda x: jnp.array(x, copy=True), state)
 
 
 def evaluation_params(state: TrainState) -> dict[str, Any]:

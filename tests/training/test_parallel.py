@@ -40,6 +40,21 @@ def test_to_host_notices_devices_that_disagree():
         parallel.to_host({"state": state})
 
 
+def test_on_the_host_is_on_the_first_processor(monkeypatch):
+    with jax.default_device(jax.devices()[1]):
+        with parallel.on_host():
+            x = jnp.ones(3) + 1
+        assert x.devices() == {jax.devices()[0]}
+        assert not x.committed  # it goes where it is wanted next
+
+        def denied(*, backend):
+            raise RuntimeError(f"Unknown backend: {backend!r} requested")
+
+        monkeypatch.setattr(jax, "local_devices", denied)
+        with parallel.on_host():
+            assert jnp.ones(3).devices() == {jax.devices()[1]}
+
+
 def test_to_host_copies():
     x = parallel.replicate(np.arange(3.0, dtype=np.float32))
     host = parallel.to_host(x)

@@ -11,7 +11,7 @@ inside the training step. The same command goes on where it was stopped, and a r
   student began as a shorter one (3,900 steps, with what one H100 had time for); its card has the commands and the
   scores. At the speed measured there the whole takes half an hour, of which some minutes are compilation.
 * `polish`: goes on from models (`--config.teacher.weights_file`, `--config.student.weights_file`) on a CPU, on single
-  images alone; 40 minutes on two cores. The packaged student comes from this one.
+  images alone; half an hour on two cores. The packaged student comes from this one.
 * `cpu` (default): both from scratch on a CPU: width "compact", 80 px, for photographs reduced to 320 px
   (`--side 320 --quality 95`), so that a crop shows what it is a part of; 1 h 40 min on two cores (`--cpu_devices=2`).
 

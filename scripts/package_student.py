@@ -3,9 +3,8 @@
     python scripts/package_student.py runs/teacher runs/student runs/polish --max-side 640
 
 Of several runs, each of which went on with what the one before exported, the last one's student. Writes
-`student.safetensors` and `training.json` (of every run its config, what it said of itself, its scores if it was
-scored, everything logged) to
-sirr_jax/inference/packaged/. The model card beside them, CARD.md, is written by hand.
+`student.safetensors` and `training.json` (of every run its config, what it said of itself, its scores if it was scored,
+everything logged) to sirr_jax/inference/packaged/. The model card beside them, CARD.md, is written by hand.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
 
+from sirr_jax.layers.dilated import dilated_conv
 from sirr_jax.layers.padding import Padding, sides
 
 # Uniform: as good as normal here, and a network of a hundred kernels initialises (compiles) twice as fast.
@@ -53,5 +54,6 @@ def conv(
         use_bias=bias,
         kernel_init=nn.initializers.zeros if zero else he_uniform,
         dtype=dtype,
+        conv_general_dilated=dilated_conv if dilation > 1 else None,
         name=name,
     )

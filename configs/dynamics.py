@@ -43,7 +43,6 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.reconstruction_error = "l1"  # in L_R; or "log_mse", a decibel's worth the same at any distance
     config.teacher = ConfigDict()
     config.teacher.weights_file = ""  # distil from this exported teacher instead of training one
-    config.teacher.inherits = ""  # begin with the encoder and decoder of this exported student
     config.teacher.steps = 100_000
     config.teacher.warm_up = 0.1  # share of the steps with L_FD and L_VS alone
     config.teacher.weights = ConfigDict()

@@ -27,7 +27,7 @@ from sirr_jax.recipes.contract import Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
 from sirr_jax.recipes.perceptual import PerceptualTerm
 from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze
-from sirr_jax.recipes.start_from import parts_of, start_from
+from sirr_jax.recipes.start_from import start_from
 from sirr_jax.recipes.vgg_column import holds_column, read_column
 from sirr_jax.weights.model_file import Network
 from sirr_jax.weights.variables import variable_shapes
@@ -58,11 +58,6 @@ class Dynamics(Recipe):
         self._config = config
         self._options = multiview_options(config.data)
         switches = {name: not without[name] for name in ("mkl", "decouple_net", "flow_net", "fusion_net")}
-        if config.teacher.inherits and config.teacher.weights_file:
-            raise UserError(
-                f"config.teacher.inherits={config.teacher.inherits!r} is for a teacher that is to be trained, and "
-                f"config.teacher.weights_file={config.teacher.weights_file!r} is one that has been; leave one empty"
-            )
         self._column = read_column(config.student.hypercolumn)
         column = {"hypercolumn": self._column.convention} if self._column else {}
         self._hyper = {
@@ -164,11 +159,7 @@ class Dynamics(Recipe):
     # --- state ----------------------------------------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw parameters; see `Recipe.init`. Teacher and student come from files if the config names them.
-
-        A teacher may also begin with the encoder and decoder of a student. Drawn, it first has to leave its input
-        behind, which pictures without a reflection, and a loss that counts decibels, make a long way.
-        """
+        """Draw parameters; see `Recipe.init`. Teacher and student come from files if the config names them."""
         side = 32
         shapes = {
             "teacher": (1, 3, side, side, 3),
@@ -182,7 +173,6 @@ class Dynamics(Recipe):
             for i, (name, network) in enumerate(self._network.items())
             if name not in given or (name == "student" and grows)
         }
-        params["teacher"] |= self._inherited()
         if grows:
             # A copy: a donated state would take the recipe's own with it.
             params["student"]["hypercolumn"]["vgg19"] = jax.tree.map(jnp.copy, self._column.params)
@@ -201,13 +191,6 @@ class Dynamics(Recipe):
         shapes = variable_shapes(name, **hyper)
         option = f"config.{role}.weights_file"
         return start_from(path, {role: (name, hyper)}, {role: shapes}, option=option)[role]["params"]
-
-    def _inherited(self) -> Tree:
-        """The modules that the teacher begins with, of the student that the config names."""
-        path, option = self._config.teacher.inherits, "config.teacher.inherits"
-        if not path:
-            return {}
-        return parts_of(path, "student", "dynamics/student", self._config.width, ("encoder", "decoder"), option=option)
 
     def _moments(self, params: Tree) -> Tree:
         """Collections before the teacher's features have been measured."""

@@ -62,31 +62,6 @@ def start_from(
     return started
 
 
-def parts_of(path: str, role: str, network_id: str, width: str, names: tuple[str, ...], *, option: str) -> Tree:
-    """Read some of the modules of a network of a model file, for another that has them too.
-
-    Args:
-        path: a `.safetensors` model.
-        role: of the network in the file.
-        network_id: what it must be.
-        width: that it must have.
-        names: of the modules.
-        option: what the errors call the choice of the file.
-
-    Returns:
-        name -> float32 copies of the module's parameters.
-
-    Raises:
-        UserError: if the file holds no such network.
-    """
-    networks = load_model(path).networks
-    network = networks.get(role)
-    if network is None or network.id != network_id or network.hyper.get("width", "base") != width:
-        held = ", ".join(f"{network.id} {dict(network.hyper)}" for network in networks.values())
-        raise UserError(f"{path} holds {held}; {option} must name a {network_id} of width {width!r}: choose another")
-    return _copied({name: network.variables["params"][name] for name in names})
-
-
 def _copied(tree: Tree) -> Tree:
     return {
         name: _copied(value) if isinstance(value, dict) else jnp.array(np.asarray(value, np.float32))

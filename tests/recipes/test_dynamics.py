@@ -233,8 +233,13 @@ def test_the_student_starts_from_the_frozen_teacher(config, switch, inherited):
 
 
 def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):
+    recipe = Dynamics(config)
+    shapes = jax.eval_shape(_init(recipe))[0]["student"]
+    rng = np.random.default_rng(0)
+    half = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float16), shapes)  # as a packaged one
     file = tmp_path / "student.safetensors"
-    half = save_student(config, file)
+    network = Network("dynamics/student", recipe._hyper["student"], {"params": half})
+    save_model(file, Model("dynamics", {"student": network}, licence="-", origin="-"))
     config.student.weights_file = str(file)
     given = Dynamics(config)._given("student")
     jax.tree.map(np.testing.assert_array_equal, given, half)
@@ -247,37 +252,6 @@ def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):
     config.width = "small"
     with pytest.raises(UserError, match=r"'width': 'test'.*expected.*'width': 'small'.*student\.weights_file"):
         Dynamics(config)._given("student")
-
-
-def save_student(config, file):
-    """A student's file as the package has one: half precision, drawn at random."""
-    recipe = Dynamics(config)
-    shapes = jax.eval_shape(_init(recipe))[0]["student"]
-    rng = np.random.default_rng(0)
-    half = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float16), shapes)
-    network = Network("dynamics/student", recipe._hyper["student"], {"params": half})
-    save_model(file, Model("dynamics", {"student": network}, licence="-", origin="-"))
-    return half
-
-
-def test_a_teacher_may_begin_with_a_students_encoder_and_decoder(config, tmp_path):
-    file = tmp_path / "student.safetensors"
-    given = save_student(config, file)
-    drawn = Dynamics(config).init(jax.random.key(0))[0]["teacher"]
-    config.teacher.inherits = str(file)
-    params, _ = Dynamics(config).init(jax.random.key(0))
-    assert stages(config)["teacher"].steps == 100  # it is trained all the same
-    for name, module in params["teacher"].items():
-        expected = given if name in ("encoder", "decoder") else drawn
-        jax.tree.map(np.testing.assert_array_equal, module, expected[name])
-    assert {x.dtype for x in jax.tree.leaves(params["teacher"])} == {np.dtype(np.float32)}
-
-    config.width = "small"
-    with pytest.raises(UserError, match=r"'width': 'test'.*teacher\.inherits must name.*'small'"):
-        Dynamics(config).init(jax.random.key(0))
-    config.teacher.weights_file = "teacher.safetensors"
-    with pytest.raises(UserError, match=r"teacher\.inherits=.*teacher\.weights_file=.*leave one empty"):
-        Dynamics(config)
 
 
 def vgg_file(path, *, last="conv3_2"):

@@ -2,7 +2,9 @@
 
     python scripts/package_student.py runs/teacher runs/student runs/polish --max-side 640
 
-Of several runs, each of which went on with what the one before exported, the last one's student. Writes
+Of several runs, each of which went on with what the one before exported, the last one's student. With
+`--average earlier.safetensors` it is the mean of its weights and of those that it once went on from: that keeps more of
+what that one could do on other pictures (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Writes
 `student.safetensors` and `training.json` (of every run its config, what it said of itself, its scores if it was scored,
 everything logged) to sirr_jax/inference/packaged/. The model card beside them, CARD.md, is written by hand.
 """
@@ -19,7 +21,7 @@ import numpy as np
 
 from sirr_jax import UserError
 from sirr_jax.inference.restorer import PACKAGED
-from sirr_jax.weights.model_file import load_model, save_model
+from sirr_jax.weights.model_file import Network, load_model, save_model
 
 _LICENCE = "Apache-2.0"
 _VGG_LICENCE = "its layers of VGG-19: CC BY 4.0, Karen Simonyan and Andrew Zisserman, rounded to half precision"
@@ -35,10 +37,13 @@ def main(argv: list[str]) -> int:
         required=True,
         help="larger photographs are to be restored by way of a copy of this side",
     )
+    parser.add_argument("--average", type=Path, help="an earlier student of the same form")
     args = parser.parse_args(argv)
     try:
         model = load_model(args.runs[-1] / "models" / "student.safetensors")
         student = model.networks["student"]
+        if args.average:
+            student = _mean(student, load_model(args.average).networks["student"])
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
         licence = f"{_LICENCE}; {_VGG_LICENCE}" if student.hyper.get("hypercolumn") else _LICENCE
         model = model._replace(networks={"student": halved}, licence=licence, max_side=args.max_side)
@@ -49,6 +54,15 @@ def main(argv: list[str]) -> int:
         return 2
     print(f"{PACKAGED}: {PACKAGED.stat().st_size / 2**20:.2f} MiB")
     return 0
+
+
+def _mean(a: Network, b: Network) -> Network:
+    if a.hyper != b.hyper:
+        raise UserError(f"students {a.hyper} and {b.hyper} have no mean; give --average one of the same form")
+    means = jax.tree.map(
+        lambda x, y: (np.asarray(x, np.float32) + np.asarray(y, np.float32)) / 2, a.variables, b.variables
+    )
+    return a._replace(variables=means)
 
 
 def _log(runs: list[Path]) -> str:

@@ -3,7 +3,7 @@
     python scripts/package_student.py runs/teacher runs/student runs/polish --max-side 640
 
 Of several runs, each of which went on with what the one before exported, the last one's student. With
-`--average earlier.safetensors` it is the mean of its weights and of those that it once went on from: that keeps more of
+`--average earlier.safetensors` it is a mean of its weights and of those that it once went on from, which keeps more of
 what that one could do on other pictures (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Writes
 `student.safetensors` and `training.json` (of every run its config, what it said of itself, its scores if it was scored,
 everything logged) to sirr_jax/inference/packaged/. The model card beside them, CARD.md, is written by hand.
@@ -38,12 +38,13 @@ def main(argv: list[str]) -> int:
         help="larger photographs are to be restored by way of a copy of this side",
     )
     parser.add_argument("--average", type=Path, help="an earlier student of the same form")
+    parser.add_argument("--share", type=float, default=0.5, help="of the earlier student in the mean (%(default)s)")
     args = parser.parse_args(argv)
     try:
         model = load_model(args.runs[-1] / "models" / "student.safetensors")
         student = model.networks["student"]
         if args.average:
-            student = _mean(student, load_model(args.average).networks["student"])
+            student = _mean(student, load_model(args.average).networks["student"], args.share)
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
         licence = f"{_LICENCE}; {_VGG_LICENCE}" if student.hyper.get("hypercolumn") else _LICENCE
         model = model._replace(networks={"student": halved}, licence=licence, max_side=args.max_side)
@@ -56,13 +57,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _mean(a: Network, b: Network) -> Network:
-    if a.hyper != b.hyper:
-        raise UserError(f"students {a.hyper} and {b.hyper} have no mean; give --average one of the same form")
-    means = jax.tree.map(
-        lambda x, y: (np.asarray(x, np.float32) + np.asarray(y, np.float32)) / 2, a.variables, b.variables
-    )
-    return a._replace(variables=means)
+def _mean(last: Network, earlier: Network, share: float) -> Network:
+    if last.hyper != earlier.hyper:
+        raise UserError(f"{last.hyper} and {earlier.hyper} have no mean; give --average a student of the same form")
+
+    def mean(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (1.0 - share) * np.asarray(x, np.float32) + share * np.asarray(y, np.float32)
+
+    return last._replace(variables=jax.tree.map(mean, last.variables, earlier.variables))
 
 
 def _log(runs: list[Path]) -> str:

@@ -5,8 +5,9 @@
 Of several runs, each of which went on with what the one before exported, the last one's student. With
 `--average earlier.safetensors` it is a mean of its weights and of those that it once went on from, which keeps more of
 what that one could do on other pictures (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Writes
-`student.safetensors` and `training.json` (of every run its config, what it said of itself, its scores if it was scored,
-everything logged) to sirr_jax/inference/packaged/. The model card beside them, CARD.md, is written by hand.
+`student.safetensors` and `training.json` (what was averaged, and of every run its config, what it said of itself, its
+scores if it was scored, everything logged) to sirr_jax/inference/packaged/. The model card beside them, CARD.md, is
+written by hand.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -44,12 +46,13 @@ def main(argv: list[str]) -> int:
         model = load_model(args.runs[-1] / "models" / "student.safetensors")
         student = model.networks["student"]
         if args.average:
-            student = _mean(student, load_model(args.average).networks["student"], args.share)
+            student = _mean(student, args.average, args.share)
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
         licence = f"{_LICENCE}; {_VGG_LICENCE}" if student.hyper.get("hypercolumn") else _LICENCE
+        averaged = {"earlier": args.average.name, "share": args.share} if args.average else None
         model = model._replace(networks={"student": halved}, licence=licence, max_side=args.max_side)
         save_model(PACKAGED, model, overwrite=True)
-        PACKAGED.with_name("training.json").write_text(_log(args.runs), encoding="utf-8")
+        PACKAGED.with_name("training.json").write_text(_log(args.runs, averaged), encoding="utf-8")
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -57,9 +60,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _mean(last: Network, earlier: Network, share: float) -> Network:
-    if last.hyper != earlier.hyper:
-        raise UserError(f"{last.hyper} and {earlier.hyper} have no mean; give --average a student of the same form")
+def _mean(last: Network, path: Path, share: float) -> Network:
+    earlier = load_model(path).networks.get("student")
+    if earlier is None or earlier.hyper != last.hyper:
+        raise UserError(f"{path} holds no student {last.hyper}; give --average one of the same form")
+    if not 0.0 < share < 1.0:
+        raise UserError(f"--share is {share}; choose a number between 0 and 1")
 
     def mean(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return (1.0 - share) * np.asarray(x, np.float32) + share * np.asarray(y, np.float32)
@@ -67,9 +73,10 @@ def _mean(last: Network, earlier: Network, share: float) -> Network:
     return last._replace(variables=jax.tree.map(mean, last.variables, earlier.variables))
 
 
-def _log(runs: list[Path]) -> str:
-    """One JSON object, `runs` in their order; a line for each step that was logged."""
-    return '{"runs": [\n' + ",\n".join(_log_of(run) for run in runs) + "\n]}\n"
+def _log(runs: list[Path], averaged: dict[str, Any] | None) -> str:
+    """One JSON object, `averaged` and `runs` in their order; a line for each step that was logged."""
+    head = f'{{"averaged": {json.dumps(averaged)},\n"runs": [\n'
+    return head + ",\n".join(_log_of(run) for run in runs) + "\n]}\n"
 
 
 def _log_of(run: Path) -> str:

@@ -54,6 +54,6 @@ def conv(
         use_bias=bias,
         kernel_init=nn.initializers.zeros if zero else he_uniform,
         dtype=dtype,
-        conv_general_dilated=dilated_conv if dilation > 1 else None,
+        conv_general_dilated=dilated_conv,
         name=name,
     )

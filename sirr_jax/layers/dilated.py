@@ -31,14 +31,14 @@ def dilated_conv(
     Args:
         x: [B, H, W, C].
         kernel: [h, w, C / groups, F].
-        window_strides: anything but (1, 1) is left to JAX.
+        window_strides: rows and columns; anything but (1, 1), and what is not dilated, is left to JAX.
         padding: zeros added on the four sides.
         rhs_dilation: spacing of the kernel's taps, rows and columns.
         feature_group_count: groups.
         precision: of the products.
         rest: dilation of the input (none is expected) and dimension numbers, as Flax gives them.
     """
-    if tuple(window_strides) != (1, 1):
+    if tuple(window_strides) != (1, 1) or tuple(rhs_dilation) == (1, 1):
         return jax.lax.conv_general_dilated(
             x, kernel, window_strides, padding, rhs_dilation=rhs_dilation, feature_group_count=feature_group_count,
             precision=precision, **rest,

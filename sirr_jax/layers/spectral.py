@@ -9,6 +9,7 @@ from flax.typing import Dtype
 
 from sirr_jax.layers.conv import he_uniform
 from sirr_jax.layers.conv_transpose import conv_transpose
+from sirr_jax.layers.dilated import dilated_conv
 from sirr_jax.layers.padding import Padding, sides
 
 
@@ -58,11 +59,11 @@ class SpectralConv(nn.Module):
         if self.transposed:
             y = conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
         else:
-            y = jax.lax.conv_general_dilated(
+            y = dilated_conv(
                 x,
                 kernel,
-                window_strides=(self.stride, self.stride),
-                padding=sides(self.padding),
+                (self.stride, self.stride),
+                sides(self.padding),
                 rhs_dilation=(self.dilation, self.dilation),
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
             )

@@ -26,6 +26,7 @@ from sirr_jax.recipes import get_recipe
 from sirr_jax.training import parallel
 from sirr_jax.training.engine import Settings, build_step
 from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.placement import placed
 from sirr_jax.training.state import create_state, learning_networks
 
 _CONFIG = config_flags.DEFINE_config_file("config", lock_config=True)
@@ -72,7 +73,8 @@ def main(argv: list[str]) -> int:
     rows = {}
 
     with build_pipeline(streams, counts, kind=config.data.pipeline, seed=config.seed, start_step=0) as pipeline:
-        raw = parallel.shard_batch(next(pipeline))
+        batches = placed(pipeline)
+        raw = next(batches)
         start = time.perf_counter()
         state, scalars = step(state, raw)
         jax.block_until_ready(scalars)
@@ -85,7 +87,7 @@ def main(argv: list[str]) -> int:
 
         def fed() -> object:
             nonlocal state
-            state, scalars = step(state, parallel.shard_batch(next(pipeline)))
+            state, scalars = step(state, next(batches))
             return scalars
 
         _timed(resident, _WARM_UP.value)

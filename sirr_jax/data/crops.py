@@ -18,6 +18,13 @@ class Region(NamedTuple):
     side: int
 
 
+class PhotoRegion(NamedTuple):
+    """A square of one photograph of many."""
+
+    photo: int
+    region: Region
+
+
 def draw_region(
     generator: np.random.Generator,
     size: tuple[int, int],

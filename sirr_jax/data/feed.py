@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ml_collections import ConfigDict
 
@@ -11,6 +12,7 @@ from sirr_jax.data.labelled_feed import LABELLED_KINDS, labelled_set, scenes, st
 from sirr_jax.data.multiview import MultiviewOptions
 from sirr_jax.data.pairs import FolderPairs
 from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
+from sirr_jax.data.resident_photos import ResidentPhotos
 from sirr_jax.data.sequences import FolderSequences
 from sirr_jax.data.streams import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
 from sirr_jax.errors import UserError
@@ -40,7 +42,8 @@ def training_streams(data: ConfigDict, kinds: Iterable[str]) -> dict[str, Stream
         UserError: if a folder is missing or holds something else than expected.
     """
     wanted = set(kinds)
-    return {kind: _training_stream(data, kind) for kind in KINDS if kind in wanted}
+    photos = functools.cache(functools.partial(_training_photos, data))  # one source for all kinds
+    return {kind: _training_stream(data, kind, photos) for kind in KINDS if kind in wanted}
 
 
 def validation_stream(data: ConfigDict, kind: str) -> Stream:
@@ -102,7 +105,7 @@ def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> d
     return {kind: count * unit for kind, count in counts.items()}
 
 
-def _training_stream(data: ConfigDict, kind: str) -> Stream:
+def _training_stream(data: ConfigDict, kind: str, photos: Callable[[], PhotoSource]) -> Stream:
     if kind == "sequences":
         folder = _folder(data.sequences, kind, "config.data.sequences_share=0")
         sequences = FolderSequences(folder, crop=data.crop, on_corrupt=data.on_corrupt)
@@ -116,15 +119,19 @@ def _training_stream(data: ConfigDict, kind: str) -> Stream:
         if kind == "photos" or kind in LABELLED_KINDS:
             raise UserError("config.data.layers is 'procedural', which has no photographs; give a folder or 'embedded'")
         return ProceduralLayers()
+    if kind in LABELLED_KINDS:
+        return stream_of_labelled(data, kind, scenes(data, photos()))
+    return _of_photos(data, kind, photos())
+
+
+def _training_photos(data: ConfigDict) -> PhotoSource:
     if data.layers == "embedded":
         photos: PhotoSource = EmbeddedPhotos("train", crop=data.crop)
     else:
         folder = _folder(data.layers, "layers", "config.data.layers=embedded")
         photos = FolderPhotos(folder, crop=data.crop, on_corrupt=data.on_corrupt)
-    _log.info("%s: %d photographs from %s", kind, len(photos), data.layers)
-    if kind in LABELLED_KINDS:
-        return stream_of_labelled(data, kind, scenes(data, photos))
-    return _of_photos(data, kind, photos)
+    _log.info("%d photographs from %s", len(photos), data.layers)
+    return ResidentPhotos(photos) if data.pipeline == "device" else photos
 
 
 def _of_photos(data: ConfigDict, kind: str, photos: PhotoSource) -> Stream:

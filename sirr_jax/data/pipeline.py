@@ -7,12 +7,16 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from sirr_jax.data.device_pipeline import DevicePipeline
 from sirr_jax.data.draws import StreamKey
 from sirr_jax.data.memory_pipeline import MemoryPipeline
 from sirr_jax.data.shares import Share
 from sirr_jax.data.stream_contract import Stream
 from sirr_jax.data.tf_pipeline import TfPipeline
 from sirr_jax.errors import UserError
+
+
+PIPELINES = ("tf", "memory", "device")
 
 
 class BatchPipeline(Protocol):
@@ -40,7 +44,7 @@ def build_pipeline(
     streams: Mapping[str, Stream],
     counts: Mapping[str, int],
     *,
-    kind: Literal["tf", "memory"],
+    kind: Literal["tf", "memory", "device"],
     seed: int,
     start_step: int,
     process_index: int = 0,
@@ -50,14 +54,16 @@ def build_pipeline(
 ) -> BatchPipeline:
     """Builds a pipeline whose batches depend on the seed, the files and the step alone.
 
-    Both kinds of pipeline give the same bytes. At step `s`, slot `i` of a global batch of `n` samples is the
+    The first two kinds of pipeline give the same bytes; the third gives regions of photographs, which a device turns
+    into the same crops (`DevicePipeline.cut`). At step `s`, slot `i` of a global batch of `n` samples is the
     sample at position `s * n + i` of the endless stream; process `p` of `P` gets the slots from `p * n / P`
     up to `(p + 1) * n / P`. A run that resumes at step `k` sees what an uninterrupted one sees from step `k`.
 
     Args:
       streams: Streams by kind ("layers", "single", "sequences", "pairs").
       counts: Samples per step of each of these kinds, of all processes together; a kind with 0 is left out.
-      kind: "tf" decodes in parallel each time (extra `train`); "memory" decodes each image once and keeps it.
+      kind: "tf" decodes in parallel each time (extra `train`); "memory" decodes each image once and keeps it;
+        "device" leaves cutting and resizing to the accelerators, which hold all photographs.
       seed: Any integer.
       start_step: Step of the first batch.
       process_index: This process, 0 to `process_count - 1`.
@@ -69,12 +75,12 @@ def build_pipeline(
       An iterator of batches; close it, or use it as a context manager.
 
     Raises:
-      UserError: Unknown pipeline, streams and counts of different kinds, counts that are negative, all zero
+      UserError: Unknown pipeline, streams that "device" cannot cut, streams and counts of different kinds, counts that are negative, all zero
         or not divisible by the number of processes, another value out of range, or TensorFlow is not
         installed.
     """
-    if kind not in ("tf", "memory"):
-        raise UserError(f"data.pipeline={kind!r}: expected 'tf' or 'memory'")
+    if kind not in PIPELINES:
+        raise UserError(f"data.pipeline={kind!r}: expected one of {', '.join(PIPELINES)}")
     if not 0 <= process_index < process_count:
         raise UserError(f"process {process_index} of {process_count}: expected 0 to {process_count - 1}")
     if start_step < 0:
@@ -92,6 +98,8 @@ def build_pipeline(
         raise UserError("a batch without a single sample: give at least one kind a count above 0")
     if kind == "tf":
         return TfPipeline(shares, start_step=start_step, prefetch=prefetch)
+    if kind == "device":
+        return DevicePipeline(shares, start_step=start_step, prefetch=prefetch)
     return MemoryPipeline(shares, start_step=start_step, prefetch=prefetch, memory_limit=memory_limit)
 
 

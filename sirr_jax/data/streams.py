@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sirr_jax.data.crops import cut, draw_region
+from sirr_jax.data.crops import PhotoRegion, cut, draw_region
 from sirr_jax.data.draws import StreamKey, item_at, two_items_at
 from sirr_jax.data.memory import DecodedMemory
 from sirr_jax.data.pairs import PairSource
@@ -54,19 +54,44 @@ class PhotoLayers:
         image = image_spec(self._canvas)
         return {"transmission": image, "reflection": image}
 
+    @property
+    def photos(self) -> PhotoSource:
+        """Where the layers come from."""
+        return self._photos
+
+    @property
+    def canvas(self) -> int:
+        """Side of the arrays in pixels."""
+        return self._canvas
+
+    @property
+    def max_scale(self) -> float:
+        """Largest reduction of a photograph."""
+        return self._max_scale
+
+    def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
+        """Draws what the sample at a position is to be cut from.
+
+        Raises:
+          UserError: A photograph cannot be decoded or is smaller than the crop.
+        """
+        first, second = two_items_at(key, position, len(self._photos))
+        second = self._another(first, second)
+        generator = key.generator("crop", position)
+        return {
+            "transmission": self._region(first, generator),
+            "reflection": self._region(second, generator),
+        }
+
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
         """Makes the sample at a position: uint8 `[canvas, canvas, 3]` each.
 
         Raises:
           UserError: A photograph cannot be decoded or is smaller than the crop.
         """
-        first, second = two_items_at(key, position, len(self._photos))
-        transmission = self._read(first)
-        reflection, second = self._another(transmission, first, second)
-        generator = key.generator("crop", position)
         return {
-            "transmission": self._cut(transmission, first, generator),
-            "reflection": self._cut(reflection, second, generator),
+            role: cut(self._read(index), region, self._canvas)
+            for role, (index, region) in self.regions(position, key).items()
         }
 
     def held(self, memory: DecodedMemory) -> PhotoLayers:
@@ -75,25 +100,25 @@ class PhotoLayers:
         stream._read = memory.remember(self._read)
         return stream
 
-    def _another(self, photo: np.ndarray, index: int, wanted: int) -> tuple[np.ndarray, int]:
+    def _another(self, index: int, wanted: int) -> int:
         # Two indices can hold one picture: a copied file, or a damaged file that the source answers for with
         # the next.
-        count = len(self._photos)
+        photo, count = self._read(index), len(self._photos)
         for candidate in ((wanted + offset) % count for offset in range(count)):
-            if candidate != index and not same_picture(other := self._read(candidate), photo):
-                return other, candidate
-        return photo, index
+            if candidate != index and not same_picture(self._read(candidate), photo):
+                return candidate
+        return index
 
-    def _cut(self, photo: np.ndarray, index: int, generator: np.random.Generator) -> np.ndarray:
+    def _region(self, index: int, generator: np.random.Generator) -> PhotoRegion:
         region = draw_region(
             generator,
-            photo.shape[:2],
+            self._read(index).shape[:2],
             canvas=self._canvas,
             crop=self._crop,
             max_scale=self._max_scale,
             name=self._photos.name(index),
         )
-        return cut(photo, region, self._canvas)
+        return PhotoRegion(index, region)
 
 
 class PhotoCrops:
@@ -121,23 +146,46 @@ class PhotoCrops:
         """`transmission`: uint8 `[crop, crop, 3]`."""
         return {"transmission": image_spec(self._crop)}
 
+    @property
+    def photos(self) -> PhotoSource:
+        """Where the crops come from."""
+        return self._photos
+
+    @property
+    def canvas(self) -> int:
+        """Side of the crops in pixels."""
+        return self._crop
+
+    @property
+    def max_scale(self) -> float:
+        """Largest reduction of a photograph."""
+        return self._max_scale
+
+    def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
+        """Draws what the sample at a position is to be cut from.
+
+        Raises:
+          UserError: The photograph cannot be decoded or is smaller than the crop.
+        """
+        index = item_at(key, position, len(self._photos))
+        region = draw_region(
+            key.generator("crop", position),
+            self._read(index).shape[:2],
+            canvas=self._crop,
+            crop=self._crop,
+            max_scale=self._max_scale,
+            name=self._photos.name(index),
+        )
+        return {"transmission": PhotoRegion(index, region)}
+
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
         """Makes the sample at a position: uint8 `[crop, crop, 3]`.
 
         Raises:
           UserError: The photograph cannot be decoded or is smaller than the crop.
         """
-        index = item_at(key, position, len(self._photos))
-        photo = self._read(index)
-        region = draw_region(
-            key.generator("crop", position),
-            photo.shape[:2],
-            canvas=self._crop,
-            crop=self._crop,
-            max_scale=self._max_scale,
-            name=self._photos.name(index),
-        )
-        return {"transmission": cut(photo, region, self._crop)}
+        index, region = self.regions(position, key)["transmission"]
+        return {"transmission": cut(self._read(index), region, self._crop)}
 
     def held(self, memory: DecodedMemory) -> PhotoCrops:
         """Returns the same stream, keeping each decoded photograph in `memory`."""

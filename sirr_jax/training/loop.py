@@ -24,6 +24,7 @@ from sirr_jax.training.checkpoints import Checkpoints
 from sirr_jax.training.engine import Settings, build_step
 from sirr_jax.training.judge import Judge
 from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.placement import placed
 from sirr_jax.training.progress import ProgressBar
 from sirr_jax.training.reporter import Reporter
 from sirr_jax.training.state import TrainState, create_state, evaluation_params, learning_networks
@@ -110,7 +111,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
             reporter = Reporter(writer, bar, stage.name, step, total, config.batch_size)
             with _batches(streams, counts[index], config, step) as batches:
                 for step, raw in zip(range(step + 1, last + 1), batches, strict=False):  # noqa: B020 - goes on counting
-                    state, scalars = one_step(state, parallel.shard_batch(raw))
+                    state, scalars = one_step(state, raw)
                     reporter.keep(scalars)
                     stopping = stop_requested(step)
                     ending = step == last or stopping
@@ -192,7 +193,7 @@ def _batches(
         process_count=jax.process_count(),
     )
     with contextlib.closing(pipeline):
-        yield iter(pipeline)
+        yield placed(pipeline)
 
 
 def _check_finite(state: TrainState, workdir: Path) -> None:

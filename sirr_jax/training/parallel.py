@@ -26,6 +26,11 @@ def parallelise(step: Step) -> Step:
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
 
+def on_each(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Compile `function(held, batch)` for all local devices: `held` is replicated, the batch and the result divided."""
+    return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=0)
+
+
 def trace_checked(step: Step, state: Any, batch: Any) -> None:
     """Trace a step so that JAX proves what `pmap` takes on trust: that every output is the same on all devices.
 

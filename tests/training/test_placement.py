@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from sirr_jax.data import FolderPhotos, PhotoLayers, build_pipeline
+from sirr_jax.data.resident_photos import ResidentPhotos
+from sirr_jax.errors import UserError
+from sirr_jax.training import parallel
+from sirr_jax.training.placement import placed
+
+
+@pytest.fixture
+def photos(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in "abc":
+        Image.fromarray(generator.integers(0, 256, (24, 30, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    return FolderPhotos(tmp_path)
+
+
+def pipeline_of(photos, kind, count=4):
+    return build_pipeline({"single": PhotoLayers(photos, crop=16)}, {"single": count}, kind=kind, seed=1, start_step=0)
+
+
+def test_devices_get_the_same_samples_whoever_cuts_them(photos):
+    with pipeline_of(photos, "memory") as memory, pipeline_of(ResidentPhotos(photos), "device") as device:
+        for _, one, other in zip(range(3), placed(memory), placed(device), strict=False):
+            assert one["single"].keys() == other["single"].keys()
+            np.testing.assert_array_equal(one["single"]["index"], other["single"]["index"])
+            for role in ("transmission", "reflection"):
+                assert one["single"][role].shape == (2, 2, 16, 16, 3)
+                assert np.abs(one["single"][role].astype(int) - np.asarray(other["single"][role], int)).max() <= 2
+
+
+def test_a_step_takes_what_the_devices_have_cut(photos):
+    step = parallel.parallelise(
+        lambda state, batch: (state + parallel.average(batch["single"]["transmission"].astype(np.float32).mean()), {})
+    )
+    state = parallel.replicate(np.float32(0))
+    with pipeline_of(ResidentPhotos(photos), "device") as pipeline:
+        batch = next(placed(pipeline))
+        assert {x.sharding.num_devices for x in jax.tree.leaves(batch)} == {jax.local_device_count()}
+        state, _ = step(state, batch)
+    assert float(state) == pytest.approx(np.asarray(batch["single"]["transmission"]).mean(), rel=1e-5)
+
+
+def test_a_batch_that_cannot_be_divided_is_told(photos):
+    for kind, source in (("memory", photos), ("device", ResidentPhotos(photos))):
+        with pipeline_of(source, kind, count=3) as pipeline, pytest.raises(UserError, match="3 samples .* 2 devices"):
+            next(placed(pipeline))

@@ -77,7 +77,9 @@ class DevicePipeline(MemoryPipeline):
         streams = {kind: share.stream for kind, share in shares.items()}
         self.photographs = _photographs(streams)
         self._sides = {kind: (stream.canvas, _reach(stream)) for kind, stream in streams.items()}
-        regions = {kind: dataclasses.replace(share, stream=RegionStream(share.stream)) for kind, share in shares.items()}
+        regions = {
+            kind: dataclasses.replace(share, stream=RegionStream(share.stream)) for kind, share in shares.items()
+        }
         super().__init__(regions, start_step=start_step, prefetch=prefetch, memory_limit=0)
 
     def cut(self, photographs: jax.Array, batch: Batch) -> dict[str, dict[str, jax.Array]]:

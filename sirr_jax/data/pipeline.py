@@ -15,7 +15,6 @@ from sirr_jax.data.stream_contract import Stream
 from sirr_jax.data.tf_pipeline import TfPipeline
 from sirr_jax.errors import UserError
 
-
 PIPELINES = ("tf", "memory", "device")
 
 
@@ -75,9 +74,9 @@ def build_pipeline(
       An iterator of batches; close it, or use it as a context manager.
 
     Raises:
-      UserError: Unknown pipeline, streams that "device" cannot cut, streams and counts of different kinds, counts that are negative, all zero
-        or not divisible by the number of processes, another value out of range, or TensorFlow is not
-        installed.
+      UserError: Unknown pipeline, streams that "device" cannot cut, streams and counts of different kinds, counts
+        that are negative, all zero or not divisible by the number of processes, another value out of range, or
+        TensorFlow is not installed.
     """
     if kind not in PIPELINES:
         raise UserError(f"data.pipeline={kind!r}: expected one of {', '.join(PIPELINES)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -32,13 +33,17 @@ from sirr_jax.recipes.vgg_column import holds_column, read_column
 from sirr_jax.weights.model_file import Network
 from sirr_jax.weights.variables import variable_shapes
 
+# What a grown teacher has from its student and leaves as it is.
+_SEEING = ("encoder", "hallucination", "hypercolumn")
+
 
 class Dynamics(Recipe):
     """Teacher, student, discriminator and their stages.
 
-    Stages: `decouple` (the first tenth of the teacher's steps: L_FD and L_VS alone), `teacher` (all terms), `measure`
-    (the frozen teacher's feature statistics), `student`, `alone` (where the teacher is to let go before the end),
-    `adversarial` (with the GAN, from a third of the student's steps on).
+    Stages: `first` (where a teacher is to grow out of a student that comes from no file: that student, from single
+    images alone), `decouple` (the first tenth of the teacher's steps: L_FD and L_VS alone), `teacher` (all terms),
+    `measure` (the frozen teacher's feature statistics), `student`, `alone` (where the teacher is to let go before the
+    end), `adversarial` (with the GAN, from a third of the student's steps on).
     """
 
     name = "dynamics"
@@ -60,8 +65,17 @@ class Dynamics(Recipe):
         switches = {name: not without[name] for name in ("mkl", "decouple_net", "flow_net", "fusion_net")}
         self._column = read_column(config.student.hypercolumn)
         column = {"hypercolumn": self._column.convention} if self._column else {}
+        if config.teacher.grown and without.hallucination:
+            raise UserError(
+                "config.teacher.grown=True adds to what a Hallucination sees; unset config.without.hallucination"
+            )
+        grown = {"grown": True} | column if config.teacher.grown else {}
+        aligned = {"aligned_frames": True} if config.teacher.aligned_frames else {}
         self._hyper = {
-            "teacher": {"width": config.width} | {name: False for name, on in switches.items() if not on},
+            "teacher": {"width": config.width}
+            | {name: False for name, on in switches.items() if not on}
+            | aligned
+            | grown,
             "student": {"width": config.width} | ({"hallucination": False} if without.hallucination else {}) | column,
             "discriminator": {},
         }
@@ -91,6 +105,15 @@ class Dynamics(Recipe):
         views, mixed = ({k: share for k, share in mix.items() if share > 0} for mix in (views, mixed))
 
         stages = []
+        grows = teacher.grown and not teacher.weights_file
+        if grows and not student.weights_file:
+            if student.first_steps < 1:
+                raise UserError(
+                    "config.teacher.grown=True needs a student to grow out of; set config.student.first_steps above 0 "
+                    "or give config.student.weights_file"
+                )
+            first = (Update(("student",), functools.partial(self._student_loss, transfers=False)),)
+            stages.append(Stage("first", student.first_steps, first, self._alone()))
         if not teacher.weights_file:
             warm_up = round(teacher.warm_up * teacher.steps) if self._has_layers or self._has_flow else 0
             start = warm_up / max(teacher.steps, 1)
@@ -99,7 +122,9 @@ class Dynamics(Recipe):
                 ("teacher", teacher.steps - warm_up, start, 1.0),
             ):
                 loss = functools.partial(self._teacher_loss, restore=name == "teacher", span=(begin, end))
-                stages.append(Stage(name, steps, (Update(("teacher",), loss),), views))
+                begins = grows and steps > 0 and not any(s.name == "decouple" and s.steps > 0 for s in stages)
+                begin = self._grow if begins else None
+                stages.append(Stage(name, steps, (Update(("teacher",), loss),), views, begin=begin))
         measure_steps = -(-config.student.measure_samples // config.batch_size) if self._transfers else 0
         measure = (Update((), self._measure),)
         stages.append(Stage("measure", measure_steps, measure, views, begin=freeze("teacher")))
@@ -107,7 +132,7 @@ class Dynamics(Recipe):
         return [*stages, *self._student_stages(mixed)]
 
     def _student_stages(self, mixed: dict[str, float]) -> list[Stage]:
-        student, pairs = self._config.student, self._config.data.pairs_share
+        student = self._config.student
         lets_go = self._transfers and student.transfer_share < 1.0
         # The GAN judges single-image samples only.
         gan = student.weights.adversarial > 0 and student.single_share > 0
@@ -118,7 +143,7 @@ class Dynamics(Recipe):
                 f"config.student.transfer_share={student.transfer_share} goes on when the GAN starts "
                 f"(config.student.gan_start={student.gan_start}); choose a smaller share, or 1 for the whole training"
             )
-        alone = {kind: share for kind, share in {"single": 1.0 - pairs, "pairs": pairs}.items() if share > 0}
+        alone = self._alone()
         kept = self._transfers and not lets_go
         learn = functools.partial(self._student_loss, transfers=self._transfers, fades=lets_go)
         learn_alone = functools.partial(self._student_loss, transfers=False)
@@ -137,24 +162,27 @@ class Dynamics(Recipe):
         first = next((stage for stage in stages if stage.steps > 0), stages[0])
         return [dataclasses.replace(s, begin=self._begin_student) if s is first else s for s in stages]
 
+    def _alone(self) -> dict[str, float]:
+        """The mix of single images alone."""
+        pairs = self._config.data.pairs_share
+        return {kind: share for kind, share in {"single": 1.0 - pairs, "pairs": pairs}.items() if share > 0}
+
+    def _grow(self, start: Start) -> Start:
+        """The teacher takes over all that it has in common with the student, whose training stops here."""
+        start = freeze("student")(start)
+        return _inherit(start, "teacher", "student", start.params["student"].keys() & start.params["teacher"].keys())
+
     def _begin_student(self, start: Start) -> Start:
         """Encoder and decoder from the frozen teacher, as far as the ablations leave knowledge transfer on.
 
-        A student that comes from a file keeps its own.
+        A student that comes from a file keeps its own; one that a teacher grew out of takes the decoder back.
         """
         start = freeze("teacher")(start)
-        if self._config.student.weights_file:
+        config = self._config
+        if not self._transfers or (config.student.weights_file and not config.teacher.grown):
             return start
-        inherited = (
-            () if not self._transfers else ("decoder",) if self._config.without.encoder else ("encoder", "decoder")
-        )
-        student = dict(start.params["student"]) | {name: start.params["teacher"][name] for name in inherited}
-        # Copies: the same buffer twice in a donated state is fatal.
-        student = jax.tree.map(jnp.copy, student)
-        return start._replace(
-            params=start.params | {"student": student},
-            ema=start.ema | {"student": jax.tree.map(jnp.copy, student)},
-        )
+        own = config.teacher.grown or config.without.encoder
+        return _inherit(start, "student", "teacher", {"decoder"} if own else {"encoder", "decoder"})
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -231,6 +259,9 @@ class Dynamics(Recipe):
         """L_teacher; `span` is the part of the teacher's whole training that this stage covers."""
         del collections, key
         views, weights = batch["views"], self._config.teacher.weights
+        if self._config.teacher.grown:  # its student's eyes stay as they are: K_t and K_hat say things alike
+            seeing = {name: params["teacher"][name] for name in _SEEING if name in params["teacher"]}
+            params = params | {"teacher": params["teacher"] | jax.lax.stop_gradient(seeing)}
         outputs = self._apply("teacher", params, views["frames"], train=True)
         terms, extra = {}, {}
         if restore:
@@ -258,7 +289,8 @@ class Dynamics(Recipe):
                 for size in ("_quarter", "_half", "")
             ]
             done = span[0] + (span[1] - span[0]) * batch["progress"]
-            decay = jnp.maximum(1.0 - 2.0 * done, 0.0)
+            until = self._config.teacher.flow_until
+            decay = jnp.maximum(1.0 - done / until, 0.0) if until > 0 else 1.0
             terms["flow"] = weights.view_synthesis * weights.flow * decay * sum(errors)
             extra = {"teacher/flow_error_px": 4.0 * errors[-1]}
         total = sum(terms.values())
@@ -361,3 +393,14 @@ class Dynamics(Recipe):
             name: {name: Network(f"dynamics/{name}", self._hyper[name], {"params": params[name]})}
             for name in ("student", "teacher")
         }
+
+
+def _inherit(start: Start, heir: str, role: str, parts: Iterable[str]) -> Start:
+    """Parts of one network, in the place of another's of the same names, in its moving average too."""
+
+    def inherited(networks: Tree) -> Tree:
+        # Copies: the same buffer twice in a donated state is fatal.
+        taken = {part: jax.tree.map(jnp.copy, start.params[role][part]) for part in sorted(parts)}
+        return networks | {heir: dict(networks[heir]) | taken} if heir in networks else networks
+
+    return start._replace(params=inherited(start.params), ema=inherited(start.ema))

@@ -25,7 +25,9 @@ def training_config(recipe: str) -> ConfigDict:
     config.data.validation = ""  # of the kind that is trained on; "" for the held-out embedded photograph
     config.data.crop = 256
     config.data.max_scale = 2.0  # pictures are reduced by up to this factor before they are cropped
-    config.data.pipeline = "tf"  # or memory: no TensorFlow, decoded pictures held in memory; or device: held by accelerators
+    config.data.pipeline = (
+        "tf"  # or memory: no TensorFlow, decoded pictures held in memory; or device: held by accelerators
+    )
     config.data.on_corrupt = "error"  # or skip: leave out by name, and count, what cannot be used
 
     config.optimiser = ConfigDict()

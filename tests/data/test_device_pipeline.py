@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from photo_files import truncate
 
-from sirr_jax.data import FolderPairs, FolderPhotos, PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, build_pipeline
+from sirr_jax.data import (
+    FolderPairs,
+    FolderPhotos,
+    PairCrops,
+    PhotoCrops,
+    PhotoLayers,
+    ProceduralLayers,
+    build_pipeline,
+)
 from sirr_jax.data.resident_photos import ResidentPhotos
 from sirr_jax.errors import UserError
 
@@ -87,8 +95,6 @@ def test_what_cannot_be_held_is_told(photo_folder, pair_folder):
 
 
 def test_all_kinds_are_cut_from_the_same_table(photo_folder):
-    streams = {
-        kind: streams_over(ResidentPhotos(FolderPhotos(photo_folder)))[kind] for kind in ("layers", "single")
-    }
+    streams = {kind: streams_over(ResidentPhotos(FolderPhotos(photo_folder)))[kind] for kind in ("layers", "single")}
     with pytest.raises(UserError, match="holds one set of photographs"):
         build_pipeline(streams, {"layers": 2, "single": 2}, kind="device", seed=0, start_step=0)

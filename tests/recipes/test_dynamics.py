@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import compile_apply, images, random_parameters
 
 from sirr_jax.errors import UserError
 from sirr_jax.losses.pixel import reconstruction
@@ -225,7 +226,83 @@ def test_the_student_starts_from_the_frozen_teacher(config, switch, inherited):
     assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # its moving average
     leaves = jax.tree.leaves((start.params, start.ema))
     assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
-    np.testing.assert_array_equal(start.ema["student"]["encoder"]["w"], start.params["student"]["encoder"]["w"])
+    for name in inherited:
+        np.testing.assert_array_equal(start.ema["student"][name]["w"], start.params["student"][name]["w"])
+
+
+def grown_config(config):
+    config.teacher.grown = config.teacher.aligned_frames = True
+    config.student.first_steps = 2
+    return config
+
+
+def test_a_grown_teacher_begins_as_its_student(config):
+    recipe = Dynamics(grown_config(config))
+    assert [stage.name for stage in recipe.stages][:2] == ["first", "teacher"]
+    assert set(recipe.stages[0].mix) == {"single"}
+    networks, frames = recipe._network, images(0, 1, 3, 32, 32, 3)
+    params = {
+        "teacher": random_parameters(networks["teacher"], frames.shape),
+        "student": random_parameters(networks["student"], frames[:, 1].shape),
+    }
+    params["teacher"]["addition"] = jax.tree.map(np.zeros_like, params["teacher"]["addition"])  # as it is drawn
+    params = jax.tree.map(jnp.asarray, params)
+    ema = {"student": jax.tree.map(lambda x: x + 0.01, params["student"]), "teacher": params["teacher"]}
+    start = recipe.stages[1].begin(Start(params, ema, {}))
+    for tree in (start.params, start.ema):
+        for name in ("encoder", "hallucination", "decoder"):  # the average is what the student has learned
+            jax.tree.map(np.testing.assert_array_equal, tree["teacher"][name], ema["student"][name])
+    teach = compile_apply(networks["teacher"], start.params["teacher"], frames)
+    expected = compile_apply(networks["student"], start.params["student"], frames[:, 1])(
+        start.params["student"], frames[:, 1]
+    )
+    outputs = teach(start.params["teacher"], frames)
+    for name, value in expected.items():
+        np.testing.assert_allclose(outputs[name], value, atol=1e-4)
+    # What K_t adds begins at zero and counts from the first step on.
+    addition = jax.tree.map(lambda x: x + 0.1, start.params["teacher"]["addition"])
+    other = teach(start.params["teacher"] | {"addition": addition}, frames)
+    assert np.abs(other["knowledge"] - expected["knowledge"]).max() > 0.01
+
+
+def test_a_grown_teacher_leaves_what_its_student_sees(config):
+    recipe = Dynamics(grown_config(config))
+    params = {"teacher": random_parameters(recipe._network["teacher"], (1, 3, 32, 32, 3))}
+    update = {stage.name: stage for stage in recipe.stages}["teacher"].updates[0]
+    loss = jax.grad(lambda params: update.loss(params, {}, teacher_batch(1), jax.random.key(0))[0])
+    gradient = jax.jit(loss)(params)["teacher"]
+    moved = {name for name, part in gradient.items() if any(np.any(x) for x in jax.tree.leaves(part))}
+    assert moved == params["teacher"].keys() - {"encoder", "hallucination"}
+
+
+def test_the_flow_may_be_told_to_the_end(config):
+    frames = teacher_batch(1) | {"progress": jnp.float32(0.75)}
+    frames["views"]["flow_t"] += 1.0
+    frames["views"]["valid_t"] += 1.0
+    told = {}
+    for until in (0.5, 1.0, 0.0):
+        config.teacher.flow_until = until
+        recipe = Dynamics(config)
+        params = {"teacher": random_parameters(recipe._network["teacher"], (1, 3, 32, 32, 3))}
+        update = {stage.name: stage for stage in recipe.stages}["teacher"].updates[0]
+        told[until] = jax.jit(update.loss)(params, {}, frames, jax.random.key(0))[1].scalars["teacher/flow"]
+    assert told[0.5] == 0.0
+    assert float(told[0.0]) == pytest.approx(4.0 * float(told[1.0]), rel=1e-5)
+
+
+def test_its_student_takes_the_decoder_back(config):
+    start = start_of(grown_config(config))
+    assert {n for n, p in start.params["student"].items() if p["w"][0] == 3.0} == {"decoder"}
+
+
+def test_what_cannot_grow_is_told(config):
+    config.teacher.grown = True
+    with pytest.raises(UserError, match=r"needs a student to grow out of.*first_steps.*weights_file"):
+        Dynamics(config)
+    config.student.first_steps = 1
+    config.without.hallucination = True
+    with pytest.raises(UserError, match=r"unset config\.without\.hallucination"):
+        Dynamics(config)
 
 
 def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):

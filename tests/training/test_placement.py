@@ -48,5 +48,5 @@ def test_a_step_takes_what_the_devices_have_cut(photos):
 
 def test_a_batch_that_cannot_be_divided_is_told(photos):
     for kind, source in (("memory", photos), ("device", ResidentPhotos(photos))):
-        with pipeline_of(source, kind, count=3) as pipeline, pytest.raises(UserError, match="3 samples .* 2 devices"):
+        with pipeline_of(source, kind, count=3) as pipeline, pytest.raises(UserError, match=r"3 samples .* 2 devices"):
             next(placed(pipeline))

@@ -10,6 +10,7 @@ from flax.typing import Dtype
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.residual import Residual
 from sirr_jax.layers.warp import warp
+from sirr_jax.models.dynamics.aligned_frames import AlignedFrames
 
 
 def align(psi: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -29,8 +30,14 @@ def align(psi: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 class FusionNet(nn.Module):
-    """Gate the aligned neighbours by their similarity to frame t and fuse. Specification, section 2.5."""
+    """Gate the aligned neighbours by their similarity to frame t and fuse. Specification, section 2.5.
 
+    Attributes:
+        aligned_frames: also look at the frames themselves, see `AlignedFrames`.
+        dtype: computation type.
+    """
+
+    aligned_frames: bool = False
     dtype: Dtype = jnp.float32
 
     @nn.compact
@@ -39,6 +46,7 @@ class FusionNet(nn.Module):
         psi: tuple[jax.Array, jax.Array],
         flow: tuple[jax.Array, jax.Array],
         features: jax.Array,
+        frames: jax.Array,
     ) -> jax.Array:
         """Fuse.
 
@@ -46,6 +54,7 @@ class FusionNet(nn.Module):
             psi: (Psi_T, Psi_R), each [B, 3, h, w, C].
             flow: (Phi_T, Phi_R), each [B, 2, h, w, 2].
             features: f_t [B, h, w, C].
+            frames: [B, 3, 4 h, 4 w, 3].
 
         Returns:
             K_t [B, h, w, C].
@@ -68,9 +77,10 @@ class FusionNet(nn.Module):
         # Motions enter as features too: they tell the layers apart where textures do not.
         motions = [flow_l[:, s] for s in range(2) for flow_l in flow]
         dynamics = (jnp.concatenate(motions, axis=-1) / 16.0).astype(dtype)
-        knowledge = conv(c, kernel=1, dtype=dtype, name="knowledge")(
-            jnp.concatenate((*fused, features, dynamics), axis=-1)
-        )
+        seen = [*fused, features, dynamics]
+        if self.aligned_frames:
+            seen.append(AlignedFrames(c, dtype=dtype, name="aligned_frames")(frames, flow))
+        knowledge = conv(c, kernel=1, dtype=dtype, name="knowledge")(jnp.concatenate(seen, axis=-1))
         for i in range(2):
             knowledge = Residual(dtype=dtype, name=f"knowledge{i}")(knowledge)
         return knowledge
@@ -87,8 +97,10 @@ class PlainFusion(nn.Module):
         psi: tuple[jax.Array, jax.Array],
         flow: tuple[jax.Array, jax.Array],
         features: jax.Array,
+        frames: jax.Array,
     ) -> jax.Array:
         """Fuse; arguments and result as in `FusionNet`."""
+        del frames
         means = [align(psi_l, flow_l)[0].mean(axis=1) for psi_l, flow_l in zip(psi, flow, strict=True)]
         stacked = jnp.concatenate((psi[0][:, 1], psi[1][:, 1], *means), axis=-1)
         return conv(features.shape[-1], kernel=1, dtype=self.dtype, name="merge")(stacked)

@@ -7,27 +7,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
 
-from sirr_jax.layers.conv import conv
 from sirr_jax.layers.padding import pad_to_multiple
-from sirr_jax.layers.residual import Residual
 from sirr_jax.models.dynamics.decoder import Decoder
 from sirr_jax.models.dynamics.encoder import Encoder
-from sirr_jax.models.dynamics.hypercolumn import Hypercolumn, check_convention
+from sirr_jax.models.dynamics.hallucination import hallucinate
+from sirr_jax.models.dynamics.hypercolumn import check_convention
 from sirr_jax.models.dynamics.widths import widths
-
-
-class Hallucination(nn.Module):
-    """Imagine, from one view, the knowledge that the teacher gains from three. Specification, section 2.7."""
-
-    dtype: Dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, features: jax.Array) -> jax.Array:
-        """`features` [B, h, w, C] -> K_hat of the same shape."""
-        x = features
-        for i, dilation in enumerate((1, 2, 4, 4, 2, 1)):
-            x = Residual(dilation=dilation, dtype=self.dtype, name=f"residual{i}")(x)
-        return conv(features.shape[-1], kernel=1, dtype=self.dtype, name="out")(x)
 
 
 class Student(nn.Module):
@@ -73,15 +58,9 @@ class Student(nn.Module):
         _, height, width, _ = image.shape
         padded = pad_to_multiple(image, 16)
         encoded = Encoder(w, dtype=self.dtype, name="encoder")(padded)
-        skips, context = encoded, None
-        if self.hypercolumn:
-            column = Hypercolumn(w, self.hypercolumn, dtype=self.dtype, name="hypercolumn")
-            skips, context = column(padded, encoded)
-        knowledge = skips.quarter
-        if self.hallucination:
-            knowledge = Hallucination(dtype=self.dtype, name="hallucination")(knowledge)
-        if context is not None:
-            knowledge += context
+        skips, knowledge = hallucinate(
+            w, self.hypercolumn, padded, encoded, imagines=self.hallucination, dtype=self.dtype
+        )
         restored = Decoder(w, dtype=self.dtype, name="decoder")(knowledge, skips.half, skips.full, padded)
         return {
             "restored": restored[:, :height, :width],

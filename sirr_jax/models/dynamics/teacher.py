@@ -7,13 +7,16 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.typing import Dtype
 
+from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.padding import pad_to_multiple
 from sirr_jax.models.dynamics.decoder import Decoder
 from sirr_jax.models.dynamics.decouple_net import DecoupleNet, LayerHead
-from sirr_jax.models.dynamics.encoder import Encoder
+from sirr_jax.models.dynamics.encoder import Encoded, Encoder
 from sirr_jax.models.dynamics.flow_net import FlowNet
 from sirr_jax.models.dynamics.fusion_net import FusionNet, PlainFusion
+from sirr_jax.models.dynamics.hallucination import hallucinate
+from sirr_jax.models.dynamics.hypercolumn import check_convention
 from sirr_jax.models.dynamics.widths import widths
 
 
@@ -29,6 +32,10 @@ class Teacher(nn.Module):
         decouple_net: False gives one stream, Psi_T = Psi_R = f, and no layer estimates.
         flow_net: False takes all motions as zero.
         fusion_net: False replaces gates and motions by one 1x1 convolution.
+        aligned_frames: True shows the Fusion Net the frames themselves too (`AlignedFrames`); not the specification's.
+        grown: True adds K_t to what a student's Hallucination sees in the middle frame, from zero on: a teacher that
+            begins as that student, with the parts under the same names. Not the specification's.
+        hypercolumn: of a grown teacher, as the student's.
         dtype: computation type of the features; parameters, flows and all images stay float32.
     """
 
@@ -37,10 +44,17 @@ class Teacher(nn.Module):
     decouple_net: bool = True
     flow_net: bool = True
     fusion_net: bool = True
+    aligned_frames: bool = False
+    grown: bool = False
+    hypercolumn: str = ""
     dtype: Dtype = jnp.float32
 
     def __post_init__(self) -> None:
         widths(self.width)  # refuse an unknown one now, not when the network is first applied
+        if self.hypercolumn:
+            check_convention(self.hypercolumn)
+            if not self.grown:
+                raise UserError(f"hypercolumn={self.hypercolumn!r} is for a grown teacher alone; set grown=True")
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
@@ -72,14 +86,16 @@ class Teacher(nn.Module):
         def per_frame(x: jax.Array) -> jax.Array:
             return x.reshape(batch, 3, *x.shape[1:])
 
-        full, half, features = per_frame(encoded.full)[:, 1], per_frame(encoded.half)[:, 1], encoded.quarter
-        middle = per_frame(features)[:, 1]
-        outputs = {}
+        features, frames = encoded.quarter, per_frame(padded)
+        now = Encoded(*(per_frame(x)[:, 1] for x in encoded))
+        skips, outputs = now, {}
         if self.mkl:
             psi = self._decouple(features, per_frame)
             flow = self._flows(psi)
             fusion = FusionNet if self.fusion_net else PlainFusion
-            knowledge = fusion(dtype=dtype, name="fusion")(psi, tuple(flows[-1] for flows in flow), middle)
+            more = {"aligned_frames": True} if self.aligned_frames and self.fusion_net else {}
+            finest = tuple(flows[-1] for flows in flow)
+            knowledge = fusion(**more, dtype=dtype, name="fusion")(psi, finest, now.quarter, frames)
             if train:
                 if self.flow_net:
                     sizes = ("_quarter", "_half", "")
@@ -94,12 +110,15 @@ class Teacher(nn.Module):
                     outputs |= {"psi_t": psi[0], "psi_r": psi[1]}
                     outputs |= {"layers_t": per_frame(layers[0]), "layers_r": per_frame(layers[1])}
         else:
-            knowledge = conv(w.quarter, kernel=1, dtype=dtype, name="knowledge")(middle)
-        restored = Decoder(w, dtype=dtype, name="decoder")(knowledge, half, full, per_frame(padded)[:, 1])
+            knowledge = conv(w.quarter, kernel=1, dtype=dtype, name="knowledge")(now.quarter)
+        if self.grown:
+            skips, imagined = hallucinate(w, self.hypercolumn, frames[:, 1], now, dtype=dtype)
+            knowledge = imagined + conv(w.quarter, kernel=1, zero=True, dtype=dtype, name="addition")(knowledge)
+        restored = Decoder(w, dtype=dtype, name="decoder")(knowledge, skips.half, skips.full, frames[:, 1])
         return outputs | {
             "restored": restored[:, :height, :width],
             "knowledge": knowledge,
-            "features": middle,
+            "features": now.quarter,
         }
 
     def _decouple(self, features: jax.Array, per_frame) -> tuple[jax.Array, jax.Array]:  # noqa: ANN001

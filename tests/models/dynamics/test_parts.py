@@ -58,18 +58,18 @@ def test_the_aligned_neighbours_are_the_outer_frames():
 
 def test_fusion_closes_its_gates_where_a_neighbour_shows_nothing():
     psi = tuple(images(i, 1, 3, 4, 4, 8) for i in range(2))
-    features = images(2, 1, 4, 4, 8)
+    features, frames = images(2, 1, 4, 4, 8), images(3, 1, 3, 16, 16, 3)
     away = np.full((1, 2, 4, 4, 2), 100.0, np.float32)
-    variables = jax.eval_shape(FusionNet().init, jax.random.key(0), psi, (away, away), features)
+    variables = jax.eval_shape(FusionNet().init, jax.random.key(0), psi, (away, away), features, frames)
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda p: 0.2 * rng.standard_normal(p.shape).astype(np.float32), variables["params"])
-    fuse = compile_apply(FusionNet(), params, psi, (away, away), features)
+    fuse = compile_apply(FusionNet(), params, psi, (away, away), features, frames)
     others = tuple(np.concatenate([1 - p[:, :1], p[:, 1:2], 1 - p[:, 2:]], axis=1) for p in psi)
     np.testing.assert_array_equal(
-        fuse(params, others, (away, away), features), fuse(params, psi, (away, away), features)
+        fuse(params, others, (away, away), features, frames), fuse(params, psi, (away, away), features, frames)
     )
     still = np.zeros_like(away)
-    seen = [fuse(params, p, (still, still), features) for p in (psi, others)]
+    seen = [fuse(params, p, (still, still), features, frames) for p in (psi, others)]
     assert np.abs(seen[0] - seen[1]).max() > 0.01
 
 

@@ -7,10 +7,8 @@
 (`python scripts/zip_photos.py photos/ --out photos.zip --side 1024 --quality 92`) or a packed set become sequences
 inside the training step. The same command goes on where it was stopped, and a run that is stopped leaves its models.
 
-* `gpu`: width "medium", 224 px, bfloat16; the teacher lets the student go after a quarter of its steps. The packaged
-  student comes from shorter ones (12,700 steps in all, for which two GPUs had time); its card has the commands and
-  the scores, and says that in 4,000 steps of 8 sequences no teacher has left its input yet: look at
-  `teacher/reconstruction` before a student is distilled from one. At an H200's speed its steps take 16 minutes.
+* `gpu`: width "medium", 224 px, bfloat16, photographs held by the GPU. A student learns from single images; a teacher
+  grows out of it, adding what two more views tell; the student learns on, from the teacher for a quarter of its steps.
 * `polish`: goes on from models (`--config.teacher.weights_file`, `--config.student.weights_file`) on a CPU, on single
   images alone; half an hour on two cores. The packaged student comes from this one.
 * `cpu` (default): both from scratch on a CPU: width "compact", 80 px, for photographs reduced to 320 px
@@ -45,11 +43,14 @@ def get_config(variant: str = "cpu") -> ConfigDict:
     options.glass_reflectance = (0.1, 0.7)
     options.local_probability = 0.3
     options.clean_probability = 0.125
+    options.baseline = (0.045, 0.24)  # a hand's sweep: with the default's 15 to 80 mm, other views tell next to nothing
     options.ghosting_probability = 0.2
     options.noise_probability = 0.3
     options.jpeg_probability = 0.2
     config.student.weights.adversarial = 0.0  # it is scored against the truth
+    config.teacher.aligned_frames = True
     config.teacher.weights.flow = 1.0  # at the specification's 0.1 the flow is learned late, if at all
+    config.teacher.flow_until = 0.0  # and once nobody tells it, L_VS alone undoes it
     config.validation_samples = 48
     return varied(config, variant, _VARIANTS)
 
@@ -57,6 +58,7 @@ def get_config(variant: str = "cpu") -> ConfigDict:
 def _cpu(config: ConfigDict) -> None:
     config.width = "compact"
     config.data.crop = 80
+    config.data.synthesis.minimum_parallax = 4.0
     config.data.max_scale = 1.6  # the photographs have been reduced already
     config.batch_size = 10
     config.teacher.steps = 3_000
@@ -75,18 +77,21 @@ def _gpu(config: ConfigDict) -> None:
     config.width = "medium"
     config.precision = "bfloat16"
     config.reconstruction_error = "log_mse"
+    config.data.pipeline = "device"
     config.data.crop = 224
     config.data.max_scale = 2.0
-    config.data.colour = 0.25
     options = config.data.synthesis
     options.model_probabilities = (0.2, 0.1, 0.2, 0.1, 0.4)
     options.blur_probabilities = (0.15, 0.35, 0.5)  # sharper: there is the time to learn it
     options.transmittance = (0.9, 1.0)
     options.glass_reflectance = (0.05, 0.6)
     options.ghosting_probability = 0.3
+    options.minimum_parallax = 8.0
     config.batch_size = 16
-    config.teacher.steps = 4_000
+    config.teacher.grown = True
+    config.teacher.steps = 7_000
     config.teacher.warm_up = 0.0  # one program less to compile
+    config.student.first_steps = 20_000  # none where it comes from a file
     config.student.steps = 20_000
     config.student.measure_samples = 480
     config.student.single_share = 0.5
@@ -102,6 +107,7 @@ def _gpu(config: ConfigDict) -> None:
 def _polish(config: ConfigDict) -> None:
     _gpu(config)
     config.precision = "float32"  # a CPU is no faster with less
+    config.data.pipeline = "memory"
     config.without.transfer = True
     config.data.crop = 160
     config.batch_size = 4

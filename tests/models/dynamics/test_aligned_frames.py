@@ -1,0 +1,98 @@
+"""What the frames show once a layer's motion has been taken out."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import compile_apply, images, parameter_shapes, random_parameters
+
+from sirr_jax.errors import UserError
+from sirr_jax.models import build
+from sirr_jax.models.dynamics.aligned_frames import AlignedFrames
+
+SIZE = 32
+SHAPES = ((1, 3, SIZE, SIZE, 3), (1, 2, SIZE // 4, SIZE // 4, 2), (1, 2, SIZE // 4, SIZE // 4, 2))
+
+
+@pytest.fixture(scope="module")
+def describe():
+    module = AlignedFrames(4)
+    flows = tuple(jax.ShapeDtypeStruct(s, jnp.float32) for s in SHAPES[1:])
+    shapes = jax.eval_shape(module.init, jax.random.key(0), jax.ShapeDtypeStruct(SHAPES[0], jnp.float32), flows)
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda x: 0.2 * rng.standard_normal(x.shape).astype(np.float32), shapes["params"])
+    apply = jax.jit(module.apply)
+    return lambda frames, *flow: np.asarray(apply({"params": params}, frames, flow))
+
+
+def shifted(scene, shifts):
+    """Three frames of a scene [rows, columns, 3], each moved by as many columns."""
+    return np.stack([np.roll(scene, shift, axis=1) for shift in shifts])[None]
+
+
+def flow_of(columns):
+    """The flow in quarter-resolution pixels that answers such shifts."""
+    flow = np.zeros(SHAPES[1], np.float32)
+    flow[0, :, :, :, 0] = np.asarray(columns, np.float32)[:, None, None] / 4.0
+    return flow
+
+
+def test_a_scene_whose_motion_is_known_stands_still(describe):
+    scene = images(0, SIZE, SIZE, 3)
+    still = flow_of((0, 0))
+    expected = describe(shifted(scene, (0, 0, 0)), still, still)
+    moved, flow = shifted(scene, (4, 0, -4)), flow_of((4, -4))
+    # Away from the edges, where the neighbours have nothing to show, and what is around them.
+    inner = np.s_[:, 2:-2, 3:-3]
+    np.testing.assert_allclose(describe(moved, flow, flow)[inner], expected[inner], atol=1e-5)
+    assert np.abs(describe(moved, still, still)[inner] - expected[inner]).max() > 0.01
+
+
+def test_each_layers_flow_and_each_neighbour_count(describe):
+    frames, flows = images(1, *SHAPES[0]), [flow_of((2, 1)), flow_of((-1, 3))]
+    before = describe(frames, *flows)
+    for layer in range(2):
+        for neighbour in range(2):
+            other = [flow.copy() for flow in flows]
+            other[layer][:, neighbour] += 1.0
+            assert np.abs(describe(frames, *other) - before).max() > 1e-3
+
+
+def test_what_left_the_frame_says_nothing(describe):
+    away = flow_of((1000, -1000))
+    one, other = images(2, *SHAPES[0]), images(3, *SHAPES[0])
+    other[:, 1] = one[:, 1]
+    np.testing.assert_array_equal(describe(one, away, away), describe(other, away, away))
+
+
+def test_a_teacher_that_sees_them_has_them_in_its_fusion_net():
+    frames = (1, 3, 16, 16, 3)
+    plain, seeing = (build("dynamics/teacher", width="test", **more) for more in ({}, {"aligned_frames": True}))
+    trees = [jax.tree.map(lambda x: x.shape, parameter_shapes(module, frames)) for module in (plain, seeing)]
+    fusion = trees[1].pop("fusion")
+    assert fusion.pop("aligned_frames") == {
+        "pixels": {"kernel": (4, 4, 21, 32), "bias": (32,)},
+        "around": {"kernel": (3, 3, 32, 32), "bias": (32,)},
+    }
+    before = trees[0].pop("fusion")
+    assert trees[0] == trees[1]
+    assert fusion.pop("knowledge")["kernel"][2] == before.pop("knowledge")["kernel"][2] + 32
+    assert fusion == before
+
+    params = random_parameters(seeing, frames)
+    apply = compile_apply(seeing, params, images(4, *frames))
+    knowledge = [apply(params, images(seed, *frames))["knowledge"] for seed in (4, 5)]
+    assert np.abs(knowledge[0] - knowledge[1]).max() > 0.01
+
+
+def test_a_hypercolumn_is_for_a_grown_teacher():
+    with pytest.raises(UserError, match=r"hypercolumn='caffe' is for a grown teacher alone; set grown=True"):
+        build("dynamics/teacher", width="test", hypercolumn="caffe")
+    with pytest.raises(UserError, match="'other' is no convention"):
+        build("dynamics/teacher", width="test", grown=True, hypercolumn="other")
+    tree = parameter_shapes(build("dynamics/teacher", width="test", grown=True, hypercolumn="caffe"), (1, 3, 16, 16, 3))
+    student = parameter_shapes(build("dynamics/student", width="test", hypercolumn="caffe"), (1, 16, 16, 3))
+    shared = {name: tree[name] for name in student}
+    assert jax.tree.map(lambda x: x.shape, shared) == jax.tree.map(lambda x: x.shape, student)

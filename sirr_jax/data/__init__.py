@@ -8,6 +8,7 @@ from sirr_jax.data.labelled_streams import DegradedCrops, LabelledCrops, Labelle
 from sirr_jax.data.pairs import FolderPairs, PairSource
 from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
 from sirr_jax.data.pipeline import BatchPipeline, build_pipeline
+from sirr_jax.data.resident_photos import ResidentPhotos
 from sirr_jax.data.scenes import SceneSource
 from sirr_jax.data.sequences import FolderSequences, SequenceSource
 from sirr_jax.data.stream_contract import Stream
@@ -30,6 +31,7 @@ __all__ = [
     "PhotoLayers",
     "PhotoSource",
     "ProceduralLayers",
+    "ResidentPhotos",
     "SceneSource",
     "SequenceCrops",
     "SequenceSource",

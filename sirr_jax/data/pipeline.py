@@ -69,6 +69,7 @@ def build_pipeline(
       process_count: Number of processes.
       prefetch: Batches to make ahead, 1 or more.
       memory_limit: Bytes of decoded images that "memory" may keep; the rest is decoded each time.
+        ("device" has its photographs decoded already, see `ResidentPhotos`.)
 
     Returns:
       An iterator of batches; close it, or use it as a context manager.

@@ -119,7 +119,7 @@ def test_the_exported_student_restores(run):
         (["--config=CONFIG:tiny", "--workdir=W", "--config.batch_size=3"], r"config.batch_size=3 cannot be divided"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.data.layers=/no/such"], "/no/such"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.data.crop=600"], "600"),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.pipeline=grain"], "expected 'tf' or 'memory'"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.pipeline=grain"], "expected one of tf, memory, device"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.perceptual_weights=/no.npz"], "no VGG-19 weight file"),
         (
             ["--config=CONFIG:tiny", "--workdir=W", "--config.data.sequences_share=0.5"],

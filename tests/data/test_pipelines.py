@@ -284,7 +284,7 @@ def test_memory_limit_is_kept_and_said_once(streams, caplog):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "grain"}, r"data\.pipeline='grain': expected 'tf' or 'memory'"),
+        ({"kind": "grain"}, r"data\.pipeline='grain': expected one of tf, memory, device"),
         (
             {"counts": {"layers": 3}, "process_count": 2},
             r"3 samples of kind 'layers'.*2 processes.*multiple of 2",

@@ -12,7 +12,8 @@ inside the training step. The same command goes on where it was stopped, and a r
 * `polish`: goes on from models (`--config.teacher.weights_file`, `--config.student.weights_file`) on a CPU, on single
   images alone; half an hour on two cores. The packaged student comes from this one.
 * `cpu` (default): both from scratch on a CPU: width "compact", 80 px, for photographs reduced to 320 px
-  (`--side 320 --quality 95`), so that a crop shows what it is a part of; 1 h 40 min on two cores (`--cpu_devices=2`).
+  (`--side 320 --quality 95`), so that a crop shows what it is a part of (`--cpu_devices=2`); not run since
+  its teacher sees the frames aligned.
 
 The reflections are made to resemble those of real panes: lights add in linear light ("glass"), often what is
 reflected shows in its bright parts or on a part of the pane only, sharp as often as blurred; and one picture in eight

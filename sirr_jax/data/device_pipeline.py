@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Protocol
 
 import jax
 import numpy as np
 
-from sirr_jax.data.crops import PhotoRegion
 from sirr_jax.data.device_crops import cut_regions
 from sirr_jax.data.draws import StreamKey
 from sirr_jax.data.memory import DecodedMemory
 from sirr_jax.data.memory_pipeline import Batch, MemoryPipeline
-from sirr_jax.data.photos import PhotoSource
 from sirr_jax.data.resident_photos import ResidentPhotos
 from sirr_jax.data.shares import Share
 from sirr_jax.data.stream_contract import ArraySpec, Stream
+from sirr_jax.data.streams import CropStream
 from sirr_jax.errors import UserError
-
-
-class CropStream(Protocol):
-    """What a stream must have for its samples to be cut on the device."""
-
-    photos: PhotoSource
-    canvas: int
-    max_scale: float
-
-    def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
-        """Draws what the sample at a position is to be cut from."""
-        ...
 
 
 class RegionStream:
@@ -106,12 +92,12 @@ class DevicePipeline(MemoryPipeline):
 def _photographs(streams: Mapping[str, Stream]) -> np.ndarray:
     sources = []
     for kind, stream in streams.items():
-        if not isinstance(photos := getattr(stream, "photos", None), ResidentPhotos):
+        if not (isinstance(stream, CropStream) and isinstance(stream.photos, ResidentPhotos)):
             raise UserError(
                 f"data.pipeline=device cuts crops of photographs alone, and samples of kind {kind!r} are something "
                 "else; choose data.pipeline=memory or tf"
             )
-        sources.append(photos)
+        sources.append(stream.photos)
     if any(photos is not sources[0] for photos in sources):
         raise UserError("data.pipeline=device holds one set of photographs: give all kinds the same ResidentPhotos")
     return sources[0].table

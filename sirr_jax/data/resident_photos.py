@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -53,7 +54,7 @@ class ResidentPhotos:
         return self.table[index, :height, :width]
 
 
-def _within(photos: object, limit_bytes: int) -> list[np.ndarray]:
+def _within(photos: Iterable[np.ndarray], limit_bytes: int) -> list[np.ndarray]:
     kept, used = [], 0
     for photo in photos:
         kept.append(photo)

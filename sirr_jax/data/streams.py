@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Self
 
 import numpy as np
 
@@ -19,7 +20,61 @@ from sirr_jax.errors import UserError
 __all__ = ["ArraySpec", "PairCrops", "PhotoCrops", "PhotoLayers", "ProceduralLayers", "SequenceCrops", "Stream"]
 
 
-class PhotoLayers:
+class CropStream:
+    """What the streams of crops of photographs share.
+
+    Attributes:
+      photos: Where the crops come from.
+      canvas: Side of the crops in pixels.
+      max_scale: Largest reduction of a photograph.
+    """
+
+    def __init__(self, photos: PhotoSource, *, crop: int, canvas: int, max_scale: float) -> None:
+        check_crop(crop, max_scale)
+        self.photos = photos
+        self.canvas = canvas
+        self.max_scale = max_scale
+        self._read: Callable[[int], np.ndarray] = photos.read
+        self._crop = crop
+
+    def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
+        """Draws what the sample at a position is to be cut from.
+
+        Raises:
+          UserError: A photograph cannot be decoded or is smaller than the crop.
+        """
+        raise NotImplementedError
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position: uint8 `[canvas, canvas, 3]` each.
+
+        Raises:
+          UserError: A photograph cannot be decoded or is smaller than the crop.
+        """
+        return {
+            role: cut(self._read(index), region, self.canvas)
+            for role, (index, region) in self.regions(position, key).items()
+        }
+
+    def held(self, memory: DecodedMemory) -> Self:
+        """Returns the same stream, keeping each decoded photograph in `memory`."""
+        stream = copy.copy(self)
+        stream._read = memory.remember(self._read)
+        return stream
+
+    def _region(self, index: int, generator: np.random.Generator) -> PhotoRegion:
+        region = draw_region(
+            generator,
+            self._read(index).shape[:2],
+            canvas=self.canvas,
+            crop=self._crop,
+            max_scale=self.max_scale,
+            name=self.photos.name(index),
+        )
+        return PhotoRegion(index, region)
+
+
+class PhotoLayers(CropStream):
     """Two layers from two different photographs, each a crop of its own.
 
     Each photograph serves once as transmission and once as reflection per epoch. With a margin the arrays are
@@ -39,43 +94,19 @@ class PhotoLayers:
         Raises:
           UserError: A value is out of range.
         """
-        check_crop(crop, max_scale)
+        super().__init__(photos, crop=crop, canvas=crop + 2 * margin, max_scale=max_scale)
         if margin < 0:
             raise UserError(f"margin={margin}: expected 0 or more pixels")
-        self._photos = photos
-        self._read: Callable[[int], np.ndarray] = photos.read
-        self._crop = crop
-        self._canvas = crop + 2 * margin
-        self._max_scale = max_scale
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
         """`transmission` and `reflection`: uint8 `[canvas, canvas, 3]`."""
-        image = image_spec(self._canvas)
+        image = image_spec(self.canvas)
         return {"transmission": image, "reflection": image}
 
-    @property
-    def photos(self) -> PhotoSource:
-        """Where the layers come from."""
-        return self._photos
-
-    @property
-    def canvas(self) -> int:
-        """Side of the arrays in pixels."""
-        return self._canvas
-
-    @property
-    def max_scale(self) -> float:
-        """Largest reduction of a photograph."""
-        return self._max_scale
-
     def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
-        """Draws what the sample at a position is to be cut from.
-
-        Raises:
-          UserError: A photograph cannot be decoded or is smaller than the crop.
-        """
-        first, second = two_items_at(key, position, len(self._photos))
+        """Draws a region of each of two photographs."""
+        first, second = two_items_at(key, position, len(self.photos))
         second = self._another(first, second)
         generator = key.generator("crop", position)
         return {
@@ -83,45 +114,17 @@ class PhotoLayers:
             "reflection": self._region(second, generator),
         }
 
-    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position: uint8 `[canvas, canvas, 3]` each.
-
-        Raises:
-          UserError: A photograph cannot be decoded or is smaller than the crop.
-        """
-        return {
-            role: cut(self._read(index), region, self._canvas)
-            for role, (index, region) in self.regions(position, key).items()
-        }
-
-    def held(self, memory: DecodedMemory) -> PhotoLayers:
-        """Returns the same stream, keeping each decoded photograph in `memory`."""
-        stream = copy.copy(self)
-        stream._read = memory.remember(self._read)
-        return stream
-
     def _another(self, index: int, wanted: int) -> int:
         # Two indices can hold one picture: a copied file, or a damaged file that the source answers for with
         # the next.
-        photo, count = self._read(index), len(self._photos)
+        photo, count = self._read(index), len(self.photos)
         for candidate in ((wanted + offset) % count for offset in range(count)):
             if candidate != index and not same_picture(self._read(candidate), photo):
                 return candidate
         return index
 
-    def _region(self, index: int, generator: np.random.Generator) -> PhotoRegion:
-        region = draw_region(
-            generator,
-            self._read(index).shape[:2],
-            canvas=self._canvas,
-            crop=self._crop,
-            max_scale=self._max_scale,
-            name=self._photos.name(index),
-        )
-        return PhotoRegion(index, region)
 
-
-class PhotoCrops:
+class PhotoCrops(CropStream):
     """A crop of one photograph, to be degraded; each photograph once per epoch."""
 
     def __init__(self, photos: PhotoSource, *, crop: int, max_scale: float = 2.0) -> None:
@@ -135,63 +138,17 @@ class PhotoCrops:
         Raises:
           UserError: A value is out of range.
         """
-        check_crop(crop, max_scale)
-        self._photos = photos
-        self._read: Callable[[int], np.ndarray] = photos.read
-        self._crop = crop
-        self._max_scale = max_scale
+        super().__init__(photos, crop=crop, canvas=crop, max_scale=max_scale)
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
         """`transmission`: uint8 `[crop, crop, 3]`."""
-        return {"transmission": image_spec(self._crop)}
-
-    @property
-    def photos(self) -> PhotoSource:
-        """Where the crops come from."""
-        return self._photos
-
-    @property
-    def canvas(self) -> int:
-        """Side of the crops in pixels."""
-        return self._crop
-
-    @property
-    def max_scale(self) -> float:
-        """Largest reduction of a photograph."""
-        return self._max_scale
+        return {"transmission": image_spec(self.canvas)}
 
     def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
-        """Draws what the sample at a position is to be cut from.
-
-        Raises:
-          UserError: The photograph cannot be decoded or is smaller than the crop.
-        """
-        index = item_at(key, position, len(self._photos))
-        region = draw_region(
-            key.generator("crop", position),
-            self._read(index).shape[:2],
-            canvas=self._crop,
-            crop=self._crop,
-            max_scale=self._max_scale,
-            name=self._photos.name(index),
-        )
-        return {"transmission": PhotoRegion(index, region)}
-
-    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position: uint8 `[crop, crop, 3]`.
-
-        Raises:
-          UserError: The photograph cannot be decoded or is smaller than the crop.
-        """
-        index, region = self.regions(position, key)["transmission"]
-        return {"transmission": cut(self._read(index), region, self._crop)}
-
-    def held(self, memory: DecodedMemory) -> PhotoCrops:
-        """Returns the same stream, keeping each decoded photograph in `memory`."""
-        stream = copy.copy(self)
-        stream._read = memory.remember(self._read)
-        return stream
+        """Draws a region of one photograph."""
+        index = item_at(key, position, len(self.photos))
+        return {"transmission": self._region(index, key.generator("crop", position))}
 
 
 class ProceduralLayers:

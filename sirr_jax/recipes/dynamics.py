@@ -122,9 +122,8 @@ class Dynamics(Recipe):
                 ("teacher", teacher.steps - warm_up, start, 1.0),
             ):
                 loss = functools.partial(self._teacher_loss, restore=name == "teacher", span=(begin, end))
-                begins = grows and steps > 0 and not any(s.name == "decouple" and s.steps > 0 for s in stages)
-                begin = self._grow if begins else None
-                stages.append(Stage(name, steps, (Update(("teacher",), loss),), views, begin=begin))
+                grow = self._grow if grows and begin == 0.0 else None  # stages of no steps are left out
+                stages.append(Stage(name, steps, (Update(("teacher",), loss),), views, begin=grow))
         measure_steps = -(-config.student.measure_samples // config.batch_size) if self._transfers else 0
         measure = (Update((), self._measure),)
         stages.append(Stage("measure", measure_steps, measure, views, begin=freeze("teacher")))

@@ -26,7 +26,7 @@ def training_config(recipe: str) -> ConfigDict:
     config.data.crop = 256
     config.data.max_scale = 2.0  # pictures are reduced by up to this factor before they are cropped
     config.data.pipeline = (
-        "tf"  # or memory: no TensorFlow, decoded pictures held in memory; or device: held by accelerators
+        "tf"  # or memory: decoded pictures held there, no TensorFlow; or device: held by accelerators
     )
     config.data.on_corrupt = "error"  # or skip: leave out by name, and count, what cannot be used
 

@@ -8,7 +8,7 @@
 inside the training step. The same command goes on where it was stopped, and a run that is stopped leaves its models.
 
 * `gpu`: width "medium", 224 px, bfloat16, photographs held by the GPU. A student learns from single images; a teacher
-  grows out of it, adding what two more views tell; the student learns on, from the teacher for a quarter of its steps.
+  grows out of it, adding what two more views tell; the student learns on, from the teacher for an eighth of its steps.
 * `polish`: goes on from models (`--config.teacher.weights_file`, `--config.student.weights_file`) on a CPU, on single
   images alone; half an hour on two cores. The packaged student comes from this one.
 * `cpu` (default): both from scratch on a CPU: width "compact", 80 px, for photographs reduced to 320 px
@@ -80,7 +80,10 @@ def _gpu(config: ConfigDict) -> None:
     config.reconstruction_error = "log_mse"
     config.data.pipeline = "device"
     config.data.crop = 224
+    config.data.min_scale = 0.5  # close-ups too: few photographs, and a crop of a large one shows little
     config.data.max_scale = 2.0
+    config.data.colour = 0.5
+    config.data.procedural = 0.05
     options = config.data.synthesis
     options.model_probabilities = (0.2, 0.1, 0.2, 0.1, 0.4)
     options.blur_probabilities = (0.15, 0.35, 0.5)  # sharper: there is the time to learn it
@@ -96,7 +99,7 @@ def _gpu(config: ConfigDict) -> None:
     config.student.steps = 20_000
     config.student.measure_samples = 480
     config.student.single_share = 0.5
-    config.student.transfer_share = 0.25
+    config.student.transfer_share = 0.12  # L_R does not fall meanwhile
     config.optimiser.learning_rate = 1e-3
     config.optimiser.final_learning_rate = 1e-5
     config.log_every = 200

@@ -32,12 +32,13 @@ def draw_region(
     canvas: int,
     crop: int,
     max_scale: float,
+    min_scale: float = 1.0,
     name: str,
 ) -> Region:
     """Draws the region of an image that becomes the canvas.
 
-    Its side is `canvas * r`, `r ~ U(1, min(short / canvas, max_scale))`, its place uniform. Where the short
-    side is below the canvas, the region is the whole short side, to be enlarged.
+    Its side is `canvas * r`, `r ~ U(min_scale, min(short / canvas, max_scale))`, its place uniform. Where the short
+    side is below `canvas * min_scale`, the region is the whole short side, to be enlarged.
 
     Args:
       generator: Source of randomness.
@@ -45,6 +46,7 @@ def draw_region(
       canvas: Side in pixels of what the region is resized to.
       crop: Shortest side an image may have, in pixels; at most `canvas`.
       max_scale: Largest reduction, 1 or more.
+      min_scale: Smallest reduction, at most 1; below 1 regions are enlarged.
       name: What the error calls the image.
 
     Returns:
@@ -57,8 +59,8 @@ def draw_region(
     height, width = size
     short = min(height, width)
     side = short
-    if short > canvas:
-        scale = generator.uniform(1.0, min(short / canvas, max_scale))
+    if short > canvas * min_scale:
+        scale = generator.uniform(min_scale, min(short / canvas, max_scale))
         side = min(short, round(canvas * scale))
     top = int(generator.integers(0, height - side + 1))
     left = int(generator.integers(0, width - side + 1))

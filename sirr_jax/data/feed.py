@@ -135,10 +135,11 @@ def _training_photos(data: ConfigDict) -> PhotoSource:
 
 
 def _of_photos(data: ConfigDict, kind: str, photos: PhotoSource) -> Stream:
+    scales = {"max_scale": data.max_scale, "min_scale": data.min_scale}
     if kind == "photos":
-        return PhotoCrops(photos, crop=data.crop, max_scale=data.max_scale)
+        return PhotoCrops(photos, crop=data.crop, **scales)
     margin = multiview_options(data).border if kind == "layers" else 0
-    return PhotoLayers(photos, crop=data.crop, margin=margin, max_scale=data.max_scale)
+    return PhotoLayers(photos, crop=data.crop, margin=margin, **scales)
 
 
 def _pairs(data: ConfigDict, folder: str) -> Stream:

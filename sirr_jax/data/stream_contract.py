@@ -46,12 +46,13 @@ def labels_spec(side: int) -> ArraySpec:
     return ArraySpec((side, side), np.dtype(np.uint8))
 
 
-def check_crop(crop: int, max_scale: float) -> None:
+def check_crop(crop: int, max_scale: float, min_scale: float = 1.0) -> None:
     """Refuses options of crops that are out of range.
 
     Args:
       crop: Side of the crops in pixels.
       max_scale: Largest reduction of a photograph.
+      min_scale: Smallest.
 
     Raises:
       UserError: The crop has no pixel, or the reduction is below 1.
@@ -60,6 +61,8 @@ def check_crop(crop: int, max_scale: float) -> None:
         raise UserError(f"data.crop={crop}: expected 1 or more pixels")
     if not max_scale >= 1:
         raise UserError(f"data.max_scale={max_scale}: expected 1 or more (1 never reduces a photograph)")
+    if not 0 < min_scale <= 1:
+        raise UserError(f"data.min_scale={min_scale}: expected above 0, at most 1 (1 never enlarges a photograph)")
 
 
 def same_picture(one: np.ndarray, other: np.ndarray) -> bool:

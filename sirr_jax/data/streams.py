@@ -29,11 +29,12 @@ class CropStream:
       max_scale: Largest reduction of a photograph.
     """
 
-    def __init__(self, photos: PhotoSource, *, crop: int, canvas: int, max_scale: float) -> None:
-        check_crop(crop, max_scale)
+    def __init__(self, photos: PhotoSource, *, crop: int, canvas: int, max_scale: float, min_scale: float) -> None:
+        check_crop(crop, max_scale, min_scale)
         self.photos = photos
         self.canvas = canvas
         self.max_scale = max_scale
+        self._min_scale = min_scale
         self._read: Callable[[int], np.ndarray] = photos.read
         self._crop = crop
 
@@ -69,6 +70,7 @@ class CropStream:
             canvas=self.canvas,
             crop=self._crop,
             max_scale=self.max_scale,
+            min_scale=self._min_scale,
             name=self.photos.name(index),
         )
         return PhotoRegion(index, region)
@@ -82,7 +84,9 @@ class PhotoLayers(CropStream):
     one they are crops to mix into single images.
     """
 
-    def __init__(self, photos: PhotoSource, *, crop: int, margin: int = 0, max_scale: float = 2.0) -> None:
+    def __init__(
+        self, photos: PhotoSource, *, crop: int, margin: int = 0, max_scale: float = 2.0, min_scale: float = 1.0
+    ) -> None:
         """Makes a stream.
 
         Args:
@@ -90,11 +94,12 @@ class PhotoLayers(CropStream):
           crop: Side of the images to train on, in pixels.
           margin: What the canvas has beyond the crop on each side, in pixels.
           max_scale: Largest reduction of a photograph, 1 or more.
+          min_scale: Smallest, at most 1; below 1 some crops are enlarged: close-ups.
 
         Raises:
           UserError: A value is out of range.
         """
-        super().__init__(photos, crop=crop, canvas=crop + 2 * margin, max_scale=max_scale)
+        super().__init__(photos, crop=crop, canvas=crop + 2 * margin, max_scale=max_scale, min_scale=min_scale)
         if margin < 0:
             raise UserError(f"margin={margin}: expected 0 or more pixels")
 
@@ -127,18 +132,19 @@ class PhotoLayers(CropStream):
 class PhotoCrops(CropStream):
     """A crop of one photograph, to be degraded; each photograph once per epoch."""
 
-    def __init__(self, photos: PhotoSource, *, crop: int, max_scale: float = 2.0) -> None:
+    def __init__(self, photos: PhotoSource, *, crop: int, max_scale: float = 2.0, min_scale: float = 1.0) -> None:
         """Makes a stream.
 
         Args:
           photos: Where the crops come from.
           crop: Side of the crops in pixels.
           max_scale: Largest reduction of a photograph, 1 or more.
+          min_scale: Smallest, at most 1; below 1 some crops are enlarged: close-ups.
 
         Raises:
           UserError: A value is out of range.
         """
-        super().__init__(photos, crop=crop, canvas=crop, max_scale=max_scale)
+        super().__init__(photos, crop=crop, canvas=crop, max_scale=max_scale, min_scale=min_scale)
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:

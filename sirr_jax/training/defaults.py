@@ -24,6 +24,7 @@ def training_config(recipe: str) -> ConfigDict:
     config.data.pairs_share = 0.0
     config.data.validation = ""  # of the kind that is trained on; "" for the held-out embedded photograph
     config.data.crop = 256
+    config.data.min_scale = 1.0  # below 1, crops of photographs are enlarged by up to its inverse: close-ups
     config.data.max_scale = 2.0  # pictures are reduced by up to this factor before they are cropped
     config.data.pipeline = (
         "tf"  # or memory: decoded pictures held there, no TensorFlow; or device: held by accelerators

@@ -19,10 +19,11 @@ SIDES = st.integers(1, 300)
     width=SIDES,
     canvas=SIDES,
     max_scale=st.floats(1, 5),
+    min_scale=st.floats(0.1, 1),
     seed=st.integers(0, 99),
     data=st.data(),
 )
-def test_regions_lie_inside_and_keep_to_the_scale(height, width, canvas, max_scale, seed, data):
+def test_regions_lie_inside_and_keep_to_the_scale(height, width, canvas, max_scale, min_scale, seed, data):
     short = min(height, width)
     crop = data.draw(st.integers(1, min(canvas, short)))
     region = draw_region(
@@ -31,14 +32,15 @@ def test_regions_lie_inside_and_keep_to_the_scale(height, width, canvas, max_sca
         canvas=canvas,
         crop=crop,
         max_scale=max_scale,
+        min_scale=min_scale,
         name="photo",
     )
     assert 0 <= region.top <= height - region.side
     assert 0 <= region.left <= width - region.side
-    if short <= canvas:
+    if short <= canvas * min_scale:
         assert region.side == short
     else:
-        assert canvas <= region.side <= min(short, canvas * max_scale + 0.5)
+        assert canvas * min_scale - 0.5 <= region.side <= min(short, canvas * max_scale + 0.5)
 
 
 def test_scales_and_places_cover_their_range():

@@ -25,7 +25,7 @@ COUNTS = {"layers": 4, "single": 2, "photos": 2}
 def streams_over(photos):
     return {
         "layers": PhotoLayers(photos, crop=12, margin=2),
-        "single": PhotoLayers(photos, crop=16, max_scale=3.0),
+        "single": PhotoLayers(photos, crop=16, max_scale=3.0, min_scale=0.4),
         "photos": PhotoCrops(photos, crop=20),
     }
 

@@ -187,6 +187,8 @@ def test_positions_seeds_and_kinds_give_different_samples(photo_folder):
     [
         ({"crop": 0}, r"data\.crop=0"),
         ({"crop": 8, "max_scale": 0.5}, r"data\.max_scale=0\.5"),
+        ({"crop": 8, "min_scale": 1.5}, r"data\.min_scale=1\.5"),
+        ({"crop": 8, "min_scale": 0.0}, r"data\.min_scale=0\.0"),
         ({"crop": 8, "margin": -1}, "margin=-1"),
     ],
 )

@@ -91,6 +91,7 @@ def toy_config(monkeypatch):
             "layers": "procedural",
             "crop": 16,
             "margin": -1,
+            "min_scale": 1.0,
             "max_scale": 2.0,
             "pipeline": "memory",
             "on_corrupt": "error",

@@ -10,7 +10,7 @@ inside the training step. The same command goes on where it was stopped, and a r
 * `gpu`: width "medium", 224 px, bfloat16, photographs held by the GPU. A student learns from single images; a teacher
   grows out of it, adding what two more views tell; the student learns on, from the teacher for an eighth of its steps.
 * `polish`: goes on from models (`--config.teacher.weights_file`, `--config.student.weights_file`) on a CPU, on single
-  images alone; half an hour on two cores. The packaged student comes from this one.
+  images alone; half an hour on two cores. Earlier packaged students were the better for it, the present one worse.
 * `cpu` (default): both from scratch on a CPU: width "compact", 80 px, for photographs reduced to 320 px
   (`--side 320 --quality 95`), so that a crop shows what it is a part of (`--cpu_devices=2`); not run since
   its teacher sees the frames aligned.

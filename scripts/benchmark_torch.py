@@ -38,6 +38,7 @@ _NETWORKS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], Callable[[Any],
     "errnet": ("errnet/generator", {"hyper": False}, (3, 256), lambda y: y["restored"], lambda y: y),
     "bdn": ("bdn/generator", {}, (64,), lambda y: y["steps"][-1], lambda y: y[-1]),
 }
+_BDN_SIDE = 128
 _TYPES = {"float32": (jnp.float32, torch.float32), "bfloat16": (jnp.bfloat16, torch.bfloat16)}
 
 
@@ -48,7 +49,7 @@ def _timed(action: Callable[[], None], steps: int, warm_up: int) -> tuple[float,
         action()
         if i >= warm_up:
             seconds.append((time.perf_counter() - start) * 1e3)
-    tenths = statistics.quantiles(seconds, n=10)
+    tenths = statistics.quantiles(seconds, n=10, method="inclusive")  # within what was seen
     return statistics.median(seconds), tenths[0], tenths[-1]
 
 
@@ -147,12 +148,18 @@ def main() -> int:
     parser.add_argument("--warm_up", type=int, default=5, help="steps to take first (default: 5)")
     parser.add_argument("--compile", action="store_true", help="time torch.compile too")
     chosen = parser.parse_args()
-    sys.path[:0] = [str(_TESTS), str(_TESTS / "parity")]
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # two frameworks share the memory
+    if chosen.steps < 2:
+        parser.error(f"--steps {chosen.steps}: a spread takes 2 or more")
+    if "bdn" in chosen.networks and chosen.size < _BDN_SIDE:
+        parser.error(f"--size {chosen.size}: bdn halves an image seven times; choose {_BDN_SIDE} or more")
+    if torch.cuda.is_available() != (jax.default_backend() == "gpu"):
+        parser.error("one of JAX and torch sees a GPU and the other does not; install both for the same device")
+    sys.path[:0] = [str(_TESTS), str(_TESTS / "parity")]
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
 
-    console = Console()
+    console = Console(width=110)
     device = f"{jax.devices()[0].device_kind}; jax {jax.__version__}, torch {torch.__version__}"
     table = Table(title=f"{chosen.batch} images of {chosen.size} px a step; {device}")
     for column in ("", "precision", "with", "inference ms", "p10", "p90", "training ms", "p10", "p90"):
@@ -162,7 +169,6 @@ def main() -> int:
             twin, state = _twin(name)
             rng = np.random.default_rng(1)
             image = rng.uniform(0, 1, (chosen.batch, chosen.size, chosen.size, 3)).astype(np.float32)
-            # In order: Torch's first, so that JAX's buffers of the step before are gone.
             sides: list[tuple[str, _Ours | _Theirs]] = [
                 ("torch", _Theirs(name, precision, twin, image, compiled=False)),
                 ("sirr_jax", _Ours(name, precision, state, image)),

@@ -56,6 +56,14 @@ def test_scales_and_places_cover_their_range():
     assert max(region.top + region.side for region in regions) == 100
 
 
+@pytest.mark.parametrize(("size", "largest"), [((100, 150), 40), ((30, 45), 30), ((16, 45), 16)])
+def test_below_a_scale_of_one_regions_are_smaller_than_the_canvas(size, largest):
+    options = {"canvas": 20, "crop": 10, "max_scale": 2.0, "min_scale": 0.5, "name": "photo"}
+    sides = [draw_region(np.random.default_rng(s), size, **options).side for s in range(800)]
+    assert (min(sides), max(sides)) == (10, largest)
+    assert abs(np.mean(sides) - (10 + largest) / 2) < 1
+
+
 def test_scales_stay_uniform_where_the_photo_limits_them():
     sides = [
         draw_region(np.random.default_rng(s), (30, 45), canvas=20, crop=20, max_scale=4.0, name="photo").side

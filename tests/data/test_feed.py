@@ -97,6 +97,17 @@ def test_every_kind_comes_from_its_folder(data):
     assert batch["degraded"]["kind"].dtype == np.int32
 
 
+@pytest.mark.parametrize("kind", ["single", "photos"])
+def test_the_smallest_scale_comes_from_the_config(data, kind):
+    def sides():
+        stream = training_streams(data, [kind])[kind]
+        return [stream.regions(i, StreamKey(0, kind))["transmission"].region.side for i in range(50)]
+
+    assert min(sides()) == 32
+    data.min_scale = 0.5
+    assert 16 <= min(sides()) < 20
+
+
 def test_only_what_is_asked_for_is_opened(data):
     data.sequences = data.pairs = "/no/such/folder"
     assert training_streams(data, ["layers"]).keys() == {"layers"}

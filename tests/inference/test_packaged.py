@@ -61,7 +61,7 @@ def test_reflections_grow_weaker(restorer, photos):
     make = jax.jit(jax.vmap(lambda key, t, r: synthesise_single(key, t, r, options=options)))
     before, after = [], []
     for shift in range(1, len(photos)):
-        keys = jax.random.split(jax.random.key(shift), len(photos))
+        keys = jax.random.split(jax.random.key(shift - 1), len(photos))
         made = make(keys, photos, np.roll(photos, shift, axis=0))
         mixtures, truths = np.asarray(made.frame), np.asarray(made.transmission)
         before.append(score(mixtures, truths))

@@ -3,7 +3,8 @@
     python scripts/benchmark.py --config=configs/dynamics.py:tiny --cpu_devices=2
     python scripts/benchmark.py --config=configs/dynamics.py:base --stage=student --config.precision=bfloat16
 
-Times are medians, with the 10th and 90th percentile, of steps that are waited for one by one. Nothing is written.
+Times are medians, with the 10th and 90th percentile, of calls that are waited for one by one, each of
+`config.steps_per_call` steps. Nothing is written.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from sirr_jax.data.feed import samples_per_batch, training_streams
 from sirr_jax.data.pipeline import build_pipeline
 from sirr_jax.recipes import get_recipe
 from sirr_jax.training import parallel
-from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.engine import Settings, build_step, steps_in_a_row
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.placement import placed
 from sirr_jax.training.state import create_state, learning_networks
 
 _CONFIG = config_flags.DEFINE_config_file("config", lock_config=True)
 _STAGE = flags.DEFINE_string("stage", "teacher", "Stage of the recipe to time.")
-_STEPS = flags.DEFINE_integer("steps", 30, "Steps to time.")
-_WARM_UP = flags.DEFINE_integer("warm_up", 5, "Steps to take first.")
+_STEPS = flags.DEFINE_integer("steps", 30, "Calls to time.")
+_WARM_UP = flags.DEFINE_integer("warm_up", 5, "Calls to make first.")
 _CPU_DEVICES = flags.DEFINE_integer("cpu_devices", 0, "Use the CPU as this many devices.")
 
 
@@ -69,48 +70,57 @@ def main(argv: list[str]) -> int:
     streams = training_streams(config.data, counts)
     optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
     state = parallel.replicate(create_state(recipe, optimisers, jax.random.key(config.seed)))
-    step = parallel.parallelise(build_step(recipe, index, 0, optimisers, Settings(config.seed, config.accumulate)))
+    step = build_step(recipe, index, 0, optimisers, Settings(config.seed, config.accumulate))
+    at_once = config.steps_per_call
+    call = parallel.parallelise(step if at_once == 1 else steps_in_a_row(step, at_once))
     rows = {}
 
     with build_pipeline(streams, counts, kind=config.data.pipeline, seed=config.seed, start_step=0) as pipeline:
-        batches = placed(pipeline)
+        batches = placed(pipeline, at_once)
         raw = next(batches)
         start = time.perf_counter()
-        state, scalars = step(state, raw)
+        state, scalars = call(state, raw)
         jax.block_until_ready(scalars)
         compile_seconds = time.perf_counter() - start
 
         def resident() -> object:
             nonlocal state
-            state, scalars = step(state, raw)
+            state, scalars = call(state, raw)
             return scalars
 
         def fed() -> object:
             nonlocal state
-            state, scalars = step(state, next(batches))
+            state, scalars = call(state, next(batches))
             return scalars
 
         _timed(resident, _WARM_UP.value)
         rows["step, resident batch"] = _timed(resident, steps)
         _timed(fed, _WARM_UP.value)
         rows["step, fed by the pipeline"] = _timed(fed, steps)
-        _timed(lambda: next(pipeline), _WARM_UP.value)
-        rows["pipeline alone"] = _timed(lambda: next(pipeline), steps)
+
+        def produced() -> object:
+            for _ in range(at_once):
+                batch = next(pipeline)
+            return batch
+
+        _timed(produced, _WARM_UP.value)
+        rows["pipeline alone"] = _timed(produced, steps)
 
     device = f"{parallel.device_count()} x {jax.devices()[0].device_kind}"
     mix = ", ".join(f"{n} {kind}" for kind, n in counts.items())
     title = f"{config.recipe}, {config.width}, stage {_STAGE.value}, crop {config.data.crop}, {config.precision}; "
     table = Table(title=title + f"{mix} per step; {device}; jax {jax.__version__}")
-    for name in ("", "median ms", "p10", "p90", "images/s"):
+    for name in ("", "median ms a step", "p10", "p90", "images/s"):
         table.add_column(name, justify="left" if not name else "right")
     for name, seconds in rows.items():
         tenths = statistics.quantiles(seconds, n=10)
         median = statistics.median(seconds)
-        numbers = (median * 1e3, tenths[0] * 1e3, tenths[-1] * 1e3, config.batch_size / median)
+        milliseconds = (1e3 * value / at_once for value in (median, tenths[0], tenths[-1]))
+        numbers = (*milliseconds, config.batch_size * at_once / median)
         table.add_row(name, *(f"{number:.1f}" for number in numbers))
     console = Console()
     console.print(table)
-    console.print(f"first step, with its compilation: {compile_seconds:.1f} s; peak memory: {_peak_memory()}")
+    console.print(f"first call, with its compilation: {compile_seconds:.1f} s; peak memory: {_peak_memory()}")
     return 0
 
 

@@ -16,6 +16,7 @@ def training_config(recipe: str) -> ConfigDict:
     config.precision = "float32"  # or bfloat16: computation only, parameters stay float32
     config.batch_size = 8  # samples per step, of all devices together
     config.accumulate = 1  # micro-batches per step
+    config.steps_per_call = 1  # with more, accelerators are told once what they do for so many steps
     config.perceptual_weights = ""  # VGG file; "" for a stand-in, which the log names
 
     config.data = ConfigDict()

@@ -1,4 +1,4 @@
-"""Any stage of any recipe -> one step."""
+"""Any stage of any recipe -> one step; steps in a row -> one call."""
 
 from __future__ import annotations
 
@@ -66,14 +66,16 @@ def build_step(
                 key = jax.random.fold_in(step_key, number * 1000 + repeat)
                 gradients, loss, aux = _gradients(update, params, collections, batches, progress, key)
                 gradients, loss, aux = parallel.average((gradients, loss, aux))
+                norms = {name: optax.tree.norm(gradients[name]) for name in update.learns}
                 for name in update.learns:
                     params[name], opt_state[name] = apply_gradients(
                         optimisers[name], gradients[name], opt_state[name], params[name], rate=stage.rate
                     )
-                    scalars[f"gradient_norm/{name}"] = optax.tree.norm(gradients[name])
+                    scalars[f"gradient_norm/{name}"] = norms[name]
                 collections |= aux.collections
                 scalars |= aux.scalars
-                finite &= jnp.isfinite(loss) & jnp.isfinite(_sum(gradients))
+                for value in (loss, *norms.values()):
+                    finite &= jnp.isfinite(value)
 
         n = in_stage.astype(jnp.float32)
         decay = jnp.minimum(settings.ema_decay, (1.0 + n) / (10.0 + n))
@@ -92,6 +94,25 @@ def build_step(
         return state, scalars
 
     return step
+
+
+def steps_in_a_row(step: parallel.Step, count: int) -> parallel.Step:
+    """Turn a step into `call(state, raw_batches) -> (state, means of the scalars)`: `count` steps of one program.
+
+    An accelerator is then told once what it does for `count` steps, and its buffers stay where they are meanwhile.
+
+    Args:
+        step: of `build_step`.
+        count: of steps, 2 or more; the leading axis of the raw batches.
+    """
+    # XLA's CPU loops run convolutions slowly.
+    unroll = count if jax.default_backend() == "cpu" else 1
+
+    def call(state: TrainState, raws: Tree) -> tuple[TrainState, dict[str, jax.Array]]:
+        state, scalars = jax.lax.scan(step, state, raws, unroll=unroll)
+        return state, jax.tree.map(lambda x: x.mean(axis=0), scalars)
+
+    return call
 
 
 def _gradients(
@@ -129,7 +150,3 @@ def _gradients(
     gradients, value, scalars = means
     # Only what the loss replaced: averaging the rest over devices could change its last bit.
     return gradients, value, Aux(scalars, {name: collections[name] for name in sorted(replaced)})
-
-
-def _sum(tree: Any) -> jax.Array:
-    return sum((jnp.sum(x) for x in jax.tree.leaves(tree)), jnp.zeros(()))

@@ -21,7 +21,7 @@ from sirr_jax.recipes import Recipe, get_recipe
 from sirr_jax.recipes.contract import Start
 from sirr_jax.training import parallel
 from sirr_jax.training.checkpoints import Checkpoints
-from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.engine import Settings, build_step, steps_in_a_row
 from sirr_jax.training.judge import Judge
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.placement import placed
@@ -67,6 +67,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
             f"config.data.pairs_share={config.data.pairs_share}, and no stage of {config.recipe} trains on real pairs; "
             "set it to 0"
         )
+    at_once = _steps_per_call(config, recipe)
     unit = parallel.device_count() * config.accumulate
     counts = [samples_per_batch(stage.mix, config.batch_size, unit) for stage in recipe.stages]
     streams = training_streams(config.data, {kind for count in counts for kind in count})
@@ -107,11 +108,12 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
             bar.stage(stage.name)
             if int(parallel.first_replica(state).stage) < index:
                 state = _begin(stage.begin, state, index)
-            one_step = parallel.parallelise(build_step(recipe, index, first, optimisers, settings))
+            one_step = build_step(recipe, index, first, optimisers, settings)
+            call = parallel.parallelise(one_step if at_once == 1 else steps_in_a_row(one_step, at_once))
             reporter = Reporter(writer, bar, stage.name, step, total, config.batch_size)
             with _batches(streams, counts[index], config, step) as batches:
-                for step, raw in zip(range(step + 1, last + 1), batches, strict=False):  # noqa: B020 - goes on counting
-                    state, scalars = one_step(state, raw)
+                for step, raw in zip(range(step + at_once, last + 1, at_once), batches, strict=False):  # noqa: B020
+                    state, scalars = call(state, raw)
                     reporter.keep(scalars)
                     stopping = stop_requested(step)
                     ending = step == last or stopping
@@ -148,6 +150,21 @@ def _make_folder(workdir: Path) -> None:
         (workdir / ".writable").unlink()
     except OSError as error:
         raise UserError(f"cannot write to workdir {workdir} ({error.strerror}); choose another --workdir") from error
+
+
+def _steps_per_call(config: ConfigDict, recipe: Recipe) -> int:
+    count = config.steps_per_call
+    if count < 1:
+        raise UserError(f"config.steps_per_call={count}: expected 1 or more")
+    numbers = {f"the {stage.steps} steps of stage {stage.name}": stage.steps for stage in recipe.stages}
+    for name in ("log_every", "evaluate_every", "panels_every", "checkpoint_every"):
+        numbers[f"config.{name}={config[name]}"] = config[name]
+    for words, number in numbers.items():
+        if number % count:
+            raise UserError(
+                f"config.steps_per_call={count} does not divide {words}; change one of them, or set it to 1"
+            )
+    return count
 
 
 def _due(step: int, every: int) -> bool:
@@ -193,7 +210,7 @@ def _batches(
         process_count=jax.process_count(),
     )
     with contextlib.closing(pipeline):
-        yield placed(pipeline)
+        yield placed(pipeline, config.steps_per_call)
 
 
 def _check_finite(state: TrainState, workdir: Path) -> None:

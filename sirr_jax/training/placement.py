@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
+import jax
+import numpy as np
+
 from sirr_jax.data.device_pipeline import DevicePipeline
+from sirr_jax.data.memory_pipeline import Batch
 from sirr_jax.data.pipeline import BatchPipeline
 from sirr_jax.training import parallel
 
 
-def placed(pipeline: BatchPipeline) -> Iterator[Any]:
+def placed(pipeline: BatchPipeline, steps: int = 1) -> Iterator[Any]:
     """Divide each batch; crops that the devices are to cut are cut, out of photographs that they hold from then on.
 
     Args:
         pipeline: of `build_pipeline`.
+        steps: batches that travel together, for as many steps in a row.
 
     Yields:
-        Batches of `[local devices, samples per device, ...]`.
+        Batches of `[local devices, samples per device, ...]`; several together, `[local devices, steps, samples per
+        device, ...]`.
 
     Raises:
         UserError: if a batch cannot be divided.
     """
+    batches = map(parallel.shard_batch, pipeline)
+    if steps > 1:
+        batches = map(_together, zip(*[batches] * steps, strict=True))
     if not isinstance(pipeline, DevicePipeline):
-        yield from map(parallel.shard_batch, pipeline)
+        yield from batches
         return
     photographs = parallel.replicate(pipeline.photographs)
-    cut = parallel.on_each(pipeline.cut)
-    for regions in pipeline:
-        yield cut(photographs, parallel.shard_batch(regions))
+
+    def cut_all(photographs: jax.Array, regions: Batch) -> Batch:
+        return jax.lax.map(functools.partial(pipeline.cut, photographs), regions)
+
+    cut = parallel.on_each(cut_all if steps > 1 else pipeline.cut)
+    for regions in batches:
+        yield cut(photographs, regions)
+
+
+def _together(batches: tuple[Batch, ...]) -> Batch:
+    return jax.tree.map(lambda *arrays: np.stack(arrays, axis=1), *batches)

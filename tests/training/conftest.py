@@ -81,6 +81,7 @@ def toy_config(monkeypatch):
     config.seed = 3
     config.batch_size = 8
     config.accumulate = 1
+    config.steps_per_call = 1
     config.ema_decay = 0.9
     config.keep = 3
     config.log_every, config.checkpoint_every = 2, 2

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from sirr_jax.training import parallel
-from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.engine import Settings, build_step, steps_in_a_row
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import create_state, evaluation_params, learning_networks
 
@@ -52,6 +52,22 @@ def test_micro_batches_compute_what_the_whole_batch_does(setup, raw_batch):
     assert_close(whole.params, split.params)
     # Statistics pass through the micro-batches one after the other: four small steps, not one.
     assert not np.allclose(whole.collections["mean"]["x"], split.collections["mean"]["x"])
+
+
+def test_steps_in_a_row_are_the_same_steps(setup, raw_batch):
+    recipe, optimisers, state = setup
+    state = jax.tree.map(np.array, state)
+    raws = [parallel.shard_batch(raw_batch(8, start)) for start in (0, 8, 16)]
+    step = build_step(recipe, TOGETHER, 0, optimisers, Settings(3, 1, 0.9))
+    one_by_one, kept = parallel.replicate(state), []
+    single, together = parallel.parallelise(step), parallel.parallelise(steps_in_a_row(step, 3))
+    for raw in raws:
+        one_by_one, scalars = single(one_by_one, raw)
+        kept.append(jax.device_get(scalars))
+    at_once, means = together(parallel.replicate(state), jax.tree.map(lambda *x: np.stack(x, axis=1), *raws))
+    assert int(at_once.step) == 3
+    assert_close(jax.device_get(one_by_one), jax.device_get(at_once))
+    assert_close(jax.tree.map(lambda *x: np.mean(x, axis=0), *kept), jax.device_get(means))
 
 
 def test_one_step_equals_optax_by_hand(setup, raw_batch):

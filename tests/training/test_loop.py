@@ -68,6 +68,34 @@ def test_stopping_and_going_on_changes_no_bit(toy_config, tmp_path, saved, monke
     assert_same_bits(whole, saved[TOTAL])
 
 
+def test_steps_in_one_call_train_as_steps_alone(toy_config, tmp_path, saved):
+    loop.train(toy_config, tmp_path / "alone")
+    alone = saved[TOTAL]
+    saved.clear()
+    toy_config.steps_per_call = 2
+    loop.train(toy_config, tmp_path / "together")
+    assert sorted(saved) == [2, 4, 6, 8, 10, TOTAL]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6), alone, saved[TOTAL])
+    lines = [(tmp_path / name / "scalars.jsonl").read_text().splitlines() for name in ("alone", "together")]
+    for one, other in zip(*(map(json.loads, group) for group in lines), strict=True):
+        assert one.keys() - {"images_per_second"} == other.keys() - {"images_per_second"}
+        assert one["progress"] == pytest.approx(other["progress"])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"steps_per_call": 4}, "=4 does not divide the 6 steps of stage alone"),
+        ({"steps_per_call": 3}, r"=3 does not divide config\.log_every=2; change one of them, or set it to 1"),
+        ({"steps_per_call": 0}, "=0: expected 1 or more"),
+    ],
+)
+def test_steps_per_call_must_fit_what_happens_between_calls(toy_config, tmp_path, values, words):
+    toy_config.update(values)
+    with pytest.raises(UserError, match=r"config\.steps_per_call" + words):
+        loop.train(toy_config, tmp_path)
+
+
 def test_a_stage_begins_from_the_average_of_the_one_before(toy_config, tmp_path, saved):
     toy_config.optimiser.learning_rate = toy_config.optimiser.final_learning_rate = 1e-30
     loop.train(toy_config, tmp_path)

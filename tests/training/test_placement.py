@@ -34,6 +34,18 @@ def test_devices_get_the_same_samples_whoever_cuts_them(photos):
                 assert np.abs(one["single"][role].astype(int) - np.asarray(other["single"][role], int)).max() <= 2
 
 
+@pytest.mark.parametrize("kind", ["memory", "device"])
+def test_batches_that_travel_together_are_those_that_travel_alone(photos, kind):
+    source = ResidentPhotos(photos) if kind == "device" else photos
+    with pipeline_of(source, kind) as alone, pipeline_of(source, kind) as together:
+        one_by_one = placed(alone)
+        for group, _ in zip(placed(together, 3), range(2), strict=False):
+            for step in range(3):
+                batch = next(one_by_one)
+                for name, array in batch["single"].items():
+                    np.testing.assert_array_equal(array, group["single"][name][:, step])
+
+
 def test_a_step_takes_what_the_devices_have_cut(photos):
     step = parallel.parallelise(
         lambda state, batch: (state + parallel.average(batch["single"]["transmission"].astype(np.float32).mean()), {})

@@ -92,6 +92,7 @@ def _gpu(config: ConfigDict) -> None:
     options.ghosting_probability = 0.3
     options.minimum_parallax = 8.0
     config.batch_size = 16
+    config.steps_per_call = 10
     config.teacher.grown = True
     config.teacher.steps = 7_000
     config.teacher.warm_up = 0.0  # one program less to compile
@@ -115,6 +116,7 @@ def _polish(config: ConfigDict) -> None:
     config.without.transfer = True
     config.data.crop = 160
     config.batch_size = 4
+    config.steps_per_call = 1
     config.student.single_share = 1.0
     config.student.steps = 1_300
     config.optimiser.learning_rate = 4e-4

@@ -28,6 +28,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.data.layers = "embedded"  # or also "procedural": drawn on the device
     config.data.procedural = 0.0  # share of layers replaced by procedural textures
     config.data.colour = 0.5  # strength of random colour changes
+    config.data.lookalikes = 0.0  # share of transmissions made soft, hazy or mirrored in water: no reflection of a pane
     config.data.sequences = ""  # ROOT/<sequence>/{blended,transmission[,reflection]}/
     config.data.sequences_share = 0.0  # of the multi-view samples
     config.data.pairs_share = 0.0  # of the student's single-image samples

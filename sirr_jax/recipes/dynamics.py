@@ -230,7 +230,9 @@ class Dynamics(Recipe):
     def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
         """Synthesise, augment and group a raw batch; see `prepare_batch`."""
         data = self._config.data
-        augmentation = Augmentation(data.procedural, data.colour, turn=True) if train else Augmentation()
+        augmentation = (
+            Augmentation(data.procedural, data.colour, data.lookalikes, turn=True) if train else Augmentation()
+        )
         return prepare_batch(raw, key, options=self._options, augmentation=augmentation)
 
     # --- losses ---------------------------------------------------------------------------------------------------

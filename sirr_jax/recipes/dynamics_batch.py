@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.data.colour import jitter_colour
+from sirr_jax.data.lookalikes import add_lookalike
 from sirr_jax.data.multiview import (
     MultiviewOptions,
     augment_frames,
@@ -29,11 +30,13 @@ class Augmentation(NamedTuple):
     Attributes:
         procedural: share of layers replaced by procedural textures.
         colour: strength of the colour changes of layers, see `jitter_colour`.
+        lookalikes: share of transmissions with what looks like a reflection and is none, see `add_lookalike`.
         turn: flip and turn layers, sequences and pairs, and reverse time.
     """
 
     procedural: float = 0.0
     colour: float = 0.0
+    lookalikes: float = 0.0
     turn: bool = False
 
 
@@ -85,7 +88,7 @@ def _to_float(image: jax.Array) -> jax.Array:
 def _sources(
     key: jax.Array, sample: Tree, size: tuple[int, int], augmentation: Augmentation
 ) -> tuple[jax.Array, jax.Array]:
-    """The two layers to mix: photographs, changed in colour, or textures; flipped and turned."""
+    """The two layers to mix: photographs, changed in colour, or textures; made to look mixed; flipped and turned."""
     layers = []
     for i, role in enumerate(("transmission", "reflection")):
         keys = jax.random.split(jax.random.fold_in(key, i), 4)
@@ -98,6 +101,10 @@ def _sources(
             texture = procedural_layer(keys[1], size, role=role)
             chosen = jax.random.bernoulli(keys[2], augmentation.procedural)
             layer = texture if layer is None else jnp.where(chosen, texture, layer)
+        if role == "transmission" and augmentation.lookalikes > 0:
+            changed, chosen = jax.random.split(jax.random.fold_in(key, 2))
+            chosen = jax.random.bernoulli(chosen, augmentation.lookalikes)
+            layer = jnp.where(chosen, add_lookalike(changed, layer), layer)
         layers.append(dihedral(keys[3], layer) if augmentation.turn else layer)
     return layers[0], layers[1]
 

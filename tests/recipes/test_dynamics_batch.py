@@ -29,7 +29,8 @@ def raw_samples(count, start=0):
 
 @pytest.fixture(scope="module")
 def prepare():
-    return jax.jit(functools.partial(prepare_batch, options=OPTIONS, augmentation=Augmentation(colour=0.5, turn=True)))
+    augmentation = Augmentation(colour=0.5, lookalikes=0.5, turn=True)
+    return jax.jit(functools.partial(prepare_batch, options=OPTIONS, augmentation=augmentation))
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,15 @@ def test_validation_takes_real_data_as_it_is(plain):
     middle = raw["layers"]["transmission"][:, 4:20, 4:20] / 255
     parallax = np.abs(batch["views"]["transmission"][:4, 1] - middle).max(axis=(1, 2, 3))
     assert (parallax < 1e-5).any()
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_lookalikes_are_part_of_the_truth(share):
+    make = jax.jit(functools.partial(prepare_batch, options=OPTIONS, augmentation=Augmentation(lookalikes=share)))
+    raw = {"single": raw_samples(8)["single"]}
+    truth = np.asarray(make(raw, jax.random.key(1))["single"]["truth"])
+    moved = np.abs(truth - raw["single"]["transmission"] / 255).max(axis=(1, 2, 3)) > 0.01
+    assert moved.all() if share == 1.0 else 0 < moved.sum() < 8
 
 
 def test_procedural_layers_need_an_index_alone():

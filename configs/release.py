@@ -9,15 +9,16 @@ inside the training step. The same command goes on where it was stopped, and a r
 
 * `gpu`: width "medium", 224 px, bfloat16, photographs held by the GPU. A student learns from single images; a teacher
   grows out of it, adding what two more views tell; the student learns on, from the teacher for an eighth of its steps.
-* `polish`: goes on from models (`--config.teacher.weights_file`, `--config.student.weights_file`) on a CPU, on single
-  images alone; half an hour on two cores. Earlier packaged students were the better for it, the present one worse.
+* `polish`: goes on from a student (`--config.student.weights_file`) on a CPU, on single images alone; half an hour on
+  two cores.
 * `cpu` (default): both from scratch on a CPU: width "compact", 80 px, for photographs reduced to 320 px
   (`--side 320 --quality 95`), so that a crop shows what it is a part of (`--cpu_devices=2`); not run since
   its teacher sees the frames aligned.
 
 The reflections are made to resemble those of real panes: lights add in linear light ("glass"), often what is
 reflected shows in its bright parts or on a part of the pane only, sharp as often as blurred; and one picture in eight
-has no reflection, so that the student learns to leave such pictures alone.
+(`gpu`: in five) has no reflection, so that the student learns to leave such pictures alone. With `gpu` and `polish` a third
+of what lies behind the pane is soft, hazy or mirrored in water, which is no reflection either.
 """
 
 from __future__ import annotations
@@ -84,9 +85,11 @@ def _gpu(config: ConfigDict) -> None:
     config.data.max_scale = 2.0
     config.data.colour = 0.5
     config.data.procedural = 0.05
+    config.data.lookalikes = 0.35  # or what few photographs never show is taken for a reflection
     options = config.data.synthesis
     options.model_probabilities = (0.2, 0.1, 0.2, 0.1, 0.4)
-    options.blur_probabilities = (0.15, 0.35, 0.5)  # sharper: there is the time to learn it
+    options.blur_probabilities = (0.2, 0.35, 0.45)  # sharper: there is the time to learn it
+    options.clean_probability = 0.2
     options.transmittance = (0.9, 1.0)
     options.glass_reflectance = (0.05, 0.6)
     options.ghosting_probability = 0.3
@@ -113,6 +116,7 @@ def _polish(config: ConfigDict) -> None:
     _gpu(config)
     config.precision = "float32"  # a CPU is no faster with less
     config.data.pipeline = "memory"
+    config.teacher.steps = 0
     config.without.transfer = True
     config.data.crop = 160
     config.batch_size = 4

@@ -17,8 +17,8 @@ inside the training step. The same command goes on where it was stopped, and a r
 
 The reflections are made to resemble those of real panes: lights add in linear light ("glass"), often what is
 reflected shows in its bright parts or on a part of the pane only, sharp as often as blurred; and one picture in eight
-(`gpu`: in five) has no reflection, so that the student learns to leave such pictures alone. With `gpu` and `polish` a third
-of what lies behind the pane is soft, hazy or mirrored in water, which is no reflection either.
+(`gpu`: in five) has no reflection, so that the student learns to leave such pictures alone. With `gpu` and `polish` a
+third of what lies behind the pane is soft, hazy or mirrored in water, which is no reflection either.
 """
 
 from __future__ import annotations

@@ -117,6 +117,7 @@ def _polish(config: ConfigDict) -> None:
     config.precision = "float32"  # a CPU is no faster with less
     config.data.pipeline = "memory"
     config.teacher.steps = 0
+    config.student.first_steps = 0  # it goes on from a file
     config.without.transfer = True
     config.data.crop = 160
     config.batch_size = 4

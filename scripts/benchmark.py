@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     state = parallel.replicate(create_state(recipe, optimisers, jax.random.key(config.seed)))
     step = build_step(recipe, index, 0, optimisers, Settings(config.seed, config.accumulate))
     at_once = config.steps_per_call
-    call = parallel.parallelise(step if at_once == 1 else steps_in_a_row(step, at_once))
+    call = parallel.parallelise(steps_in_a_row(step, at_once))
     rows = {}
 
     with build_pipeline(streams, counts, kind=config.data.pipeline, seed=config.seed, start_step=0) as pipeline:

@@ -23,8 +23,8 @@ def add_lookalike(key: jax.Array, image: jax.Array, *, probabilities: tuple[floa
     """Make a photograph soft, hazy or mirrored, as photographs are that no pane was in front of.
 
     * soft: blurred by a Gaussian of 0.7 to 5 px, everywhere or, as often, where a smooth mask says so;
-    * hazy: t x + (1 - t) a, the light of the air a a nearly neutral grey of 0.45 to 0.95; t falls from top to
-      bottom, from 1 to 0.3 to 0.9, bent by a smooth field;
+    * hazy: t x + (1 - t) a; a, the light of the air, is a nearly neutral grey of 0.45 to 0.95; t falls from 1 at the
+      top to a value drawn from 0.3 to 0.9 at the bottom, bent by a smooth field;
     * mirrored: below a row at 0.5 to 0.7 of the height what is above it, 0.5 to 1 times as bright and blurred.
 
     Args:
@@ -58,4 +58,4 @@ def add_lookalike(key: jax.Array, image: jax.Array, *, probabilities: tuple[floa
     mirrored = jnp.where(water, between(drawn[5], 0.5, 1.0) * blurred[source], image)
 
     kind = pick(drawn[6], probabilities)
-    return jnp.stack([soft, hazy, mirrored])[kind]
+    return jnp.clip(jnp.stack([soft, hazy, mirrored])[kind], 0.0, 1.0)  # sums of weights are a bit more or less than 1

@@ -74,7 +74,7 @@ def build_step(
                     scalars[f"gradient_norm/{name}"] = norms[name]
                 collections |= aux.collections
                 scalars |= aux.scalars
-                for value in (loss, *norms.values()):
+                for value in (loss, *norms.values()):  # a norm is finite only where all gradients are
                     finite &= jnp.isfinite(value)
 
         n = in_stage.astype(jnp.float32)
@@ -103,8 +103,10 @@ def steps_in_a_row(step: parallel.Step, count: int) -> parallel.Step:
 
     Args:
         step: of `build_step`.
-        count: of steps, 2 or more; the leading axis of the raw batches.
+        count: of steps; the leading axis of the raw batches. With 1 there is no such axis: the step itself.
     """
+    if count == 1:
+        return step
     # XLA's CPU loops run convolutions slowly.
     unroll = count if jax.default_backend() == "cpu" else 1
 

@@ -109,7 +109,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
             if int(parallel.first_replica(state).stage) < index:
                 state = _begin(stage.begin, state, index)
             one_step = build_step(recipe, index, first, optimisers, settings)
-            call = parallel.parallelise(one_step if at_once == 1 else steps_in_a_row(one_step, at_once))
+            call = parallel.parallelise(steps_in_a_row(one_step, at_once))
             reporter = Reporter(writer, bar, stage.name, step, total, config.batch_size)
             with _batches(streams, counts[index], config, step) as batches:
                 for step, raw in zip(range(step + at_once, last + 1, at_once), batches, strict=False):  # noqa: B020

@@ -1,0 +1,35 @@
+"""The variants of configs/release.py declare stages that fit together; none is run here."""
+
+from __future__ import annotations
+
+import pytest
+from recipe_runs import config_of
+
+from sirr_jax.errors import UserError
+from sirr_jax.recipes import get_recipe
+from sirr_jax.training.loop import _steps_per_call
+
+release = config_of("release")
+
+
+@pytest.mark.parametrize(
+    ("variant", "stages", "at_once"),
+    [
+        ("cpu", ["decouple", "teacher", "measure", "student"], 1),
+        ("gpu", ["first", "teacher", "measure", "student", "alone"], 10),
+    ],
+)
+def test_a_training_from_scratch(variant, stages, at_once):
+    config = release(variant)
+    recipe = get_recipe(config.recipe)(config)
+    assert [stage.name for stage in recipe.stages] == stages
+    assert _steps_per_call(config, recipe) == at_once
+
+
+def test_polishing_takes_one_student_further(tmp_path):
+    config = release("polish")
+    with pytest.raises(UserError, match=r"needs a student to grow out of.*give config\.student\.weights_file"):
+        get_recipe(config.recipe)(config)
+    config.student.weights_file = str(tmp_path / "student.safetensors")
+    stages = get_recipe(config.recipe)(config).stages
+    assert [(stage.name, dict(stage.mix)) for stage in stages] == [("student", {"single": 1.0})]

@@ -9,13 +9,13 @@ distill: .venv/train.stamp  ## train a tiny teacher and student, then remove a r
 	$(BIN)/python scripts/distill.py --workdir=$(RUN)
 
 test: .venv/test.stamp lint  ## style, then all tests that need no PyTorch
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/test.stamp  ## the training steps that take longest to compile
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 test-torch: .venv/torch.stamp  ## parity with PyTorch
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m torch
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m torch
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Put the student of a finished training into the package: half-precision weights and the log of its training.
 
-    python scripts/package_student.py runs/teacher runs/student runs/polish --max-side 640
+    python scripts/package_student.py runs/teacher runs/student runs/polish --max-side 640 --self-ensemble 4
 
 Of several runs, each of which went on with what the one before exported, the last one's student. With
 `--average earlier.safetensors` it is a mean of its weights and of those that it once went on from, which keeps more of
@@ -23,6 +23,7 @@ import numpy as np
 
 from sirr_jax import UserError
 from sirr_jax.inference.restorer import PACKAGED
+from sirr_jax.inference.self_ensemble import check_count
 from sirr_jax.weights.model_file import Network, load_model, save_model
 
 _LICENCE = "Apache-2.0"
@@ -39,6 +40,9 @@ def main(argv: list[str]) -> int:
         required=True,
         help="larger photographs are to be restored by way of a copy of this side",
     )
+    parser.add_argument(
+        "--self-ensemble", type=int, default=1, help="symmetries of a photograph to average over (default: %(default)s)"
+    )
     parser.add_argument("--average", type=Path, help="an earlier student of the same form")
     parser.add_argument("--share", type=float, default=0.5, help="of the earlier student in the mean (%(default)s)")
     args = parser.parse_args(argv)
@@ -50,7 +54,9 @@ def main(argv: list[str]) -> int:
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
         licence = f"{_LICENCE}; {_VGG_LICENCE}" if student.hyper.get("hypercolumn") else _LICENCE
         averaged = {"earlier": args.average.name, "share": args.share} if args.average else None
-        model = model._replace(networks={"student": halved}, licence=licence, max_side=args.max_side)
+        check_count(args.self_ensemble)
+        use = {"max_side": args.max_side, "self_ensemble": args.self_ensemble}
+        model = model._replace(networks={"student": halved}, licence=licence, **use)
         save_model(PACKAGED, model, overwrite=True)
         PACKAGED.with_name("training.json").write_text(_log(args.runs, averaged), encoding="utf-8")
     except (UserError, OSError) as error:

@@ -46,12 +46,15 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--size", type=int, help="side of the mixtures, cut from the middle (default: 5/8 of --side)")
     parser.add_argument("--max-side", type=int, help="as that of `sirr remove` (default: what a model says of itself)")
+    parser.add_argument("--self-ensemble", type=int, help="likewise")
     parser.add_argument("--json", type=Path, help="also write the scores to this file")
     args = parser.parse_args(argv)
     try:
         photos = [_reduced(read_image(file), args.side) for file in list_images(args.photos, recursive=True)]
         paths = {path.stem if len(args.model) == 1 else str(path): path for path in args.model}
-        models = {name: load(path, max_side=args.max_side) for name, path in paths.items()}
+        models = {
+            name: load(path, max_side=args.max_side, self_ensemble=args.self_ensemble) for name, path in paths.items()
+        }
         size = args.size or args.side * 5 // 8
         mixtures = _score_mixtures(photos, models, size, scale=args.side / _TRAINED_SIDE)
         report = {"mixtures": mixtures, "clean": _score_clean(photos, models)}

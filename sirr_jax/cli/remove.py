@@ -34,6 +34,12 @@ def run(argv: list[str]) -> int:
         help="restore larger photographs by way of a copy whose longer side is this (default: what the model says of "
         f"itself, or {_MAX_SIDE}; 0: never)",
     )
+    parser.add_argument(
+        "--self-ensemble",
+        type=int,
+        help="average the answers for this many symmetries of the photograph, 1, 2, 4 or 8, at as many times the "
+        "network's time (default: what the model says of itself, or 1)",
+    )
     parser.add_argument("--strength", type=float, default=1.0, help="0 keeps the photograph, 1 restores it (default)")
     parser.add_argument("--save-reflection", action="store_true", help="also write what was removed, made visible")
     parser.add_argument("--overwrite", action="store_true", help="replace existing results")
@@ -55,7 +61,7 @@ def run(argv: list[str]) -> int:
 
     model = load_model(args.model or PACKAGED)
     limit = args.max_side if args.max_side is not None else model.max_side or _MAX_SIDE
-    restorer = Restorer(model, max_side=limit)
+    restorer = Restorer(model, max_side=limit, self_ensemble=args.self_ensemble)
     for photo, result, layer in zip(photos, results, layers, strict=True):
         image = read_image(photo).astype(np.float32) / np.float32(255)
         answer = restorer(image)

@@ -11,6 +11,7 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.inference.large_photos import reduced_size, resize
+from sirr_jax.inference.self_ensemble import check_count, self_ensemble
 from sirr_jax.models.registry import build
 from sirr_jax.recipes.answers import get_answer
 from sirr_jax.recipes.applied import Applied
@@ -41,25 +42,30 @@ class Restored(NamedTuple):
 class Restorer:
     """Callable that removes the degradation its network was trained on.
 
-    Compiles once for each image size.
+    Compiles once for each image size (with eight symmetries once more for those that are not square).
 
     Attributes:
         model: what it was made from.
         max_side: the longer side, in pixels, up to which photographs are restored as they are; None for any.
+        self_ensemble: over how many symmetries of the photograph it averages.
     """
 
-    def __init__(self, model: Model, *, max_side: int | None = None) -> None:
+    def __init__(self, model: Model, *, max_side: int | None = None, self_ensemble: int | None = None) -> None:
         """Build the networks of a model file.
 
         Args:
             model: see `sirr_jax.weights.model_file`.
             max_side: photographs with a longer side than this are restored by way of a reduced copy, see
                 `sirr_jax.inference.large_photos`; 0 for never, None for what the model says of itself, or never.
+            self_ensemble: 1, 2, 4 or 8 symmetries of the photograph, see `sirr_jax.inference.self_ensemble`; None for
+                what the model says of itself, or 1.
 
         Raises:
-            UserError: if its networks do not restore single images, one is missing, their variables do not fit, or
-                `max_side` is too small.
+            UserError: if its networks do not restore single images, one is missing, their variables do not fit,
+                `max_side` is too small, or `self_ensemble` is another number.
         """
+        self.self_ensemble = model.self_ensemble if self_ensemble is None else self_ensemble
+        check_count(self.self_ensemble)
         limit = (model.max_side if max_side is None else max_side) or None
         if limit is not None and limit < _LEAST_SIDE:
             raise UserError(f"max_side is {limit}; choose {_LEAST_SIDE} pixels or more, or 0 for any size")
@@ -111,7 +117,7 @@ class Restorer:
                 f"least {_SMALLEST} are needed: restore it at full size, or in parts"
             )
         seen = batch if size == full else np.stack([resize(image, size) for image in batch])
-        made = {name: np.asarray(x) for name, x in self._restore(self._variables, jnp.asarray(seen)).items()}
+        made = self_ensemble(self._answers, seen, self.self_ensemble)
         if size == full:
             return made
         change = made.pop("restored") - seen
@@ -122,18 +128,22 @@ class Restorer:
             np.clip(image, 0.0, 1.0, out=image)
         return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
 
+    def _answers(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: np.asarray(x) for name, x in self._restore(self._variables, jnp.asarray(batch)).items()}
 
-def load(path: str | Path | None = None, *, max_side: int | None = None) -> Restorer:
+
+def load(path: str | Path | None = None, *, max_side: int | None = None, self_ensemble: int | None = None) -> Restorer:
     """Make a `Restorer` from a `.safetensors` file that a training run or `sirr convert` wrote.
 
     Args:
         path: the file; None for the student that the package carries.
         max_side: see `Restorer`.
+        self_ensemble: see `Restorer`.
 
     Raises:
         UserError: if the file is missing, damaged, or of a network that does not restore single images.
     """
-    return Restorer(load_model(PACKAGED if path is None else path), max_side=max_side)
+    return Restorer(load_model(PACKAGED if path is None else path), max_side=max_side, self_ensemble=self_ensemble)
 
 
 def _checked_variables(network: Network) -> dict[str, Any]:

@@ -41,6 +41,7 @@ class Model(NamedTuple):
         version: of sirr_jax that wrote the file.
         max_side: the longer side, in pixels, that it works best at: larger photographs are to be restored by way of a
             copy of this size. None if nothing is known.
+        self_ensemble: over how many symmetries of a photograph its answers are to be averaged: 1, 2, 4 or 8.
     """
 
     recipe: str
@@ -49,6 +50,7 @@ class Model(NamedTuple):
     origin: str
     version: str = sirr_jax.__version__
     max_side: int | None = None
+    self_ensemble: int = 1
 
 
 def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> None:
@@ -74,6 +76,8 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
     }
     if model.max_side is not None:
         card["max_side"] = model.max_side
+    if model.self_ensemble != 1:
+        card["self_ensemble"] = model.self_ensemble
     tree = {role: network.variables for role, network in model.networks.items()}
     arrays = {"/".join(names): np.asarray(value, order="C") for names, value in flatten(tree).items()}
     partial = path.with_name(path.name + ".partial")
@@ -113,7 +117,8 @@ def model_of(card: Mapping[str, Any], arrays: dict[str, np.ndarray], path: Path)
     """
     tree = _unflatten(arrays, path)
     networks = {role: Network(said["id"], said["hyper"], tree.get(role, {})) for role, said in card["networks"].items()}
-    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"], card.get("max_side"))
+    said = {name: card[name] for name in ("max_side", "self_ensemble") if name in card}
+    return Model(card["recipe"], networks, card["licence"], card["origin"], card["version"], **said)
 
 
 def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
@@ -124,7 +129,7 @@ def read_card(metadata: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     if not isinstance(card, dict) or not all(isinstance(card.get(name), str) for name in _STRINGS):
         return None
-    if not isinstance(card.get("max_side"), int | None):
+    if not isinstance(card.get("max_side"), int | None) or not isinstance(card.get("self_ensemble", 1), int):
         return None
     networks = card.get("networks")
     if not isinstance(networks, dict) or not networks:

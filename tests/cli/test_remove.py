@@ -107,6 +107,7 @@ def test_a_folder_of_photographs(model, photo, tmp_path):
         (["broken.png"], "broken.png"),
         (["small.png"], "8x8 px; at least 16 px a side"),
         (["photo.png", "--strength", "1.5"], "--strength is 1.5; give a number from 0 to 1"),
+        (["photo.png", "--self-ensemble", "3"], "self_ensemble is 3; choose 1 (the photograph alone), 2, 4 or 8"),
         (["photo.png", "copy/photo.png", "--out", "a.png"], "there are several photographs; give a folder"),
         (["photo.png", "copy/photo.png", "--out", "out"], "would both be written"),
         (["photo.png", "--model", "missing.safetensors"], "no model file at"),

@@ -62,9 +62,10 @@ def test_variables_and_card_come_back(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_the_side_that_a_model_works_best_at_comes_back(tmp_path):
-    save_model(tmp_path / "model.safetensors", model({})._replace(max_side=384))
-    assert load_model(tmp_path / "model.safetensors").max_side == 384
+def test_how_a_model_works_best_comes_back(tmp_path):
+    save_model(tmp_path / "model.safetensors", model({})._replace(max_side=384, self_ensemble=4))
+    found = load_model(tmp_path / "model.safetensors")
+    assert (found.max_side, found.self_ensemble) == (384, 4)
 
 
 def test_several_networks_share_a_file(tmp_path):
@@ -157,6 +158,9 @@ def test_files_of_another_format_are_refused(tmp_path, content, message):
     refused(tmp_path / "model.safetensors", message)
 
 
+CARD = {"recipe": "d", "version": "1", "licence": "", "origin": "", "networks": {"a": {"id": "b", "hyper": {}}}}
+
+
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -166,7 +170,8 @@ def test_files_of_another_format_are_refused(tmp_path, content, message):
         {"card": "[1]"},
         {"card": json.dumps({"recipe": "dynamics", "version": "1", "licence": "", "origin": "", "networks": {}})},
         {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "networks": {"a": "b"}})},
-        {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "max_side": "x"})},
+        {"card": json.dumps(CARD | {"max_side": "x"})},
+        {"card": json.dumps(CARD | {"self_ensemble": 2.5})},
         {"card": "{" * 5000},
     ],
 )

@@ -116,6 +116,7 @@ def test_other_networks_are_not(change):
     assert key_map("deeplabv2").read_hyper(shapes) is None
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_and_reach_everything(trained):
     _, _, gradients, _ = trained
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
@@ -123,6 +124,7 @@ def test_gradients_are_finite_and_reach_everything(trained):
         assert np.any(leaf), path
 
 
+@pytest.mark.slow
 def test_running_statistics_move_by_a_thousandth(trained):
     image, variables, _, statistics = trained
     padded = np.pad(image, ((0, 0), (3, 3), (3, 3), (0, 0)))

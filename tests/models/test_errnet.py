@@ -154,6 +154,7 @@ def test_narrow_vgg_features_fit_the_narrow_generator():
     assert jax.eval_shape(answer, sight, params, jnp.zeros((2, 34, 47, 3)))["restored"].shape == (2, 34, 48, 3)
 
 
+@pytest.mark.slow
 def test_a_narrow_network_learns_from_the_image_but_not_through_its_features():
     module = Generator(width="test")
     image = images(3, 1, 32, 34, 3)

@@ -129,6 +129,7 @@ def test_no_hyper_parameters_of_foreign_widths():
     assert key_map("espnetv2").read_hyper(shapes) is None
 
 
+@pytest.mark.slow
 def test_first_step_of_the_narrow_network():
     module, image = build("espnetv2", width="test"), images(1, 2, 32, 48, 3)
     assert module.example_shapes(size=(20, 48)) == ((1, 32, 48, 3),)

@@ -268,7 +268,7 @@ def test_training_moves_every_vector_of_the_power_method_and_evaluation_none():
     ("network_id", "hyper"),
     [
         ("srnet/refiner", {"mode": "palette"}),
-        ("srnet/restorer", {"synthesis": "spade"}),
+        pytest.param("srnet/restorer", {"synthesis": "spade"}, marks=pytest.mark.slow),
         ("srnet/map_discriminator", {}),
     ],
     ids=str,

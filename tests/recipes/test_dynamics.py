@@ -125,10 +125,10 @@ TRANSFER = {"transfer_knowledge", "transfer_features"}
     ("switch", "teacher", "student"),
     [
         (None, CONTENT | VIEWS | {"decoupling"}, CONTENT | TRANSFER),
-        ("mkl", CONTENT, CONTENT | TRANSFER),
-        ("decouple_net", CONTENT | VIEWS, CONTENT | TRANSFER),
+        pytest.param("mkl", CONTENT, CONTENT | TRANSFER, marks=pytest.mark.slow),
+        pytest.param("decouple_net", CONTENT | VIEWS, CONTENT | TRANSFER, marks=pytest.mark.slow),
         ("flow_net", CONTENT | {"decoupling"}, CONTENT | TRANSFER),
-        ("fusion_net", CONTENT | VIEWS | {"decoupling"}, CONTENT | TRANSFER),
+        pytest.param("fusion_net", CONTENT | VIEWS | {"decoupling"}, CONTENT | TRANSFER, marks=pytest.mark.slow),
         ("transfer", CONTENT | VIEWS | {"decoupling"}, CONTENT),
         ("hallucination", CONTENT | VIEWS | {"decoupling"}, CONTENT | {"transfer_features"}),
         ("encoder", CONTENT | VIEWS | {"decoupling"}, CONTENT | {"transfer_knowledge"}),
@@ -419,7 +419,7 @@ def test_measuring_gives_mean_and_square_of_the_features(config):
     np.testing.assert_allclose(moments["features_mean"], -flat.mean(0), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_every_step_is_proved_to_be_replicated(config, precision):
     config.precision = precision
     recipe = Dynamics(config)

@@ -299,6 +299,7 @@ def raw_samples(*lead):
     return {"degraded": {"clean": image, "degraded": image, "labels": labels, "kind": index, "index": index}}
 
 
+@pytest.mark.slow
 def test_every_step_is_proved_to_be_replicated(quick_start):
     """The last stage, which has all losses but one, of the variant that is furthest from the one that is trained."""
     config = small_config("palette")

@@ -39,6 +39,12 @@ class BatchPipeline(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
+def check_pipeline(kind: str) -> None:
+    """Raises UserError if no pipeline is called `kind`."""
+    if kind not in PIPELINES:
+        raise UserError(f"data.pipeline={kind!r}: expected one of {', '.join(PIPELINES)}")
+
+
 def build_pipeline(
     streams: Mapping[str, Stream],
     counts: Mapping[str, int],
@@ -79,8 +85,7 @@ def build_pipeline(
         that are negative, all zero or not divisible by the number of processes, another value out of range, or
         TensorFlow is not installed.
     """
-    if kind not in PIPELINES:
-        raise UserError(f"data.pipeline={kind!r}: expected one of {', '.join(PIPELINES)}")
+    check_pipeline(kind)
     if not 0 <= process_index < process_count:
         raise UserError(f"process {process_index} of {process_count}: expected 0 to {process_count - 1}")
     if start_step < 0:

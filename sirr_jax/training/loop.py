@@ -14,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from sirr_jax.data.feed import samples_per_batch, training_streams
-from sirr_jax.data.pipeline import build_pipeline
+from sirr_jax.data.pipeline import build_pipeline, check_pipeline
 from sirr_jax.data.streams import Stream
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import Recipe, get_recipe
@@ -67,6 +67,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
             f"config.data.pairs_share={config.data.pairs_share}, and no stage of {config.recipe} trains on real pairs; "
             "set it to 0"
         )
+    check_pipeline(config.data.pipeline)  # before minutes of compiling
     at_once = _steps_per_call(config, recipe)
     unit = parallel.device_count() * config.accumulate
     counts = [samples_per_batch(stage.mix, config.batch_size, unit) for stage in recipe.stages]

@@ -231,7 +231,8 @@ def test_the_discriminator_takes_five_steps(run):
     assert counts == {"edge_net": {STEPS}, "attention_net": {STEPS}, "generator": {STEPS}, "discriminator": {5 * STEPS}}
 
 
-@pytest.mark.parametrize("stage", [pytest.param("edge", marks=pytest.mark.slow), "adversarial"])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["edge", "adversarial"])
 def test_one_device_computes_what_two_do(run, stage):
     config, step = small_config(), run.of(stage)[0]
     recipe = EdgeGan(config)

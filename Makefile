@@ -11,7 +11,7 @@ distill: .venv/train.stamp  ## train a tiny teacher and student, then remove a r
 test: .venv/test.stamp lint  ## style, then all tests that need no PyTorch
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: .venv/test.stamp  ## the training steps that take longest to compile
+test-slow: .venv/test.stamp  ## what takes longest to compile
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 test-torch: .venv/torch.stamp  ## parity with PyTorch

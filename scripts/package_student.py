@@ -47,6 +47,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--share", type=float, default=0.5, help="of the earlier student in the mean (%(default)s)")
     args = parser.parse_args(argv)
     try:
+        check_count(args.self_ensemble)
         model = load_model(args.runs[-1] / "models" / "student.safetensors")
         student = model.networks["student"]
         if args.average:
@@ -54,7 +55,6 @@ def main(argv: list[str]) -> int:
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
         licence = f"{_LICENCE}; {_VGG_LICENCE}" if student.hyper.get("hypercolumn") else _LICENCE
         averaged = {"earlier": args.average.name, "share": args.share} if args.average else None
-        check_count(args.self_ensemble)
         use = {"max_side": args.max_side, "self_ensemble": args.self_ensemble}
         model = model._replace(networks={"student": halved}, licence=licence, **use)
         save_model(PACKAGED, model, overwrite=True)

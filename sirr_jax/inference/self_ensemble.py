@@ -2,7 +2,7 @@
 
 A network answers for a mirrored photograph a little differently than for the photograph itself, and its errors are only
 partly the same: the mean of the answers, turned back, errs less than they do on average. It costs as many times the
-network's time as there are symmetries, and no memory.
+network's time as there are symmetries, and hardly more memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from sirr_jax.errors import UserError
 
 _AVERAGED = ("restored", "reflection")
 
-# Transposed, upside down, mirrored: in the order in which they are worth most, the first being the photograph itself.
+# Transposed, upside down, mirrored. The first 1, 2, 4 and 8 are groups: turned by one of them, a photograph gets the
+# same answer, turned.
 _SYMMETRIES = (
     (False, False, False),
     (False, False, True),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ml_collections import ConfigDict
 
@@ -81,8 +82,11 @@ def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> d
         unit: devices times micro-batches.
 
     Raises:
-        UserError: if the batch is no multiple of `unit`, or too small for every kind to occur.
+        UserError: if the batch is no multiple of `unit`, or too small for every kind to occur, or the shares do not sum
+            to 1.
     """
+    if min(mix.values()) < 0 or not math.isclose(sum(mix.values()), 1.0, abs_tol=1e-6):
+        raise UserError(f"the shares of a batch are {dict(mix)}; expected numbers of at least 0 that sum to 1")
     if batch_size < 1 or batch_size % unit:
         raise UserError(
             f"config.batch_size={batch_size} cannot be divided among devices x config.accumulate = {unit}; "
@@ -103,6 +107,28 @@ def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> d
         spare = [kind for kind in kinds if counts[kind] > 1]
         counts[min(spare, key=lambda kind: wanted[kind] - counts[kind])] -= 1
     return {kind: count * unit for kind, count in counts.items()}
+
+
+def skipped_positions(steps: Sequence[int], counts: Sequence[Mapping[str, int]]) -> list[dict[str, int]]:
+    """What each stage is to leave out of each kind's stream, so that it repeats no sample of an earlier stage.
+
+    A position is the step times the samples per step: a stage that takes fewer than an earlier one would be back at
+    positions that have been.
+
+    Args:
+        steps: of all stages.
+        counts: samples of each kind per step, of all stages.
+
+    Returns:
+        Kind -> positions for each stage, see `build_pipeline`.
+    """
+    made, reached, first = [], dict[str, int](), 0
+    for number, count in zip(steps, counts, strict=True):
+        skipped = {kind: max(reached.get(kind, 0) - first * samples, 0) for kind, samples in count.items()}
+        first += number
+        reached |= {kind: skipped[kind] + first * samples for kind, samples in count.items()}
+        made.append(skipped)
+    return made
 
 
 def _training_stream(data: ConfigDict, kind: str, photos: Callable[[], PhotoSource]) -> Stream:

@@ -52,6 +52,7 @@ def build_pipeline(
     kind: Literal["tf", "memory", "device"],
     seed: int,
     start_step: int,
+    skipped: Mapping[str, int] | None = None,
     process_index: int = 0,
     process_count: int = 1,
     prefetch: int = 2,
@@ -61,7 +62,7 @@ def build_pipeline(
 
     The first two kinds of pipeline give the same bytes; the third gives regions of photographs, which a device turns
     into the same crops (`DevicePipeline.cut`). At step `s`, slot `i` of a global batch of `n` samples is the
-    sample at position `s * n + i` of the endless stream; process `p` of `P` gets the slots from `p * n / P`
+    sample at position `skipped + s * n + i` of the endless stream; process `p` of `P` gets the slots from `p * n / P`
     up to `(p + 1) * n / P`. A run that resumes at step `k` sees what an uninterrupted one sees from step `k`.
 
     Args:
@@ -71,6 +72,7 @@ def build_pipeline(
         "device" leaves cutting and resizing to the accelerators, which hold all photographs.
       seed: Any integer.
       start_step: Step of the first batch.
+      skipped: Positions of a kind's stream that are left out, 0 or more (see `skipped_positions`); none by default.
       process_index: This process, 0 to `process_count - 1`.
       process_count: Number of processes.
       prefetch: Batches to make ahead, 1 or more.
@@ -95,7 +97,7 @@ def build_pipeline(
     if streams.keys() != counts.keys():
         raise UserError(f"counts are given for {sorted(counts)} and streams for {sorted(streams)}: expected the same")
     shares = {
-        name: _share(name, stream, counts[name], seed, process_index, process_count)
+        name: _share(name, stream, counts[name], seed, (skipped or {}).get(name, 0), process_index, process_count)
         for name, stream in streams.items()
         if counts[name] != 0
     }
@@ -108,7 +110,9 @@ def build_pipeline(
     return MemoryPipeline(shares, start_step=start_step, prefetch=prefetch, memory_limit=memory_limit)
 
 
-def _share(kind: str, stream: Stream, count: int, seed: int, process_index: int, process_count: int) -> Share:
+def _share(
+    kind: str, stream: Stream, count: int, seed: int, skipped: int, process_index: int, process_count: int
+) -> Share:
     if count < 0:
         raise UserError(f"{count} samples of kind {kind!r} per step: expected 0 or more")
     if count % process_count:
@@ -123,4 +127,5 @@ def _share(kind: str, stream: Stream, count: int, seed: int, process_index: int,
         global_count=count,
         count=local,
         first_slot=process_index * local,
+        skipped=skipped,
     )

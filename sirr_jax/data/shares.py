@@ -23,6 +23,7 @@ class Share:
       global_count: Samples of all processes per step.
       count: Samples of this process per step.
       first_slot: This process's first slot in a global batch.
+      skipped: Positions that are left out before the sample of step 0 and slot 0.
     """
 
     stream: Stream
@@ -30,6 +31,7 @@ class Share:
     global_count: int
     count: int
     first_slot: int
+    skipped: int = 0
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
@@ -38,7 +40,7 @@ class Share:
 
     def positions(self, step: int) -> range:
         """Positions of this process's samples at a step, in the endless stream that all processes share."""
-        first = step * self.global_count + self.first_slot
+        first = self.skipped + step * self.global_count + self.first_slot
         return range(first, first + self.count)
 
     def sample(self, position: int) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -52,9 +53,11 @@ class CropStream:
         Raises:
           UserError: A photograph cannot be decoded or is smaller than the crop.
         """
+        once = copy.copy(self)
+        once._read = functools.cache(self._read)  # to draw, to compare and to cut: decoded once
         return {
-            role: cut(self._read(index), region, self.canvas)
-            for role, (index, region) in self.regions(position, key).items()
+            role: cut(once._read(index), region, self.canvas)
+            for role, (index, region) in once.regions(position, key).items()
         }
 
     def held(self, memory: DecodedMemory) -> Self:

@@ -22,7 +22,7 @@ from sirr_jax.models.torch_uniform import torch_uniform
 from sirr_jax.recipes.contract import Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.perceptual import ATTENTIVE_GAN, PerceptualTerm
 from sirr_jax.recipes.raindrop_batch import raindrop_batch
-from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, check_steps
 from sirr_jax.recipes.start_from import start_from
 from sirr_jax.weights.model_file import Network
 
@@ -200,6 +200,7 @@ def _check(config: ConfigDict) -> None:
         check_choice(config, name, known)
     check_crop(config, multiple=4, least=_SMALLEST)
     check_share(config, "data.pairs_share")
+    check_steps(config)
 
 
 def _sentence(config: ConfigDict) -> str:

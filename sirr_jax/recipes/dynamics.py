@@ -27,11 +27,22 @@ from sirr_jax.models.initialise import initialise
 from sirr_jax.recipes.contract import Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
 from sirr_jax.recipes.perceptual import PerceptualTerm
-from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.start_from import start_from
 from sirr_jax.recipes.vgg_column import holds_column, read_column
 from sirr_jax.weights.model_file import Network
 from sirr_jax.weights.variables import variable_shapes
+
+_SHARES = (
+    "data.pairs_share",
+    "data.sequences_share",
+    "teacher.warm_up",
+    "teacher.flow_until",
+    "student.single_share",
+    "student.gan_start",
+    "student.transfer_share",
+)
+_COUNTS = ("teacher.steps", "student.first_steps", "student.steps", "student.measure_samples")
 
 # What a grown teacher has from its student and leaves as it is.
 _SEEING = ("encoder", "hallucination", "hypercolumn")
@@ -53,11 +64,15 @@ class Dynamics(Recipe):
         """Build networks and stages; `config` as `configs/dynamics.py` makes it.
 
         Raises:
-            UserError: if the config names an unknown precision, width or weight file.
+            UserError: if the config names an unknown precision, width or weight file, or holds a number that makes no
+                sense.
         """
         check_choice(config, "precision", DTYPES)
         check_choice(config, "reconstruction_error", ERRORS)
         check_crop(config, multiple=16, least=16)
+        for name in _SHARES:
+            check_share(config, name)
+        check_steps(config, *_COUNTS)
         dtype = DTYPES[config.precision]
         without = config.without
         self._config = config
@@ -100,6 +115,8 @@ class Dynamics(Recipe):
                 f"config.student.single_share={single} leaves no sequence for the teacher to see; choose a share below "
                 "1, or config.without.transfer=True"
             )
+        if self._transfers and student.steps > 0:
+            self._check_teacher()
         mixed = {kind: (1.0 - single) * share for kind, share in views.items()}
         mixed |= {"single": single * (1.0 - pairs), "pairs": single * pairs}
         views, mixed = ({k: share for k, share in mix.items() if share > 0} for mix in (views, mixed))
@@ -129,6 +146,20 @@ class Dynamics(Recipe):
         stages.append(Stage("measure", measure_steps, measure, views, begin=freeze("teacher")))
 
         return [*stages, *self._student_stages(mixed)]
+
+    def _check_teacher(self) -> None:
+        """Refuse to distil from a teacher that has learned nothing, or by features whose spread is not known."""
+        teacher, student = self._config.teacher, self._config.student
+        if teacher.steps < 1 and not teacher.weights_file:
+            raise UserError(
+                "config.teacher.steps=0 leaves a teacher that has learned nothing; give config.teacher.weights_file, "
+                "or set config.without.transfer=True"
+            )
+        if student.measure_samples < 1:
+            raise UserError(
+                "config.student.measure_samples=0 leaves the spread of the teacher's features unknown; choose 1 or "
+                "more, or config.without.transfer=True"
+            )
 
     def _student_stages(self, mixed: dict[str, float]) -> list[Stage]:
         student = self._config.student

@@ -25,7 +25,7 @@ from sirr_jax.recipes.applied import Apply
 from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.edge_gan_chain import find_edges, find_reflection, judge, restore
 from sirr_jax.recipes.perceptual import EDGE_GAN, PerceptualTerm
-from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, freeze
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.single_images import single_images
 from sirr_jax.recipes.start_from import start_from
 from sirr_jax.weights.model_file import Network
@@ -252,5 +252,6 @@ def _check(config: ConfigDict) -> None:
         check_choice(config, name, known)
     check_crop(config, multiple=4, least=_SMALLEST)
     check_share(config, "data.pairs_share")
+    check_steps(config)
     if config.discriminator_steps < 1:
         raise UserError(f"config.discriminator_steps={config.discriminator_steps}; choose 1 or more")

@@ -52,6 +52,18 @@ def check_share(config: ConfigDict, name: str) -> None:
         raise UserError(f"config.{name}={value}; choose a share between 0 and 1")
 
 
+def check_steps(config: ConfigDict, *names: str) -> None:
+    """Refuse negative numbers of steps or samples; `names` as for `check_choice`, or all of `config.steps`.
+
+    Raises:
+        UserError: naming the value.
+    """
+    for name in names or [f"steps.{stage}" for stage in config.steps]:
+        value = _value(config, name)
+        if value < 0:
+            raise UserError(f"config.{name}={value}; choose 0 or more")
+
+
 def label_classes(config: ConfigDict) -> int:
     """Number of classes of the labels: `config.data.classes`, or what procedural scenes have.
 

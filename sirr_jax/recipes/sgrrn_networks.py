@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from sirr_jax.errors import UserError
 from sirr_jax.losses.sgrrn import PROFILES
-from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, label_classes
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, check_steps, label_classes
 
 SMALLEST = 32
 """Pixels a side that the generator takes."""
@@ -48,5 +48,6 @@ def check(config: ConfigDict) -> None:
     label_classes(config)
     for name in ("data.pairs_share", "clean_share"):
         check_share(config, name)
+    check_steps(config)
     if not 0.0 < config.momentum <= 1.0:
         raise UserError(f"config.momentum={config.momentum}; choose the weight of a new batch, above 0 and up to 1")

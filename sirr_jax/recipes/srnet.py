@@ -20,7 +20,7 @@ from sirr_jax.losses.srnet import discriminator_loss, refiner_terms, restorer_te
 from sirr_jax.recipes.contract import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.degraded_batch import degraded_batch
 from sirr_jax.recipes.perceptual import SRNET, PerceptualTerm
-from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, freeze, label_classes
+from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_steps, freeze, label_classes
 from sirr_jax.recipes.srnet_chain import signed, unsigned
 from sirr_jax.recipes.srnet_networks import SMALLEST, SrNetNetworks
 from sirr_jax.weights.model_file import Network
@@ -229,3 +229,4 @@ def _check(config: ConfigDict) -> None:
     check_choice(config, "precision", DTYPES)
     check_choice(config, "initial", _INITIAL)
     check_crop(config, multiple=4, least=SMALLEST)
+    check_steps(config)

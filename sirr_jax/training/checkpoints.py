@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 import zlib
 from pathlib import Path
@@ -20,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 # What may differ between a run and its continuation without changing what is computed.
 _FREE = ("log_every", "evaluate_every", "panels_every", "checkpoint_every", "keep")
+# What may differ because a run that has met a loss that is not finite could not go on otherwise; it is written down.
+_MENDING = re.compile(r"precision|optimiser\.(networks\.\w+\.)?(learning_rate|final_learning_rate|clip)")
 
 
 class Checkpoints:
@@ -34,38 +37,55 @@ class Checkpoints:
 
         Args:
             workdir: the run's folder.
-            config: the resolved config, as plain values; written to `workdir/config.json`.
+            config: the resolved config, as plain values.
             keep: how many checkpoints to keep.
 
         Raises:
-            UserError: if the folder holds the run of another config.
+            UserError: if the folder holds checkpoints of another config.
         """
-        self._config_file = workdir / "config.json"
-        self._check_config(config)
+        self._config_file, self._config = workdir / "config.json", config
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, enable_async_checkpointing=True, cleanup_tmp_directories=True
         )
         self._manager = ocp.CheckpointManager((workdir / "checkpoints").resolve(), options=options)
-        if jax.process_index() == 0:
-            text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-            partial = self._config_file.with_suffix(".json.partial")
-            partial.write_text(text)
-            partial.replace(self._config_file)
+        self._changes = self._compare_config() if self._manager.all_steps() else []
 
-    def _check_config(self, config: dict[str, Any]) -> None:
+    def _compare_config(self) -> list[str]:
+        """What has changed since the run was last begun and may change, in words."""
         if not self._config_file.exists():
-            return
+            return []
         try:
             before = flatten_config(json.loads(self._config_file.read_text()))
         except ValueError as error:
             raise UserError(f"{self._config_file} is not valid JSON ({error}); choose another --workdir") from error
-        now = flatten_config(json.loads(json.dumps(config)))
+        now = flatten_config(json.loads(json.dumps(self._config)))
+        changes = []
         for name in sorted(before.keys() | now.keys()):
-            if name not in _FREE and before.get(name) != now.get(name):
+            old, new = before.get(name), now.get(name)
+            if name in _FREE or old == new:
+                continue
+            # Where nothing was clipped the optimiser's state has another form.
+            if not _MENDING.fullmatch(name) or not (old and new):
                 raise UserError(
-                    f"{self._config_file.parent} holds a run with config.{name}={before.get(name)!r}, now "
-                    f"{now.get(name)!r}; choose another --workdir, or go back to that value to continue the run"
+                    f"{self._config_file.parent} holds a run with config.{name}={old!r}, now {new!r}; choose another "
+                    "--workdir, or go back to that value to continue the run"
                 )
+            changes.append(f"config.{name} {old} -> {new}")
+        return changes
+
+    def record_config(self, step: int) -> None:
+        """Write `config.json` and, in `changes.txt`, what of it is another than before `step`."""
+        if jax.process_index() != 0:
+            return
+        for change in self._changes:
+            _log.warning("from step %d on: %s", step, change)
+            with (self._config_file.parent / "changes.txt").open("a", encoding="utf-8") as lines:
+                lines.write(f"step {step}: {change}\n")
+        self._changes = []
+        text = json.dumps(self._config, indent=2, sort_keys=True) + "\n"
+        partial = self._config_file.with_suffix(".json.partial")
+        partial.write_text(text)
+        partial.replace(self._config_file)
 
     def save(self, step: int, state: Any) -> None:
         """Begin to save a host copy of the state (see `parallel.to_host`); returns while it is being written.
@@ -93,8 +113,23 @@ class Checkpoints:
             like: a state of the expected structure, shapes and types.
 
         Raises:
-            UserError: if checkpoints exist and none can be read, or they are of other shapes or types.
+            UserError: if checkpoints exist and none can be read, they are of other shapes or types, or the processes of
+                the run read different ones.
         """
+        state = self._newest(like)
+        if jax.process_count() > 1:
+            from jax.experimental import multihost_utils
+
+            found = -1 if state is None else int(state.step)
+            steps = multihost_utils.process_allgather(np.int32(found)).tolist()
+            if len(set(steps)) > 1:
+                raise UserError(
+                    f"the processes read the states after steps {steps} in {self._config_file.parent} (-1: none); give "
+                    "all of them one --workdir that all can read and write"
+                )
+        return state
+
+    def _newest(self, like: Any) -> Any | None:
         steps = sorted(self._manager.all_steps(), reverse=True)
         expected = _describe(like)
         abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)

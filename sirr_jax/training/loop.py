@@ -13,13 +13,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from sirr_jax.data.feed import samples_per_batch, training_streams
+from sirr_jax.data.feed import samples_per_batch, skipped_positions, training_streams
 from sirr_jax.data.pipeline import build_pipeline, check_pipeline
 from sirr_jax.data.streams import Stream
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import Recipe, get_recipe
 from sirr_jax.recipes.contract import Start
 from sirr_jax.training import parallel
+from sirr_jax.training.check_config import check_training
 from sirr_jax.training.checkpoints import Checkpoints
 from sirr_jax.training.engine import Settings, build_step, steps_in_a_row
 from sirr_jax.training.judge import Judge
@@ -27,6 +28,7 @@ from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.placement import placed
 from sirr_jax.training.progress import ProgressBar
 from sirr_jax.training.reporter import Reporter
+from sirr_jax.training.run_ahead import RunAhead
 from sirr_jax.training.state import TrainState, create_state, evaluation_params, learning_networks
 from sirr_jax.training.stop_requests import stop_requests
 from sirr_jax.training.writers import Writer
@@ -38,10 +40,11 @@ _log = logging.getLogger(__name__)
 def train(config: ConfigDict, workdir: str | Path) -> Path:
     """Run, or continue, the training that a config describes.
 
-    Writes to `workdir`: `config.json`, `metadata.txt`, `checkpoints/`, `scalars.jsonl`, `panels/`, `tensorboard/`
-    and, at the end, `models/*.safetensors` and `scores.json`. On SIGTERM or Ctrl-C it saves after
-    the step in flight, writes the models as far as they have come, and returns; running it again continues where it
-    stopped.
+    Writes to `workdir`: `config.json`, `metadata.txt`, `checkpoints/`, `scalars.jsonl`, `panels/`, `tensorboard/` and,
+    at the end, `models/*.safetensors` and `scores.json`. On SIGTERM or Ctrl-C it saves after the step in flight,
+    writes the models as far as they have come, and returns; running it again continues where it stopped. A run that
+    has checkpoints goes on with the same config alone, but for how often it tells and saves, its learning rates,
+    clipping and precision; what of these three has changed, and when, is in `changes.txt`.
 
     Args:
         config: as a file in `configs/` makes it.
@@ -59,18 +62,12 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
 
     # --- recipe, state --------------------------------------------------------------------------------------------
     recipe = get_recipe(config.recipe)(config)
-    total = sum(stage.steps for stage in recipe.stages)
-    if total < 1:
-        raise UserError(f"the config asks for 0 training steps; set the steps of {config.recipe}'s stages")
-    if config.data.get("pairs_share", 0.0) > 0 and not any("pairs" in stage.mix for stage in recipe.stages):
-        raise UserError(
-            f"config.data.pairs_share={config.data.pairs_share}, and no stage of {config.recipe} trains on real pairs; "
-            "set it to 0"
-        )
-    check_pipeline(config.data.pipeline)  # before minutes of compiling
-    at_once = _steps_per_call(config, recipe)
+    check_training(config, recipe.stages)
+    check_pipeline(config.data.pipeline)
+    total, at_once = sum(stage.steps for stage in recipe.stages), config.steps_per_call
     unit = parallel.device_count() * config.accumulate
     counts = [samples_per_batch(stage.mix, config.batch_size, unit) for stage in recipe.stages]
+    skipped = skipped_positions([stage.steps for stage in recipe.stages], counts)
     streams = training_streams(config.data, {kind for count in counts for kind in count})
     optimisers = {
         name: make_optimiser(config.optimiser, name, updates) for name, updates in learning_networks(recipe).items()
@@ -90,18 +87,19 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     primary = jax.process_index() == 0
     if primary:
         _write_metadata(workdir, notes)
-    judge = Judge(recipe, config) if primary and config.evaluate_every else None
+    judge = Judge(recipe, config) if primary and (config.evaluate_every or config.panels_every) else None
+    step = int(state.step)
+    checkpoints.record_config(step)  # now that nothing else can be refused
     settings = Settings(config.seed, config.accumulate, config.ema_decay)
 
     # --- stages ---------------------------------------------------------------------------------------------------
-    step = int(state.step)
     with (
         contextlib.closing(Writer(workdir)) if primary else contextlib.nullcontext() as writer,
         stop_requests(config.log_every) as stop_requested,
         ProgressBar(total, step) as bar,
         contextlib.closing(checkpoints),
     ):
-        last = 0
+        last, ahead = 0, RunAhead()
         for index, stage in enumerate(recipe.stages):
             first, last = last, last + stage.steps
             if step >= last:
@@ -112,18 +110,19 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
             one_step = build_step(recipe, index, first, optimisers, settings)
             call = parallel.parallelise(steps_in_a_row(one_step, at_once))
             reporter = Reporter(writer, bar, stage.name, step, total, config.batch_size)
-            with _batches(streams, counts[index], config, step) as batches:
+            with _batches(streams, counts[index], skipped[index], config, step) as batches:
                 for step, raw in zip(range(step + at_once, last + 1, at_once), batches, strict=False):  # noqa: B020
                     state, scalars = call(state, raw)
                     reporter.keep(scalars)
+                    ahead.started(scalars)
                     stopping = stop_requested(step)
                     ending = step == last or stopping
                     if ending or _due(step, config.log_every):
                         _check_finite(state, workdir)
                         reporter.report(step)
-                    if judge and (step == last or _due(step, config.evaluate_every)):
+                    if judge and _due(step, config.evaluate_every, last=step == last):
                         judge.evaluate(step, state, writer)
-                    if judge and (step == last or _due(step, config.panels_every)):
+                    if judge and _due(step, config.panels_every, last=step == last):
                         judge.panel(step, state, writer)
                     if ending or _due(step, config.checkpoint_every):
                         _check_finite(state, workdir)
@@ -138,7 +137,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     # --- results --------------------------------------------------------------------------------------------------
     if primary:
         _export(recipe, state, workdir, notes)
-    if judge:
+    if judge and config.evaluate_every:
         text = json.dumps(judge.scores(step, state), indent=2) + "\n"
         (workdir / "scores.json").write_text(text, encoding="utf-8")
     return workdir
@@ -147,30 +146,16 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
 def _make_folder(workdir: Path) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        (workdir / ".writable").touch()
-        (workdir / ".writable").unlink()
+        probe = workdir / f".writable-{jax.process_index()}"  # the processes of a run share the folder
+        probe.touch()
+        probe.unlink()
     except OSError as error:
         raise UserError(f"cannot write to workdir {workdir} ({error.strerror}); choose another --workdir") from error
 
 
-def _steps_per_call(config: ConfigDict, recipe: Recipe) -> int:
-    count = config.steps_per_call
-    if count < 1:
-        raise UserError(f"config.steps_per_call={count}: expected 1 or more")
-    numbers = {f"the {stage.steps} steps of stage {stage.name}": stage.steps for stage in recipe.stages}
-    for name in ("log_every", "evaluate_every", "panels_every", "checkpoint_every"):
-        numbers[f"config.{name}={config[name]}"] = config[name]
-    for words, number in numbers.items():
-        if number % count:
-            raise UserError(
-                f"config.steps_per_call={count} does not divide {words}; change one of them, or set it to 1"
-            )
-    return count
-
-
-def _due(step: int, every: int) -> bool:
-    """Whether something that happens every so many steps happens now; 0 means never."""
-    return every > 0 and step % every == 0
+def _due(step: int, every: int, *, last: bool = False) -> bool:
+    """Whether something that happens every so many steps, and at a stage's `last` one, happens now; 0 means never."""
+    return every > 0 and (last or step % every == 0)
 
 
 def _mixture_notes(recipe: Recipe, counts: list[dict[str, int]], batch_size: int) -> Iterator[str]:
@@ -199,7 +184,7 @@ def _begin(begin: Callable[[Start], Start] | None, state: TrainState, index: int
 
 @contextlib.contextmanager
 def _batches(
-    streams: Mapping[str, Stream], counts: dict[str, int], config: ConfigDict, step: int
+    streams: Mapping[str, Stream], counts: dict[str, int], skipped: dict[str, int], config: ConfigDict, step: int
 ) -> Iterator[Iterator[Any]]:
     pipeline = build_pipeline(
         {kind: streams[kind] for kind in counts},
@@ -207,6 +192,7 @@ def _batches(
         kind=config.data.pipeline,
         seed=config.seed,
         start_step=step,
+        skipped=skipped,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
@@ -219,7 +205,8 @@ def _check_finite(state: TrainState, workdir: Path) -> None:
     if bad >= 0:
         raise FloatingPointError(
             f"the loss or its gradient was not finite at step {bad}; {workdir} keeps the checkpoints before it. "
-            "Lower config.optimiser.learning_rate or config.optimiser.clip, or train in float32"
+            "Go on from there with a lower config.optimiser.learning_rate, a lower config.optimiser.clip (unless it is "
+            "0: no clipping) or config.precision=float32"
         )
 
 

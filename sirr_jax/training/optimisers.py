@@ -13,6 +13,8 @@ from sirr_jax.errors import UserError
 
 _KINDS = ("adam", "rmsprop", "sgd")
 _SCHEDULES = ("cosine", "constant", "halving")
+_NAMES = ("kind", "schedule", "learning_rate", "final_learning_rate", "halve_every", "clip", "b1", "b2", "epsilon")
+_NAMES += ("decay", "momentum", "weight_decay", "rates")
 
 
 def make_optimiser(config: ConfigDict, name: str, updates: int) -> optax.GradientTransformation:
@@ -30,14 +32,13 @@ def make_optimiser(config: ConfigDict, name: str, updates: int) -> optax.Gradien
         updates: number of updates over all stages.
 
     Raises:
-        UserError: if there is no such kind or schedule.
+        UserError: if there is no such kind, schedule or option, or a number makes no sense.
     """
-    own = {**config.to_dict(), **config.get("networks", ConfigDict()).to_dict().get(name, {})}
+    common = config.to_dict()
+    of_networks = common.pop("networks", {})
+    own = {**common, **of_networks.get(name, {})}
+    _check(own, name)
     kind, schedule = own.get("kind", "adam"), own.get("schedule", "cosine")
-    if kind not in _KINDS:
-        raise UserError(f"config.optimiser.kind is {kind!r}; choose one of {', '.join(_KINDS)}")
-    if schedule not in _SCHEDULES:
-        raise UserError(f"config.optimiser.schedule is {schedule!r}; choose one of {', '.join(_SCHEDULES)}")
     rate = own["learning_rate"]
     if schedule == "cosine":
         rate = optax.cosine_decay_schedule(rate, max(updates, 1), alpha=own["final_learning_rate"] / rate)
@@ -58,6 +59,28 @@ def make_optimiser(config: ConfigDict, name: str, updates: int) -> optax.Gradien
     if own.get("rates"):
         after.append(_scale_by_path(tuple(own["rates"])))
     return optax.chain(*before, optimiser, *after) if before or after else optimiser
+
+
+def _check(own: dict[str, Any], network: str) -> None:
+    for name, known in (("kind", _KINDS), ("schedule", _SCHEDULES)):
+        value = own.get(name, known[0])
+        if value not in known:
+            raise UserError(f"config.optimiser.{name} is {value!r}; choose one of {', '.join(known)}")
+    for name in own:
+        if name not in _NAMES:
+            raise UserError(f"config.optimiser has no {name!r}, given for {network}; choose of {', '.join(_NAMES)}")
+    rate, last, schedule = own["learning_rate"], own["final_learning_rate"], own.get("schedule", "cosine")
+    if rate <= 0:
+        raise UserError(f"config.optimiser.learning_rate={rate} of {network}: expected a number above 0")
+    if schedule == "cosine" and not 0 <= last <= rate:
+        raise UserError(
+            f"config.optimiser.final_learning_rate={last} of {network}: expected 0 to its learning_rate, {rate}, where "
+            "the cosine begins"
+        )
+    if schedule == "halving" and own.get("halve_every", 0) < 1:
+        raise UserError(f"config.optimiser.schedule='halving' of {network} needs halve_every, in updates: 1 or more")
+    if own["clip"] < 0:
+        raise UserError(f"config.optimiser.clip={own['clip']} of {network}: expected a norm above 0, or 0 for none")
 
 
 def _scale_by_path(rates: tuple[tuple[str, float], ...]) -> optax.GradientTransformation:

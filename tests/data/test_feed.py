@@ -9,7 +9,14 @@ from photo_files import write
 from PIL import Image
 
 from sirr_jax.data.draws import StreamKey
-from sirr_jax.data.feed import KINDS, multiview_options, samples_per_batch, training_streams, validation_stream
+from sirr_jax.data.feed import (
+    KINDS,
+    multiview_options,
+    samples_per_batch,
+    skipped_positions,
+    training_streams,
+    validation_stream,
+)
 from sirr_jax.data.labelled_feed import random_degradation
 from sirr_jax.data.pipeline import build_pipeline
 from sirr_jax.errors import UserError
@@ -45,11 +52,34 @@ def test_the_usual_mixture():
         ({"layers": 1.0}, 6, 4, r"config\.batch_size=6 cannot be divided .* = 4; choose a multiple of 4"),
         ({"layers": 1.0}, 0, 2, r"config\.batch_size=0 cannot"),
         ({"layers": 0.5, "single": 0.5}, 2, 2, r"no sample for one of layers, single .* choose at least 4"),
+        ({"layers": 0.5, "single": 0.6}, 8, 1, r"'single': 0\.6.*; expected numbers of at least 0 that sum to 1"),
+        ({"layers": 1.5, "single": -0.5}, 8, 1, r"'single': -0\.5.*; expected numbers of at least 0 that sum to 1"),
     ],
 )
 def test_batches_that_cannot_be_split(mix, batch, unit, message):
     with pytest.raises(UserError, match=message):
         samples_per_batch(mix, batch, unit)
+
+
+@given(
+    stages=st.lists(
+        st.tuples(st.integers(1, 6), st.dictionaries(st.sampled_from(KINDS[:3]), st.integers(1, 9), min_size=1)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_no_stage_repeats_a_sample_of_an_earlier_one(stages):
+    steps, counts = zip(*stages, strict=True)
+    seen, first = {kind: [] for kind in KINDS}, 0
+    for number, count, skipped in zip(steps, counts, skipped_positions(steps, counts), strict=True):
+        for step in range(first, first + number):
+            for kind, samples in count.items():
+                seen[kind] += range(skipped[kind] + step * samples, skipped[kind] + (step + 1) * samples)
+        first += number
+    for kind, positions in seen.items():
+        assert len(set(positions)) == len(positions)
+        if len({count.get(kind) for count in counts}) == 1:  # the same number in every stage: nothing is left out
+            assert positions == list(range(len(positions)))
 
 
 @pytest.fixture

@@ -50,6 +50,16 @@ def test_samples_keep_to_their_spec_and_repeat(every_stream, tmp_path):
                 np.testing.assert_array_equal(held[kind].sample(position, key)[name], array)
 
 
+def test_a_sample_decodes_each_photograph_once(photo_folder):
+    photos = FolderPhotos(photo_folder)
+    read, taken = photos.read, []
+    photos.read = lambda index: taken.append(index) or read(index)
+    for stream, pictures in ((PhotoLayers(photos, crop=16), 2), (PhotoCrops(photos, crop=16), 1)):
+        taken.clear()
+        stream.sample(3, KEY)
+        assert len(taken) == len(set(taken)) == pictures
+
+
 def test_specs_are_the_contract(every_stream):
     shapes = {kind: {name: spec.shape for name, spec in stream.spec.items()} for kind, stream in every_stream.items()}
     assert shapes == {

@@ -460,6 +460,27 @@ def test_unknown_names_are_told(config):
         Dynamics(config)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("student.gan_start", 1.5, "a share between 0 and 1"),
+        ("teacher.warm_up", 1.5, "a share between 0 and 1"),
+        ("student.single_share", -0.5, "a share between 0 and 1"),
+        ("data.pairs_share", 1.5, "a share between 0 and 1"),
+        ("data.sequences_share", 1.5, "a share between 0 and 1"),
+        ("student.transfer_share", -0.5, "a share between 0 and 1"),
+        ("student.steps", -10, "0 or more"),
+        ("teacher.steps", 0, "leaves a teacher that has learned nothing"),
+        ("student.measure_samples", 0, "leaves the spread of the teacher's features unknown"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_told(config, name, value, words):
+    section, option = name.split(".")
+    config[section][option] = value
+    with pytest.raises(UserError, match=rf"config\.{name}={value}.*{words}"):
+        Dynamics(config)
+
+
 def test_a_teacher_from_a_file_must_be_the_one_that_the_config_describes(config, tmp_path):
     file = tmp_path / "teacher.safetensors"
     other = Network("dynamics/teacher", {"width": "small"}, {"params": {"w": np.zeros(1)}})

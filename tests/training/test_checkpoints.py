@@ -21,6 +21,7 @@ def scaled(factor):
 @contextlib.contextmanager
 def opened(folder, config=None):
     with contextlib.closing(Checkpoints(folder, config or {"x": 1}, keep=3)) as checkpoints:
+        checkpoints.record_config(20)
         yield checkpoints
 
 
@@ -133,6 +134,51 @@ def test_another_config_is_refused_and_the_old_one_kept(folder):
         pass
     with opened(folder, {"x": 1, "log_every": 5}):
         pass
+
+
+def test_rates_may_change_and_it_is_written_down(tmp_path):
+    def config(**optimiser):
+        return {"precision": "bfloat16", "optimiser": {"learning_rate": 1e-3, "clip": 1.0, "kind": "adam"} | optimiser}
+
+    with opened(tmp_path, config()) as checkpoints:
+        checkpoints.save(20, STATE)
+    with opened(tmp_path, config(learning_rate=1e-4, clip=0.5)):
+        pass
+    with opened(tmp_path, config(learning_rate=1e-4, clip=0.5) | {"precision": "float32"}):
+        pass
+    with opened(tmp_path, config(learning_rate=1e-4, clip=0.5) | {"precision": "float32"}):
+        pass
+    assert (tmp_path / "changes.txt").read_text().splitlines() == [
+        "step 20: config.optimiser.clip 1.0 -> 0.5",
+        "step 20: config.optimiser.learning_rate 0.001 -> 0.0001",
+        "step 20: config.precision bfloat16 -> float32",
+    ]
+    for name, value in (("clip", 0.0), ("kind", "sgd")):  # the optimiser's state would have another form
+        other = config(learning_rate=1e-4, clip=0.5) | {"precision": "float32"}
+        other["optimiser"][name] = value
+        with pytest.raises(UserError, match=rf"config\.optimiser\.{name}=.*, now {value!r}"), opened(tmp_path, other):
+            pass
+
+
+def test_without_a_checkpoint_any_config_goes(tmp_path):
+    for config in ({"x": 1}, {"x": 2}):
+        with opened(tmp_path, config):
+            pass
+    assert (tmp_path / "config.json").read_text() == '{\n  "x": 2\n}\n'
+
+
+def test_processes_that_read_different_checkpoints(folder, monkeypatch):
+    from jax.experimental import multihost_utils
+
+    class State(dict):
+        step = 20
+
+    monkeypatch.setattr(multihost_utils, "process_allgather", lambda found: np.stack([found, np.int32(-1)]))
+    monkeypatch.setattr(Checkpoints, "_newest", lambda self, like: State())
+    with opened(folder) as checkpoints, monkeypatch.context() as patch:
+        patch.setattr(jax, "process_count", lambda: 2)
+        with pytest.raises(UserError, match=r"after steps \[20, -1\] .*one --workdir"):
+            checkpoints.restore(STATE)
 
 
 def test_flatten_config():

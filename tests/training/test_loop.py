@@ -87,7 +87,6 @@ def test_steps_in_one_call_train_as_steps_alone(toy_config, tmp_path, saved):
     [
         ({"steps_per_call": 4}, "=4 does not divide the 6 steps of stage alone"),
         ({"steps_per_call": 3}, r"=3 does not divide config\.log_every=2; change one of them, or set it to 1"),
-        ({"steps_per_call": 0}, "=0: expected 1 or more"),
     ],
 )
 def test_steps_per_call_must_fit_what_happens_between_calls(toy_config, tmp_path, values, words):
@@ -138,10 +137,59 @@ def test_a_workdir_of_another_config(toy_config, tmp_path):
     loop.train(toy_config, tmp_path)
     toy_config.log_every = 3  # free to change
     loop.train(toy_config, tmp_path)
-    toy_config.optimiser.clip = 2.0
-    with pytest.raises(UserError, match=r"config\.optimiser\.clip=1\.0, now 2\.0; choose another --workdir"):
+    toy_config.optimiser.b1 = 0.5
+    with pytest.raises(UserError, match=r"config\.optimiser\.b1=0\.9, now 0\.5; choose another --workdir"):
         loop.train(toy_config, tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text())["optimiser"]["clip"] == 1.0
+    assert json.loads((tmp_path / "config.json").read_text())["optimiser"]["b1"] == 0.9
+
+
+def test_a_run_that_never_began_can_be_put_right_in_its_workdir(toy_config, tmp_path):
+    toy_config.evaluate_every, toy_config.protocol = 12, "psnr"
+    with pytest.raises(UserError, match=r"config\.protocol is 'psnr'"):
+        loop.train(toy_config, tmp_path)
+    toy_config.protocol, toy_config.batch_size = "rgb", 4
+    loop.train(toy_config, tmp_path)
+    assert (tmp_path / "scores.json").exists()
+    assert not (tmp_path / "panels").exists()
+
+
+def test_panels_alone(toy_config, tmp_path):
+    toy_config.panels_every = 4
+    loop.train(toy_config, tmp_path)
+    steps = sorted(int(path.stem.rpartition("-")[2]) for path in (tmp_path / "panels").iterdir())
+    assert steps == [4, 6, 8, 12]  # and at the end of each stage
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_run_goes_on_with_a_lower_rate_after_a_loss_that_is_not_finite(toy_config, tmp_path, saved):
+    toy_config.poison = 8 * 7 + 3
+    with pytest.raises(FloatingPointError, match=r"Go on from there with a lower config\.optimiser\.learning_rate"):
+        loop.train(toy_config, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    toy_config.poison = -1  # what the lower rate is to do; the file is told that it was so
+    (tmp_path / "config.json").write_text(json.dumps(config | {"poison": -1}))
+    toy_config.optimiser.learning_rate = 0.04
+    loop.train(toy_config, tmp_path)
+    assert max(saved) == TOTAL
+    assert (tmp_path / "changes.txt").read_text() == "step 6: config.optimiser.learning_rate 0.05 -> 0.04\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("keep", 0, "expected 1 or more"),
+        ("log_every", 0, "expected 1 or more"),
+        ("accumulate", 0, "expected 1 or more"),
+        ("steps_per_call", 0, "expected 1 or more"),
+        ("validation_samples", 0, "expected 1 or more"),
+        ("checkpoint_every", -1, r"expected 0 \(never\) or more"),
+        ("ema_decay", 1.0, "expected 0 or more and less than 1"),
+    ],
+)
+def test_numbers_that_make_no_sense(toy_config, tmp_path, name, value, words):
+    toy_config[name] = value
+    with pytest.raises(UserError, match=rf"config\.{name}={value}: {words}"):
+        loop.train(toy_config, tmp_path)
 
 
 def test_a_batch_that_does_not_fit_the_devices(toy_config, tmp_path):
@@ -173,6 +221,9 @@ def test_progress_is_plain_text_without_a_terminal(toy_config, tmp_path, caplog)
 def test_pairs_that_no_stage_trains_on(toy_config, tmp_path):
     toy_config.data.pairs_share = 0.5
     with pytest.raises(UserError, match=r"config\.data\.pairs_share=0\.5, and no stage of toy trains on real pairs"):
+        loop.train(toy_config, tmp_path)
+    toy_config.data.update({"pairs_share": 0.0, "pairs": "/pairs"})
+    with pytest.raises(UserError, match=r"data\.pairs=/pairs is given and not used: config\.data\.pairs_share=0\.0"):
         loop.train(toy_config, tmp_path)
 
 

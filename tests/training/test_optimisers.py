@@ -39,9 +39,15 @@ def test_one_network_has_values_of_its_own(toy_config):
     [
         ("kind", "lion", r"config\.optimiser\.kind is 'lion'; choose one of adam, rmsprop, sgd"),
         ("schedule", "step", r"config\.optimiser\.schedule is 'step'; choose one of cosine, constant, halving"),
+        ("schedule", "halving", "needs halve_every, in updates: 1 or more"),
+        ("learning_rte", 1.0, r"config\.optimiser has no 'learning_rte', given for generator; choose of kind, "),
+        ("networks", {"generator": {"learning_rte": 1.0}}, "has no 'learning_rte', given for generator"),
+        ("learning_rate", -1e-3, r"learning_rate=-0\.001 of generator: expected a number above 0"),
+        ("learning_rate", 1e-3, r"final_learning_rate=0\.01 of generator: expected 0 to its learning_rate, 0\.001"),
+        ("clip", -1.0, r"clip=-1\.0 of generator: expected a norm above 0, or 0 for none"),
     ],
 )
-def test_unknown_names(toy_config, name, value, message):
+def test_what_makes_no_sense(toy_config, name, value, message):
     toy_config.optimiser[name] = value
     with pytest.raises(UserError, match=message):
         make_optimiser(toy_config.optimiser, "generator", 10)

@@ -133,16 +133,18 @@ class MultiviewOptions:
                 raise UserError(f"{name} is {value}: use {length} numbers of at least 0 that sum to 1")
         if len(self.blur_own) != len(MIXING_MODELS):
             raise UserError(f"blur_own has {len(self.blur_own)} ranges: use five, for the models A to E")
-        ranges = [(name, getattr(self, name)) for name in _RANGES] + [("blur_own", r) for r in self.blur_own]
-        for name, value in ranges:
-            if len(value) != 2 or not value[0] <= value[1]:
-                raise UserError(f"{name} is {value}: use two numbers, the lower one first")
-        for name in ("field_of_view", "baseline", "depth_t", "depth_r", "plane_ratio", "blur_weak"):
-            if getattr(self, name)[0] <= 0.0:
-                raise UserError(f"{name} is {getattr(self, name)}: use numbers above 0")
+        ranges = [(name, getattr(self, name)) for name in _LIMITS if name != "blur_own"]
+        for name, value in ranges + [("blur_own", own) for own in self.blur_own]:
+            least, most = _LIMITS[name]
+            if not isinstance(value, tuple) or len(value) != 2 or not least <= value[0] <= value[1] <= most:
+                raise UserError(f"{name} is {value}: use two numbers from {least:g} to {most:g}, the lower one first")
+        for name in _FROM_ZERO:
+            value = getattr(self, name)
+            if not 0.0 <= value < math.inf:
+                raise UserError(f"{name} is {value}: use a number of at least 0")
         if self.depth_candidates < 1:
             raise UserError(f"depth_candidates is {self.depth_candidates}: use 1 or more")
-        if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
+        if not all(isinstance(end, int) for end in self.jpeg_quality):
             raise UserError(f"jpeg_quality is {self.jpeg_quality}: use two whole numbers in 1..100")
 
     @property
@@ -181,24 +183,35 @@ _PROBABILITIES = (
     "clean_probability",
     "minimum_peak",
 )
-_RANGES = (
-    "field_of_view",
-    "baseline",
-    "direction_z",
-    "step_scale",
-    "depth_t",
-    "depth_r",
-    "plane_ratio",
-    "plane_threshold",
-    "blur_weak",
-    "ghosting_shift",
-    "ghosting_strength",
-    "attenuation",
-    "transmittance",
-    "reflectance",
-    "glass_reflectance",
-    "contrast",
-    "mask",
-    "noise_sigma",
-    "jpeg_quality",
+# Of ranges, the least low and the largest high end: what is beyond is no camera, no pane or no number.
+_LIMITS = {
+    "field_of_view": (1.0, 170.0),
+    "baseline": (1e-12, 1e3),
+    "direction_z": (-10.0, 10.0),
+    "step_scale": (0.0, 100.0),
+    "depth_t": (1e-3, 1e6),
+    "depth_r": (1e-3, 1e6),
+    "plane_ratio": (1e-3, 1e3),
+    "plane_threshold": (-10.0, 10.0),
+    "blur_weak": (1e-3, 100.0),
+    "blur_own": (1e-3, 100.0),
+    "ghosting_shift": (0.0, 1e3),
+    "ghosting_strength": (0.0, 1.0),
+    "attenuation": (0.0, 10.0),
+    "transmittance": (0.0, 1.0),
+    "reflectance": (0.0, 10.0),
+    "glass_reflectance": (0.0, 10.0),
+    "contrast": (0.01, 100.0),
+    "mask": (0.0, 1.0),
+    "noise_sigma": (0.0, 1.0),
+    "jpeg_quality": (1, 100),
+}
+_FROM_ZERO = (
+    "rotation",
+    "rotation_noise",
+    "translation_noise",
+    "minimum_parallax",
+    "jitter_translation",
+    "jitter_scale",
+    "excess_gain",
 )

@@ -44,6 +44,16 @@ def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
         {"depth_candidates": 0},
         {"jpeg_quality": (80, 101)},
         {"jpeg_quality": (0, 50)},
+        {"jpeg_quality": (80.0, 90.0)},
+        {"contrast": (-1.0, -0.5)},
+        {"transmittance": (-2.0, 5.0)},
+        {"reflectance": (-1.0, 2.0)},
+        {"mask": (0.5, 3.0)},
+        {"noise_sigma": (-1.0, -0.5)},
+        {"attenuation": (-9.0, -8.0)},
+        {"baseline": 0.1},
+        {"rotation": -5.0},
+        {"jitter_scale": float("nan")},
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(wrong):

@@ -1,0 +1,27 @@
+"""How far the host may be ahead of its devices."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+
+from sirr_jax.training.run_ahead import RunAhead
+
+
+class Pending:
+    """What a call will return: tells when it is waited for."""
+
+    def __init__(self, number, waited):
+        self.number, self.waited = number, waited
+
+    def block_until_ready(self):
+        self.waited.append(self.number)
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("cpu", [0, 1, 2]), ("gpu", [])])
+def test_on_a_cpu_the_host_waits_for_the_call_before_the_last_two(monkeypatch, backend, expected):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    ahead, waited = RunAhead(), []
+    for number in range(5):
+        ahead.started({"loss": Pending(number, waited)})
+    assert waited == expected

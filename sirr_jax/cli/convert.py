@@ -52,7 +52,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="weight files")
     parser.add_argument("destination", type=Path, metavar="DST", help="the file to write")
     parser.add_argument("--network", metavar="ID", help="what SRC is, if it is not to be detected; see `sirr models`")
-    parser.add_argument("--part", metavar="NAME", help="which state dict of a file that holds several, e.g. bg, netD")
+    parser.add_argument(
+        "--part",
+        metavar="NAME",
+        help="which of several: a state dict of a file (bg, netD), a model's network by its role",
+    )
     parser.add_argument(
         "--hyper", action="append", default=[], metavar="NAME=VALUE", help="a hyper-parameter that shapes do not tell"
     )
@@ -88,8 +92,8 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
         raise UserError(f"--layout torch writes .safetensors or .pth files; DST is {destination}")
     if len(model.networks) > 1:
         raise UserError(
-            f"SRC holds {', '.join(network.id for network in model.networks.values())}; "
-            f"{layout} files hold one network: convert the sources one by one"
+            f"SRC holds {', '.join(f'{role} ({network.id})' for role, network in model.networks.items())}; "
+            f"{layout} files hold one network: convert the sources one by one, or name one of a model's with --part"
         )
     (network,) = model.networks.values()
     if layout == "keras":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import os
 import sys
 
 from sirr_jax import __version__
@@ -34,10 +36,23 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     chosen = parser.parse_args(argv[:1])
     verb = importlib.import_module(f"sirr_jax.cli.{chosen.verb}")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show are names all the same
     try:
         return verb.run(argv[1:])
     except UserError as error:
         print(f"sirr {chosen.verb}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read what we print has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        words = "check the path, the permissions and the space that is left"
+        print(f"sirr {chosen.verb}: {place}{error.strerror}; {words}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -36,11 +36,12 @@ def read_image(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> 
     """Decodes one image the way a viewer would show it.
 
     * The EXIF (or XMP) orientation is applied; a damaged EXIF block counts as upright.
-    * Grey, two-level, palette, CMYK and YCbCr images become RGB. Colour profiles are not applied.
+    * Grey, two-level, palette, CMYK and YCbCr images become RGB. Colour profiles are not applied (`read_profile`).
     * Transparency (an alpha channel, a transparent palette entry or a colour key) is composited over white,
       as on a
       page: what lies under transparent pixels is arbitrary.
-    * 16 bits become 8 by rounding; floating-point images are taken as [0, 1].
+    * 16 bits of grey become 8 by rounding, of colour by leaving out the lower 8; floating-point images are taken
+      as [0, 1].
     * Of an animation or of several pages, the first.
 
     Args:
@@ -59,6 +60,21 @@ def read_image(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> 
         transposition = _TRANSPOSITIONS.get(_orientation(image))
         upright = image if transposition is None else image.transpose(transposition)
         return _rgb(upright)
+
+
+def read_profile(file: str | BinaryIO) -> bytes | None:
+    """Reads the ICC profile that the colours of `read_image` are meant in; None where there is none.
+
+    Only an image that is RGB in the file keeps its profile: what others become is no longer what theirs describes.
+
+    Args:
+      file: A path or a binary file opened for reading.
+
+    Raises:
+      UnreadableImageError: The file is missing or its header is not that of an image.
+    """
+    with _opened(file, None) as image:
+        return image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
 
 
 def image_size(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> tuple[int, int]:

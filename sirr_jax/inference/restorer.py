@@ -23,6 +23,9 @@ PACKAGED = Path(__file__).parent / "packaged" / "student.safetensors"
 
 _SMALLEST = 16
 _LEAST_SIDE = 64
+_USUAL_SIDE = 1536
+_MOST_PROGRAMS = 8
+_ROUNDING = 1e-5  # by which float32 arithmetic may leave [0, 1]
 
 
 class Restored(NamedTuple):
@@ -42,7 +45,8 @@ class Restored(NamedTuple):
 class Restorer:
     """Callable that removes the degradation its network was trained on.
 
-    Compiles once for each image size (with eight symmetries once more for those that are not square).
+    Compiles once for each image size (with eight symmetries once more for those that are not square); of many sizes the
+    programs of the first are given up, since each keeps some 30 MB.
 
     Attributes:
         model: what it was made from.
@@ -56,7 +60,7 @@ class Restorer:
         Args:
             model: see `sirr_jax.weights.model_file`.
             max_side: photographs with a longer side than this are restored by way of a reduced copy, see
-                `sirr_jax.inference.large_photos`; 0 for never, None for what the model says of itself, or never.
+                `sirr_jax.inference.large_photos`; 0 for never, None for what the model says of itself, or 1536.
             self_ensemble: 1, 2, 4 or 8 symmetries of the photograph, see `sirr_jax.inference.self_ensemble`; None for
                 what the model says of itself, or 1.
 
@@ -66,7 +70,7 @@ class Restorer:
         """
         self.self_ensemble = model.self_ensemble if self_ensemble is None else self_ensemble
         check_count(self.self_ensemble)
-        limit = (model.max_side if max_side is None else max_side) or None
+        limit = (model.max_side or _USUAL_SIDE if max_side is None else max_side) or None
         if limit is not None and limit < _LEAST_SIDE:
             raise UserError(f"max_side is {limit}; choose {_LEAST_SIDE} pixels or more, or 0 for any size")
         self.model, self.max_side = model, limit
@@ -90,17 +94,20 @@ class Restorer:
 
         self._restore = jax.jit(restore)
         self._variables = jax.device_put(variables)
+        self._sizes: set[tuple[int, ...]] = set()
 
     def __call__(self, image: np.ndarray | jax.Array) -> Restored:
         """Restore one photograph or a batch of equal sizes.
 
         Args:
-            image: RGB [H, W, 3] or [N, H, W, 3], at least 16 px a side; uint8, or floats in [0, 1].
+            image: RGB [H, W, 3] or [N, H, W, 3], at least 16 px a side; uint8, or floats in [0, 1] (but for rounding).
 
         Raises:
             UserError: if the shape, the type or the range is something else.
         """
         image = np.asarray(image)
+        if not image.ndim:
+            raise UserError(f"the image is {image.item()!r}; expected an array, RGB [H, W, 3] or [N, H, W, 3]")
         single = image.ndim == 3
         batch = _checked(image[None] if single else image)
         outputs = self._restored(batch)
@@ -111,11 +118,6 @@ class Restorer:
     def _restored(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         full = batch.shape[1:3]
         size = full if self.max_side is None else reduced_size(*full, self.max_side)
-        if min(size) < _SMALLEST:
-            raise UserError(
-                f"the image is {full[1]}x{full[0]} px, and at {self.max_side} px only {min(size)} px wide or high; at "
-                f"least {_SMALLEST} are needed: restore it at full size, or in parts"
-            )
         seen = batch if size == full else np.stack([resize(image, size) for image in batch])
         made = self_ensemble(self._answers, seen, self.self_ensemble)
         if size == full:
@@ -129,7 +131,12 @@ class Restorer:
         return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
 
     def _answers(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: np.asarray(x) for name, x in self._restore(self._variables, jnp.asarray(batch)).items()}
+        if len(self._sizes | {batch.shape}) > _MOST_PROGRAMS:
+            self._restore.clear_cache()
+            self._sizes.clear()
+        self._sizes.add(batch.shape)
+        # Copies: whoever called may write into them.
+        return {name: np.array(x) for name, x in self._restore(self._variables, jnp.asarray(batch)).items()}
 
 
 def load(path: str | Path | None = None, *, max_side: int | None = None, self_ensemble: int | None = None) -> Restorer:
@@ -157,16 +164,16 @@ def _checked_variables(network: Network) -> dict[str, Any]:
 
 def _checked(batch: np.ndarray) -> np.ndarray:
     if batch.ndim != 4 or batch.shape[-1] != 3:
-        shape = batch.shape[1:] if batch.shape[0] == 1 else batch.shape
+        shape = batch.shape[1:] if batch.shape[:1] == (1,) else batch.shape
         raise UserError(f"the image has shape {shape}; expected RGB [H, W, 3] or [N, H, W, 3]")
     if min(batch.shape[1:3]) < _SMALLEST:
         height, width = batch.shape[1:3]
         raise UserError(f"the image is {width}x{height} px; at least {_SMALLEST} px a side are needed")
     if batch.dtype == np.uint8:
         return batch.astype(np.float32) / np.float32(255)
-    if not np.issubdtype(batch.dtype, np.floating):
+    if not jnp.issubdtype(batch.dtype, jnp.floating):
         raise UserError(f"the image has type {batch.dtype}; expected uint8, or floats in [0, 1]")
     low, high = float(batch.min()), float(batch.max())
-    if not (low >= 0.0 and high <= 1.0):
+    if not (low >= -_ROUNDING and high <= 1.0 + _ROUNDING):
         raise UserError(f"the image's values lie in [{low:g}, {high:g}]; expected [0, 1], or uint8")
-    return batch.astype(np.float32)
+    return np.clip(batch.astype(np.float32), 0.0, 1.0)

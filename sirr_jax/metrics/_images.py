@@ -12,6 +12,8 @@ import numpy as np
 from sirr_jax.errors import UserError
 
 Image = np.ndarray | jax.Array
+_FAR_ABOVE = 16.0
+
 Score = float | np.ndarray | jax.Array
 
 
@@ -34,7 +36,8 @@ def prepare(estimate: Any, truth: Any, *, metric: str, smallest: int = 1) -> tup
         images in its working precision, float32 or float64.
 
     Raises:
-        UserError: the arguments are not floating point, differ in shape, are not images, or are too small.
+        UserError: the arguments are not floating point, differ in shape, are not images, or are too small; NumPy arrays
+            also if their values are far above 1.
     """
     xp = jnp if isinstance(estimate, jax.Array) or isinstance(truth, jax.Array) else np
     images = {"estimate": xp.asarray(estimate), "truth": xp.asarray(truth)}
@@ -61,8 +64,19 @@ def prepare(estimate: Any, truth: Any, *, metric: str, smallest: int = 1) -> tup
             f"{metric}: the images are {height}x{width} pixels (H x W), expected at least "
             f"{smallest}x{smallest}: score a larger crop or leave this metric out"
         )
+    if xp is np and x.size:
+        _check_range(images, metric)
     working = xp.float32 if xp is jnp else xp.float64
     return xp, xp.clip(x.astype(working), 0.0, 1.0), y.astype(working)
+
+
+def _check_range(images: dict[str, np.ndarray], metric: str) -> None:
+    """Refuse what is clearly not meant in [0, 1]; a little beyond it images may be."""
+    for role, image in images.items():
+        if (high := float(image.max())) > _FAR_ABOVE:
+            raise UserError(
+                f"{metric}: the {role}'s values reach {high:g}, expected [0, 1]: divide 8-bit images by 255"
+            )
 
 
 def finish(score: Image) -> Score:

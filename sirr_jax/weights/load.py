@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from sirr_jax.errors import UserError
+from sirr_jax.models import build
 from sirr_jax.weights.assemble import assemble
 from sirr_jax.weights.convert import from_torch
 from sirr_jax.weights.errors import ConversionError
+from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.model_file import Model, Network, model_of, read_card
 from sirr_jax.weights.nesting import strip_prefixes
 from sirr_jax.weights.origins import CAFFE_VGG, origin_of
@@ -32,15 +34,18 @@ def load_any(
         paths: files that make up one model: one network, the parts of one (IBCLN's G_T and G_R), or the networks that
             work together (ERRNet's and VGG-19).
         network_id: what the files hold, if they hold one network; None to detect it.
-        part: the name of a nested state dict, where a file has several.
+        part: the name of a nested state dict, where a file has several; of one model file, the role of the network
+            that is wanted.
         hyper: hyper-parameters that shapes do not tell.
 
     Returns:
-        A model; its licence and origin are those of the networks' authors.
+        A model; its licence and origin are those of the networks' authors. The origin also names what the weights do
+        not tell and `hyper` does not give.
 
     Raises:
         ConversionError: if a file is unreadable, or what it holds is unknown, incomplete or of another network.
     """
+    assumed: list[str] = []
     networks: list[Network] = []
     loose: list[tuple[str, Mapping[str, Any]]] = []
     caffe: dict[str, str] = {}
@@ -51,7 +56,7 @@ def load_any(
             if (card := read_card(metadata)) is not None:
                 model = model_of(card, arrays, path)
                 if len(paths) == 1:
-                    return model
+                    return _chosen(model, path, network_id, part, hyper)
                 networks += model.networks.values()
             else:
                 loose.append((path.name, strip_prefixes(arrays)))
@@ -80,7 +85,34 @@ def load_any(
         except ConversionError as error:
             raise error.about(", ".join(found.sources)) from error
         networks.append(Network(found.network_id, said, variables))
-    return _model(networks, [Path(path).name for path in paths], caffe)
+        assumed += _assumed(found.network_id, said, hyper or {})
+    return _model(networks, [Path(path).name for path in paths], caffe, assumed)
+
+
+def _chosen(
+    model: Model, path: Path, network_id: str | None, part: str | None, hyper: Mapping[str, Any] | None
+) -> Model:
+    """The model as it is, or with one of its networks alone."""
+    if hyper:
+        raise ConversionError(f"{path} is a model and says itself what its networks are; leave --hyper out")
+    chosen = {
+        role: network
+        for role, network in model.networks.items()
+        if network_id in (None, network.id) and part in (None, role)
+    }
+    if not chosen:
+        held = ", ".join(f"{role} ({network.id})" for role, network in model.networks.items())
+        wanted = " and ".join(name for name in (network_id, part) if name)
+        raise ConversionError(f"{path} holds {held}, not {wanted}; name one of these")
+    return model._replace(networks=chosen)
+
+
+def _assumed(network_id: str, hyper: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """What weights do not tell and was not given, in words; a hypercolumn matters only where there is one."""
+    module = build(network_id, **hyper)
+    values = {name: getattr(module, name) for name in key_map(network_id).untold if name not in given}
+    words = "{}'s {} taken to be {}, which weights do not tell"
+    return [words.format(network_id, name, value) for name, value in values.items() if value]
 
 
 def _read_npz(path: Path, network_id: str | None) -> Network:
@@ -98,7 +130,9 @@ def _read_npz(path: Path, network_id: str | None) -> Network:
     raise ConversionError(errors[0])
 
 
-def _model(networks: Sequence[Network], files: Sequence[str], caffe: Mapping[str, str]) -> Model:
+def _model(
+    networks: Sequence[Network], files: Sequence[str], caffe: Mapping[str, str], assumed: Sequence[str]
+) -> Model:
     by_role: dict[str, Network] = {}
     for network in networks:
         role = network.id.split("/")[-1]
@@ -120,5 +154,11 @@ def _model(networks: Sequence[Network], files: Sequence[str], caffe: Mapping[str
         families[0] if families else networks[0].id,
         by_role,
         licence="; ".join(origin.licence for origin in origins),
-        origin=f"converted from {', '.join(files)}; by {', '.join(o.repository or 'sirr_jax' for o in origins)}",
+        origin="; ".join(
+            [
+                f"converted from {', '.join(files)}",
+                f"by {', '.join(o.repository or 'sirr_jax' for o in origins)}",
+                *assumed,
+            ]
+        ),
     )

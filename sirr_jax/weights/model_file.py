@@ -13,6 +13,7 @@ from safetensors.numpy import save
 import sirr_jax
 from sirr_jax.errors import UserError
 from sirr_jax.weights.safetensors_file import read_safetensors
+from sirr_jax.weights.sniff import sniff
 from sirr_jax.weights.variables import flatten
 
 
@@ -99,12 +100,14 @@ def load_model(path: str | Path) -> Model:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"no model file at {path}; give a .safetensors file that a training run or a conversion wrote")
+    hint = f"for published weights: sirr convert {path} model.safetensors"
+    if (kind := sniff(path)) != "safetensors":
+        raise UserError(f"{path} is of kind {kind}, not a model, which is a .safetensors file; {hint}")
     arrays, metadata = read_safetensors(path)
     card = read_card(metadata)
     if card is None:
         raise UserError(
-            f"{path} has no sirr_jax card in its metadata; only models that sirr_jax wrote can be loaded; "
-            f"for published weights: sirr convert {path} model.safetensors"
+            f"{path} has no sirr_jax card in its metadata; only models that sirr_jax wrote can be loaded; {hint}"
         )
     return model_of(card, arrays, path)
 

@@ -40,11 +40,13 @@ class KeyMap(NamedTuple):
         read_hyper: shapes of a state dict -> the hyper-parameters that it must have if it belongs to this network at
             all. May raise KeyError or IndexError, or return None, where it does not.
         parts: prefixes, with their dots, of networks that are published as separate files and make up this one.
+        untold: hyper-parameters that change what is computed and no shape.
     """
 
     rows: Callable[[Mapping[str, Any]], list[Row]]
     read_hyper: Callable[[Shapes], Mapping[str, Any] | None]
     parts: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
 
 def conv(key: str, path: str, *, bias: bool = True) -> list[Row]:

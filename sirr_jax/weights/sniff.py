@@ -35,19 +35,21 @@ def sniff(path: Path) -> Kind:
         raise ConversionError(
             f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` where it came from"
         )
+    # First: eight bytes that count a header may look like the beginning of anything else.
+    if head[8:9] == b"{":
+        (length,) = struct.unpack("<Q", head[:8])
+        if length <= size - 8:
+            return "safetensors"
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
     if head.startswith(b"PK"):
         return _kind_of_zip(path)
     if head[0] == 0x80 and len(head) > 1 and head[1] <= 5:
         return "torch"
-    if len(head) > 8 and head[8:9] == b"{":
-        (length,) = struct.unpack("<Q", head[:8])
-        if length > size - 8:
-            raise ConversionError(
-                f"{path} looks like safetensors, but its header claims {length} bytes of {size}; download it again"
-            )
-        return "safetensors"
+    if head[8:9] == b"{":
+        raise ConversionError(
+            f"{path} looks like safetensors, but its header claims {length} bytes of {size}; download it again"
+        )
     if head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar":
         raise ConversionError(f"{path} is a compressed or tar archive; unpack it and give the weight file inside")
     raise ConversionError(

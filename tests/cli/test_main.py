@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import sirr_jax
@@ -30,3 +33,23 @@ def test_an_unknown_verb(capsys):
 def test_models_lists_every_network(capsys):
     assert main(["models"]) == 0
     assert tuple(capsys.readouterr().out.split()) == sirr_jax.list_networks()
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "photo.png"), OSError(28, "No space left")])
+def test_what_the_disk_refuses_is_one_line(monkeypatch, capsys, error):
+    def refuse(argv):
+        raise error
+
+    monkeypatch.setattr("sirr_jax.cli.models.run", refuse)
+    assert main(["models"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"sirr models: {error.filename or error.strerror}")
+    assert said.endswith("check the path, the permissions and the space that is left\n")
+
+
+def test_a_reader_that_has_gone_ends_it_quietly():
+    command = f"{sys.executable} -c 'import sirr_jax.cli.main as m; raise SystemExit(m.main([\"models\"] * 1))'"
+    script = f"trap '' PIPE; ({command}; echo $? >&2) | true"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr

@@ -3,7 +3,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 import sirr_jax
 from sirr_jax.cli.main import main
@@ -97,6 +97,84 @@ def test_a_folder_of_photographs(model, photo, tmp_path):
     (tmp_path / "notes.txt").write_text("no photograph")
     assert remove(tmp_path, "--model", model, "--out", tmp_path / "done") == 0
     assert sorted(p.name for p in (tmp_path / "done").iterdir()) == ["photo.restored.png", "second.restored.png"]
+
+
+def test_a_folder_can_be_done_again_and_added_to(model, photo, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    (folder / "album.jpg").mkdir(parents=True)  # a folder, whatever its name says
+    for name in ("a.png", "b.png", "._a.png", ".1.partial.png"):
+        (folder / name).write_bytes(photo.read_bytes())
+    assert remove(folder, "--model", model, "--save-reflection") == 0
+    results = [f"{x}.restored{layer}.png" for x in "ab" for layer in ("", ".reflection")]
+    assert sorted(capsys.readouterr().out.split()) == sorted(str(folder / name) for name in results)
+    (folder / "c.png").write_bytes(photo.read_bytes())
+    assert remove(folder, "--model", model) == 0
+    said = capsys.readouterr()
+    assert said.out.split() == [str(folder / "c.restored.png")]
+    assert said.err.count("is left out") == 2
+    assert remove(folder, "--model", model, "--overwrite") == 0
+    assert len(capsys.readouterr().out.split()) == 3
+    assert len(list(folder.iterdir())) == 6 + 3 + 2  # given, restored, reflections
+
+
+def test_one_bad_photograph_does_not_stop_the_others(model, photo, tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "c.png"):
+        (folder / name).write_bytes(photo.read_bytes())
+    (folder / "b.png").write_bytes(photo.read_bytes()[:200])
+    Image.new("RGB", (8, 8)).save(folder / "d.png")
+    assert remove(folder, "--model", model, "--out", tmp_path / "done") == 2
+    assert sorted(p.name for p in (tmp_path / "done").iterdir()) == ["a.restored.png", "c.restored.png"]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert f"{folder / 'b.png'}: " in lines[0]
+    assert f"{folder / 'd.png'}: the image is 8x8 px" in lines[1]
+    assert "2 of 4 photographs could not be restored" in lines[2]
+
+
+def test_the_colours_of_the_result_are_the_photographs(model, photo, tmp_path):
+    def profile_of(path):
+        with Image.open(path) as image:
+            return image.info.get("icc_profile")
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.open(photo).save(photo, icc_profile=profile)
+    for name in ("a.png", "a.jpg", "a.webp", "a.tif"):
+        assert remove(photo, "--model", model, "--out", tmp_path / name) == 0
+        assert profile_of(tmp_path / name) == profile
+    Image.open(photo).convert("L").save(photo, icc_profile=profile)  # what it becomes is RGB, and not of that profile
+    assert remove(photo, "--model", model) == 0
+    assert profile_of(photo.with_name("photo.restored.png")) is None
+
+
+def test_names_as_long_as_they_may_be_and_as_strange(model, photo):
+    strange = photo.rename(photo.with_name("ü" * 117 + "\udce9.png"))  # 239 bytes; the last is no UTF-8
+    assert remove(strange, "--model", model) == 0
+    assert strange.with_name(f"{strange.stem}.restored.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["photo.png", "--out", "file/"], "cannot make the folder"),
+        (["photo.png", "--out", "folder.png"], "is a folder; choose another --out"),
+        (["photo.png", "--out", "a.gif"], "--out a.gif is of a kind that is not written; choose .png"),
+        (["photo.png", "--out", "nowhere.png"], "nowhere.png exists; choose another --out"),
+    ],
+)
+def test_results_that_cannot_be_written_are_told_before_anything_is_done(
+    arguments, message, photo, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.png" / "photo.restored.png").mkdir(parents=True)
+    (tmp_path / "nowhere.png").symlink_to(tmp_path / "elsewhere.png")
+    monkeypatch.setattr("sirr_jax.inference.restorer.load", None)  # not even the model is read
+    assert remove(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
 
 
 @pytest.mark.parametrize(

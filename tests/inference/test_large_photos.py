@@ -17,8 +17,13 @@ SIDES = st.integers(1, 20_000)
 def test_reduced_sizes_keep_the_aspect_and_never_grow(height, width, longest):
     reduced = reduced_size(height, width, longest)
     assert max(reduced) == min(longest, max(height, width))
-    factor = max(reduced) / max(height, width)
-    assert all(abs(new - factor * old) <= 0.5 or new == 1 for new, old in zip(reduced, (height, width), strict=True))
+    if reduced == (height, width):
+        return
+    assert min(reduced) == max(reduced) or (reduced[0] <= reduced[1]) == (height <= width)
+    shorter, whole = min(reduced), min(height, width)
+    assert shorter % 16 == 0 or shorter in (longest, whole)
+    assert shorter <= whole
+    assert abs(shorter - longest / max(height, width) * whole) <= 8.001 or shorter in (16, whole)
 
 
 @pytest.mark.parametrize("size", [(20, 31), (97, 40), (53, 60)])
@@ -53,11 +58,24 @@ def test_up_to_the_limit_photographs_are_seen_as_they_are(brightens):
 def test_a_model_may_name_its_own_limit(brightens):
     named = brightens._replace(max_side=100)
     assert [Restorer(named, max_side=side).max_side for side in (None, 0, 64)] == [100, None, 64]
-    assert Restorer(brightens).max_side is None
+    assert Restorer(brightens).max_side == 1536
+
+
+def test_a_strip_is_restored_too(brightens):
+    strip = np.full((20, 1200, 3), 0.5, np.float32)
+    np.testing.assert_allclose(Restorer(brightens, max_side=64)(strip).restored, 0.75, atol=2e-6)
+
+
+def test_the_programs_of_many_sizes_are_given_up(brightens, monkeypatch):
+    monkeypatch.setattr("sirr_jax.inference.restorer._MOST_PROGRAMS", 2)
+    restorer = Restorer(brightens, max_side=0)
+    for width in (16, 17, 18, 17, 16):
+        restored = restorer(np.full((16, width, 3), 0.5, np.float32)).restored
+        np.testing.assert_allclose(restored, 0.75, atol=2e-6)
+        assert restored.flags.writeable
+        assert restorer._restore._cache_size() <= 2
 
 
 def test_limits_that_leave_nothing_are_refused(brightens):
     with pytest.raises(UserError, match="max_side is 63; choose 64 pixels or more"):
         Restorer(brightens, max_side=63)
-    with pytest.raises(UserError, match="4000x200 px, and at 64 px only 3 px"):
-        Restorer(brightens, max_side=64)(np.zeros((200, 4000, 3), np.uint8))

@@ -49,6 +49,14 @@ def test_a_jax_array_on_either_side_selects_float32(metric, on_device):
 
 
 @ALL
+def test_values_up_to_255_are_refused(metric):
+    estimate, truth = pair(20, 20, 3)
+    for role, images in (("truth", (estimate, 255.0 * truth)), ("estimate", (255.0 * estimate, truth))):
+        with pytest.raises(UserError, match=rf"the {role}'s values reach .*: divide 8-bit images by 255"):
+            metric(*images)
+
+
+@ALL
 def test_the_estimate_is_clipped_but_neither_rounded_nor_the_truth_clipped(metric):
     estimate, truth = pair(20, 20, 3)
     wild = 3.0 * estimate - 1.0

@@ -28,6 +28,22 @@ def test_every_network_is_recognised_by_its_own_weights(network_id):
 
 
 @pytest.mark.parametrize(
+    ("network_id", "hyper"),
+    [
+        ("dynamics/student", {"hypercolumn": "caffe"}),
+        ("dynamics/student", {"hypercolumn": "caffe", "hallucination": False}),
+        ("dynamics/teacher", {"aligned_frames": True}),
+        ("dynamics/teacher", {"grown": True}),
+        ("dynamics/teacher", {"grown": True, "hypercolumn": "caffe", "aligned_frames": True, "decouple_net": False}),
+        ("dynamics/teacher", {"grown": True, "mkl": False}),
+    ],
+)
+def test_what_our_own_networks_have_besides_is_recognised(network_id, hyper):
+    hyper = {"width": "test"} | hyper
+    assert detect(hollow(expected_shapes(network_id, **hyper))) == (network_id, hyper)
+
+
+@pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("attentive_gan/generator", ("attentive_gan/generator", {})),

@@ -54,6 +54,23 @@ def test_a_helper_alone_is_its_own_model(tmp_path):
     assert (model.recipe, list(model.networks)) == ("resnet50", ["resnet50"])
 
 
+def test_what_weights_do_not_tell_is_named(tmp_path):
+    source = torch_file(tmp_path, "edge_gan/generator")
+    assert "edge_gan/generator's aux_scale taken to be 1.0, which weights do not tell" in load_any([source]).origin
+    assert "aux_scale" not in load_any([source], hyper={"aux_scale": 1 / 255}).origin
+
+
+def test_one_network_of_a_model_is_chosen(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, load_any([torch_file(tmp_path, "errnet/generator"), torch_file(tmp_path, "vgg19")]))
+    for chosen in ({"part": "vgg19"}, {"network_id": "vgg19"}):
+        assert list(load_any([path], **chosen).networks) == ["vgg19"]
+    with pytest.raises(ConversionError, match=r"holds .*generator \(errnet/generator\).*, not nonsense; name one of"):
+        load_any([path], network_id="nonsense")
+    with pytest.raises(ConversionError, match="says itself what its networks are; leave --hyper out"):
+        load_any([path], hyper={"width": "test"})
+
+
 def test_models_come_back_as_they_are(tmp_path):
     model = load_any([torch_file(tmp_path, "attentive_gan/generator")])
     save_model(tmp_path / "model.safetensors", model)

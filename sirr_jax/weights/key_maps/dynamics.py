@@ -20,30 +20,42 @@ def _width(shapes: Shapes) -> dict[str, Any] | None:
     return None
 
 
+def _has(shapes: Shapes, part: str) -> bool:
+    return any(key.startswith(part) for key in shapes)
+
+
+def _column(shapes: Shapes) -> dict[str, Any]:
+    """A hypercolumn; the convention of its VGG-19 is no matter of shapes: Caffe's, as the packaged student's."""
+    return {"hypercolumn": "caffe"} if _has(shapes, "hypercolumn.") else {}
+
+
 def _read_teacher(shapes: Shapes) -> dict[str, Any] | None:
     width = _width(shapes)
     if width is None:
         return None
+    said = width | ({"grown": True} | _column(shapes) if _has(shapes, "addition.") else {})
     if "knowledge.weight" in shapes:
-        return width | {"mkl": False}
-    if not any(key.startswith("fusion.") for key in shapes):
+        return said | {"mkl": False}
+    if not _has(shapes, "fusion."):
         return None
+    said |= {"aligned_frames": True} if _has(shapes, "fusion.aligned_frames.") else {}
     parts = {
         "decouple_net": "decouple.mask1.weight",
         "flow_net": "flow.pyramid.project.weight",
         "fusion_net": "fusion.theta.weight",
     }
-    return width | {switch: False for switch, key in parts.items() if key not in shapes}
+    return said | {switch: False for switch, key in parts.items() if key not in shapes}
 
 
 def _read_student(shapes: Shapes) -> dict[str, Any] | None:
     width = _width(shapes)
     if width is None:
         return None
+    said = width | _column(shapes)
     if "hallucination.out.weight" in shapes:
-        return width
-    plain = all(key.startswith(("encoder.", "decoder.")) for key in shapes)
-    return width | {"hallucination": False} if plain else None
+        return None if _has(shapes, "addition.") else said  # a teacher that has grown has all of a student
+    plain = all(key.startswith(("encoder.", "decoder.", "hypercolumn.")) for key in shapes)
+    return said | {"hallucination": False} if plain else None
 
 
 def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
@@ -58,6 +70,6 @@ def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
     return {"features": features}
 
 
-TEACHER = mirror("dynamics/teacher", _read_teacher)
-STUDENT = mirror("dynamics/student", _read_student)
+TEACHER = mirror("dynamics/teacher", _read_teacher, untold=("hypercolumn",))
+STUDENT = mirror("dynamics/student", _read_student, untold=("hypercolumn",))
 DISCRIMINATOR = mirror("dynamics/discriminator", _read_discriminator)

@@ -170,6 +170,6 @@ def _transposed(path: tuple[str, ...]) -> bool:
 
 
 EDGE_NET = mirror("edge_gan/edge_net", _read_edge_net, transposed=_transposed)
-ATTENTION_NET = mirror("edge_gan/attention_net", _read_attention_net)
-GENERATOR = mirror("edge_gan/generator", _read_generator, transposed=_transposed)
+ATTENTION_NET = mirror("edge_gan/attention_net", _read_attention_net, untold=("aux_scale",))
+GENERATOR = mirror("edge_gan/generator", _read_generator, transposed=_transposed, untold=("aux_scale",))
 DISCRIMINATOR = mirror("edge_gan/discriminator", _read_discriminator)

@@ -23,6 +23,7 @@ def mirror(
     read_hyper: Callable[[Shapes], Mapping[str, Any] | None],
     *,
     transposed: Callable[[tuple[str, ...]], bool] = lambda path: False,  # noqa: ARG005
+    untold: tuple[str, ...] = (),
 ) -> KeyMap:
     """A key map for a network that no one published: `encoder.conv1.weight` for `encoder/conv1/kernel`.
 
@@ -32,6 +33,7 @@ def mirror(
         network_id: the network.
         read_hyper: see `KeyMap`.
         transposed: tells the paths of transposed convolutions.
+        untold: see `KeyMap`.
     """
 
     def rows(hyper: Mapping[str, Any]) -> list[Row]:
@@ -47,4 +49,4 @@ def mirror(
             found.append(Row(".".join((*path[1:-1], name)), path, layout))
         return found
 
-    return KeyMap(rows, read_hyper)
+    return KeyMap(rows, read_hyper, untold=untold)

@@ -103,5 +103,5 @@ def _read_discriminator(shapes: Shapes) -> Mapping[str, Any] | None:
     return widths.get((first[0], second[0]))
 
 
-GENERATOR = KeyMap(_generator_rows, _read_generator)
+GENERATOR = KeyMap(_generator_rows, _read_generator, untold=("mode",))
 DISCRIMINATOR = KeyMap(_discriminator_rows, _read_discriminator)

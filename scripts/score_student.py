@@ -45,12 +45,16 @@ def main(argv: list[str]) -> int:
         "--side", type=int, default=_TRAINED_SIDE, help="longest side of the photographs (default: %(default)s)"
     )
     parser.add_argument("--size", type=int, help="side of the mixtures, cut from the middle (default: 5/8 of --side)")
-    parser.add_argument("--max-side", type=int, help="as that of `sirr remove` (default: what a model says of itself)")
+    parser.add_argument("--max-side", type=int, help="as that of `sirr remove`")
     parser.add_argument("--self-ensemble", type=int, help="likewise")
     parser.add_argument("--json", type=Path, help="also write the scores to this file")
     args = parser.parse_args(argv)
     try:
+        if args.json and not args.json.resolve().parent.is_dir():
+            raise UserError(f"--json {args.json} lies in no folder that exists; make it first")
         photos = [_reduced(read_image(file), args.side) for file in list_images(args.photos, recursive=True)]
+        if len(photos) < 2:
+            raise UserError(f"{args.photos} holds {len(photos)} photograph; two or more are mixed with one another")
         paths = {path.stem if len(args.model) == 1 else str(path): path for path in args.model}
         models = {
             name: load(path, max_side=args.max_side, self_ensemble=args.self_ensemble) for name, path in paths.items()

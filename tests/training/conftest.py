@@ -75,6 +75,10 @@ class Toy(Recipe):
 @pytest.fixture
 def toy_config(monkeypatch):
     monkeypatch.setattr("sirr_jax.training.loop.get_recipe", lambda name: Toy)
+    return make_config()
+
+
+def make_config():
     config = ConfigDict()
     config.recipe = "toy"
     config.steps = 6

@@ -1,0 +1,90 @@
+"""Several processes, one run: what a cluster does, with processes of one CPU device each."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from sirr_jax.training import loop
+from sirr_jax.weights.model_file import load_model
+from sirr_jax.weights.variables import flatten
+
+_WORKER = """
+import signal, sys
+import jax
+jax.config.update("jax_platforms", "cpu")
+folder, workdir, address, index, stop_after = sys.argv[1:]
+jax.distributed.initialize(address, 2, int(index))
+sys.path.insert(0, folder)
+import conftest
+from sirr_jax.training import loop
+from sirr_jax.training.reporter import Reporter
+loop.get_recipe = lambda name: conftest.Toy
+keep, taken = Reporter.keep, []
+def interrupt(self, scalars):
+    taken.append(scalars)
+    if len(taken) == int(stop_after):
+        signal.raise_signal(signal.SIGTERM)
+    keep(self, scalars)
+Reporter.keep = interrupt
+loop.train(conftest.make_config(), workdir)
+"""
+
+
+def train_in_two(workdir, stop_after=(0, 0)):
+    """Run two processes to their end; each is asked to stop after so many steps (0: never)."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    command = [sys.executable, "-c", _WORKER, str(Path(__file__).parent), str(workdir), address]
+    both = [
+        subprocess.Popen([*command, str(i), str(stop_after[i])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for i in range(2)
+    ]
+    try:
+        said = [process.communicate(timeout=120)[0].decode() for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    assert [process.returncode for process in both] == [0, 0], said
+
+
+def weights(workdir):
+    return flatten(load_model(workdir / "models" / "toy.safetensors").networks["student"].variables)
+
+
+def losses(workdir):
+    lines = map(json.loads, (workdir / "scalars.jsonl").read_text().splitlines())
+    return [(line["step"], line["generator/loss"]) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("processes") / "two"
+    train_in_two(workdir)
+    return workdir
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_two_devices_of_one(toy_config, tmp_path, whole):
+    assert jax.device_count() == 2
+    loop.train(toy_config, tmp_path)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6), weights(tmp_path), weights(whole))
+    (steps, values), (same_steps, same_values) = (zip(*losses(run), strict=True) for run in (tmp_path, whole))
+    assert steps == same_steps
+    np.testing.assert_allclose(values, same_values, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_when_one_process_is_asked_to_stop_all_do_and_go_on_together(tmp_path, whole):
+    train_in_two(tmp_path / "parts", stop_after=(0, 3))  # the second alone, between two log steps
+    assert max(int(path.name) for path in (tmp_path / "parts" / "checkpoints").iterdir()) == 4
+    train_in_two(tmp_path / "parts")
+    jax.tree.map(np.testing.assert_array_equal, weights(whole), weights(tmp_path / "parts"))

@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show are names all the same
     try:
-        return verb.run(argv[1:])
+        code = verb.run(argv[1:])
+        sys.stdout.flush()  # here, not at the interpreter's end, is where an error can be told
+        return code
     except UserError as error:
         print(f"sirr {chosen.verb}: {error}", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,10 @@ def find_photos(paths: list[Path]) -> list[Path]:
         if path.is_dir():
             found = sorted(p for p in path.iterdir() if _is_photo(p))
             if not found:
-                raise UserError(f"{path} holds no photograph; expected files ending in {', '.join(SUFFIXES)}")
+                raise UserError(
+                    f"{path} holds no photograph; expected files ending in {', '.join(SUFFIXES)} (what is named "
+                    "*.restored.* counts as a result)"
+                )
             photos += found
         elif path.exists():
             photos.append(path)
@@ -86,7 +90,7 @@ def save(image: np.ndarray, path: Path, *, profile: bytes | None) -> None:
     options = {"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg") else {}
     if profile and path.suffix.lower() != ".bmp":
         options["icc_profile"] = profile
-    partial = path.with_name(f".{os.getpid()}.partial{path.suffix}")  # short: the name may be as long as names can be
+    partial = path.with_name(f".{secrets.token_hex(4)}.partial{path.suffix}")  # short: names may be as long as can be
     try:
         Image.fromarray(pixels).save(partial, **options)
         partial.replace(path)

@@ -47,7 +47,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         description="Remove the reflection from photographs. A file is written beside each input, or into --out. Of "
         "several photographs those that have been restored already are left out.",
     )
-    parser.add_argument("photos", nargs="+", type=Path, help="photographs, or folders of photographs")
+    parser.add_argument(
+        "photos",
+        nargs="+",
+        type=Path,
+        help="photographs, or folders of them (where *.restored.* are left out: results)",
+    )
     parser.add_argument(
         "--model",
         type=Path,

@@ -60,9 +60,9 @@ def validation_stream(data: ConfigDict, kind: str) -> Stream:
         UserError: if the folder is missing or holds something else than expected.
     """
     if kind == "pairs":
-        return _pairs(data, _folder(data.validation, "validation", "config.evaluate_every=0"))
+        return _pairs(data, _folder(data.validation, "validation", "config.evaluate_every=0 and config.panels_every=0"))
     if kind in LABELLED_KINDS and data.labelled != "scenes":
-        place = _folder(data.validation, "validation", "config.evaluate_every=0")
+        place = _folder(data.validation, "validation", "config.evaluate_every=0 and config.panels_every=0")
         return stream_of_labelled(data, kind, labelled_set(data, place))
     if data.validation:
         photos: PhotoSource = FolderPhotos(data.validation, crop=data.crop, on_corrupt=data.on_corrupt)

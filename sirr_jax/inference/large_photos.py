@@ -18,7 +18,7 @@ def reduced_size(height: int, width: int, longest: int) -> tuple[int, int]:
     """The size at which the longer side is `longest` pixels; sizes that are not larger stay as they are.
 
     The other side is brought to a multiple of 16, so that photographs cut to many shapes share few compiled programs.
-    What the shape changes by that, 8 px at most, enlarging undoes.
+    What the shape changes by that (8 px at most, or up to the 16 that a strip must have) enlarging undoes.
     """
     if max(height, width) <= longest:
         return height, width

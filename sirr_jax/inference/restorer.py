@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,8 +47,8 @@ class Restored(NamedTuple):
 class Restorer:
     """Callable that removes the degradation its network was trained on.
 
-    Compiles once for each image size (with eight symmetries once more for those that are not square); of many sizes the
-    programs of the first are given up, since each keeps some 30 MB.
+    Compiles once for each image size (with eight symmetries once more for those that are not square) and keeps the
+    programs of the eight sizes that were used last: each takes some 30 MB.
 
     Attributes:
         model: what it was made from.
@@ -94,7 +96,7 @@ class Restorer:
 
         self._restore = jax.jit(restore)
         self._variables = jax.device_put(variables)
-        self._sizes: set[tuple[int, ...]] = set()
+        self._programs: OrderedDict[tuple[int, ...], Callable[..., dict[str, jax.Array]]] = OrderedDict()
 
     def __call__(self, image: np.ndarray | jax.Array) -> Restored:
         """Restore one photograph or a batch of equal sizes.
@@ -131,12 +133,14 @@ class Restorer:
         return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
 
     def _answers(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        if len(self._sizes | {batch.shape}) > _MOST_PROGRAMS:
-            self._restore.clear_cache()
-            self._sizes.clear()
-        self._sizes.add(batch.shape)
+        program = self._programs.pop(batch.shape, None)
+        if program is None:
+            program = self._restore.lower(self._variables, batch).compile()
+        self._programs[batch.shape] = program
+        if len(self._programs) > _MOST_PROGRAMS:
+            self._programs.popitem(last=False)
         # Copies: whoever called may write into them.
-        return {name: np.array(x) for name, x in self._restore(self._variables, jnp.asarray(batch)).items()}
+        return {name: np.array(x) for name, x in program(self._variables, batch).items()}
 
 
 def load(path: str | Path | None = None, *, max_side: int | None = None, self_ensemble: int | None = None) -> Restorer:

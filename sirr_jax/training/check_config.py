@@ -45,7 +45,8 @@ def _check_real(config: ConfigDict, stages: Sequence[Stage], kind: str, option: 
         raise UserError(f"{option}_share={share}, and no stage of {config.recipe} trains on real {kind}; set it to 0")
     if place and not used:
         raise UserError(
-            f"{option}={place} is given and not used: {option}_share={share}; choose a share above 0, or leave it out"
+            f"{option}={place} is given and not used: {option}_share={share}; leave it out, or choose a share above 0 "
+            f"where {config.recipe} can train on it"
         )
 
 

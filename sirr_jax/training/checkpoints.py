@@ -48,10 +48,11 @@ class Checkpoints:
             max_to_keep=keep, enable_async_checkpointing=True, cleanup_tmp_directories=True
         )
         self._manager = ocp.CheckpointManager((workdir / "checkpoints").resolve(), options=options)
-        self._changes = self._compare_config() if self._manager.all_steps() else []
+        begun = bool(self._manager.all_steps()) or (workdir / "models").exists()
+        self._changes = self._compare_config(begun=begun)
 
-    def _compare_config(self) -> list[str]:
-        """What has changed since the run was last begun and may change, in words."""
+    def _compare_config(self, *, begun: bool) -> list[str]:
+        """What has changed since the run was last begun and may change, in words: all, if nothing came of it."""
         if not self._config_file.exists():
             return []
         try:
@@ -64,8 +65,7 @@ class Checkpoints:
             old, new = before.get(name), now.get(name)
             if name in _FREE or old == new:
                 continue
-            # Where nothing was clipped the optimiser's state has another form.
-            if not _MENDING.fullmatch(name) or not (old and new):
+            if begun and not _mends(name, before, now):
                 raise UserError(
                     f"{self._config_file.parent} holds a run with config.{name}={old!r}, now {new!r}; choose another "
                     "--workdir, or go back to that value to continue the run"
@@ -73,8 +73,17 @@ class Checkpoints:
             changes.append(f"config.{name} {old} -> {new}")
         return changes
 
-    def record_config(self, step: int) -> None:
-        """Write `config.json` and, in `changes.txt`, what of it is another than before `step`."""
+    def record_config(self, step: int, *, total: int) -> None:
+        """Write `config.json` and, in `changes.txt`, what of it is another than before `step` of `total`.
+
+        Raises:
+            UserError: if something has changed and there is no step left for it.
+        """
+        if self._changes and step >= total:
+            raise UserError(
+                f"{self._config_file.parent} holds a finished run, and now {'; '.join(self._changes)}; choose another "
+                "--workdir"
+            )
         if jax.process_index() != 0:
             return
         for change in self._changes:
@@ -191,6 +200,16 @@ class Checkpoints:
         """Finish writing and release threads."""
         self.wait()
         self._manager.close()
+
+
+def _mends(name: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a value may change in the middle of a run."""
+    if not _MENDING.fullmatch(name):
+        return False
+    of_all = f"optimiser.{name.rpartition('.')[2]}"  # what counts where a network has no value of its own
+    values = [config.get(name, config.get(of_all)) for config in (before, now)]
+    # Where nothing is clipped the optimiser's state has another form.
+    return all(values) if name.endswith("clip") else None not in values
 
 
 def flatten_config(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

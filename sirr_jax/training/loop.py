@@ -89,7 +89,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
         _write_metadata(workdir, notes)
     judge = Judge(recipe, config) if primary and (config.evaluate_every or config.panels_every) else None
     step = int(state.step)
-    checkpoints.record_config(step)  # now that nothing else can be refused
+    checkpoints.record_config(step, total=total)  # now that nothing else can be refused
     settings = Settings(config.seed, config.accumulate, config.ema_decay)
 
     # --- stages ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def load_any(
     Raises:
         ConversionError: if a file is unreadable, or what it holds is unknown, incomplete or of another network.
     """
-    assumed: list[str] = []
+    given = dict(hyper or {})
+    models: list[Model] = []
     networks: list[Network] = []
     loose: list[tuple[str, Mapping[str, Any]]] = []
     caffe: dict[str, str] = {}
@@ -57,6 +59,7 @@ def load_any(
                 model = model_of(card, arrays, path)
                 if len(paths) == 1:
                     return _chosen(model, path, network_id, part, hyper)
+                models.append(model)
                 networks += model.networks.values()
             else:
                 loose.append((path.name, strip_prefixes(arrays)))
@@ -72,21 +75,34 @@ def load_any(
             from sirr_jax.weights.keras import detect_keras, from_keras
 
             found, said = (network_id, {}) if network_id else detect_keras(path)
-            said = {**said, **(hyper or {})}
+            said = {**said, **_own(found, given)}
             networks.append(Network(found, said, from_keras(found, path, **said)))
         else:
             networks.append(_read_npz(path, network_id))
         if kind in ("hdf5", "npz") and networks[-1].id.startswith("vgg"):
             caffe[networks[-1].id] = path.name
     for found in assemble(loose, network_id):
-        said = {**found.hyper, **(hyper or {})}
+        said = {**found.hyper, **_own(found.network_id, given)}
         try:
             variables = from_torch(found.network_id, found.state_dict, **said)
         except ConversionError as error:
             raise error.about(", ".join(found.sources)) from error
         networks.append(Network(found.network_id, said, variables))
-        assumed += _assumed(found.network_id, said, hyper or {})
-    return _model(networks, [Path(path).name for path in paths], caffe, assumed)
+    _check_given(networks, given)
+    return _model(networks, [Path(path).name for path in paths], caffe, models, given)
+
+
+def _own(network_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the hyper-parameters given that a network has."""
+    names = {field.name for field in dataclasses.fields(build(network_id))}
+    return {name: value for name, value in given.items() if name in names}
+
+
+def _check_given(networks: Sequence[Network], given: Mapping[str, Any]) -> None:
+    for name in given:
+        if not any(name in network.hyper for network in networks):
+            held = ", ".join(network.id for network in networks)
+            raise ConversionError(f"no hyper-parameter of {held} is called {name!r}; leave --hyper {name}=... out")
 
 
 def _chosen(
@@ -107,12 +123,12 @@ def _chosen(
     return model._replace(networks=chosen)
 
 
-def _assumed(network_id: str, hyper: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+def _assumed(network: Network, given: Mapping[str, Any]) -> list[str]:
     """What weights do not tell and was not given, in words; a hypercolumn matters only where there is one."""
-    module = build(network_id, **hyper)
-    values = {name: getattr(module, name) for name in key_map(network_id).untold if name not in given}
+    module = build(network.id, **network.hyper)
+    values = {name: getattr(module, name) for name in key_map(network.id).untold if name not in given}
     words = "{}'s {} taken to be {}, which weights do not tell"
-    return [words.format(network_id, name, value) for name, value in values.items() if value]
+    return [words.format(network.id, name, value) for name, value in values.items() if value]
 
 
 def _read_npz(path: Path, network_id: str | None) -> Network:
@@ -131,8 +147,13 @@ def _read_npz(path: Path, network_id: str | None) -> Network:
 
 
 def _model(
-    networks: Sequence[Network], files: Sequence[str], caffe: Mapping[str, str], assumed: Sequence[str]
+    networks: Sequence[Network],
+    files: Sequence[str],
+    caffe: Mapping[str, str],
+    models: Sequence[Model],
+    given: Mapping[str, Any],
 ) -> Model:
+    """Join networks; those of `models` keep the licence and the origin that their files name."""
     by_role: dict[str, Network] = {}
     for network in networks:
         role = network.id.split("/")[-1]
@@ -149,16 +170,15 @@ def _model(
             f"{', '.join(caffe.values())} holds the Caffe weights of VGG-19, which expect BGR from 0 to 255; "
             "ERRNet was trained with torchvision's (vgg19-dcbb9e9d.pth)"
         )
-    origins = {CAFFE_VGG if network.id in caffe else origin_of(network.id): None for network in networks}
+    known = [network for model in models for network in model.networks.values()]
+    new = [network for network in networks if not any(network is other for other in known)]
+    origins = list(dict.fromkeys(CAFFE_VGG if network.id in caffe else origin_of(network.id) for network in new))
+    by = [f"by {', '.join(origin.repository or 'sirr_jax' for origin in origins)}"] if origins else []
+    assumed = [words for network in new for words in _assumed(network, given)]
+    licences = dict.fromkeys([origin.licence for origin in origins] + [model.licence for model in models])
     return Model(
         families[0] if families else networks[0].id,
         by_role,
-        licence="; ".join(origin.licence for origin in origins),
-        origin="; ".join(
-            [
-                f"converted from {', '.join(files)}",
-                f"by {', '.join(o.repository or 'sirr_jax' for o in origins)}",
-                *assumed,
-            ]
-        ),
+        licence="; ".join(licences),
+        origin="; ".join([f"converted from {', '.join(files)}", *by, *assumed, *(model.origin for model in models)]),
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -49,7 +50,9 @@ def test_what_the_disk_refuses_is_one_line(monkeypatch, capsys, error):
 
 
 def test_a_reader_that_has_gone_ends_it_quietly():
-    command = f"{sys.executable} -c 'import sirr_jax.cli.main as m; raise SystemExit(m.main([\"models\"] * 1))'"
+    command = f"{sys.executable} -c 'import sirr_jax.cli.main as m; raise SystemExit(m.main([\"models\"]))'"
     script = f"trap '' PIPE; ({command}; echo $? >&2) | true"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert "Traceback" not in done.stderr
+    # Unbuffered, the error would come earlier than it does for users.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert done.stderr == "1\n"

@@ -191,7 +191,9 @@ def test_a_labelled_set_is_validated_on_another(data, kind):
     data.validation = data.labelled
     assert labels_of(validation_stream(data, kind), kind).max() < 7
     data.validation = ""
-    with pytest.raises(UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0"):
+    with pytest.raises(
+        UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0 and config\.panels_every=0"
+    ):
         validation_stream(data, kind)
 
 
@@ -248,7 +250,9 @@ def test_pairs_to_validate_on(data):
     data.validation = data.pairs
     assert validation_stream(data, "pairs").spec["blended"].shape == (32, 32, 3)
     data.validation = ""
-    with pytest.raises(UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0"):
+    with pytest.raises(
+        UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0 and config\.panels_every=0"
+    ):
         validation_stream(data, "pairs")
 
 

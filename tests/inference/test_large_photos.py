@@ -66,14 +66,17 @@ def test_a_strip_is_restored_too(brightens):
     np.testing.assert_allclose(Restorer(brightens, max_side=64)(strip).restored, 0.75, atol=2e-6)
 
 
-def test_the_programs_of_many_sizes_are_given_up(brightens, monkeypatch):
+def test_the_programs_of_the_sizes_used_last_are_kept(brightens, monkeypatch):
     monkeypatch.setattr("sirr_jax.inference.restorer._MOST_PROGRAMS", 2)
     restorer = Restorer(brightens, max_side=0)
-    for width in (16, 17, 18, 17, 16):
+    used = []
+    for width in (16, 17, 16, 18):
         restored = restorer(np.full((16, width, 3), 0.5, np.float32)).restored
         np.testing.assert_allclose(restored, 0.75, atol=2e-6)
         assert restored.flags.writeable
-        assert restorer._restore._cache_size() <= 2
+        used.append(width)
+        kept = list(dict.fromkeys(reversed(used)))[:2]
+        assert [shape[2] for shape in restorer._programs] == kept[::-1]
 
 
 def test_limits_that_leave_nothing_are_refused(brightens):

@@ -21,7 +21,7 @@ def scaled(factor):
 @contextlib.contextmanager
 def opened(folder, config=None):
     with contextlib.closing(Checkpoints(folder, config or {"x": 1}, keep=3)) as checkpoints:
-        checkpoints.record_config(20)
+        checkpoints.record_config(20, total=40)
         yield checkpoints
 
 
@@ -144,10 +144,9 @@ def test_rates_may_change_and_it_is_written_down(tmp_path):
         checkpoints.save(20, STATE)
     with opened(tmp_path, config(learning_rate=1e-4, clip=0.5)):
         pass
-    with opened(tmp_path, config(learning_rate=1e-4, clip=0.5) | {"precision": "float32"}):
-        pass
-    with opened(tmp_path, config(learning_rate=1e-4, clip=0.5) | {"precision": "float32"}):
-        pass
+    for _ in range(2):
+        with opened(tmp_path, config(learning_rate=1e-4, clip=0.5) | {"precision": "float32"}):
+            pass
     assert (tmp_path / "changes.txt").read_text().splitlines() == [
         "step 20: config.optimiser.clip 1.0 -> 0.5",
         "step 20: config.optimiser.learning_rate 0.001 -> 0.0001",
@@ -160,11 +159,36 @@ def test_rates_may_change_and_it_is_written_down(tmp_path):
             pass
 
 
-def test_without_a_checkpoint_any_config_goes(tmp_path):
+def test_a_network_may_get_a_rate_of_its_own_and_rates_may_be_zero(tmp_path):
+    def config(last, networks):
+        return {"optimiser": {"learning_rate": 1e-3, "final_learning_rate": last, "networks": networks}}
+
+    with opened(tmp_path, config(1e-6, {})) as checkpoints:
+        checkpoints.save(20, STATE)
+    with opened(tmp_path, config(0.0, {"student": {"learning_rate": 1e-4}})):
+        pass
+    assert (tmp_path / "changes.txt").read_text().splitlines() == [
+        "step 20: config.optimiser.final_learning_rate 1e-06 -> 0.0",
+        "step 20: config.optimiser.networks.student.learning_rate None -> 0.0001",
+    ]
+
+
+def test_nothing_changes_in_a_finished_run(folder):
+    with contextlib.closing(Checkpoints(folder, {"x": 1}, keep=3)) as checkpoints:
+        checkpoints._changes = ["config.precision bfloat16 -> float32"]
+        with pytest.raises(UserError, match=r"holds a finished run, and now config\.precision bfloat16 -> float32"):
+            checkpoints.record_config(40, total=40)
+
+
+def test_without_a_checkpoint_any_config_goes_unless_there_are_models(tmp_path):
     for config in ({"x": 1}, {"x": 2}):
         with opened(tmp_path, config):
             pass
     assert (tmp_path / "config.json").read_text() == '{\n  "x": 2\n}\n'
+    assert (tmp_path / "changes.txt").read_text() == "step 20: config.x 1 -> 2\n"
+    (tmp_path / "models").mkdir()
+    with pytest.raises(UserError, match=r"config\.x=2, now 3"), opened(tmp_path, {"x": 3}):
+        pass
 
 
 def test_processes_that_read_different_checkpoints(folder, monkeypatch):

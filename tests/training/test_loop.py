@@ -153,6 +153,18 @@ def test_a_run_that_never_began_can_be_put_right_in_its_workdir(toy_config, tmp_
     assert not (tmp_path / "panels").exists()
 
 
+def test_without_scores_and_panels_no_validation_data_are_needed(toy_config, tmp_path, monkeypatch):
+    def refuse(data, kind):
+        raise UserError("config.data.validation is empty; set config.evaluate_every=0 and config.panels_every=0")
+
+    monkeypatch.setattr("sirr_jax.training.judge.validation_stream", refuse)
+    toy_config.evaluate_every, toy_config.panels_every = 0, 2
+    with pytest.raises(UserError, match=r"config\.panels_every=0"):
+        loop.train(toy_config, tmp_path)
+    toy_config.panels_every = 0
+    loop.train(toy_config, tmp_path)
+
+
 def test_panels_alone(toy_config, tmp_path):
     toy_config.panels_every = 4
     loop.train(toy_config, tmp_path)
@@ -223,7 +235,9 @@ def test_pairs_that_no_stage_trains_on(toy_config, tmp_path):
     with pytest.raises(UserError, match=r"config\.data\.pairs_share=0\.5, and no stage of toy trains on real pairs"):
         loop.train(toy_config, tmp_path)
     toy_config.data.update({"pairs_share": 0.0, "pairs": "/pairs"})
-    with pytest.raises(UserError, match=r"data\.pairs=/pairs is given and not used: config\.data\.pairs_share=0\.0"):
+    with pytest.raises(
+        UserError, match=r"data\.pairs=/pairs is given and not used: config\.data\.pairs_share=0\.0; leave it out"
+    ):
         loop.train(toy_config, tmp_path)
 
 

@@ -6,6 +6,8 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import jax
@@ -44,16 +46,21 @@ def train_in_two(workdir, stop_after=(0, 0)):
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     command = [sys.executable, "-c", _WORKER, str(Path(__file__).parent), str(workdir), address]
-    both = [
-        subprocess.Popen([*command, str(i), str(stop_after[i])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for i in range(2)
-    ]
-    try:
-        said = [process.communicate(timeout=120)[0].decode() for process in both]
-    finally:
+    with tempfile.TemporaryFile() as said:
+        both = [
+            subprocess.Popen([*command, str(i), str(stop_after[i])], stdout=said, stderr=subprocess.STDOUT)
+            for i in range(2)
+        ]
+        last = time.monotonic() + 240
+        while None in (codes := [process.poll() for process in both]) and time.monotonic() < last:
+            if any(codes):  # the other would wait for it
+                break
+            time.sleep(0.1)
         for process in both:
             process.kill()
-    assert [process.returncode for process in both] == [0, 0], said
+            process.wait()
+        said.seek(0)
+        assert codes == [0, 0], said.read().decode()
 
 
 def weights(workdir):

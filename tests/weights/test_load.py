@@ -58,6 +58,17 @@ def test_what_weights_do_not_tell_is_named(tmp_path):
     source = torch_file(tmp_path, "edge_gan/generator")
     assert "edge_gan/generator's aux_scale taken to be 1.0, which weights do not tell" in load_any([source]).origin
     assert "aux_scale" not in load_any([source], hyper={"aux_scale": 1 / 255}).origin
+    with pytest.raises(ConversionError, match=r"no hyper-parameter of edge_gan/generator is called 'mode'"):
+        load_any([source], hyper={"mode": "Basic"})
+
+
+def test_what_a_model_says_of_itself_stays_when_it_is_joined(tmp_path):
+    path = tmp_path / "generator.safetensors"
+    mine = load_any([torch_file(tmp_path, "errnet/generator")])._replace(licence="mine", origin="trained by me")
+    save_model(path, mine)
+    joined = load_any([path, torch_file(tmp_path, "vgg19")])
+    assert joined.licence == "MIT; mine"
+    assert joined.origin == "converted from generator.safetensors, vgg19.pth; by pytorch/vision; trained by me"
 
 
 def test_one_network_of_a_model_is_chosen(tmp_path):

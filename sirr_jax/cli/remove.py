@@ -51,7 +51,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "photos",
         nargs="+",
         type=Path,
-        help="photographs, or folders of them (where *.restored.* are left out: results)",
+        help="photographs, or folders of them (but for *.restored.*)",
     )
     parser.add_argument(
         "--model",

@@ -165,7 +165,10 @@ def test_a_named_network_lists_all_that_is_wrong(tmp_path, capsys):
         (["gen.pkl", "gen.pkl"], "gen.pkl exists; choose another name or add --force"),
         (["gen.pkl", "m.safetensors", "--network", "attentive"], "no network is called 'attentive'"),
         (["gen.pkl", "m.safetensors", "--hyper", "width"], "--hyper width has no value; write NAME=VALUE"),
-        (["gen.pkl", "m.safetensors", "--hyper", "colour=red"], "has no hyper-parameter 'colour'"),
+        (
+            ["gen.pkl", "m.safetensors", "--hyper", "colour=red"],
+            "no hyper-parameter of attentive_gan/generator is called 'colour'",
+        ),
         (["gen.pkl", "m.pth", "--layout", "flax"], "--layout flax writes models"),
         (["gen.pkl", "m.h5", "--layout", "torch"], "--layout torch writes .safetensors or .pth files; DST is m.h5"),
         (["gen.pkl", "m.h5"], "edge_gan"),

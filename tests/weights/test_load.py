@@ -67,7 +67,7 @@ def test_what_a_model_says_of_itself_stays_when_it_is_joined(tmp_path):
     mine = load_any([torch_file(tmp_path, "errnet/generator")])._replace(licence="mine", origin="trained by me")
     save_model(path, mine)
     joined = load_any([path, torch_file(tmp_path, "vgg19")])
-    assert joined.licence == "MIT; mine"
+    assert joined.licence == "BSD-3-Clause; mine"
     assert joined.origin == "converted from generator.safetensors, vgg19.pth; by pytorch/vision; trained by me"
 
 

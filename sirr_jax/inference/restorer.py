@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
-from sirr_jax.inference.large_photos import reduced_size, resize
+from sirr_jax.inference.large_photos import enlarge, reduce, reduced_size
 from sirr_jax.inference.self_ensemble import check_count, self_ensemble
 from sirr_jax.models.registry import build
 from sirr_jax.recipes.answers import get_answer
@@ -120,15 +120,15 @@ class Restorer:
     def _restored(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         full = batch.shape[1:3]
         size = full if self.max_side is None else reduced_size(*full, self.max_side)
-        seen = batch if size == full else np.stack([resize(image, size) for image in batch])
+        seen = batch if size == full else np.stack([reduce(image, size) for image in batch])
         made = self_ensemble(self._answers, seen, self.self_ensemble)
         if size == full:
             return made
         change = made.pop("restored") - seen
-        enlarged = {name: np.stack([resize(x, full) for x in images]) for name, images in made.items()}
+        enlarged = {name: np.stack([enlarge(x, full) for x in images]) for name, images in made.items()}
         for image, correction in zip(batch, change, strict=True):
             # In place, `batch` being a copy of ours: twelve megapixels are 144 MB.
-            image += resize(correction, full)
+            image += enlarge(correction, full)
             np.clip(image, 0.0, 1.0, out=image)
         return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
 
@@ -139,6 +139,7 @@ class Restorer:
         self._programs[batch.shape] = program
         if len(self._programs) > _MOST_PROGRAMS:
             self._programs.popitem(last=False)
+            self._restore.clear_cache()  # or JAX would keep it
         # Copies: whoever called may write into them.
         return {name: np.array(x) for name, x in program(self._variables, batch).items()}
 

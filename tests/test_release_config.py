@@ -7,7 +7,7 @@ from recipe_runs import config_of
 
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import get_recipe
-from sirr_jax.training.loop import _steps_per_call
+from sirr_jax.training.check_config import check_training
 
 release = config_of("release")
 
@@ -23,7 +23,8 @@ def test_a_training_from_scratch(variant, stages, at_once):
     config = release(variant)
     recipe = get_recipe(config.recipe)(config)
     assert [stage.name for stage in recipe.stages] == stages
-    assert _steps_per_call(config, recipe) == at_once
+    check_training(config, recipe.stages)
+    assert config.steps_per_call == at_once
 
 
 def test_polishing_takes_one_student_further(tmp_path):

@@ -7,6 +7,7 @@ from PIL import Image, ImageCms
 
 import sirr_jax
 from sirr_jax.cli.main import main
+from sirr_jax.cli.photo_files import save
 from sirr_jax.weights.model_file import Model, Network, save_model
 
 
@@ -140,11 +141,13 @@ def test_the_colours_of_the_result_are_the_photographs(model, photo, tmp_path):
 
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.open(photo).save(photo, icc_profile=profile)
-    for name in ("a.png", "a.jpg", "a.webp", "a.tif"):
-        assert remove(photo, "--model", model, "--out", tmp_path / name) == 0
+    assert remove(photo, "--model", model) == 0
+    assert profile_of(photo.with_name("photo.restored.png")) == profile
+    for name in ("a.jpg", "a.webp", "a.tif"):
+        save(np.zeros((32, 32, 3)), tmp_path / name, profile=profile)
         assert profile_of(tmp_path / name) == profile
     Image.open(photo).convert("L").save(photo, icc_profile=profile)  # what it becomes is RGB, and not of that profile
-    assert remove(photo, "--model", model) == 0
+    assert remove(photo, "--model", model, "--overwrite") == 0
     assert profile_of(photo.with_name("photo.restored.png")) is None
 
 

@@ -69,10 +69,11 @@ def _check(own: dict[str, Any], network: str) -> None:
     for name in own:
         if name not in _NAMES:
             raise UserError(f"config.optimiser has no {name!r}, given for {network}; choose of {', '.join(_NAMES)}")
-    rate, last, schedule = own["learning_rate"], own["final_learning_rate"], own.get("schedule", "cosine")
+    rate, schedule = own["learning_rate"], own.get("schedule", "cosine")
     if rate <= 0:
         raise UserError(f"config.optimiser.learning_rate={rate} of {network}: expected a number above 0")
-    if schedule == "cosine" and not 0 <= last <= rate:
+    if schedule == "cosine" and not 0 <= own["final_learning_rate"] <= rate:
+        last = own["final_learning_rate"]
         raise UserError(
             f"config.optimiser.final_learning_rate={last} of {network}: expected 0 to its learning_rate, {rate}, where "
             "the cosine begins"

@@ -33,7 +33,7 @@ def find_photos(paths: list[Path]) -> list[Path]:
                     "*.restored.* counts as a result)"
                 )
             photos += found
-        elif path.exists():
+        elif path.is_file():
             photos.append(path)
         else:
             raise UserError(f"no file or folder at {path}; check the path")

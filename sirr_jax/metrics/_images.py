@@ -12,9 +12,9 @@ import numpy as np
 from sirr_jax.errors import UserError
 
 Image = np.ndarray | jax.Array
-_FAR_ABOVE = 16.0
-
 Score = float | np.ndarray | jax.Array
+
+_FAR_ABOVE = 16.0
 
 
 def prepare(estimate: Any, truth: Any, *, metric: str, smallest: int = 1) -> tuple[ModuleType, Image, Image]:

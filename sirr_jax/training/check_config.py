@@ -12,7 +12,7 @@ from sirr_jax.recipes.contract import Stage
 # Numbers of which 0 would lose something: checkpoints, or the news that a run must stop.
 _AT_LEAST_ONE = ("steps_per_call", "accumulate", "log_every", "keep", "validation_samples")
 _FROM_ZERO = ("evaluate_every", "panels_every", "checkpoint_every")
-_REAL = {"pairs": "config.data.pairs", "sequences": "config.data.sequences"}
+_REAL = ("pairs", "sequences")
 
 
 def check_training(config: ConfigDict, stages: Sequence[Stage]) -> None:
@@ -33,12 +33,13 @@ def check_training(config: ConfigDict, stages: Sequence[Stage]) -> None:
         raise UserError(f"config.ema_decay={config.ema_decay}: expected 0 or more and less than 1")
     if sum(stage.steps for stage in stages) < 1:
         raise UserError(f"the config asks for 0 training steps; set the steps of {config.recipe}'s stages")
-    for kind, option in _REAL.items():
-        _check_real(config, stages, kind, option)
+    for kind in _REAL:
+        _check_real(config, stages, kind)
     _check_steps_per_call(config, stages)
 
 
-def _check_real(config: ConfigDict, stages: Sequence[Stage], kind: str, option: str) -> None:
+def _check_real(config: ConfigDict, stages: Sequence[Stage], kind: str) -> None:
+    option = f"config.data.{kind}"
     place, share = config.data.get(kind, ""), config.data.get(f"{kind}_share", 0.0)
     used = any(kind in stage.mix for stage in stages)
     if share > 0 and not used:

@@ -85,11 +85,11 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     for note in notes:
         _log.info("%s", note)
     primary = jax.process_index() == 0
-    if primary:
-        _write_metadata(workdir, notes)
     judge = Judge(recipe, config) if primary and (config.evaluate_every or config.panels_every) else None
     step = int(state.step)
     checkpoints.record_config(step, total=total)  # now that nothing else can be refused
+    if primary:
+        _write_metadata(workdir, notes)
     settings = Settings(config.seed, config.accumulate, config.ema_decay)
 
     # --- stages ---------------------------------------------------------------------------------------------------

@@ -100,6 +100,10 @@ def test_keras_files_of_one_system(tmp_path):
         to_keras(f"edge_gan/{role}", variables, paths[-1], width="test")
     model = load_any(paths)
     assert (model.recipe, list(model.networks)) == ("edge_gan", ["edge_net", "generator"])
+    assert "edge_gan/generator's aux_scale taken to be 1.0" in model.origin
+    given = load_any(paths, hyper={"aux_scale": 0.5})  # the edge net has no such thing
+    assert given.networks["generator"].hyper["aux_scale"] == 0.5
+    assert "aux_scale" not in given.origin
 
 
 def test_keras_archives_of_vgg(tmp_path):

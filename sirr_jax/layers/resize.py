@@ -47,7 +47,8 @@ def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
             continue
         # In float32, as torch: at some ratios the rounding decides.
         positions = np.arange(target, dtype=np.float32) * np.float32(np.float32(source) / np.float32(target))
-        x = jnp.take(x, np.minimum(positions.astype(np.int32), source - 1), axis=axis)
+        index = np.minimum(positions.astype(np.int32), source - 1)
+        x = _resample(x, axis, index, index, np.zeros(target, np.float32))
     return x
 
 
@@ -68,12 +69,38 @@ def resize_bilinear(
         source = x.shape[axis]
         if source == target:  # torch copies, whatever the scale says
             continue
-        low, high, weight = _taps(source, target, align_corners, scale)
-        shape = [1] * x.ndim
-        shape[axis] = target
-        upper = jnp.asarray(weight.reshape(shape), x.dtype)
-        x = jnp.take(x, low, axis=axis) * (1 - upper) + jnp.take(x, high, axis=axis) * upper
+        x = _resample(x, axis, *_taps(source, target, align_corners, scale))
     return x
+
+
+def _resample(x: jax.Array, axis: int, low: np.ndarray, high: np.ndarray, weight: np.ndarray) -> jax.Array:
+    """Along `axis` 1 or 2 of `[B, H, W, C]`: pixel `i` is `(1 - weight[i]) x[low[i]] + weight[i] x[high[i]]`.
+
+    The gradient of a gather is a scatter, whose sums a GPU does one by one where many pixels come from one. Here it
+    is the product with the matrix of the weights instead, in float32.
+    """
+
+    @jax.custom_vjp
+    def resample(x: jax.Array) -> jax.Array:
+        taken = jnp.take(x, low, axis=axis)
+        if not weight.any():
+            return taken
+        upper = jnp.asarray(weight, x.dtype).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+        return taken * (1 - upper) + jnp.take(x, high, axis=axis) * upper
+
+    def forward(x: jax.Array) -> tuple[jax.Array, None]:
+        return resample(x), None
+
+    def backward(_: None, gradient: jax.Array) -> tuple[jax.Array]:
+        matrix = np.zeros((len(low), source), np.float32)
+        np.add.at(matrix, (np.arange(len(low)), low), 1 - weight)
+        np.add.at(matrix, (np.arange(len(high)), high), weight)
+        sums = "btwc,ts->bswc" if axis == 1 else "bhtc,ts->bhsc"
+        return (jnp.einsum(sums, gradient.astype(jnp.float32), matrix, precision="highest").astype(gradient.dtype),)
+
+    source = x.shape[axis]
+    resample.defvjp(forward, backward)
+    return resample(x)
 
 
 def _taps(

@@ -22,6 +22,7 @@ OPTIONS = [
     ((6, 8), 2, {"stride": 2}),
     ((7, 9), 2, {"stride": 2}),
     ((7, 8), 3, {"stride": 2, "padding": 1}),
+    ((7, 8), 2, {"stride": 2, "padding": 1}),
     ((5, 6), 3, {"stride": 1, "padding": 1}),
     ((4, 5), 2, {"stride": 1, "padding": ((0, 1), (1, 0))}),
 ]
@@ -53,6 +54,14 @@ def test_average_equals_the_loops(size, window, options, count_padding):
     options = options | {"count_padding": count_padding}
     pooled = jax.jit(lambda x: average_pool(x, window, **options))(x)
     np.testing.assert_allclose(pooled, literal.average_pool(x, window, **options), rtol=1e-5)
+
+
+def test_means_over_blocks_have_the_gradients_of_the_loops():
+    gradient = image(2, 3)
+    found = jax.jit(lambda x, y: jax.vjp(lambda x: average_pool(x, 3, stride=3), x)[1](y)[0])(image(7, 11), gradient)
+    expected = np.zeros((2, 7, 11, 3))  # nothing where no window fits
+    expected[:, :6, :9] = np.repeat(np.repeat(gradient, 3, axis=1), 3, axis=2) / 9
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @settings(max_examples=60)

@@ -93,6 +93,17 @@ def test_bilinear_keeps_corners_or_edges():
     np.testing.assert_allclose(edges, np.clip((np.arange(8) + 0.5) / 2 - 0.5, 0, 3), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(9, 25), (7, 13), (2, 3), (1, 1)])
+@pytest.mark.parametrize("resize", [resize_nearest, resize_bilinear])
+def test_gradients_are_those_of_the_reference(resize, size):
+    units = np.eye(15).reshape(15, 3, 5, 1)
+    jacobian = getattr(literal, resize.__name__)(units, size)  # [15, *size, 1]
+    gradient = image(*size)
+    found = jax.jit(lambda x, y: jax.vjp(lambda x: resize(x, size), x)[1](y)[0])(image(3, 5), gradient)
+    expected = np.einsum("nhwo,bhwc->bnc", jacobian, gradient).reshape(2, 3, 5, 3)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 @settings(max_examples=15)
 @given(
     source=st.integers(1, 9),
@@ -114,5 +125,6 @@ def test_types_stay_and_the_same_size_changes_nothing():
     x = jnp.ones((1, 3, 4, 2), jnp.bfloat16)
     assert jax.eval_shape(lambda x: resize_bilinear(x, (5, 6)), x).dtype == jnp.bfloat16
     assert jax.eval_shape(lambda x: resize_nearest(x, (5, 6)), x).dtype == jnp.bfloat16
+    assert jax.eval_shape(jax.grad(lambda x: resize_bilinear(x, (5, 6)).sum()), x).dtype == jnp.bfloat16
     assert resize_bilinear(x, (3, 4)) is x
     assert resize_nearest(x, (3, 4)) is x

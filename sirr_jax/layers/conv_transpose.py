@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ from sirr_jax.layers.subpixel import interleave
 # Of the four taps of a 4x4 kernel with stride 2 and padding 1, an even output row meets taps 3 (source row i-1) and 1
 # (row i), an odd one taps 2 (row i) and 0 (row i+1).
 _TAPS = np.array([[3, 1], [2, 0]])
+_NUMBERS = ("NHWC", "HWIO", "NHWC")
 
 
 def conv_transpose(
@@ -34,15 +37,44 @@ def conv_transpose(
     k = kernel.shape[0]
     if (k, stride, padding, output_padding) == (4, 2, 1, 0):
         return _subpixel(x, kernel)
-    low = k - 1 - padding
+    return _spread(x, kernel, stride, padding, output_padding)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _spread(x: jax.Array, kernel: jax.Array, stride: int, padding: int, output_padding: int) -> jax.Array:
+    low = kernel.shape[0] - 1 - padding
     return jax.lax.conv_general_dilated(
         x,
         kernel[::-1, ::-1],
         window_strides=(1, 1),
         padding=((low, low + output_padding),) * 2,
         lhs_dilation=(stride, stride),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        dimension_numbers=_NUMBERS,
     )
+
+
+def _forward(x, kernel, stride, padding, output_padding):  # noqa: ANN001, ANN202
+    return _spread(x, kernel, stride, padding, output_padding), (x, kernel)
+
+
+def _backward(stride, padding, output_padding, saved, gradient):  # noqa: ANN001, ANN202, ARG001
+    # It is the transpose of a convolution, whose gradients XLA knows for what they are.
+    x, kernel = saved
+
+    def gather(kernel: jax.Array) -> jax.Array:
+        return jax.lax.conv_general_dilated(
+            gradient,
+            kernel.swapaxes(2, 3),
+            window_strides=(stride, stride),
+            padding=((padding, padding),) * 2,
+            dimension_numbers=_NUMBERS,
+        )
+
+    of_x, of_kernel = jax.vjp(gather, kernel)
+    return of_x, *of_kernel(x)
+
+
+_spread.defvjp(_forward, _backward)
 
 
 def _subpixel(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -54,7 +86,7 @@ def _subpixel(x: jax.Array, kernel: jax.Array) -> jax.Array:
     # for one, hundreds of times as slow on a CPU.
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     corners = jax.lax.conv_general_dilated(
-        padded, folded, window_strides=(1, 1), padding="VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        padded, folded, window_strides=(1, 1), padding="VALID", dimension_numbers=_NUMBERS
     )
     return interleave(corners, features)
 

@@ -59,7 +59,7 @@ def test_is_the_transpose_of_a_convolution(case):
     assert np.sum(np.asarray(y, np.float64) * weights) == pytest.approx(np.sum(x * convolved), rel=1e-5)
 
 
-@pytest.mark.parametrize("case", [(4, 2, 1, 0), (3, 2, 1, 1)], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_gradients_are_those_of_the_sum(case):
     layer, params = make(*case)
     x = image(1, 2, 3, 3)

@@ -25,7 +25,8 @@ def conv_transpose(
     """`[B, H, W, C] -> [B, H', W', features]`, H' = (H - 1) * stride - 2 * padding + kernel + output_padding.
 
     With kernel 4, stride 2, padding 1 it runs in sub-pixel form, one 2x2 convolution at the low resolution: the same
-    sums, and many times faster to differentiate on a CPU.
+    sums in half the time on a CPU. Its gradients are those of the convolution of which it is the transpose: XLA does
+    not know the kernel's gradient of either form for one, and takes up to hundreds of times as long on a CPU.
 
     Args:
         x: images of the kernel's type.
@@ -34,15 +35,15 @@ def conv_transpose(
         padding: rows and columns cut off on every side.
         output_padding: rows and columns added below and to the right.
     """
-    k = kernel.shape[0]
-    if (k, stride, padding, output_padding) == (4, 2, 1, 0):
-        return _subpixel(x, kernel)
-    return _spread(x, kernel, stride, padding, output_padding)
+    return _transposed(x, kernel, stride, padding, output_padding)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _spread(x: jax.Array, kernel: jax.Array, stride: int, padding: int, output_padding: int) -> jax.Array:
-    low = kernel.shape[0] - 1 - padding
+def _transposed(x: jax.Array, kernel: jax.Array, stride: int, padding: int, output_padding: int) -> jax.Array:
+    k = kernel.shape[0]
+    if (k, stride, padding, output_padding) == (4, 2, 1, 0):
+        return _subpixel(x, kernel)
+    low = k - 1 - padding
     return jax.lax.conv_general_dilated(
         x,
         kernel[::-1, ::-1],
@@ -54,11 +55,10 @@ def _spread(x: jax.Array, kernel: jax.Array, stride: int, padding: int, output_p
 
 
 def _forward(x, kernel, stride, padding, output_padding):  # noqa: ANN001, ANN202
-    return _spread(x, kernel, stride, padding, output_padding), (x, kernel)
+    return _transposed(x, kernel, stride, padding, output_padding), (x, kernel)
 
 
 def _backward(stride, padding, output_padding, saved, gradient):  # noqa: ANN001, ANN202, ARG001
-    # It is the transpose of a convolution, whose gradients XLA knows for what they are.
     x, kernel = saved
 
     def gather(kernel: jax.Array) -> jax.Array:
@@ -74,7 +74,7 @@ def _backward(stride, padding, output_padding, saved, gradient):  # noqa: ANN001
     return of_x, *of_kernel(x)
 
 
-_spread.defvjp(_forward, _backward)
+_transposed.defvjp(_forward, _backward)
 
 
 def _subpixel(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -82,11 +82,8 @@ def _subpixel(x: jax.Array, kernel: jax.Array) -> jax.Array:
     # (parity, tap) by rows, then by columns -> a 2x2 kernel with the parities among its outputs.
     folded = kernel[_TAPS][:, :, _TAPS]
     folded = folded.transpose(1, 3, 4, 0, 2, 5).reshape(2, 2, channels, 4 * features)
-    # Padded first: a convolution that returns more pixels than it gets has a kernel's gradient that XLA does not know
-    # for one, hundreds of times as slow on a CPU.
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     corners = jax.lax.conv_general_dilated(
-        padded, folded, window_strides=(1, 1), padding="VALID", dimension_numbers=_NUMBERS
+        x, folded, window_strides=(1, 1), padding=((1, 1), (1, 1)), dimension_numbers=_NUMBERS
     )
     return interleave(corners, features)
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
+from sirr_jax.layers.pooling import average_pool
 
 
 def upsample_nearest(x: jax.Array, factor: int) -> jax.Array:
@@ -29,11 +30,10 @@ def downsample_area(x: jax.Array, factor: int) -> jax.Array:
     Raises:
         UserError: if H or W is not a multiple of `factor`.
     """
-    batch, height, width, channels = x.shape
+    _, height, width, _ = x.shape
     if height % factor or width % factor:
         raise UserError(f"image size {height}x{width} is not a multiple of {factor}; crop or pad it first")
-    blocks = x.reshape(batch, height // factor, factor, width // factor, factor, channels)
-    return blocks.mean(axis=(2, 4))
+    return average_pool(x, factor, stride=factor)
 
 
 def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
@@ -79,6 +79,7 @@ def _resample(x: jax.Array, axis: int, low: np.ndarray, high: np.ndarray, weight
     The gradient of a gather is a scatter, whose sums a GPU does one by one where many pixels come from one. Here it
     is the product with the matrix of the weights instead, in float32.
     """
+    source = x.shape[axis]
 
     @jax.custom_vjp
     def resample(x: jax.Array) -> jax.Array:
@@ -98,7 +99,6 @@ def _resample(x: jax.Array, axis: int, low: np.ndarray, high: np.ndarray, weight
         sums = "btwc,ts->bswc" if axis == 1 else "bhtc,ts->bhsc"
         return (jnp.einsum(sums, gradient.astype(jnp.float32), matrix, precision="highest").astype(gradient.dtype),)
 
-    source = x.shape[axis]
     resample.defvjp(forward, backward)
     return resample(x)
 

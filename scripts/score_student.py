@@ -2,7 +2,7 @@
 
     python scripts/score_student.py /held_out_photos --model runs/release/models/student.safetensors --json scores.json
 
-For each mixing model of `sirr_jax.data.multiview`, each photograph gets the next one as its reflection, under the
+For each mixing model of `sirr_jax.synthesis.multiview`, each photograph gets the next one as its reflection, under the
 options of configs/release.py; the same folder gives the same mixtures. Photographs are reduced to `--side` first, 320
 px as for the training; with another side blurs and ghosts are as much wider or narrower (but for the kernels of fixed
 length, CEILNet's and DSRNet's). Scored by protocol `sirr`: the input; the best single constant, fitted on these very
@@ -27,9 +27,9 @@ from PIL import Image
 from sirr_jax import Restorer, UserError, load
 from sirr_jax.data.decode import read_image
 from sirr_jax.data.files import list_images
-from sirr_jax.data.multiview import MIXING_MODELS, MultiviewOptions, synthesise_single
 from sirr_jax.metrics import psnr, score
 from sirr_jax.models.convex_suppression import suppress
+from sirr_jax.synthesis.multiview import MIXING_MODELS, MultiviewOptions, synthesise_single
 
 _TRAINED_SIDE = 320
 _RELEASE = Path(__file__).parent.parent / "configs" / "release.py"

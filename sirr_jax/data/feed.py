@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ml_collections import ConfigDict
 
 from sirr_jax.data.labelled_feed import LABELLED_KINDS, labelled_set, scenes, stream_of_labelled
-from sirr_jax.data.multiview import MultiviewOptions
 from sirr_jax.data.pairs import FolderPairs
 from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
 from sirr_jax.data.resident_photos import ResidentPhotos
 from sirr_jax.data.sequences import FolderSequences
 from sirr_jax.data.streams import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.multiview import MultiviewOptions
 
 KINDS = ("layers", "single", "photos", "sequences", "pairs", *LABELLED_KINDS)
 """Kinds of samples: two photographs to make a moving view of, two to mix, one to degrade; real sequences and pairs;

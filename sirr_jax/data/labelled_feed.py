@@ -9,10 +9,10 @@ from ml_collections import ConfigDict
 from sirr_jax.data.labelled import FolderLabelled, LabelledSource
 from sirr_jax.data.labelled_streams import DegradedCrops, LabelledCrops, LabelledPairs
 from sirr_jax.data.photos import PhotoSource
-from sirr_jax.data.random_degradation import RandomDegradation
 from sirr_jax.data.scenes import SceneSource
 from sirr_jax.data.stream_contract import Stream
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
 
 LABELLED_KINDS = ("labelled", "labelled_pairs", "degraded")
 """Kinds of samples with labels: one photograph, two to mix, one and what became of it."""

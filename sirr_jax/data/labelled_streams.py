@@ -16,7 +16,7 @@ from sirr_jax.data.stream_contract import ArraySpec, check_crop, image_spec, lab
 
 if TYPE_CHECKING:
     # It takes JAX along, which those who read data alone can do without.
-    from sirr_jax.data.random_degradation import RandomDegradation
+    from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
 
 _Labelled = tuple[np.ndarray, np.ndarray]
 

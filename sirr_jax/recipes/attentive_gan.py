@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from sirr_jax.data.raindrops import RaindropOptions, difference_mask
 from sirr_jax.losses.adversarial import cross_entropy_discriminator, cross_entropy_generator, logit_margin
 from sirr_jax.losses.attentive_gan import PAPER, RELEASED, Weights, attention_loss, map_loss, multiscale_loss
 from sirr_jax.models import build
@@ -24,6 +23,7 @@ from sirr_jax.recipes.perceptual import ATTENTIVE_GAN, PerceptualTerm
 from sirr_jax.recipes.raindrop_batch import raindrop_batch
 from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, check_steps
 from sirr_jax.recipes.start_from import start_from
+from sirr_jax.synthesis.raindrops import RaindropOptions, difference_mask
 from sirr_jax.weights.model_file import Network
 
 _MAP_TARGETS = ("attention", "mask")

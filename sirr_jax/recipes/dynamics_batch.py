@@ -8,9 +8,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.colour import jitter_colour
-from sirr_jax.data.lookalikes import add_lookalike
-from sirr_jax.data.multiview import (
+from sirr_jax.recipes.contract import Tree
+from sirr_jax.synthesis.augment.color_jitter import jitter_colour
+from sirr_jax.synthesis.augment.hard_negatives import add_lookalike
+from sirr_jax.synthesis.multiview import (
     MultiviewOptions,
     augment_frames,
     dihedral,
@@ -18,7 +19,6 @@ from sirr_jax.data.multiview import (
     synthesise,
     synthesise_single,
 )
-from sirr_jax.recipes.contract import Tree
 
 # Streams of random numbers, one per kind of sample: two kinds may share an index.
 _KIND = {"layers": 0, "single": 1, "sequences": 2, "pairs": 3}

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from sirr_jax.data.edges import TARGETS, attention_target, edge_map
-from sirr_jax.data.synthesis import synthesis_options
 from sirr_jax.errors import UserError
 from sirr_jax.losses.adversarial import cross_entropy, cross_entropy_discriminator, logit_margin
 from sirr_jax.losses.attentive_gan import attention_loss
@@ -28,6 +27,7 @@ from sirr_jax.recipes.perceptual import EDGE_GAN, PerceptualTerm
 from sirr_jax.recipes.settings import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.single_images import single_images
 from sirr_jax.recipes.start_from import start_from
+from sirr_jax.synthesis.reflection import synthesis_options
 from sirr_jax.weights.model_file import Network
 
 _CHANNELS = {"edge_net": 1, "attention_net": 4, "generator": 5, "discriminator": 3}

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.raindrops import RaindropOptions, difference_mask, render
 from sirr_jax.recipes.contract import Tree
+from sirr_jax.synthesis.raindrops import RaindropOptions, difference_mask, render
 
 # Streams of random numbers, one per kind of sample: two kinds may share an index.
 _KIND = {"photos": 0, "pairs": 1}

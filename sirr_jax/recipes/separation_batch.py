@@ -27,7 +27,7 @@ def separation_batch(
         raw: "labelled_pairs" (uint8 `transmission`, `reflection` [B, S, S, 3], `labels` [B, S, S]) and "pairs"
             (`blended`, `transmission`), either or both, each with `index` [B].
         key: the run's key; each sample's draws depend on it, on the kind and on the sample's index only.
-        synthesis: name of the model that mixes, see `sirr_jax.data.synthesis`.
+        synthesis: name of the model that mixes, see `sirr_jax.synthesis.reflection`.
         options: of that model.
         flip: whether to mirror half of the samples, left to right.
         void_is_background: whether the labelled photographs' pixels without a class become class 0.

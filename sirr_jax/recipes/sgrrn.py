@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from sirr_jax.data.palettes import colourise, palette
-from sirr_jax.data.synthesis import synthesis_options
 from sirr_jax.losses.adversarial import least_squares_discriminator
 from sirr_jax.losses.exclusion import exclusion
 from sirr_jax.losses.segmentation import cross_entropy
@@ -29,6 +28,7 @@ from sirr_jax.recipes.settings import DTYPES, label_classes
 from sirr_jax.recipes.sgrrn_networks import JUDGES, SMALLEST, check, hyper_parameters, network_id
 from sirr_jax.recipes.sgrrn_start import released_start, with_backbone
 from sirr_jax.recipes.start_from import start_from
+from sirr_jax.synthesis.reflection import synthesis_options
 from sirr_jax.weights.model_file import Network
 
 _TRUTH = {"restored": "truth", "reflection": "reflection"}

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.multiview import dihedral
-from sirr_jax.data.synthesis import synthesise_batch
 from sirr_jax.recipes.contract import Tree
+from sirr_jax.synthesis.multiview import dihedral
+from sirr_jax.synthesis.reflection import synthesise_batch
 
 
 def single_images(raw: Tree, key: jax.Array, *, synthesis: str, options: Any, turn: bool) -> dict[str, jax.Array]:
@@ -23,7 +23,7 @@ def single_images(raw: Tree, key: jax.Array, *, synthesis: str, options: Any, tu
         raw: "single" (uint8 `transmission`, `reflection` [B, S, S, 3]) and "pairs" (`blended`, `transmission`), either
             or both, each with `index` [B].
         key: the run's key; each sample's draws depend on it, on the kind and on the sample's index only.
-        synthesis: name of the model that mixes, see `sirr_jax.data.synthesis`.
+        synthesis: name of the model that mixes, see `sirr_jax.synthesis.reflection`.
         options: of that model.
         turn: whether to apply a random symmetry of the square, the same to all layers of a sample.
 

@@ -7,7 +7,7 @@ import functools
 import jax
 import numpy as np
 
-from sirr_jax.data.synthesis import get_synthesis
+from sirr_jax.synthesis.reflection import get_synthesis
 
 
 def layers(seed, height=24, width=30, brightness=1.0):

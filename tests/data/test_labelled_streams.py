@@ -14,10 +14,10 @@ from sirr_jax.data.draws import StreamKey
 from sirr_jax.data.labelled_streams import DegradedCrops, LabelledCrops, LabelledPairs
 from sirr_jax.data.memory import DecodedMemory
 from sirr_jax.data.photos import FolderPhotos
-from sirr_jax.data.random_degradation import RandomDegradation
 from sirr_jax.data.scenes import SceneSource
 from sirr_jax.data.shards.pack import pack
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
 
 KEY = StreamKey(5, "labelled")
 COUNT = 9

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import sirr_jax
-from sirr_jax.data.multiview import MultiviewOptions, synthesise_single
 from sirr_jax.data.photos import EmbeddedPhotos
 from sirr_jax.inference.restorer import PACKAGED
 from sirr_jax.metrics import psnr, score
+from sirr_jax.synthesis.multiview import MultiviewOptions, synthesise_single
 from sirr_jax.weights.model_file import load_model
 
 SIZE = 128

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from sirr_jax.data.multiview import MultiviewOptions, draw_geometry, draw_planes, layer_motion
 from sirr_jax.layers.warp import warp
+from sirr_jax.synthesis.multiview import MultiviewOptions, draw_geometry, draw_planes, layer_motion
 
 jit_warp = jax.jit(warp)
 SIZE = (5, 7)

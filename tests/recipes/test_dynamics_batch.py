@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from sirr_jax.data.multiview import MultiviewOptions
 from sirr_jax.recipes.dynamics_batch import Augmentation, prepare_batch
+from sirr_jax.synthesis.multiview import MultiviewOptions
 
 OPTIONS = MultiviewOptions(size=16, margin=4)
 

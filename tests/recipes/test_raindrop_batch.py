@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from sirr_jax.data.raindrops import RaindropOptions, difference_mask
 from sirr_jax.recipes.raindrop_batch import raindrop_batch
+from sirr_jax.synthesis.raindrops import RaindropOptions, difference_mask
 
 SIZE = 16
 OPTIONS = RaindropOptions(count=(2, 4), radius=(0.1, 0.25), highlight=(0.0, 0.0))

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.data.synthesis import synthesis_options, synthesise_batch
 from sirr_jax.recipes.separation_batch import separation_batch
+from sirr_jax.synthesis.reflection import synthesis_options, synthesise_batch
 
 SIDE, COUNT = 24, 12
 MIXING = {"synthesis": "zhang", "options": synthesis_options("zhang", {})}

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.data.synthesis import synthesis_options, synthesise_batch
 from sirr_jax.errors import UserError
 from sirr_jax.recipes.single_images import single_images
+from sirr_jax.synthesis.reflection import synthesis_options, synthesise_batch
 
 KEY = jax.random.key(2)
 SIDE = 16

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sirr_jax.data.degradations.window_reflection import FORMS, window_reflection
 from sirr_jax.data.makers.contract import Made, Maker, generator_of, in_bytes, key_of, plain_numbers
-from sirr_jax.data.options import options_of
-from sirr_jax.data.synthesis import get_synthesis
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations.window_reflection import FORMS, window_reflection
+from sirr_jax.synthesis.options import options_of
+from sirr_jax.synthesis.reflection import get_synthesis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class WindowReflectionOptions:
     """Options of window reflections.
 
     Attributes:
-        form: see `sirr_jax.data.degradations.window_reflection`.
+        form: see `sirr_jax.synthesis.degradations.window_reflection`.
 
     Raises:
         UserError: if there is no such form.
@@ -37,7 +37,7 @@ class WindowReflectionOptions:
 
 
 def mixtures(kind: str, given: Mapping[str, Any]) -> Maker:
-    """Makes mixtures by a model of `sirr_jax.data.synthesis`.
+    """Makes mixtures by a model of `sirr_jax.synthesis.reflection`.
 
     Args:
         kind: one of `SYNTHESES`.

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sirr_jax.data.degradations import KINDS, degrade
-from sirr_jax.data.degradations.contract import at_level
 from sirr_jax.data.makers.contract import Made, Maker, generator_of
-from sirr_jax.data.options import options_of
-from sirr_jax.data.synthesis.checks import check_flag
+from sirr_jax.synthesis.degradations import KINDS, degrade
+from sirr_jax.synthesis.degradations.base import at_level
+from sirr_jax.synthesis.options import options_of
+from sirr_jax.synthesis.reflection.option_checks import check_flag
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class LevelOptions:
 
     Attributes:
         level: from 1; None to draw 1 to 4 for each sample.
-        resave_jpeg: whether to save the result as JPEG first, see `sirr_jax.data.degradations.degrade`.
+        resave_jpeg: whether to save the result as JPEG first, see `sirr_jax.synthesis.degradations.degrade`.
 
     Raises:
         UserError: if `resave_jpeg` is neither true nor false.
@@ -36,7 +36,7 @@ class LevelOptions:
 
 
 def degradations(kind: str, given: Mapping[str, Any]) -> Maker:
-    """Makes one kind of `sirr_jax.data.degradations.KINDS`.
+    """Makes one kind of `sirr_jax.synthesis.degradations.KINDS`.
 
     Args:
         kind: its name.

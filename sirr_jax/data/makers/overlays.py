@@ -11,19 +11,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sirr_jax.data.degradations.irregular_mask import irregular_mask
-from sirr_jax.data.degradations.logos import load_logos
-from sirr_jax.data.degradations.watermark import REFERENCE_WIDTH, draw_watermark, lay_over
 from sirr_jax.data.makers.contract import Made, Maker, generator_of, in_bytes, key_of, plain_numbers
-from sirr_jax.data.options import options_of
-from sirr_jax.data.raindrops import RaindropOptions, render
-from sirr_jax.data.synthesis.checks import check_flag, check_number, freeze_numbers, freeze_range
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations.irregular_mask import irregular_mask
+from sirr_jax.synthesis.degradations.logos import load_logos
+from sirr_jax.synthesis.degradations.watermark import REFERENCE_WIDTH, draw_watermark, lay_over
+from sirr_jax.synthesis.options import options_of
+from sirr_jax.synthesis.raindrops import RaindropOptions, render
+from sirr_jax.synthesis.reflection.option_checks import check_flag, check_number, freeze_numbers, freeze_range
 
 
 @dataclasses.dataclass(frozen=True)
 class WatermarkOptions:
-    """Options of watermarks; see `sirr_jax.data.degradations.watermark.draw_watermark`.
+    """Options of watermarks; see `sirr_jax.synthesis.degradations.watermark.draw_watermark`.
 
     Attributes:
         logos: folder of `.png` files; None to draw a logo for each sample.
@@ -57,7 +57,7 @@ class WatermarkOptions:
 
 @dataclasses.dataclass(frozen=True)
 class IrregularMaskOptions:
-    """Options of irregular masks; see `sirr_jax.data.degradations.irregular_mask.draw_irregular_mask`.
+    """Options of irregular masks; see `sirr_jax.synthesis.degradations.irregular_mask.draw_irregular_mask`.
 
     Attributes:
         count: mean and standard deviation of the number of strokes.

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from sirr_jax.data.degradations import KINDS
 from sirr_jax.data.makers import layers, levels, overlays, weather
 from sirr_jax.data.makers.contract import Maker
-from sirr_jax.data.synthesis import SYNTHESES
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations import KINDS
+from sirr_jax.synthesis.reflection import SYNTHESES
 
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Maker]] = {
     **{name: partial(layers.mixtures, name) for name in SYNTHESES},
@@ -36,7 +36,7 @@ def get_maker(kind: str, given: Mapping[str, Any]) -> Maker:
     Args:
         kind: one of `kinds()`.
         given: options that differ from the published ones, fields of the kind's class of options (in the modules of
-            this package, `sirr_jax.data.synthesis` and `sirr_jax.data.raindrops`).
+            this package, `sirr_jax.synthesis.reflection` and `sirr_jax.synthesis.raindrops`).
 
     Raises:
         UserError: if the kind, an option or its value is unknown.

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from sirr_jax.data.degradations.depth import photograph_depth
-from sirr_jax.data.degradations.fog import BETAS, airlight, fog
-from sirr_jax.data.degradations.rain import RAIN_STRENGTHS, RainStrength, rain
 from sirr_jax.data.makers.contract import Made, Maker, generator_of, plain_numbers
-from sirr_jax.data.options import options_of
-from sirr_jax.data.synthesis.checks import check_flag, freeze_numbers
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations.depth import photograph_depth
+from sirr_jax.synthesis.degradations.fog import BETAS, airlight, fog
+from sirr_jax.synthesis.degradations.rain import RAIN_STRENGTHS, RainStrength, rain
+from sirr_jax.synthesis.options import options_of
+from sirr_jax.synthesis.reflection.option_checks import check_flag, freeze_numbers
 
 
 @dataclasses.dataclass(frozen=True)
 class FogOptions:
-    """Options of fog; see `sirr_jax.data.degradations.fog`.
+    """Options of fog; see `sirr_jax.synthesis.degradations.fog`.
 
     Attributes:
         betas: attenuation coefficients per metre, one of which is chosen for each sample.
@@ -40,7 +40,7 @@ class FogOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RainOptions:
-    """Options of rain; see `sirr_jax.data.degradations.rain`.
+    """Options of rain; see `sirr_jax.synthesis.degradations.rain`.
 
     Attributes:
         strengths: settings (alpha, beta, drop size), one of which is chosen for each sample.

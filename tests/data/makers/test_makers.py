@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sirr_jax.data.degradations import KINDS
-from sirr_jax.data.degradations.fog import BETAS, airlight
-from sirr_jax.data.degradations.rain import RAIN_STRENGTHS
 from sirr_jax.data.makers import get_maker, kinds
-from sirr_jax.data.synthesis import SYNTHESES
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations import KINDS
+from sirr_jax.synthesis.degradations.fog import BETAS, airlight
+from sirr_jax.synthesis.degradations.rain import RAIN_STRENGTHS
+from sirr_jax.synthesis.reflection import SYNTHESES
 
 SIDE = 64
 

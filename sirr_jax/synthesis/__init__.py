@@ -1,0 +1,1 @@
+"""Image formation: reflections, raindrops and degradations, from arrays to arrays. It reads no files."""

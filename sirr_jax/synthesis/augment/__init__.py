@@ -1,0 +1,1 @@
+"""Random changes of photographs: color, geometry, hard negatives."""

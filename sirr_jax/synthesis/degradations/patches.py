@@ -1,0 +1,71 @@
+"""Squares in wrong places and of wrong colour: types 14 and 15 of the SR-Net specification, section 5.1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sirr_jax.synthesis.degradations.base import at_level, to_uint8
+
+_PATCHES = (30, 70, 150, 300)
+_PATCH, _OFFSET = 15, 5
+_BLOCKS = (2, 4, 8, 16, 32)
+_BLOCK = 32
+# Added to the mean colour, by level; None: no red at all.
+_RED = (None, 50.0, 30.0, 0.0, 0.0)
+
+
+def pattern_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
+    """Replaces 30, 70, 150 or 300 squares of 15 x 15 pixels by what lies 5 pixels down and to the right of them.
+
+    "Non-eccentricity pattern noise". Places are uniform and may overlap; pixels are always taken from the intact
+    image. In an image that is too small the squares, and below 6 pixels the way, are as large as fits.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        level: 1 to 4.
+        generator: source of randomness.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        UserError: if there is no such level.
+    """
+    count = at_level("pattern_noise", _PATCHES, level)
+    sides = np.array(image.shape[:2])
+    offset = np.minimum(_OFFSET, sides - 1)
+    size = np.minimum(_PATCH, sides - offset)
+    noisy = image.copy()
+    for top, left in generator.integers(0, sides - offset - size + 1, (count, 2)):
+        below, right = top + offset[0], left + offset[1]
+        noisy[top : top + size[0], left : left + size[1]] = image[below : below + size[0], right : right + size[1]]
+    return noisy
+
+
+def local_blocks(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
+    """Paints 2, 4, 8, 16 or 32 squares of 32 x 32 pixels in one colour near the image's mean.
+
+    The colour is (0, g, b) at level 1, (r + 50, g, b) at level 2, (r + 30, g, b) at level 3 and the mean (r, g, b)
+    above: the more blocks, the less they stand out. Places are uniform and may overlap. In an image that is too
+    small the squares are as large as fits.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        level: 1 to 5.
+        generator: source of randomness.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        UserError: if there is no such level.
+    """
+    count, red = at_level("local_blocks", tuple(zip(_BLOCKS, _RED, strict=True)), level)
+    colour = image.reshape(-1, 3).mean(axis=0)
+    colour[0] = 0.0 if red is None else colour[0] + red
+    sides = np.array(image.shape[:2])
+    size = np.minimum(_BLOCK, sides)
+    blocked = image.copy()
+    for top, left in generator.integers(0, sides - size + 1, (count, 2)):
+        blocked[top : top + size[0], left : left + size[1]] = to_uint8(colour)
+    return blocked

@@ -1,0 +1,105 @@
+"""Few values: types 7 and 22 of the SR-Net specification, section 5.1."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations.base import at_level
+
+_THRESHOLDS = (9, 7, 5, 3)
+_COLOURS = (64, 32, 16, 8, 4)
+
+
+def quantisation_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
+    """Leaves 10, 8, 6 or 4 values, the same for all channels, parted by Otsu's thresholds t1 < t2 < ....
+
+    A sample becomes 0 up to t1, t_i above t_(i-1) and up to t_i, and 255 above the last threshold. The thresholds are
+    the best ones, where MATLAB's `multithresh` searches for good ones. An image with fewer values than those asked for
+    stays as it is.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        level: 1 to 4.
+        generator: not used.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        UserError: if there is no such level.
+    """
+    count = at_level("quantisation_noise", _THRESHOLDS, level)
+    histogram = np.bincount(image.reshape(-1), minlength=256)
+    if np.count_nonzero(histogram) <= count:
+        return image.copy()
+    thresholds = multi_otsu(histogram, count)
+    values = np.concatenate([[0], thresholds[1:], [255]]).astype(np.uint8)
+    table = values[np.searchsorted(thresholds, np.arange(256))]
+    return table[image]
+
+
+def multi_otsu(histogram: np.ndarray, count: int) -> np.ndarray:
+    """Finds the thresholds that part values into classes of the largest variance between them (Otsu, 1979).
+
+    Exact, by dynamic programming over the values that occur: the variance between classes is, but for constants, the
+    sum over the classes of (sum of the values)^2 / (number of values), and each class adds its own share.
+
+    Args:
+        histogram: [n] how often the values 0 to n - 1 occur.
+        count: thresholds to find, at least 1.
+
+    Returns:
+        int64 [count], ascending: the largest value of each class but the last.
+
+    Raises:
+        UserError: if fewer values occur than there are classes.
+    """
+    values = np.flatnonzero(histogram)
+    number = values.size
+    if not 1 <= count < number:
+        raise UserError(f"{count} thresholds for {number} different values: use 1 to {number - 1}")
+    weights = np.concatenate([[0], np.cumsum(histogram[values])]).astype(np.float64)
+    sums = np.concatenate([[0], np.cumsum(histogram[values] * values)]).astype(np.float64)
+    first, end = np.arange(number)[:, None], np.arange(1, number + 1)[None, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # share[i, j]: of the class with values i to j.
+        share = np.where(first < end, (sums[end] - sums[first]) ** 2 / (weights[end] - weights[first]), -np.inf)
+    best = share[0]
+    begins = []
+    for _ in range(count):
+        # The class that ends at j begins at i, after the best partition of what is before i.
+        before = np.concatenate([[-np.inf], best[:-1]])
+        total = before[:, None] + share
+        begins.append(np.argmax(total, axis=0))
+        best = np.max(total, axis=0)
+    thresholds = np.empty(count, np.int64)
+    last = number - 1
+    for place in reversed(range(count)):
+        last = begins[place][last] - 1
+        thresholds[place] = values[last]
+    return thresholds
+
+
+def colour_quantisation(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
+    """Leaves 64, 32, 16, 8 or 4 colours and dithers (Floyd and Steinberg, 1976).
+
+    The palette is Pillow's median cut, moved to a minimum of the variance by k-means. MATLAB's `rgb2ind` minimises
+    the variance by cutting boxes: the palettes are alike, not equal.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        level: 1 to 5.
+        generator: not used.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        UserError: if there is no such level.
+    """
+    colours = at_level("colour_quantisation", _COLOURS, level)
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    palette = picture.quantize(colours, method=Image.Quantize.MEDIANCUT, kmeans=1)
+    return np.array(picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).convert("RGB"))

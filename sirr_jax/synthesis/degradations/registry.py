@@ -1,0 +1,98 @@
+"""The degradations of a level by name and by number."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations import blur, compression, noise, patches, quantisation, tone
+from sirr_jax.synthesis.degradations.base import Degradation, check_image
+from sirr_jax.synthesis.degradations.compression import jpeg_saved
+from sirr_jax.synthesis.degradations.denoising import denoising
+
+_RESAVE_QUALITY = 75
+# Those that end in a compressed file already.
+_NEVER_RESAVED = (10, 11)
+
+
+class Kind(NamedTuple):
+    """One kind of degradation.
+
+    Attributes:
+        number: its type in TID-2013.
+        levels: how many levels it has; they count from 1.
+        function: makes it.
+    """
+
+    number: int
+    levels: int
+    function: Degradation
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "gaussian_noise": Kind(1, 4, noise.gaussian_noise),
+        "colour_noise": Kind(2, 4, noise.colour_noise),
+        "high_frequency_noise": Kind(5, 4, noise.high_frequency_noise),
+        "impulse_noise": Kind(6, 4, noise.impulse_noise),
+        "quantisation_noise": Kind(7, 4, quantisation.quantisation_noise),
+        "gaussian_blur": Kind(8, 4, blur.gaussian_blur),
+        "denoising": Kind(9, 4, denoising),
+        "jpeg": Kind(10, 4, compression.jpeg),
+        "jpeg2000": Kind(11, 4, compression.jpeg2000),
+        "pattern_noise": Kind(14, 4, patches.pattern_noise),
+        "local_blocks": Kind(15, 5, patches.local_blocks),
+        "mean_shift": Kind(16, 4, tone.mean_shift),
+        "contrast": Kind(17, 4, tone.contrast),
+        "saturation": Kind(18, 4, tone.saturation),
+        "multiplicative_noise": Kind(19, 4, noise.multiplicative_noise),
+        "colour_quantisation": Kind(22, 5, quantisation.colour_quantisation),
+        "chromatic_aberration": Kind(23, 4, blur.chromatic_aberration),
+    }
+)
+"""The seventeen kinds by name, in the order of their numbers (SR-Net specification, section 5.1)."""
+
+_NAMES = MappingProxyType({kind.number: name for name, kind in KINDS.items()})
+
+
+def degrade(
+    image: np.ndarray, kind: str | int, *, level: int, generator: np.random.Generator, resave_jpeg: bool = False
+) -> np.ndarray:
+    """Degrades an image.
+
+    Args:
+        image: uint8 [H, W, 3], RGB, of any size.
+        kind: a name of `KINDS`, or its number in TID-2013.
+        level: from 1, the mildest, to `KINDS[kind].levels`.
+        generator: source of randomness; the same state gives the same bytes.
+        resave_jpeg: save the result as JPEG of quality 75, 4:2:0, as the published training images were, unless the
+            kind is a compression itself.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        UserError: if the image is something else, there is no such kind or level, or the kind needs a package that
+            is not installed.
+    """
+    check_image(image)
+    name = _NAMES.get(kind) if isinstance(kind, (int, np.integer)) else kind
+    if name not in KINDS:
+        raise UserError(f"no degradation is called {kind!r}; {_hint(kind)}")
+    found = KINDS[name]
+    degraded = found.function(image, level, generator)
+    if resave_jpeg and found.number not in _NEVER_RESAVED:
+        return jpeg_saved(degraded, quality=_RESAVE_QUALITY)
+    return degraded
+
+
+def _hint(kind: str | int) -> str:
+    if isinstance(kind, (int, np.integer)):
+        return f"known numbers: {', '.join(map(str, _NAMES))}"
+    close = difflib.get_close_matches(str(kind), KINDS, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known names: {', '.join(KINDS)}"

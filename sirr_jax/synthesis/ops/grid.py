@@ -1,0 +1,20 @@
+"""The positions of an image's pixels."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def pixel_grid(height: int, width: int) -> jax.Array:
+    """The positions of all pixels.
+
+    Args:
+        height: rows.
+        width: columns.
+
+    Returns:
+        [height, width, 2] float32, x before y.
+    """
+    x, y = jnp.meshgrid(jnp.arange(width, dtype=jnp.float32), jnp.arange(height, dtype=jnp.float32))
+    return jnp.stack([x, y], axis=-1)

@@ -1,0 +1,114 @@
+"""Drawing what is random about the drops on one pane."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.synthesis.ops.random_values import between, between_logarithms, shares
+from sirr_jax.synthesis.raindrops.options import RaindropOptions
+
+LOBES = 2
+"""A drop is one round shape, or two that have merged."""
+
+WAVES = 4
+"""Waves along the outline: two to five periods."""
+
+
+class RaindropParameters(NamedTuple):
+    """Everything that decides what the drops on one pane look like; N is the largest number of drops.
+
+    Lengths are in pixels, positions x before y, y down.
+
+    Attributes:
+        present: [N] bool, whether there is such a drop.
+        centre: [N, LOBES, 2] of each lobe; pixel (0, 0) is at the origin.
+        radius: [N, LOBES] mean radius; 0 for a second lobe that does not exist.
+        frame: [N, 2, 2] from offsets in pixels to offsets along the drop's own two axes, elongation undone.
+        waves: [N, LOBES, WAVES, 2] cosine and sine amplitudes of the outline's relative waves of 2, 3, ... periods.
+        view: [N, 2] how far, along each axis, the scene that a drop's rim shows is from the drop's place.
+        defocus: [] radius of the circle of confusion.
+        brightness: [] factor on the light through drops.
+        ambient: [] weight of the sky in the drops' view.
+        rim: [] relative darkening at the rim.
+        highlight: [] peak of the highlight in linear light.
+        light: [2] where in a drop of radius 1 the highlight lies.
+    """
+
+    present: jax.Array
+    centre: jax.Array
+    radius: jax.Array
+    frame: jax.Array
+    waves: jax.Array
+    view: jax.Array
+    defocus: jax.Array
+    brightness: jax.Array
+    ambient: jax.Array
+    rim: jax.Array
+    highlight: jax.Array
+    light: jax.Array
+
+
+def draw_raindrops(key: jax.Array, height: int, width: int, *, options: RaindropOptions) -> RaindropParameters:
+    """Draws the drops on one pane.
+
+    Args:
+        key: PRNG key.
+        height: rows of the image.
+        width: columns of the image.
+        options: ranges and probabilities. Static.
+
+    Returns:
+        The parameters of `options.count[1]` drops, of which the first few are present.
+    """
+    side = float(min(height, width))
+    drops = options.count[1]
+    pane, place, shape, outline = shares(key, (9,), (drops, 3), (drops, 8), (drops, LOBES, WAVES, 2))
+
+    low, high = options.count
+    number = low + jnp.floor(pane[0] * (high - low + 1)).astype(jnp.int32)
+    radius = side * between_logarithms(place[:, 0], *options.radius)
+    # Beyond the border too, so that drops cut by it are as frequent there as drops elsewhere.
+    reach = radius[:, None]
+    size = jnp.asarray([[width, height]], jnp.float32)
+    centre = between(place[:, 1:], -reach, size - 1.0 + reach)
+
+    joined = shape[:, 0] < options.joined_probability
+    second = jnp.where(joined, radius * between(shape[:, 1], 0.45, 0.9), 0.0)
+    # Water runs down: a drop has mostly merged with one below or above it.
+    angle = 0.5 * math.pi + between(shape[:, 2], -1.2, 1.2)
+    distance = (radius + second) * between(shape[:, 3], 0.4, 0.75)
+    direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+    sign = jnp.where(shape[:, 4] < 0.5, 1.0, -1.0)
+    centres = jnp.stack([centre, centre + (sign * distance)[:, None] * direction], axis=1)
+
+    tilt = between(shape[:, 5], -0.4, 0.4)
+    stretch = jnp.sqrt(between(shape[:, 6], *options.elongation))
+    across = jnp.stack([jnp.cos(tilt), jnp.sin(tilt)], axis=-1) * stretch[:, None]
+    along = jnp.stack([-jnp.sin(tilt), jnp.cos(tilt)], axis=-1) / stretch[:, None]
+
+    roughness = between(shape[:, 7], *options.roughness)
+    # Long waves dominate, as surface tension smooths short ones.
+    falling = jnp.asarray([2.0 / (k + 2) for k in range(WAVES)], jnp.float32)
+    waves = (2.0 * outline - 1.0) * falling[None, None, :, None] * roughness[:, None, None, None]
+
+    turn = 2.0 * math.pi * pane[7]
+    upper_left = jnp.stack([-0.3 + 0.25 * jnp.cos(turn), -0.4 + 0.25 * jnp.sin(turn)])
+    view = side * between(pane[1], *options.view)
+    return RaindropParameters(
+        present=jnp.arange(drops) < number,
+        centre=centres,
+        radius=jnp.stack([radius, second], axis=-1),
+        frame=jnp.stack([across, along], axis=1),
+        waves=waves,
+        view=jnp.broadcast_to(view, (drops, 2)),
+        defocus=side * between(pane[2], *options.defocus),
+        brightness=between(pane[3], *options.brightness),
+        ambient=between(pane[4], *options.ambient),
+        rim=between(pane[5], *options.rim),
+        highlight=between(pane[6], *options.highlight),
+        light=upper_left,
+    )

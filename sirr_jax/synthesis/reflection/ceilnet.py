@@ -1,0 +1,85 @@
+"""CEILNet's mixture: what exceeds white is taken off the blurred reflection.
+
+With Rb = R blurred by 11 x 11 taps (zeros outside the image, so that its border darkens) and M = T + Rb:
+m = g (mean of M over all entries above 1, minus 1), I = clip(T + clip(Rb - m, 0, 1), 0, 1), in display light.
+
+Sources: benchmark specification, section 4.1; Fan et al. 2017; Wei et al. 2019 (ERRNet draws g from [1.3, 1.3]).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.synthesis.multiview.options import Range
+from sirr_jax.synthesis.ops.random_values import between, shares
+from sirr_jax.synthesis.reflection.base import Mixture, check_layers
+from sirr_jax.synthesis.reflection.ops import blur, excess
+from sirr_jax.synthesis.reflection.option_checks import freeze_range
+
+_REACH = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class CeilnetOptions:
+    """Ranges of CEILNet's model; hashable, static.
+
+    Attributes:
+        sigma: of the blur, pixels of the image.
+        excess_gain: factor g on the mean excess.
+
+    Raises:
+        UserError: if a value is not a range of numbers of at least 0.
+    """
+
+    sigma: Range = (2.0, 5.0)
+    excess_gain: Range = (1.3, 1.3)
+
+    def __post_init__(self) -> None:
+        freeze_range(self, "sigma", least=0.0)
+        freeze_range(self, "excess_gain", least=0.0)
+
+
+def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: CeilnetOptions) -> Mixture:
+    """Makes one mixture.
+
+    Args:
+        key: PRNG key.
+        transmission: [H, W, 3] float32 in [0, 1].
+        reflection: the same shape.
+        options: ranges. Static.
+
+    Returns:
+        The mixture; parameters `sigma`, `excess_gain` and `subtracted` (m), each []. Every pair is kept.
+
+    Raises:
+        UserError: if a layer's shape or type is not as stated.
+    """
+    check_layers(transmission, reflection)
+    (share,) = shares(key, (2,))
+    sigma, gain = between(share[0], *options.sigma), between(share[1], *options.excess_gain)
+    blurred = blur(reflection, sigma, jnp.asarray(float(_REACH)), reach=_REACH, reflect=False)
+    subtracted = gain * excess(transmission + blurred, per_channel=False)
+    residual = jnp.clip(blurred - subtracted, 0.0, 1.0)
+    parameters = {"sigma": sigma, "excess_gain": gain, "subtracted": subtracted}
+    return Mixture(_compose(transmission, residual), transmission, residual, parameters, jnp.asarray(True))
+
+
+def recompose(mixture: Mixture, *, options: CeilnetOptions) -> jax.Array:
+    """Mixes the layers again.
+
+    Args:
+        mixture: of `synthesise`.
+        options: the same as there; not needed here.
+
+    Returns:
+        [H, W, 3] in [0, 1].
+    """
+    del options
+    return _compose(mixture.transmission, mixture.reflection)
+
+
+def _compose(transmission: jax.Array, residual: jax.Array) -> jax.Array:
+    return jnp.clip(transmission + residual, 0.0, 1.0)

@@ -1,0 +1,92 @@
+"""CoRRN's mixture: a weighted sum with one of three pairs of weights.
+
+I = clip(w_T T + w_R Rb, 0, 1) in display light, Rb being R blurred by sigma 0.4 pixels (3 taps, mirrored border).
+The publication takes R from photographs of reflections and trains at 96 x 128 pixels.
+
+Sources: benchmark specification, section 4.6; Wan et al. 2019.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.errors import UserError
+from sirr_jax.synthesis.ops.random_values import pick, shares
+from sirr_jax.synthesis.reflection.base import Mixture, check_layers
+from sirr_jax.synthesis.reflection.ops import blur
+from sirr_jax.synthesis.reflection.option_checks import check_number
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrnOptions:
+    """Constants of CoRRN's model; hashable, static.
+
+    Attributes:
+        sigma: of the blur, pixels of the image.
+        weights: the pairs (w_T, w_R), each of numbers from 0 to 1, from which one is drawn.
+
+    Raises:
+        UserError: if a value is outside what is stated above.
+    """
+
+    sigma: float = 0.4
+    weights: tuple[tuple[float, float], ...] = ((0.8, 0.7), (0.9, 0.8), (0.7, 0.9))
+
+    def __post_init__(self) -> None:
+        check_number(self, "sigma", least=0.0)
+        try:
+            pairs = tuple((float(direct), float(reflected)) for direct, reflected in self.weights)
+        except (TypeError, ValueError):
+            pairs = ()
+        if not pairs or not all(0.0 <= weight <= 1.0 for pair in pairs for weight in pair):
+            raise UserError(f"CorrnOptions: weights is {self.weights!r}: use pairs (w_T, w_R) of numbers from 0 to 1")
+        object.__setattr__(self, "weights", pairs)
+
+
+def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: CorrnOptions) -> Mixture:
+    """Makes one mixture.
+
+    Args:
+        key: PRNG key.
+        transmission: [H, W, 3] float32 in [0, 1].
+        reflection: the same shape.
+        options: constants. Static.
+
+    Returns:
+        The mixture; `reflection` is w_R Rb. Parameters, each []: `transmittance` (w_T) and `reflectance` (w_R).
+        Every pair is kept.
+
+    Raises:
+        UserError: if a layer's shape or type is not as stated.
+    """
+    check_layers(transmission, reflection)
+    (share,) = shares(key, (1,))
+    weights = jnp.asarray(options.weights, jnp.float32)[pick(share[0], (1.0,) * len(options.weights))]
+    parameters = {"transmittance": weights[0], "reflectance": weights[1]}
+    reach = math.ceil(2.0 * options.sigma)
+    blurred = blur(reflection, jnp.asarray(options.sigma), jnp.asarray(float(reach)), reach=reach, reflect=True)
+    residual = parameters["reflectance"] * blurred
+    mixed = _compose(transmission, residual, parameters)
+    return Mixture(mixed, transmission, residual, parameters, jnp.asarray(True))
+
+
+def recompose(mixture: Mixture, *, options: CorrnOptions) -> jax.Array:
+    """Mixes the layers again.
+
+    Args:
+        mixture: of `synthesise`.
+        options: the same as there; not needed here.
+
+    Returns:
+        [H, W, 3] in [0, 1].
+    """
+    del options
+    return _compose(mixture.transmission, mixture.reflection, mixture.parameters)
+
+
+def _compose(transmission: jax.Array, residual: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
+    return jnp.clip(parameters["transmittance"] * transmission + residual, 0.0, 1.0)

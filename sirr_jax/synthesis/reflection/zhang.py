@@ -1,0 +1,124 @@
+"""Zhang's mixture, in linear light: a fading reflection over a slightly darkened transmission.
+
+With t = T^2.2, rb = the blurred R^2.2 (mirrored about the outermost pixels) and, per channel,
+mean = max(1, mean of t + rb where above 1): rb = clip(rb - att (mean - 1), 0, 1), I = clip((V rb + alpha t)^(1/2.2)),
+V being a crop of a vignette. The targets are T and (V rb)^(1/2.2).
+
+Sources: benchmark specification, section 4.3; SGRRN specification, section 9.2; Zhang et al. 2018. ERRNet's second
+model is the same; IBCLN (Li et al. 2020) takes sigma from [2, 5].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from sirr_jax.synthesis.multiview.mixing import GAMMA
+from sirr_jax.synthesis.multiview.options import Range
+from sirr_jax.synthesis.ops.random_values import between, shares
+from sirr_jax.synthesis.reflection.base import Mixture, check_layers
+from sirr_jax.synthesis.reflection.ops import blur, excess, reach_of, spaced_sigma
+from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_range
+from sirr_jax.synthesis.reflection.vignette import LARGEST_WINDOW, draw_offset, vignette
+
+
+@dataclasses.dataclass(frozen=True)
+class ZhangOptions:
+    """Ranges of Zhang's model; hashable, static.
+
+    Attributes:
+        sigma: of the blur, pixels of the image; IBCLN: (2, 5).
+        sigma_count: of the equally spaced widths from which sigma is taken.
+        attenuation: factor att on the mean excess.
+        transmittance: factor alpha on T, in linear light.
+        vignette_side: how many of the vignette's 560 pixels the longer side of an image covers, 1 to 549. None: one
+            for each pixel of the image, as published; an image of more than 549 pixels a side then does not fit.
+        least_target: a pair is rejected if the maximum of one of its targets is lower.
+        least_mixture: a pair is rejected if the maximum of its mixture is lower.
+
+    Raises:
+        UserError: if a value is outside what is stated above.
+    """
+
+    sigma: Range = (1.0, 5.0)
+    sigma_count: int = 80
+    attenuation: Range = (1.08, 1.18)
+    transmittance: Range = (0.8, 1.0)
+    vignette_side: int | None = None
+    least_target: float = 0.15
+    least_mixture: float = 0.1
+
+    def __post_init__(self) -> None:
+        freeze_range(self, "sigma", least=0.0)
+        check_number(self, "sigma_count", least=1, whole=True)
+        freeze_range(self, "attenuation", least=0.0)
+        freeze_range(self, "transmittance", least=0.0, most=1.0)
+        if self.vignette_side is not None:
+            check_number(self, "vignette_side", least=1, most=LARGEST_WINDOW, whole=True)
+        check_number(self, "least_target", least=0.0, most=1.0)
+        check_number(self, "least_mixture", least=0.0, most=1.0)
+
+
+def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: ZhangOptions) -> Mixture:
+    """Makes one mixture.
+
+    Args:
+        key: PRNG key.
+        transmission: [H, W, 3] float32 in [0, 1].
+        reflection: the same shape.
+        options: ranges. Static.
+
+    Returns:
+        The mixture; parameters `sigma`, `attenuation`, `transmittance` (alpha), each [], `subtracted` [3] (of the
+        linear reflection) and `vignette_offset` [2] int32, y before x, pixels of the mask. A pair is not kept if
+        mean(T) / 2 > mean(R) before mixing, or if one of its maxima is below what the options say.
+
+    Raises:
+        UserError: if a layer's shape or type is not as stated, or the image does not fit into the vignette.
+    """
+    check_layers(transmission, reflection)
+    height, width, _ = transmission.shape
+    (share,) = shares(key, (5,))
+    offset = draw_offset(share[3:], height, width, longer_side=options.vignette_side)
+    sigma, radius = spaced_sigma(share[0], limits=options.sigma, count=options.sigma_count)
+    attenuation = between(share[1], *options.attenuation)
+    blurred = blur(reflection**GAMMA, sigma, radius, reach=reach_of(options.sigma), reflect=True)
+    subtracted = attenuation * excess(transmission**GAMMA + blurred, per_channel=True)
+    kept_light = jnp.clip(blurred - subtracted.reshape(1, 1, 3), 0.0, 1.0)
+    weight = vignette(offset, height, width, longer_side=options.vignette_side)
+    residual = (weight[..., None] * kept_light) ** (1.0 / GAMMA)
+    parameters = {
+        "sigma": sigma,
+        "attenuation": attenuation,
+        "transmittance": between(share[2], *options.transmittance),
+        "subtracted": subtracted,
+        "vignette_offset": offset,
+    }
+    mixed = _compose(transmission, residual, parameters)
+    kept = (
+        (0.5 * jnp.mean(transmission) <= jnp.mean(reflection))
+        & (jnp.minimum(jnp.max(transmission), jnp.max(residual)) >= options.least_target)
+        & (jnp.max(mixed) >= options.least_mixture)
+    )
+    return Mixture(mixed, transmission, residual, parameters, kept)
+
+
+def recompose(mixture: Mixture, *, options: ZhangOptions) -> jax.Array:
+    """Mixes the layers again.
+
+    Args:
+        mixture: of `synthesise`.
+        options: the same as there; not needed here.
+
+    Returns:
+        [H, W, 3] in [0, 1].
+    """
+    del options
+    return _compose(mixture.transmission, mixture.reflection, mixture.parameters)
+
+
+def _compose(transmission: jax.Array, residual: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
+    light = residual**GAMMA + parameters["transmittance"] * transmission**GAMMA
+    return jnp.clip(light ** (1.0 / GAMMA), 0.0, 1.0)

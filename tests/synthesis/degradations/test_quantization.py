@@ -1,0 +1,97 @@
+"""Types 7 and 22."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations import degrade
+from sirr_jax.synthesis.degradations.quantization import multi_otsu
+
+
+def smooth(height=120, width=111, seed=0):
+    """A photograph-like image: soft colours with all values."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width] / width
+    waves = [np.sin(6 * (a * x + b * y) + c) for a, b, c in random.uniform(-1, 1, (3, 3))]
+    return (127.5 + 90 * np.stack(waves, -1) + random.normal(0, 12, (height, width, 3))).clip(0, 255).astype(np.uint8)
+
+
+def between(histogram, thresholds):
+    """Variance between classes, from its definition; nothing where a class is empty."""
+    value = np.arange(len(histogram))
+    mean = np.average(value, weights=histogram)
+    total = 0.0
+    for low, high in itertools.pairwise([-1, *thresholds, len(histogram) - 1]):
+        part = histogram[low + 1 : high + 1]
+        if part.sum() == 0:
+            return -1.0
+        total += part.sum() / np.sum(histogram) * (np.average(value[low + 1 : high + 1], weights=part) - mean) ** 2
+    return total
+
+
+@given(st.lists(st.integers(0, 20), min_size=5, max_size=11), st.integers(1, 4))
+def test_thresholds_are_the_best_of_all(counts, count):
+    histogram = np.array(counts)
+    if np.count_nonzero(histogram) <= count:
+        with pytest.raises(UserError, match=f"{count} thresholds for {np.count_nonzero(histogram)} different values"):
+            multi_otsu(histogram, count)
+        return
+    thresholds = multi_otsu(histogram, count)
+    assert len(thresholds) == count
+    assert np.all(np.diff(thresholds) > 0)
+    assert np.all(histogram[thresholds] > 0)
+    best = max(between(histogram, chosen) for chosen in itertools.combinations(range(len(counts) - 1), count))
+    assert between(histogram, thresholds) == pytest.approx(best, rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_thresholds_are_those_of_scikit_image(count):
+    from skimage.filters import threshold_multiotsu
+
+    image = smooth()
+    histogram = np.bincount(image.ravel(), minlength=256)
+    expected = threshold_multiotsu(classes=count + 1, hist=(histogram, np.arange(256)))
+    np.testing.assert_array_equal(multi_otsu(histogram, count), expected)
+
+
+@pytest.mark.parametrize(("level", "count"), [(1, 9), (2, 7), (3, 5), (4, 3)])
+def test_values_are_zero_the_later_thresholds_and_white(level, count):
+    image = smooth()
+    quantised = degrade(image, "quantisation_noise", level=level, generator=np.random.default_rng(0))
+    thresholds = multi_otsu(np.bincount(image.ravel(), minlength=256), count)
+    np.testing.assert_array_equal(np.unique(quantised), [0, *thresholds[1:], 255])
+    assert np.all(quantised[image <= thresholds[0]] == 0)
+    assert np.all(quantised[image > thresholds[-1]] == 255)
+    for low, high in itertools.pairwise(thresholds):
+        assert np.all(quantised[(image > low) & (image <= high)] == high)
+
+
+def test_an_image_of_few_values_stays():
+    image = np.array([10, 50, 200], np.uint8)[np.random.default_rng(0).integers(0, 3, (9, 7, 3))]
+    np.testing.assert_array_equal(
+        degrade(image, "quantisation_noise", level=4, generator=np.random.default_rng(0)), image
+    )
+
+
+@pytest.mark.parametrize(("level", "colours"), [(1, 64), (2, 32), (3, 16), (4, 8), (5, 4)])
+def test_colours_are_as_many_as_the_table_says_and_dithered(level, colours):
+    image = smooth()
+    quantised = degrade(image, "colour_quantisation", level=level, generator=np.random.default_rng(0))
+    palette = np.unique(quantised.reshape(-1, 3), axis=0)
+    assert 0.9 * colours <= len(palette) <= colours
+    # Dithering leaves the nearest colour for another one, so that the average over a region is right.
+    pixels = image.reshape(-1, 3).astype(int)
+    nearest = palette[np.argmin(np.sum((pixels[:, None] - palette) ** 2, axis=-1), axis=1)]
+    assert np.mean(np.any(nearest != quantised.reshape(-1, 3), axis=-1)) > 0.1
+
+
+def test_a_flat_image_keeps_its_colour():
+    image = np.full((8, 9, 3), (12, 200, 77), np.uint8)
+    for kind in ("quantisation_noise", "colour_quantisation"):
+        np.testing.assert_array_equal(degrade(image, kind, level=1, generator=np.random.default_rng(0)), image)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from sirr_jax.errors import UserError
+from sirr_jax.synthesis.raindrops import RaindropOptions
+
+
+def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
+    from_lists = RaindropOptions(count=[1, 4], radius=[0.1, 0.2])
+    assert hash(from_lists) == hash(RaindropOptions(count=(1, 4), radius=(0.1, 0.2)))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"count": (5, 2)},
+        {"count": (-1, 2)},
+        {"count": (1.0, 2)},
+        {"count": 4},
+        {"radius": (0.0, 0.1)},
+        {"radius": (0.1, 0.05)},
+        {"radius": (0.1, 0.7)},
+        {"defocus": (0.0, 0.3)},
+        {"elongation": (0.0, 1.0)},
+        {"roughness": (0.0, 0.5)},
+        {"ambient": (0.5, 1.5)},
+        {"joined_probability": 1.5},
+        {"faintest": 0.0},
+        {"faintest": 1.0},
+        {"mask_threshold": -1.0},
+        {"mask_threshold": 256.0},
+        {"mask_threshold": "30"},
+        {"mask_threshold": float("nan")},
+        {"rim": (float("nan"), 1.0)},
+    ],
+)
+def test_a_wrong_value_is_named_in_one_line(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))) as raised:
+        RaindropOptions(**wrong)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import numpy as np
+from synthesis_layers import each, layers, literal_blur, make
+
+from sirr_jax.synthesis.reflection import CorrnOptions
+
+
+def test_the_published_steps():
+    transmission, reflection = layers(0)
+    made = make("corrn", range(60), (transmission, reflection))
+    for mixture in each(made):
+        direct, reflected = (float(mixture.parameters[name]) for name in ("transmittance", "reflectance"))
+        residual = reflected * literal_blur(reflection, 0.4, 1, mode="reflect")
+        np.testing.assert_allclose(mixture.reflection, residual, atol=2e-6)
+        np.testing.assert_allclose(mixture.mixture, np.clip(direct * transmission + residual, 0, 1), atol=2e-6)
+    weights = np.stack([made.parameters["transmittance"], made.parameters["reflectance"]], axis=1)
+    expected = np.array(CorrnOptions().weights, np.float32)
+    assert {tuple(pair) for pair in weights} == {tuple(pair) for pair in expected}

@@ -21,8 +21,8 @@ from ml_collections import config_flags
 from rich.console import Console
 from rich.table import Table
 
-from sirr_jax.data.feed import samples_per_batch, training_streams
-from sirr_jax.data.pipeline import build_pipeline
+from sirr_jax.data.from_config import samples_per_batch, training_streams
+from sirr_jax.data.loaders.build import build_pipeline
 from sirr_jax.recipes import get_recipe
 from sirr_jax.training import parallel
 from sirr_jax.training.engine import Settings, build_step, steps_in_a_row

@@ -22,11 +22,12 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from sirr_jax.data import EmbeddedPhotos, FolderPhotos, PhotoCrops, build_pipeline
-from sirr_jax.data.crops import cut, draw_region
-from sirr_jax.data.draws import StreamKey
-from sirr_jax.data.photos import PhotoSource
-from sirr_jax.data.shards.pack import pack
+from sirr_jax.data.images.crops import cut, draw_region
+from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.prepare.pack import pack
+from sirr_jax.data.random_access import StreamKey
+from sirr_jax.data.samples.photo import PhotoCrops
+from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
 
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 

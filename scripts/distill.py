@@ -19,8 +19,8 @@ from PIL import Image
 
 from sirr_jax.cli.main import main as sirr
 from sirr_jax.cli.tables import print_scores
-from sirr_jax.data.decode import read_image
-from sirr_jax.data.photos import EmbeddedPhotos
+from sirr_jax.data.images.decode import read_image
+from sirr_jax.data.sources.photos import EmbeddedPhotos
 from sirr_jax.metrics import score
 from sirr_jax.synthesis.multiview import MultiviewOptions, synthesise_single
 

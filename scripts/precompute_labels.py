@@ -16,9 +16,9 @@ import jax
 import numpy as np
 from PIL import Image
 
-from sirr_jax.data.decode import read_image
-from sirr_jax.data.files import list_images
-from sirr_jax.data.palettes import palette
+from sirr_jax.data.images.decode import read_image
+from sirr_jax.data.images.palettes import palette
+from sirr_jax.data.images.reader import list_images
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.recipes.segmenters import Segmenter, read_segmenter

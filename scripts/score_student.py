@@ -25,8 +25,8 @@ import numpy as np
 from PIL import Image
 
 from sirr_jax import Restorer, UserError, load
-from sirr_jax.data.decode import read_image
-from sirr_jax.data.files import list_images
+from sirr_jax.data.images.decode import read_image
+from sirr_jax.data.images.reader import list_images
 from sirr_jax.metrics import psnr, score
 from sirr_jax.models.convex_suppression import suppress
 from sirr_jax.synthesis.multiview import MIXING_MODELS, MultiviewOptions, synthesise_single

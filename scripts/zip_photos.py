@@ -16,8 +16,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from sirr_jax.data.decode import read_image
-from sirr_jax.data.files import list_images
+from sirr_jax.data.images.decode import read_image
+from sirr_jax.data.images.reader import list_images
 from sirr_jax.errors import UserError
 
 # No clock in the file: the same photographs, the same bytes.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:
-    from sirr_jax.data.adapters.contract import Finding
-    from sirr_jax.data.check import Report
+    from sirr_jax.data.layouts.base import Finding
+    from sirr_jax.data.prepare.validate import Report
 
 _LISTED_SIZES = 6
 _LISTED = 20
@@ -63,7 +63,7 @@ def _pack(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from sirr_jax.data.shards.pack import pack
+    from sirr_jax.data.prepare.pack import pack
 
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task(args.out.name, total=None)
@@ -88,7 +88,7 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from sirr_jax.data.check import check
+    from sirr_jax.data.prepare.validate import check
 
     report = check(args.folder, adapter=args.adapter, thorough=args.thorough, crop=args.crop)
     _print_summary(report)

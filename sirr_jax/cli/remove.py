@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sirr_jax.cli.photo_files import find_photos, layer_of, make_folder, result_of, save
-from sirr_jax.data.decode import read_image, read_profile
+from sirr_jax.data.images.decode import read_image, read_profile
 from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ def run(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    from sirr_jax.data.makers import get_maker, kinds
+    from sirr_jax.data.prepare.generate import get_maker, kinds
 
     if args.kind == "list":
         print("\n".join(f"{kind:<22}{' '.join(get_maker(kind, {}).options)}" for kind in kinds()))
@@ -52,8 +52,8 @@ def run(argv: list[str]) -> int:
 
     from rich.progress import Progress
 
-    from sirr_jax.data.make_set import make_set
-    from sirr_jax.data.photos import EmbeddedPhotos, FolderPhotos
+    from sirr_jax.data.prepare.generate.dataset import make_set
+    from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos
 
     if args.photos == "embedded":
         photos = EmbeddedPhotos("train", crop=args.size)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.palettes import colourise, palette
+from sirr_jax.data.images.palettes import colourise, palette
 from sirr_jax.errors import UserError
 from sirr_jax.layers.padding import reflect_pad
 from sirr_jax.models.errnet import hypercolumn

@@ -61,7 +61,7 @@ class Stage:
         name: for the log.
         steps: its length.
         updates: in order, within every step.
-        mix: share of each kind of sample (`sirr_jax.data.feed.KINDS`) in a batch; sums to 1.
+        mix: share of each kind of sample (`sirr_jax.data.from_config.KINDS`) in a batch; sums to 1.
         begin: how it starts from the stage before; None to go on unchanged. Deterministic.
         rate: factor on all its learning rates.
     """

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from sirr_jax.data.feed import multiview_options
+from sirr_jax.data.from_config import multiview_options
 from sirr_jax.errors import UserError
 from sirr_jax.losses.adversarial import logit_margin, relativistic_discriminator, relativistic_generator
 from sirr_jax.losses.decoupling import decoupling

@@ -50,7 +50,7 @@ def prepare_batch(
     """Synthesise, augment and group.
 
     Args:
-        raw: kind -> arrays, uint8 images (see `sirr_jax.data.pipeline`). A "layers" or "single" entry with an index
+        raw: kind -> arrays, uint8 images (see `data.loaders.build`). A "layers" or "single" entry with an index
             alone stands for procedural textures.
         key: the run's key; every sample's draws depend on it and on the sample's index only.
         options: the generator's options.

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from sirr_jax.data.edges import TARGETS, attention_target, edge_map
 from sirr_jax.errors import UserError
 from sirr_jax.losses.adversarial import cross_entropy, cross_entropy_discriminator, logit_margin
 from sirr_jax.losses.attentive_gan import attention_loss
 from sirr_jax.losses.edge_gan import PRESETS, generator_terms
 from sirr_jax.models import build
+from sirr_jax.models.edge_gan.edge_maps import TARGETS, attention_target, edge_map
 from sirr_jax.models.glorot_uniform import glorot_uniform
 from sirr_jax.models.initialise import initialise
 from sirr_jax.recipes.applied import Apply

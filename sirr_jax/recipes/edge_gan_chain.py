@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.edges import edge_map
+from sirr_jax.models.edge_gan.edge_maps import edge_map
 from sirr_jax.recipes.applied import Apply
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from sirr_jax.data.scenes import SCENE_CLASSES
+from sirr_jax.data.sources.synthetic_scenes import SCENE_CLASSES
 from sirr_jax.errors import UserError
 from sirr_jax.recipes.contract import Start
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from sirr_jax.data.palettes import colourise, palette
+from sirr_jax.data.images.palettes import colourise, palette
 from sirr_jax.losses.adversarial import least_squares_discriminator
 from sirr_jax.losses.exclusion import exclusion
 from sirr_jax.losses.segmentation import cross_entropy

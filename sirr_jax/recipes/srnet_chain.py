@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.palettes import colourise, palette, to_labels
+from sirr_jax.data.images.palettes import colourise, palette, to_labels
 
 Generator = Callable[[jax.Array, jax.Array], dict[str, Any]]
 """Refiner or restorer with its variables: image in [-1, 1] and label map in, `{name: array}` out."""

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from sirr_jax.data.contact_sheet import contact_sheet
-from sirr_jax.data.feed import validation_stream
-from sirr_jax.data.pipeline import build_pipeline
+from sirr_jax.data.from_config import validation_stream
+from sirr_jax.data.images.grid import contact_sheet
+from sirr_jax.data.loaders.build import build_pipeline
 from sirr_jax.errors import UserError
 from sirr_jax.metrics import PROTOCOLS, confusion, miou, per_image, score
 from sirr_jax.recipes import Recipe

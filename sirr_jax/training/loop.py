@@ -13,9 +13,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from sirr_jax.data.feed import samples_per_batch, skipped_positions, training_streams
-from sirr_jax.data.pipeline import build_pipeline, check_pipeline
-from sirr_jax.data.streams import Stream
+from sirr_jax.data.from_config import samples_per_batch, skipped_positions, training_streams
+from sirr_jax.data.loaders.build import build_pipeline, check_pipeline
+from sirr_jax.data.samples.photo import Stream
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import Recipe, get_recipe
 from sirr_jax.recipes.contract import Start

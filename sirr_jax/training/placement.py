@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from sirr_jax.data.device_pipeline import DevicePipeline
-from sirr_jax.data.memory_pipeline import Batch
-from sirr_jax.data.pipeline import BatchPipeline
+from sirr_jax.data.loaders.build import BatchPipeline
+from sirr_jax.data.loaders.on_device import DevicePipeline
+from sirr_jax.data.loaders.threads import Batch
 from sirr_jax.training import parallel
 
 

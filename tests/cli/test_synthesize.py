@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from sirr_jax.cli.main import main
-from sirr_jax.data.pairs import FolderPairs
+from sirr_jax.data.sources.pairs import FolderPairs
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sirr_jax
-from sirr_jax.data.photos import EmbeddedPhotos
+from sirr_jax.data.sources.photos import EmbeddedPhotos
 from sirr_jax.inference.restorer import PACKAGED
 from sirr_jax.metrics import psnr, score
 from sirr_jax.synthesis.multiview import MultiviewOptions, synthesise_single

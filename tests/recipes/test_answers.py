@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from published import fill_random
 
-from sirr_jax.data.edges import edge_map
 from sirr_jax.errors import UserError
 from sirr_jax.inference.restorer import Restorer
+from sirr_jax.models.edge_gan.edge_maps import edge_map
 from sirr_jax.recipes.answers import get_answer
 from sirr_jax.weights.convert import expected_shapes, from_torch
 from sirr_jax.weights.model_file import Model, Network

@@ -10,11 +10,11 @@ from ml_collections import ConfigDict
 from recipe_runs import Run, changed_networks, config_of, recording, same_bits
 
 import sirr_jax
-from sirr_jax.data.edges import attention_target, edge_map
 from sirr_jax.errors import UserError
 from sirr_jax.losses.edge_gan import PRESETS, generator_terms
 from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.models import build
+from sirr_jax.models.edge_gan.edge_maps import attention_target, edge_map
 from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.contract import Start
 from sirr_jax.recipes.edge_gan import EdgeGan

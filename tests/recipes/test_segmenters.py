@@ -13,7 +13,7 @@ import pytest
 from networks import random_parameters
 from PIL import Image
 
-from sirr_jax.data.palettes import palette
+from sirr_jax.data.images.palettes import palette
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.recipes.segmenters import SEGMENTERS, Segmenter, read_segmenter

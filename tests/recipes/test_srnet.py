@@ -13,7 +13,7 @@ from networks import parameter_shapes
 from recipe_runs import config_of, same_bits
 from small_srnet import JUDGES, LEARNS, SIZE, draw_quickly, drawn, optimisers_of, small_config
 
-from sirr_jax.data.palettes import palette
+from sirr_jax.data.images.palettes import palette
 from sirr_jax.errors import UserError
 from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.losses.srnet import WEIGHTS

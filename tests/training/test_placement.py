@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sirr_jax.data import FolderPhotos, PhotoLayers, build_pipeline
-from sirr_jax.data.resident_photos import ResidentPhotos
+from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.samples.photo import PhotoLayers
+from sirr_jax.data.sources.photos import FolderPhotos
+from sirr_jax.data.sources.preloaded import ResidentPhotos
 from sirr_jax.errors import UserError
 from sirr_jax.training import parallel
 from sirr_jax.training.placement import placed

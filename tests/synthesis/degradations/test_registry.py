@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sirr_jax.data import EmbeddedPhotos
+from sirr_jax.data.sources.photos import EmbeddedPhotos
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations import KINDS, degrade
 

@@ -1,0 +1,1 @@
+"""Known folder layouts of data sets, one file for each."""

@@ -1,0 +1,223 @@
+"""Photographs with labels: PASCAL VOC, Cityscapes, ADE20K, COCO-Stuff, CelebAMask-HQ, and SR-Net's `img` and `seg`.
+
+Specification of `srnet`, section 6.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from sirr_jax.data.images.label_maps import FACE_PARTS
+from sirr_jax.data.images.label_spaces import ADE20K as ADE20K_SPACE
+from sirr_jax.data.images.label_spaces import ANY, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, LabelSpace
+from sirr_jax.data.images.label_spaces import COCO_STUFF as COCO_STUFF_SPACE
+from sirr_jax.data.images.label_spaces import VOC as VOC_SPACE
+from sirr_jax.data.images.reader import list_folder, natural_order
+from sirr_jax.data.layouts.base import Adapter, Entry, Finding, Part, Scan
+from sirr_jax.data.layouts.matching import has_folders, index_files, match, number_before_underscore, scan_folders
+
+_VOC_HOMES = ("", "VOC2012", "VOCdevkit/VOC2012")
+_CITYSCAPES = {"train": 2975, "val": 500, "test": 1525}
+_ADE20K = {"training": 20210, "validation": 2000}
+_COCO_STUFF = {"train2017": 118287, "val2017": 5000}
+_COCO_LABELS = ("annotations", "stuffthingmaps_trainval2017")
+_FACES = 30000
+
+
+def _voc_home(root: Path) -> Path | None:
+    homes = (root / home for home in _VOC_HOMES)
+    return next((home for home in homes if has_folders(home, "JPEGImages", "SegmentationClass")), None)
+
+
+def _scan_voc(root: Path) -> Scan:
+    home = _voc_home(root) or root
+    findings: list[Finding] = []
+    folders = {"transmission": "JPEGImages", "labels": "SegmentationClass"}
+    # Few of the photographs are labelled.
+    entries = scan_folders(home, folders, findings, may_lack=("labels",))
+    expected = (2913,) if home.absolute().name == "VOC2012" else ()
+    return Scan((Part("", entries, expected),), tuple(findings))
+
+
+def _scan_cityscapes(root: Path) -> Scan:
+    findings: list[Finding] = []
+    parts = []
+    for split, expected in _CITYSCAPES.items():
+        photos = root / "leftImg8bit" / split
+        labels = root / "gtFine" / split
+        if not photos.is_dir() or not labels.is_dir():
+            continue
+        entries: list[Entry] = []
+        cities = {path.name for folder in (photos, labels) for path in list_folder(folder) if path.is_dir()}
+        for city in sorted(cities):
+            entries += _scan_city(photos / city, labels / city, findings, prefix=f"{split}/")
+        parts.append(Part(split, tuple(entries), (expected,)))
+    return Scan(tuple(parts), tuple(findings))
+
+
+def _scan_city(photos: Path, labels: Path, findings: list[Finding], *, prefix: str) -> tuple[Entry, ...]:
+    layers = {"transmission": city_photos(photos, findings), "labels": city_labels(labels)}
+    return match(layers, {"transmission": photos, "labels": labels}, findings, prefix=prefix)
+
+
+def city_photos(folder: Path, findings: list[Finding]) -> dict[str, Path]:
+    """Finds the photographs of one city by name, as Cityscapes calls them: `<name>_leftImg8bit`.
+
+    Args:
+      folder: The city's folder; of one that does not exist, nothing is found.
+      findings: Takes doubled names and odd files.
+
+    Returns:
+      Name to file.
+    """
+    if not folder.is_dir():
+        return {}
+    return index_files(folder, findings, name_of=lambda path: _before(path, "_leftImg8bit"))
+
+
+def city_labels(folder: Path) -> dict[str, Path]:
+    """Finds the label images of one city by name; of both numberings, that of `labelTrainIds`.
+
+    Args:
+      folder: The city's folder; of one that does not exist, nothing is found.
+
+    Returns:
+      Name to file.
+    """
+    train_ids: dict[str, Path] = {}
+    ids: dict[str, Path] = {}
+    # Polygons, instances and colours lie in the same folder.
+    for path in list_folder(folder) if folder.is_dir() else ():
+        if name := _before(path, "_gtFine_labelTrainIds"):
+            train_ids[name] = path
+        elif name := _before(path, "_gtFine_labelIds"):
+            ids[name] = path
+    return ids | train_ids
+
+
+def _before(path: Path, ending: str) -> str | None:
+    return path.stem.removesuffix(ending) if path.stem.endswith(ending) else None
+
+
+def _cityscapes_space(path: Path) -> LabelSpace:
+    return CITYSCAPES_TRAIN_IDS if path.stem.endswith("_labelTrainIds") else CITYSCAPES_IDS
+
+
+def _scan_ade20k(root: Path) -> Scan:
+    findings: list[Finding] = []
+    parts = []
+    for split, expected in _ADE20K.items():
+        if has_folders(root, f"images/{split}", f"annotations/{split}"):
+            folders = {"transmission": f"images/{split}", "labels": f"annotations/{split}"}
+            parts.append(Part(split, scan_folders(root, folders, findings, prefix=f"{split}/"), (expected,)))
+    return Scan(tuple(parts), tuple(findings))
+
+
+def _coco_labels(root: Path, split: str) -> str | None:
+    homes = (f"{home}/{split}" for home in _COCO_LABELS)
+    return next((home for home in homes if has_folders(root, f"images/{split}", home)), None)
+
+
+def _scan_coco_stuff(root: Path) -> Scan:
+    findings: list[Finding] = []
+    parts = []
+    for split, expected in _COCO_STUFF.items():
+        if labels := _coco_labels(root, split):
+            folders = {"transmission": f"images/{split}", "labels": labels}
+            parts.append(Part(split, scan_folders(root, folders, findings, prefix=f"{split}/"), (expected,)))
+    return Scan(tuple(parts), tuple(findings))
+
+
+def _scan_faces(root: Path) -> Scan:
+    findings: list[Finding] = []
+    photos = index_files(root / "CelebA-HQ-img", findings)
+    masks: dict[str, dict[str, Path]] = defaultdict(dict)
+    for folder in list_folder(root / "CelebAMask-HQ-mask-anno"):
+        if folder.is_dir():
+            _add_masks(index_files(folder, findings), masks, findings)
+    entries = []
+    for name in sorted(photos.keys() | masks.keys(), key=natural_order):
+        if name not in masks:
+            findings.append(Finding("unpaired", photos[name], "no mask of any part in CelebAMask-HQ-mask-anno"))
+        elif name not in photos:
+            findings.append(Finding("unpaired", next(iter(masks[name].values())), f"no file {name!r} in CelebA-HQ-img"))
+        else:
+            entries.append(Entry(name, {"transmission": photos[name]} | masks[name]))
+    return Scan((Part("", tuple(entries), (_FACES,)),), tuple(findings))
+
+
+def _add_masks(files: Mapping[str, Path], masks: dict[str, dict[str, Path]], findings: list[Finding]) -> None:
+    """Sorts `00012_l_brow` under face 12 as "mask/l_brow"."""
+    for stem, path in files.items():
+        number, part = number_before_underscore(path), stem.partition("_")[2]
+        if number is None or part not in FACE_PARTS:
+            findings.append(Finding("odd file", path, "the name is not <number>_<part of a face>; not read"))
+        elif f"mask/{part}" in masks[number]:
+            other = masks[number][f"mask/{part}"]
+            findings.append(Finding("doubled", path, f"stands for the same mask as {other.name}; keep one"))
+        else:
+            masks[number][f"mask/{part}"] = path
+
+
+def _scan_seg(root: Path) -> Scan:
+    findings: list[Finding] = []
+    return Scan((Part("", scan_folders(root, {"transmission": "img", "labels": "seg"}, findings)),), tuple(findings))
+
+
+VOC = Adapter(
+    "voc",
+    "PASCAL VOC with segmentation",
+    "[VOCdevkit/VOC2012/]{JPEGImages,SegmentationClass}/<name>",
+    "host.robots.ox.ac.uk/pascal/VOC",
+    lambda root: _voc_home(root) is not None,
+    _scan_voc,
+    label_space=lambda _: VOC_SPACE,
+)
+CITYSCAPES = Adapter(
+    "cityscapes",
+    "Cityscapes",
+    "leftImg8bit/<split>/<city>/<name>_leftImg8bit.* and gtFine/<split>/<city>/<name>_gtFine_label{TrainIds,Ids}.*",
+    "cityscapes-dataset.com (on registration)",
+    lambda root: has_folders(root, "leftImg8bit", "gtFine"),
+    _scan_cityscapes,
+    label_space=_cityscapes_space,
+)
+ADE20K = Adapter(
+    "ade20k",
+    "ADE20K, scene parsing",
+    "{images,annotations}/{training,validation}/<name>",
+    "sceneparsing.csail.mit.edu",
+    lambda root: any(has_folders(root, f"images/{split}", f"annotations/{split}") for split in _ADE20K),
+    _scan_ade20k,
+    label_space=lambda _: ADE20K_SPACE,
+)
+COCO_STUFF = Adapter(
+    "coco_stuff",
+    "COCO-Stuff",
+    "images/{train2017,val2017}/<name> and {annotations,stuffthingmaps_trainval2017}/{train2017,val2017}/<name>",
+    "github.com/nightrome/cocostuff",
+    lambda root: any(_coco_labels(root, split) for split in _COCO_STUFF),
+    _scan_coco_stuff,
+    label_space=lambda _: COCO_STUFF_SPACE,
+)
+CELEBAMASK_HQ = Adapter(
+    "celebamask_hq",
+    "CelebAMask-HQ",
+    "CelebA-HQ-img/<i>.* and CelebAMask-HQ-mask-anno/<folder>/<i>_<part>.*",
+    "github.com/switchablenorms/CelebAMask-HQ",
+    lambda root: has_folders(root, "CelebA-HQ-img", "CelebAMask-HQ-mask-anno"),
+    _scan_faces,
+    # Photographs of 1024 pixels a side, masks of 512.
+    labels_may_differ=True,
+)
+SEG = Adapter(
+    "seg",
+    "photographs with label maps",
+    "{img,seg}/<name>",
+    "",
+    lambda root: has_folders(root, "img", "seg"),
+    _scan_seg,
+    label_space=lambda _: ANY,
+)

@@ -1,0 +1,104 @@
+"""Folders that hold the layers of the same pictures under the same file names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sirr_jax.data.images.image_file import ImageFile
+from sirr_jax.data.images.reader import FileReader, check_large_enough, list_images, natural_order
+from sirr_jax.errors import UserError
+
+
+def find_layers(folder: Path, *, required: Sequence[str], optional: str) -> dict[str, list[Path]]:
+    """Lists the images of each layer's folder, in natural order of their names.
+
+    Names are compared without extension: a blended `1.jpg` belongs to a transmission `1.png`.
+
+    Args:
+      folder: Holds one folder per layer.
+      required: Names of the folders that must exist.
+      optional: Name of a folder that may exist.
+
+    Returns:
+      Layer to paths; entry `i` of every layer belongs to the same picture.
+
+    Raises:
+      UserError: A required folder is missing or without images, a name occurs twice in one folder, or the
+        names in two folders differ.
+    """
+    for layer in required:
+        if not (folder / layer).is_dir():
+            raise UserError(
+                f"{folder} has no folder {layer!r}; expected the folders {', '.join(required)} "
+                f"and, if there is such a layer, {optional}"
+            )
+    present = [*required, optional] if (folder / optional).is_dir() else list(required)
+    by_name = {layer: _by_name(folder / layer) for layer in present}
+    first = by_name[required[0]]
+    for layer in present[1:]:
+        _check_same_names(folder / required[0], first, folder / layer, by_name[layer])
+    order = sorted(first, key=natural_order)
+    return {layer: [by_name[layer][name] for name in order] for layer in present}
+
+
+def check_same_size(reader: FileReader, paths: Sequence[ImageFile], crop: int) -> None:
+    """Reads headers and refuses images of different sizes, or smaller than the crop.
+
+    Args:
+      reader: Reads the headers; those that it skips are not compared.
+      paths: Images that must have one size.
+      crop: Side of the crop in pixels.
+
+    Raises:
+      UserError: The sizes differ or are too small; the message names the file.
+    """
+    sizes: Mapping[ImageFile, tuple[int, int]] = {
+        path: size for path in paths if (size := reader.size(path)) is not None
+    }
+    for path, size in sizes.items():
+        check_large_enough(str(path), size, crop)
+    check_equal_sizes(sizes)
+
+
+def check_equal_sizes(sizes: Mapping[ImageFile, tuple[int, int]]) -> None:
+    """Refuses images of different sizes.
+
+    Args:
+      sizes: Height and width in pixels of each file.
+
+    Raises:
+      UserError: Names the first file that differs from the first of all, and both sizes.
+    """
+    pairs = list(sizes.items())
+    for path, (height, width) in pairs[1:]:
+        other, (other_height, other_width) = pairs[0]
+        if (height, width) != (other_height, other_width):
+            raise UserError(
+                f"{path} is {width}x{height} pixels and {other} is {other_width}x{other_height}: "
+                "images that belong together must have one size"
+            )
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    names: dict[str, Path] = {}
+    for path in list_images(folder, recursive=False):
+        if path.stem in names:
+            raise UserError(
+                f"{path} and {names[path.stem].name} have the same name up to the extension; keep one of them"
+            )
+        names[path.stem] = path
+    return names
+
+
+def _check_same_names(folder: Path, names: Mapping[str, Path], other: Path, other_names: Mapping[str, Path]) -> None:
+    for present, lacking, where in (
+        (names, other_names, other),
+        (other_names, names, folder),
+    ):
+        missing = sorted(present.keys() - lacking.keys(), key=natural_order)
+        if missing:
+            raise UserError(
+                f"{where} has no image {missing[0]!r} to go with {present[missing[0]]} "
+                f"({len(missing)} missing): every layer's folder needs the same names"
+            )

@@ -1,0 +1,153 @@
+"""Folders of layers: `{blended,transmission_layer[,reflection_layer]}`, of known sets and of anybody's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from sirr_jax.data.images.reader import list_folder
+from sirr_jax.data.layouts.base import Adapter, Entry, Finding, Part, Scan
+from sirr_jax.data.layouts.matching import has_folders, scan_folders
+
+_LAYOUT = "{blended,transmission_layer[,reflection_layer]}/<name>"
+_ZHANG = "github.com/ceciliavision/perceptual-reflection-removal"
+
+# Benchmark specification, section 3.1.
+_REAL20_IDS = tuple(map(str, (3, 4, 9, 12, 15, 22, 23, 25, 29, 39, 46, 47, 58, 86, 87, 89, 93, 103, 107, 110)))
+# Part, the names that its folder goes by (lower case, letters and digits only), and the sizes of its releases.
+_SIR2_PARTS = (
+    ("object", {"sir2object", "solidobject", "solidobjectdataset"}, (200,)),
+    ("postcard", {"sir2postcard", "postcard", "postcarddataset"}, (199, 179)),
+    ("wild", {"sir2wild", "wildscene", "wildscenedataset", "wilddataset"}, (55, 101, 52)),
+)
+
+
+def _called(folder: Path, names: Collection[str]) -> bool:
+    """Whether the folder is known by one of the names, or by one and a number: `real20_420`, `Nature`."""
+    plain = re.sub(r"[^a-z0-9]", "", folder.absolute().name.lower())
+    return any(re.fullmatch(rf"{name}[0-9]*", plain) for name in names)
+
+
+def _layered(root: Path) -> bool:
+    return has_folders(root, "blended", "transmission_layer")
+
+
+def _scan_layers(root: Path, findings: list[Finding], *, prefix: str = "") -> tuple[Entry, ...]:
+    folders = {"mixture": "blended", "transmission": "transmission_layer"}
+    if (root / "reflection_layer").is_dir():
+        folders["reflection"] = "reflection_layer"
+    return scan_folders(root, folders, findings, prefix=prefix)
+
+
+def _named(name: str, title: str, published: str, *, called: Collection[str], expected: tuple[int, ...]) -> Adapter:
+    def recognise(root: Path) -> bool:
+        return _layered(root) and _called(root, called)
+
+    def scan(root: Path) -> Scan:
+        findings: list[Finding] = []
+        return Scan((Part("", _scan_layers(root, findings), expected),), tuple(findings))
+
+    return Adapter(name, title, _LAYOUT, published, recognise, scan, trains_as="pairs")
+
+
+def _scan_real20(root: Path) -> Scan:
+    findings: list[Finding] = []
+    entries = _scan_layers(root, findings)
+    names = {entry.name for entry in entries}
+    missing = [name for name in _REAL20_IDS if name not in names]
+    # Where most names are those of the release, the rest is missing; elsewhere somebody renamed the files.
+    if missing and len(missing) < len(_REAL20_IDS) // 2:
+        findings.append(Finding("incomplete", root, f"no pictures {', '.join(missing)}, which Real20 has"))
+    return Scan((Part("", entries, (len(_REAL20_IDS),)),), tuple(findings))
+
+
+def _sir2_folders(root: Path) -> list[tuple[str, tuple[int, ...], Path]]:
+    """Part, expected counts and folder of what is in `root`, or of `root` itself."""
+    candidates = [root] if _layered(root) else [path for path in list_folder(root) if _layered(path)]
+    return [
+        (part, expected, folder)
+        for part, names, expected in _SIR2_PARTS
+        for folder in candidates
+        if _called(folder, names)
+    ]
+
+
+def _scan_sir2(root: Path) -> Scan:
+    findings: list[Finding] = []
+    parts = tuple(
+        Part(part, _scan_layers(folder, findings, prefix=f"{part}/"), expected)
+        for part, expected, folder in _sir2_folders(root)
+    )
+    return Scan(parts, tuple(findings))
+
+
+def _recognise_ibcln(root: Path) -> bool:
+    return has_folders(root, "natural_I", "natural_T") or has_folders(root, "testB", "testA1")
+
+
+def _scan_ibcln(root: Path) -> Scan:
+    findings: list[Finding] = []
+    parts = tuple(
+        Part(
+            part,
+            scan_folders(root, {"mixture": blended, "transmission": clean}, findings, prefix=f"{part}/"),
+            (expected,),
+        )
+        for part, blended, clean, expected in (
+            ("train", "natural_I", "natural_T", 200),
+            ("test", "testB", "testA1", 20),
+        )
+        if has_folders(root, blended, clean)
+    )
+    return Scan(parts, tuple(findings))
+
+
+def _scan_plain(root: Path) -> Scan:
+    findings: list[Finding] = []
+    return Scan((Part("", _scan_layers(root, findings)),), tuple(findings))
+
+
+REAL20 = Adapter(
+    "real20",
+    "Real20, the test pairs of Zhang et al.",
+    _LAYOUT,
+    _ZHANG,
+    lambda root: _layered(root) and _called(root, ("real20",)),
+    _scan_real20,
+    trains_as="pairs",
+)
+REAL89 = _named(
+    "real89", "the real training pairs of Zhang et al.", _ZHANG, called=("real89", "realtrain"), expected=(89,)
+)
+NATURE = _named(
+    "nature",
+    "Nature, the real pairs of IBCLN",
+    "github.com/JHL-HUST/IBCLN",
+    called=("nature", "naturetest", "naturetrain"),
+    expected=(20, 200),
+)
+IBCLN = Adapter(
+    "ibcln",
+    "Nature as IBCLN publishes it",
+    "{natural_I,natural_T}/<name> and {testB,testA1}/<name>",
+    NATURE.published,
+    _recognise_ibcln,
+    _scan_ibcln,
+)
+TABLE2 = _named(
+    "ceil_table2",
+    "CEILNet's synthetic test set in folders",
+    "github.com/fqnchina/CEILNet",
+    called=("ceiltable", "ceilnettable"),
+    expected=(100,),
+)
+SIR2 = Adapter(
+    "sir2",
+    "SIR2 in folders of layers",
+    f"{{SolidObjectDataset,PostcardDataset,WildSceneDataset}}/{_LAYOUT}, or one of these folders",
+    "sir2data.github.io (on registration)",
+    lambda root: bool(_sir2_folders(root)),
+    _scan_sir2,
+)
+PAIRS = Adapter("pairs", "real pairs", _LAYOUT, "", _layered, _scan_plain, trains_as="pairs")

@@ -1,0 +1,23 @@
+"""A folder of photographs that are nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder, list_images
+from sirr_jax.data.layouts.base import Adapter, Entry, Part, Scan
+
+
+def _recognise(root: Path) -> bool:
+    # Photographs at the top: folders inside may be the layers of a set that is not known.
+    return any(path.suffix.lower() in IMAGE_EXTENSIONS for path in list_folder(root) if not path.is_dir())
+
+
+def _scan(root: Path) -> Scan:
+    entries = [
+        Entry(path.relative_to(root).as_posix(), {"transmission": path}) for path in list_images(root, recursive=True)
+    ]
+    return Scan((Part("", tuple(entries)),), ())
+
+
+PHOTOS = Adapter("photos", "photographs", "<photograph>, and folders of more inside", "", _recognise, _scan)

@@ -1,0 +1,38 @@
+"""RSIR2: `images/{train,test}/{A,B}`, A clean, B with the reflection (specification of `edge_gan`, sections 1, 7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sirr_jax.data.layouts.base import Adapter, Finding, Part, Scan
+from sirr_jax.data.layouts.matching import has_a_folder, has_folders, scan_folders
+
+_SPLITS = ("train", "test")
+
+
+def _splits(root: Path) -> dict[str, Path]:
+    """Name to folder of the splits; of a folder that is itself a split, the empty name."""
+    if has_folders(root, "A", "B"):
+        return {"": root}
+    inside = root / "images" if (root / "images").is_dir() else root
+    return {split: inside / split for split in _SPLITS if has_a_folder(inside / split, "A", "B")}
+
+
+def _scan(root: Path) -> Scan:
+    findings: list[Finding] = []
+    layers = {"mixture": "B", "transmission": "A"}
+    parts = tuple(
+        Part(split, scan_folders(folder, layers, findings, prefix=f"{split}/" if split else ""))
+        for split, folder in _splits(root).items()
+    )
+    return Scan(parts, tuple(findings))
+
+
+RSIR2 = Adapter(
+    "rsir2",
+    "RSIR2, or a set in its layout",
+    "[images/]{train,test}/{A,B}/<name>, A clean and B with the reflection",
+    "github.com/Siboooo/ReflectionRemoval",
+    lambda root: any(has_folders(folder, "A", "B") for folder in _splits(root).values()),
+    _scan,
+)

@@ -1,0 +1,1 @@
+"""Samples -> batches: by tf.data, by threads, on the device."""

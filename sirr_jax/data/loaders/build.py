@@ -1,0 +1,131 @@
+"""Streams -> batches: the one entry to both pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import numpy as np
+
+from sirr_jax.data.loaders.on_device import DevicePipeline
+from sirr_jax.data.loaders.process_slice import Share
+from sirr_jax.data.loaders.tf_data import TfPipeline
+from sirr_jax.data.loaders.threads import MemoryPipeline
+from sirr_jax.data.random_access import StreamKey
+from sirr_jax.data.samples.base import Stream
+from sirr_jax.errors import UserError
+
+PIPELINES = ("tf", "memory", "device")
+
+
+class BatchPipeline(Protocol):
+    """An endless iterator of raw batches, kind -> name -> array; the leading axis is this process's samples.
+
+    The arrays are uint8 images (and `index`, uint32, the sample's position in the endless stream); treat them
+    as read-only. An error in the data is raised from `next`, as it was raised, and again from every later
+    `next`.
+    """
+
+    def __iter__(self) -> BatchPipeline: ...
+
+    def __next__(self) -> dict[str, dict[str, np.ndarray]]: ...
+
+    def close(self) -> None:
+        """Ends the threads behind it; iterating stops."""
+        ...
+
+    def __enter__(self) -> BatchPipeline: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def check_pipeline(kind: str) -> None:
+    """Raises UserError if no pipeline is called `kind`."""
+    if kind not in PIPELINES:
+        raise UserError(f"data.pipeline={kind!r}: expected one of {', '.join(PIPELINES)}")
+
+
+def build_pipeline(
+    streams: Mapping[str, Stream],
+    counts: Mapping[str, int],
+    *,
+    kind: Literal["tf", "memory", "device"],
+    seed: int,
+    start_step: int,
+    skipped: Mapping[str, int] | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
+    prefetch: int = 2,
+    memory_limit: int = 4 * 2**30,
+) -> BatchPipeline:
+    """Builds a pipeline whose batches depend on the seed, the files and the step alone.
+
+    The first two kinds of pipeline give the same bytes; the third gives regions of photographs, which a device turns
+    into the same crops (`DevicePipeline.cut`). At step `s`, slot `i` of a global batch of `n` samples is the
+    sample at position `skipped + s * n + i` of the endless stream; process `p` of `P` gets the slots from `p * n / P`
+    up to `(p + 1) * n / P`. A run that resumes at step `k` sees what an uninterrupted one sees from step `k`.
+
+    Args:
+      streams: Streams by kind ("layers", "single", "sequences", "pairs").
+      counts: Samples per step of each of these kinds, of all processes together; a kind with 0 is left out.
+      kind: "tf" decodes in parallel each time (extra `train`); "memory" decodes each image once and keeps it;
+        "device" leaves cutting and resizing to the accelerators, which hold all photographs.
+      seed: Any integer.
+      start_step: Step of the first batch.
+      skipped: Positions of a kind's stream that are left out, 0 or more (see `skipped_positions`); none by default.
+      process_index: This process, 0 to `process_count - 1`.
+      process_count: Number of processes.
+      prefetch: Batches to make ahead, 1 or more.
+      memory_limit: Bytes of decoded images that "memory" may keep; the rest is decoded each time.
+        ("device" has its photographs decoded already, see `ResidentPhotos`.)
+
+    Returns:
+      An iterator of batches; close it, or use it as a context manager.
+
+    Raises:
+      UserError: Unknown pipeline, streams that "device" cannot cut, streams and counts of different kinds, counts
+        that are negative, all zero or not divisible by the number of processes, another value out of range, or
+        TensorFlow is not installed.
+    """
+    check_pipeline(kind)
+    if not 0 <= process_index < process_count:
+        raise UserError(f"process {process_index} of {process_count}: expected 0 to {process_count - 1}")
+    if start_step < 0:
+        raise UserError(f"start_step={start_step}: expected 0 or more")
+    if prefetch < 1:
+        raise UserError(f"data.prefetch={prefetch}: expected 1 or more batches")
+    if streams.keys() != counts.keys():
+        raise UserError(f"counts are given for {sorted(counts)} and streams for {sorted(streams)}: expected the same")
+    shares = {
+        name: _share(name, stream, counts[name], seed, (skipped or {}).get(name, 0), process_index, process_count)
+        for name, stream in streams.items()
+        if counts[name] != 0
+    }
+    if not shares:
+        raise UserError("a batch without a single sample: give at least one kind a count above 0")
+    if kind == "tf":
+        return TfPipeline(shares, start_step=start_step, prefetch=prefetch)
+    if kind == "device":
+        return DevicePipeline(shares, start_step=start_step, prefetch=prefetch)
+    return MemoryPipeline(shares, start_step=start_step, prefetch=prefetch, memory_limit=memory_limit)
+
+
+def _share(
+    kind: str, stream: Stream, count: int, seed: int, skipped: int, process_index: int, process_count: int
+) -> Share:
+    if count < 0:
+        raise UserError(f"{count} samples of kind {kind!r} per step: expected 0 or more")
+    if count % process_count:
+        raise UserError(
+            f"{count} samples of kind {kind!r} per step cannot be shared equally by {process_count} "
+            f"processes: choose a multiple of {process_count}"
+        )
+    local = count // process_count
+    return Share(
+        stream=stream,
+        key=StreamKey(seed, kind),
+        global_count=count,
+        count=local,
+        first_slot=process_index * local,
+        skipped=skipped,
+    )

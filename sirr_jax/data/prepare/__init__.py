@@ -1,0 +1,1 @@
+"""Offline tools: validate, pack, generate, build TFDS data sets."""

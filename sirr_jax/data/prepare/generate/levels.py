@@ -1,0 +1,58 @@
+"""Makers of the degradations that have levels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from sirr_jax.data.prepare.generate.base import Made, Maker, generator_of
+from sirr_jax.synthesis.degradations import KINDS, degrade
+from sirr_jax.synthesis.degradations.base import at_level
+from sirr_jax.synthesis.options import options_of
+from sirr_jax.synthesis.reflection.option_checks import check_flag
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelOptions:
+    """Options of the degradations of a level.
+
+    Attributes:
+        level: from 1; None to draw 1 to 4 for each sample.
+        resave_jpeg: whether to save the result as JPEG first, see `sirr_jax.synthesis.degradations.degrade`.
+
+    Raises:
+        UserError: if `resave_jpeg` is neither true nor false.
+    """
+
+    level: int | None = None
+    resave_jpeg: bool = False
+
+    def __post_init__(self) -> None:
+        check_flag(self, "resave_jpeg")
+
+
+def degradations(kind: str, given: Mapping[str, Any]) -> Maker:
+    """Makes one kind of `sirr_jax.synthesis.degradations.KINDS`.
+
+    Args:
+        kind: its name.
+        given: fields of `LevelOptions`.
+
+    Raises:
+        UserError: if an option or its value is unknown.
+    """
+    options = options_of(kind, LevelOptions, given)
+    if options.level is not None:
+        at_level(kind, range(1, KINDS[kind].levels + 1), options.level)
+    return Maker(1, partial(_degraded, kind, options), dataclasses.asdict(options))
+
+
+def _degraded(kind: str, options: LevelOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> Made:
+    generator = generator_of(kind, seed, index)
+    level = int(generator.integers(1, 5)) if options.level is None else options.level
+    made = degrade(photographs[0], kind, level=level, generator=generator, resave_jpeg=options.resave_jpeg)
+    return Made({"degraded": made, "clean": photographs[0]}, {"level": level}, True)

@@ -1,0 +1,175 @@
+"""TFDS builders of the sets that `offers` lists, defined when they are asked for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sirr_jax.data.layouts.registry import Adapter, Entry
+from sirr_jax.data.layouts.sequence_folders import SEQUENCES
+from sirr_jax.data.prepare.tfds.catalogue import OFFERS, Offer, offer_called
+from sirr_jax.data.prepare.tfds.features import LABEL_LAYERS, check_layers, label_space, read_example
+from sirr_jax.data.tensorflow_import import load_tensorflow
+from sirr_jax.errors import UserError
+
+_VERSION = "1.0.0"
+# The first is the default: read by index, and without TensorFlow.
+_FILE_FORMATS = ("array_record", "tfrecord")
+_READ_TOGETHER = 32
+
+
+def builder(
+    name: str,
+    *,
+    manual_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    config: str | None = None,
+    file_format: str | None = None,
+    prepare: bool = False,
+) -> Any:
+    """Makes the TFDS builder of a data set, and builds the set if asked to.
+
+    Args:
+      name: One of `names()`.
+      manual_dir: Holds the user's copy: as its sub-folder named like the data set without `sirr_` (`real20`), as
+        itself, or as the one set of that layout in it. None for TFDS's own place, `<data_dir>/downloads/manual`.
+      data_dir: Where TFDS keeps what it built; None for `~/tensorflow_datasets`.
+      config: Which layers an example has, where a data set offers a choice: "pairs", "triplets" (with the
+        reflection), "labelled", "mixtures". None for the first.
+      file_format: "array_record", for `as_data_source`, or "tfrecord", for `as_dataset`. None for that of the set
+        that is already built, and "array_record" otherwise.
+      prepare: Whether to build the set if `data_dir` does not hold it; what it holds is not built again.
+
+    Returns:
+      The `tfds.core.DatasetBuilder`. Examples have "name", "sequence" (of sequences), and by config "mixture",
+      "transmission", "reflection": uint8 [H, W, 3], and "labels", "reflection_labels": uint8 [H, W, 1], which
+      `info.metadata` explains. Order and splits are the adapter's; "train" or "test" for a set without parts.
+
+    Raises:
+      UserError: An unknown name, config or file format, or a set that is already built in another format; on
+        building: the set is not there (the message says where it is published), has files without partners, or
+        lacks a layer; TFDS is not installed.
+      UnreadableImageError: On building, a file cannot be decoded.
+    """
+    offer = offer_called(name)
+    if config is not None and config not in offer.layers:
+        raise UserError(f"{name} has no config {config!r}; it has {', '.join(offer.layers)}")
+    if file_format not in (None, *_FILE_FORMATS):
+        raise UserError(f"file_format={file_format!r}: expected one of {', '.join(_FILE_FORMATS)}")
+    tfds = register()
+    if file_format == "tfrecord":
+        load_tensorflow()  # before TFDS does, which would leave it the GPU
+    made = tfds.builder(name, data_dir=data_dir, config=config if len(offer.layers) > 1 else None)
+    if file_format is not None and not made.info.initialized:
+        made.info.set_file_format(file_format, override=True)
+    elif file_format not in (None, made.info.file_format.value):
+        raise UserError(
+            f"{made.data_path} is built as {made.info.file_format.value}, not {file_format}: give another data_dir, "
+            "or delete that folder"
+        )
+    if prepare and not made.info.initialized:
+        home = Path(made.data_dir_root, "downloads", "manual") if manual_dir is None else Path(manual_dir)
+        offer.find(home)
+        made.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=home, try_download_gcs=False))
+    return made
+
+
+@functools.cache
+def register() -> ModuleType:
+    """Makes the data sets known to TFDS, for `tfds.load` and `tfds.builder`; further calls do nothing.
+
+    Returns:
+      The module `tensorflow_datasets`.
+
+    Raises:
+      UserError: TFDS is not installed.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise UserError(f"TFDS data sets need tensorflow-datasets ({error}): pip install 'sirr_jax[train]'") from None
+    base = _base(tfds)
+    for offer in OFFERS.values():
+        # The creation of the class registers it.
+        type("".join(word.title() for word in offer.name.split("_")), (base,), _class_body(tfds, offer))
+    return tfds
+
+
+def _class_body(tfds: ModuleType, offer: Offer) -> dict[str, Any]:
+    configs = [
+        tfds.core.BuilderConfig(name=config, version=_VERSION, description=", ".join(layers))
+        for config, layers in offer.layers.items()
+    ]
+    instructions = offer.instructions
+    return {
+        "__doc__": offer.adapters[0].title,
+        "__module__": __name__,
+        "name": offer.name,
+        "offer": offer,
+        "VERSION": tfds.core.Version(_VERSION),
+        "BUILDER_CONFIGS": configs if len(configs) > 1 else [],
+        "MANUAL_DOWNLOAD_INSTRUCTIONS": instructions[0].upper() + instructions[1:],
+    }
+
+
+def _base(tfds: ModuleType) -> type:
+    """The one builder behind all data sets."""
+
+    class Base(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        offer: Offer
+
+        def __init__(self, *, file_format: str | None = None, **options: Any) -> None:
+            super().__init__(file_format=file_format, **options)
+            if file_format is None and not self.info.initialized:
+                self.info.set_file_format(_FILE_FORMATS[0], override=True)
+
+        @property
+        def layers(self) -> tuple[str, ...]:
+            config = self.builder_config
+            return self.offer.layers[config.name] if config else next(iter(self.offer.layers.values()))
+
+        def _info(self) -> Any:
+            features: dict[str, Any] = {"name": tfds.features.Text()}
+            if SEQUENCES in self.offer.adapters:
+                features["sequence"] = tfds.features.Text()
+            for layer in self.layers:
+                channels = 1 if layer in LABEL_LAYERS else 3
+                features[layer] = tfds.features.Image(shape=(None, None, channels), encoding_format="png")
+            return tfds.core.DatasetInfo(
+                builder=self,
+                description=self.offer.adapters[0].title,
+                features=tfds.features.FeaturesDict(features),
+                metadata=tfds.core.MetadataDict(),
+                # Numbers are quoted per picture, and frames belong together: the order stays that of the names.
+                disable_shuffling=True,
+            )
+
+        def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+            try:
+                home = dl_manager.manual_dir
+            except AssertionError:  # TFDS found the folder missing or empty
+                raise UserError(f"{self.name}: manual_dir is missing or empty: {self.offer.instructions}") from None
+            adapter, root = self.offer.find(home)
+            splits = self.offer.splits(adapter, root)
+            entries = [entry for split in splits.values() for entry in split]
+            check_layers(entries, self.layers, "/".join(filter(None, (self.name, self.builder_config_name))))
+            space = label_space(adapter, entries, self.layers)
+            if space is not None:
+                self.info.metadata.update(label_space=space.title, classes=space.classes, ignore=space.ignore)
+            return {split: self._generate_examples(adapter, found) for split, found in splits.items()}
+
+        def _generate_examples(
+            self, adapter: Adapter, entries: tuple[Entry, ...]
+        ) -> Iterator[tuple[str, dict[str, Any]]]:
+            read = functools.partial(read_example, adapter, layers=self.layers)
+            with ThreadPoolExecutor() as pool:
+                # A few at a time: a pool takes whatever it is given at once, and photographs are large.
+                for start in range(0, len(entries), _READ_TOGETHER):
+                    for example in pool.map(read, entries[start : start + _READ_TOGETHER]):
+                        yield example["name"], example
+
+    return Base

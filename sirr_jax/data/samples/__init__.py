@@ -1,0 +1,1 @@
+"""Position -> sample, from nothing but the seed and the files."""

@@ -1,0 +1,73 @@
+"""What a stream of samples is, and what all streams share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.random_access import StreamKey
+from sirr_jax.errors import UserError
+
+
+class ArraySpec(NamedTuple):
+    """Shape and type of one array of a sample."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+class Stream(Protocol):
+    """An endless stream of samples of one kind. Sampling is pure and safe from several threads."""
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """Names, shapes and types of a sample's arrays."""
+        ...
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position, 0 or more; the same arguments give the same bytes."""
+        ...
+
+    def held(self, memory: DecodedMemory) -> Stream:
+        """Returns the same stream, keeping what it decodes in `memory`."""
+        ...
+
+
+def image_spec(side: int) -> ArraySpec:
+    """What a square RGB image is in a sample: uint8 `[side, side, 3]`."""
+    return ArraySpec((side, side, 3), np.dtype(np.uint8))
+
+
+def labels_spec(side: int) -> ArraySpec:
+    """What a square label map is in a sample: uint8 `[side, side]`."""
+    return ArraySpec((side, side), np.dtype(np.uint8))
+
+
+def check_crop(crop: int, max_scale: float, min_scale: float = 1.0) -> None:
+    """Refuses options of crops that are out of range.
+
+    Args:
+      crop: Side of the crops in pixels.
+      max_scale: Largest reduction of a photograph.
+      min_scale: Smallest.
+
+    Raises:
+      UserError: The crop has no pixel, or the reduction is below 1.
+    """
+    if crop < 1:
+        raise UserError(f"data.crop={crop}: expected 1 or more pixels")
+    if not max_scale >= 1:
+        raise UserError(f"data.max_scale={max_scale}: expected 1 or more (1 never reduces a photograph)")
+    if not 0 < min_scale <= 1:
+        raise UserError(f"data.min_scale={min_scale}: expected above 0, at most 1 (1 never enlarges a photograph)")
+
+
+def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two images are equal in size and in every byte."""
+    # A sparse look first: it tells almost all different pictures apart without going through every byte.
+    return (
+        one.shape == other.shape and np.array_equal(one[::16, ::16], other[::16, ::16]) and np.array_equal(one, other)
+    )

@@ -1,0 +1,304 @@
+"""Streams: position in an endless stream -> one sample, from nothing but the seed and the files."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+from typing import Self
+
+import numpy as np
+
+from sirr_jax.data.images.crops import PhotoRegion, cut, draw_region
+from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.random_access import StreamKey, item_at, two_items_at
+from sirr_jax.data.samples.base import ArraySpec, Stream, check_crop, image_spec, same_picture
+from sirr_jax.data.sources.pairs import PairSource
+from sirr_jax.data.sources.photos import PhotoSource
+from sirr_jax.data.sources.sequences import SequenceSource
+from sirr_jax.errors import UserError
+
+__all__ = ["ArraySpec", "PairCrops", "PhotoCrops", "PhotoLayers", "ProceduralLayers", "SequenceCrops", "Stream"]
+
+
+class CropStream:
+    """What the streams of crops of photographs share.
+
+    Attributes:
+      photos: Where the crops come from.
+      canvas: Side of the crops in pixels.
+      max_scale: Largest reduction of a photograph.
+    """
+
+    def __init__(self, photos: PhotoSource, *, crop: int, canvas: int, max_scale: float, min_scale: float) -> None:
+        check_crop(crop, max_scale, min_scale)
+        self.photos = photos
+        self.canvas = canvas
+        self.max_scale = max_scale
+        self._min_scale = min_scale
+        self._read: Callable[[int], np.ndarray] = photos.read
+        self._crop = crop
+
+    def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
+        """Draws what the sample at a position is to be cut from.
+
+        Raises:
+          UserError: A photograph cannot be decoded or is smaller than the crop.
+        """
+        raise NotImplementedError
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position: uint8 `[canvas, canvas, 3]` each.
+
+        Raises:
+          UserError: A photograph cannot be decoded or is smaller than the crop.
+        """
+        once = copy.copy(self)
+        once._read = functools.cache(self._read)  # to draw, to compare and to cut: decoded once
+        return {
+            role: cut(once._read(index), region, self.canvas)
+            for role, (index, region) in once.regions(position, key).items()
+        }
+
+    def held(self, memory: DecodedMemory) -> Self:
+        """Returns the same stream, keeping each decoded photograph in `memory`."""
+        stream = copy.copy(self)
+        stream._read = memory.remember(self._read)
+        return stream
+
+    def _region(self, index: int, generator: np.random.Generator) -> PhotoRegion:
+        region = draw_region(
+            generator,
+            self._read(index).shape[:2],
+            canvas=self.canvas,
+            crop=self._crop,
+            max_scale=self.max_scale,
+            min_scale=self._min_scale,
+            name=self.photos.name(index),
+        )
+        return PhotoRegion(index, region)
+
+
+class PhotoLayers(CropStream):
+    """Two layers from two different photographs, each a crop of its own.
+
+    Each photograph serves once as transmission and once as reflection per epoch. With a margin the arrays are
+    canvases to synthesise moving-camera sequences from (specification of `dynamics`, section 6.2); without
+    one they are crops to mix into single images.
+    """
+
+    def __init__(
+        self, photos: PhotoSource, *, crop: int, margin: int = 0, max_scale: float = 2.0, min_scale: float = 1.0
+    ) -> None:
+        """Makes a stream.
+
+        Args:
+          photos: Where the layers come from.
+          crop: Side of the images to train on, in pixels.
+          margin: What the canvas has beyond the crop on each side, in pixels.
+          max_scale: Largest reduction of a photograph, 1 or more.
+          min_scale: Smallest, at most 1; below 1 some crops are enlarged: close-ups.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        super().__init__(photos, crop=crop, canvas=crop + 2 * margin, max_scale=max_scale, min_scale=min_scale)
+        if margin < 0:
+            raise UserError(f"margin={margin}: expected 0 or more pixels")
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`transmission` and `reflection`: uint8 `[canvas, canvas, 3]`."""
+        image = image_spec(self.canvas)
+        return {"transmission": image, "reflection": image}
+
+    def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
+        """Draws a region of each of two photographs."""
+        first, second = two_items_at(key, position, len(self.photos))
+        second = self._another(first, second)
+        generator = key.generator("crop", position)
+        return {
+            "transmission": self._region(first, generator),
+            "reflection": self._region(second, generator),
+        }
+
+    def _another(self, index: int, wanted: int) -> int:
+        # Two indices can hold one picture: a copied file, or a damaged file that the source answers for with
+        # the next.
+        photo, count = self._read(index), len(self.photos)
+        for candidate in ((wanted + offset) % count for offset in range(count)):
+            if candidate != index and not same_picture(self._read(candidate), photo):
+                return candidate
+        return index
+
+
+class PhotoCrops(CropStream):
+    """A crop of one photograph, to be degraded; each photograph once per epoch."""
+
+    def __init__(self, photos: PhotoSource, *, crop: int, max_scale: float = 2.0, min_scale: float = 1.0) -> None:
+        """Makes a stream.
+
+        Args:
+          photos: Where the crops come from.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of a photograph, 1 or more.
+          min_scale: Smallest, at most 1; below 1 some crops are enlarged: close-ups.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        super().__init__(photos, crop=crop, canvas=crop, max_scale=max_scale, min_scale=min_scale)
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`transmission`: uint8 `[crop, crop, 3]`."""
+        return {"transmission": image_spec(self.canvas)}
+
+    def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
+        """Draws a region of one photograph."""
+        index = item_at(key, position, len(self.photos))
+        return {"transmission": self._region(index, key.generator("crop", position))}
+
+
+class ProceduralLayers:
+    """Samples without arrays: the layers are painted on the device, from the sample's index."""
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """Nothing."""
+        return {}
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:  # noqa: ARG002 - the protocol's
+        """Makes an empty sample."""
+        return {}
+
+    def held(self, memory: DecodedMemory) -> ProceduralLayers:  # noqa: ARG002 - the protocol's
+        """Returns itself: there is nothing to keep."""
+        return self
+
+
+class SequenceCrops:
+    """Three consecutive frames of a real sequence around a random middle frame, all layers cropped alike.
+
+    Each sequence occurs once per epoch.
+    """
+
+    def __init__(self, sequences: SequenceSource, *, crop: int, max_scale: float = 2.0) -> None:
+        """Makes a stream.
+
+        Args:
+          sequences: Where the frames come from.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of a frame, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        check_crop(crop, max_scale)
+        self._sequences = sequences
+        self._crop = crop
+        self._max_scale = max_scale
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`blended`, `transmission`, `reflection`: uint8 `[3, crop, crop, 3]`; `has_reflection`: bool."""
+        frames = ArraySpec((3, self._crop, self._crop, 3), np.dtype(np.uint8))
+        return {
+            "blended": frames,
+            "transmission": frames,
+            "reflection": frames,
+            "has_reflection": ArraySpec((), np.dtype(bool)),
+        }
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position; without a reflection layer `reflection` is zero.
+
+        Raises:
+          UserError: A frame cannot be decoded or is smaller than the crop, or the three frames are one
+            picture.
+        """
+        index = item_at(key, position, len(self._sequences))
+        generator = key.generator("crop", position)
+        first = int(generator.integers(0, self._sequences.triples(index)))
+        triple = self._sequences.read(index, first)
+        region = draw_region(
+            generator,
+            triple.blended[0].shape[:2],
+            canvas=self._crop,
+            crop=self._crop,
+            max_scale=self._max_scale,
+            name=self._sequences.name(index),
+        )
+        blended, transmission = (
+            np.stack([cut(frame, region, self._crop) for frame in frames])
+            for frames in (triple.blended, triple.transmission)
+        )
+        reflection = np.zeros_like(blended)
+        if triple.reflection is not None:
+            reflection = np.stack([cut(frame, region, self._crop) for frame in triple.reflection])
+        return {
+            "blended": blended,
+            "transmission": transmission,
+            "reflection": reflection,
+            "has_reflection": np.asarray(triple.reflection is not None),
+        }
+
+    def held(self, memory: DecodedMemory) -> SequenceCrops:
+        """Returns the same stream, keeping each decoded frame in `memory`."""
+        stream = copy.copy(self)
+        stream._sequences = self._sequences.held(memory)
+        return stream
+
+
+class PairCrops:
+    """A real blended photograph and its transmission layer, cropped alike; each pair once per epoch."""
+
+    def __init__(self, pairs: PairSource, *, crop: int, max_scale: float = 2.0) -> None:
+        """Makes a stream.
+
+        Args:
+          pairs: Where the images come from.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of an image, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        check_crop(crop, max_scale)
+        self._pairs = pairs
+        self._read: Callable[[int], tuple[np.ndarray, np.ndarray]] = pairs.read
+        self._crop = crop
+        self._max_scale = max_scale
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`blended` and `transmission`: uint8 `[crop, crop, 3]`."""
+        image = image_spec(self._crop)
+        return {"blended": image, "transmission": image}
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position: uint8 `[crop, crop, 3]` each.
+
+        Raises:
+          UserError: An image cannot be decoded or is smaller than the crop.
+        """
+        index = item_at(key, position, len(self._pairs))
+        blended, transmission = self._read(index)
+        region = draw_region(
+            key.generator("crop", position),
+            blended.shape[:2],
+            canvas=self._crop,
+            crop=self._crop,
+            max_scale=self._max_scale,
+            name=self._pairs.name(index),
+        )
+        return {
+            "blended": cut(blended, region, self._crop),
+            "transmission": cut(transmission, region, self._crop),
+        }
+
+    def held(self, memory: DecodedMemory) -> PairCrops:
+        """Returns the same stream, keeping each decoded pair in `memory`."""
+        stream = copy.copy(self)
+        stream._read = memory.remember(self._read)
+        return stream

@@ -1,0 +1,220 @@
+"""Streams of photographs with a class for each pixel: alone, in pairs to mix, and degraded."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sirr_jax.data.images.crops import cut, cut_labels, draw_region
+from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.random_access import StreamKey, item_at, two_items_at
+from sirr_jax.data.samples.base import ArraySpec, check_crop, image_spec, labels_spec, same_picture
+from sirr_jax.data.sources.segmentation import NO_CLASS, LabelledSource
+
+if TYPE_CHECKING:
+    # It takes JAX along, which those who read data alone can do without.
+    from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
+
+_Labelled = tuple[np.ndarray, np.ndarray]
+
+# How many photographs are looked at for one without a class in common: the first reading of each costs a decoding.
+_CANDIDATES = 16
+
+
+class _Crops:
+    """Reads labelled photographs and crops both alike."""
+
+    def __init__(self, source: LabelledSource, crop: int, max_scale: float) -> None:
+        check_crop(crop, max_scale)
+        self.source = source
+        self.side = crop
+        self.read: Callable[[int], _Labelled] = source.read
+        self._max_scale = max_scale
+
+    def held(self, memory: DecodedMemory) -> _Crops:
+        crops = copy.copy(self)
+        crops.read = memory.remember(self.read)
+        return crops
+
+    def cut(self, item: _Labelled, index: int, generator: np.random.Generator) -> _Labelled:
+        photo, labels = item
+        region = draw_region(
+            generator,
+            photo.shape[:2],
+            canvas=self.side,
+            crop=self.side,
+            max_scale=self._max_scale,
+            name=self.source.name(index),
+        )
+        return cut(photo, region, self.side), cut_labels(labels, region, self.side)
+
+
+class LabelledCrops:
+    """A crop of one photograph and its labels; each photograph once per epoch."""
+
+    def __init__(self, source: LabelledSource, *, crop: int, max_scale: float = 2.0) -> None:
+        """Makes a stream.
+
+        Args:
+          source: Where the photographs and labels come from.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of a photograph, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        self._crops = _Crops(source, crop, max_scale)
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`transmission`: uint8 `[crop, crop, 3]`; `labels`: uint8 `[crop, crop]`, 255 where there is no class."""
+        return {"transmission": image_spec(self._crops.side), "labels": labels_spec(self._crops.side)}
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position.
+
+        Raises:
+          UserError: A file cannot be used, or the photograph is smaller than the crop.
+        """
+        index = item_at(key, position, len(self._crops.source))
+        photo, labels = self._crops.cut(self._crops.read(index), index, key.generator("crop", position))
+        return {"transmission": photo, "labels": labels}
+
+    def held(self, memory: DecodedMemory) -> LabelledCrops:
+        """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
+        stream = copy.copy(self)
+        stream._crops = self._crops.held(memory)
+        return stream
+
+
+class LabelledPairs:
+    """Two layers from two photographs with labels, whose classes differ where that can be had.
+
+    Each photograph serves once as transmission per epoch. Its reflection is the first of 16 others, drawn for the
+    position, that has no class in common with it but the background, 0 (SGRRN specification, section 9.1, where the
+    names of the files tell the classes); if all of them have, the first.
+    """
+
+    def __init__(self, source: LabelledSource, *, crop: int, max_scale: float = 2.0) -> None:
+        """Makes a stream.
+
+        Args:
+          source: Where the photographs and labels come from.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of a photograph, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        self._crops = _Crops(source, crop, max_scale)
+        # Classes of each photograph as the bits of a number. What is in here never depends on when it was read.
+        self._classes: dict[int, int] = {}
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`transmission`, `reflection`: uint8 `[crop, crop, 3]`; `labels`, `reflection_labels`: `[crop, crop]`."""
+        image, labels = image_spec(self._crops.side), labels_spec(self._crops.side)
+        return {"transmission": image, "labels": labels, "reflection": image, "reflection_labels": labels}
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position; layers are cropped each on its own.
+
+        Raises:
+          UserError: A file cannot be used, or a photograph is smaller than the crop.
+        """
+        count = len(self._crops.source)
+        first = item_at(key, position, count)
+        # By their distance in the list of all, so that the first is never among them.
+        steps = key.generator("partner", position).choice(count - 1, min(count - 1, _CANDIDATES), replace=False) + 1
+        candidates = ((first + steps) % count).tolist()
+        item = self._crops.read(first)
+        second, other = next(self._partners(first, item, candidates), (first, item))
+        generator = key.generator("crop", position)
+        transmission, labels = self._crops.cut(item, first, generator)
+        reflection, reflection_labels = self._crops.cut(other, second, generator)
+        return {
+            "transmission": transmission,
+            "labels": labels,
+            "reflection": reflection,
+            "reflection_labels": reflection_labels,
+        }
+
+    def held(self, memory: DecodedMemory) -> LabelledPairs:
+        """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
+        stream = copy.copy(self)
+        stream._crops = self._crops.held(memory)
+        return stream
+
+    def _partners(self, first: int, item: _Labelled, candidates: list[int]) -> Iterator[tuple[int, _Labelled]]:
+        """Other pictures than that of `item`, the best first."""
+        own = self._classes_of(first)
+        for wanted in (lambda index: not own & self._classes_of(index), lambda index: own & self._classes_of(index)):
+            for index in filter(wanted, candidates):
+                # Two indices can hold one picture: a copied file, or a damaged one that the next answers for.
+                if not same_picture((other := self._crops.read(index))[0], item[0]):
+                    yield index, other
+
+    def _classes_of(self, index: int) -> int:
+        if index not in self._classes:
+            labels = self._crops.read(index)[1]
+            present = np.bincount(labels.reshape(-1), minlength=NO_CLASS + 1)[1:NO_CLASS] > 0
+            self._classes[index] = int.from_bytes(np.packbits(present).tobytes(), "big")
+        return self._classes[index]
+
+
+class DegradedCrops:
+    """A crop of one photograph, clean and degraded, and its labels; each photograph once per epoch."""
+
+    def __init__(
+        self, source: LabelledSource, degradation: RandomDegradation, *, crop: int, max_scale: float = 2.0
+    ) -> None:
+        """Makes a stream.
+
+        Args:
+          source: Where the photographs and labels come from.
+          degradation: What becomes of them. A window reflects the photograph that comes next in the epoch's order.
+          crop: Side of the crops in pixels.
+          max_scale: Largest reduction of a photograph, 1 or more.
+
+        Raises:
+          UserError: A value is out of range.
+        """
+        self._crops = _Crops(source, crop, max_scale)
+        self._degradation = degradation
+
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """`clean`, `degraded`: uint8 `[crop, crop, 3]`; `labels`: uint8 `[crop, crop]`; `kind`: int32, the index."""
+        image = image_spec(self._crops.side)
+        return {
+            "clean": image,
+            "degraded": image,
+            "labels": labels_spec(self._crops.side),
+            "kind": ArraySpec((), np.dtype(np.int32)),
+        }
+
+    def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
+        """Makes the sample at a position; `kind` is the degradation's index in `RandomDegradation.kinds`.
+
+        Raises:
+          UserError: A file cannot be used, or a photograph is smaller than the crop.
+        """
+        first, second = two_items_at(key, position, len(self._crops.source))
+        crop_generator = key.generator("crop", position)
+        clean, labels = self._crops.cut(self._crops.read(first), first, crop_generator)
+        generator = key.generator("degradation", position)
+        kind = self._degradation.draw(generator)
+        other = None
+        if self._degradation.takes_another(kind):
+            other, _ = self._crops.cut(self._crops.read(second), second, crop_generator)
+        degraded = self._degradation.degrade(clean, kind, generator, other=other)
+        return {"clean": clean, "degraded": degraded, "labels": labels, "kind": np.asarray(kind, np.int32)}
+
+    def held(self, memory: DecodedMemory) -> DegradedCrops:
+        """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
+        stream = copy.copy(self)
+        stream._crops = self._crops.held(memory)
+        return stream

@@ -1,0 +1,1 @@
+"""Data sets of photographs, pairs, sequences and label maps, read by index."""

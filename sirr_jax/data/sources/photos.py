@@ -1,0 +1,194 @@
+"""Sources of photographs: a folder of the user's, or those that scikit-image installs."""
+
+from __future__ import annotations
+
+import importlib.resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from sirr_jax.data.find_dataset import find_set
+from sirr_jax.data.images.decode import image_size, read_image
+from sirr_jax.data.images.image_file import ImageFile
+from sirr_jax.data.images.reader import FileReader, OnCorrupt, check_large_enough, list_images
+from sirr_jax.data.storage.array_record.manifest import is_packed
+from sirr_jax.data.storage.zip_archive import is_zip, zipped_photos
+from sirr_jax.errors import UserError
+
+# motorcycle_right.png is left out: it is the stereo partner of motorcycle_left.png, and the two would meet as
+# the layers of one sample.
+_TRAINING_FILES = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "clock_motion.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_left.png",
+    "page.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+_VALIDATION_FILE = "coffee.png"
+
+
+class PhotoSource(Protocol):
+    """Photographs by index. Reading must depend on the index alone and be safe from several threads."""
+
+    def __len__(self) -> int:
+        """Number of photographs."""
+        ...
+
+    def name(self, index: int) -> str:
+        """What messages call a photograph."""
+        ...
+
+    def read(self, index: int) -> np.ndarray:
+        """Decodes a photograph to uint8 `[height, width, 3]`, RGB."""
+        ...
+
+
+class FolderPhotos:
+    """All photographs in a folder and the folders inside it, sorted by path; or those of a .zip or a packed set."""
+
+    def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
+        """Finds the photographs and reads their headers.
+
+        Args:
+          root: The folder, a .zip file of photographs, or a packed set (`ROOT#PART` for one of its parts).
+          crop: Shortest side a photograph may have, in pixels.
+          on_corrupt: What to do with a file that cannot be decoded, is nearly black or too small: "error" raises;
+            "skip" logs one warning per file, leaves small ones out, and `read` gives the next photograph in the
+            place of the others.
+
+        Raises:
+          UserError: The folder is missing or without images, a photograph is smaller than the crop, a header
+            is unreadable (either only where `on_corrupt` is "error"), or no photograph is left.
+        """
+        root = Path(root)
+        self._reader = FileReader(root, on_corrupt)
+        found = {path: self._reader.size(path) for path in _files(root)}
+        if not any(found.values()):
+            raise UserError(f"{root}: not one of its {len(found)} images can be decoded; replace the files")
+        self._paths = [path for path, size in found.items() if size is None or self._is_large_enough(path, size, crop)]
+        if not self._paths:
+            raise UserError(f"{root}: not one of its {len(found)} images is as large as the crop; choose smaller crops")
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def name(self, index: int) -> str:
+        """Path of a photograph."""
+        return str(self._paths[index])
+
+    def read(self, index: int) -> np.ndarray:
+        """Decodes a photograph to uint8 `[height, width, 3]`.
+
+        Raises:
+          UserError: It cannot be decoded or is nearly black, and `on_corrupt` is "error"; or none can be used.
+        """
+        return self._reader.first_readable(index, len(self), lambda i: self._reader.photograph(self._paths[i]))
+
+    def _is_large_enough(self, path: ImageFile, size: tuple[int, int], crop: int) -> bool:
+        try:
+            check_large_enough(str(path), size, crop)
+        except UserError as error:
+            self._reader.leave_out(path, error)
+            return False
+        return True
+
+
+class EmbeddedPhotos:
+    """The photographs that scikit-image installs: enough to train a first network without a data set.
+
+    The validation photograph is never trained on. Its left and right half count as two photographs, so that
+    the two layers of a validation sample share no pixel.
+    """
+
+    def __init__(self, split: Literal["train", "validation"], *, crop: int = 1) -> None:
+        """Finds the photographs.
+
+        Args:
+          split: "train" for fifteen photographs, "validation" for the two halves of a sixteenth.
+          crop: Shortest side a photograph may have, in pixels; smaller ones are left out.
+
+        Raises:
+          UserError: Unknown split, scikit-image is not installed or lacks a photograph, or fewer than two
+            photographs are as large as the crop.
+        """
+        if split not in ("train", "validation"):
+            raise UserError(f"split {split!r} of the embedded photographs: expected 'train' or 'validation'")
+        names = _TRAINING_FILES if split == "train" else (_VALIDATION_FILE,)
+        folder = _skimage_data()
+        entries: list[tuple[str, Traversable, slice]] = []
+        largest = []
+        for name in names:
+            file = folder / name
+            height, width = _embedded_size(file)
+            for part, columns in _parts(split, width):
+                short = min(height, columns.stop - columns.start)
+                largest.append(short)
+                if short >= crop:
+                    entries.append((f"scikit-image's {name}{part}", file, columns))
+        if len(entries) < 2:
+            raise UserError(
+                f"crops of {crop}x{crop} need two photographs as large, and the embedded {split} photographs "
+                f"go up to {sorted(largest)[-2]} pixels: choose a smaller data.crop or give a photo folder"
+            )
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def name(self, index: int) -> str:
+        """Name of a photograph."""
+        return self._entries[index][0]
+
+    def read(self, index: int) -> np.ndarray:
+        """Decodes a photograph to uint8 `[height, width, 3]`."""
+        name, file, columns = self._entries[index]
+        with file.open("rb") as stream:
+            return read_image(stream, name=name)[:, columns]
+
+
+def _files(root: Path) -> list[ImageFile]:
+    if is_zip(root):
+        return [*zipped_photos(root)]
+    if not is_packed(Path(str(root).partition("#")[0])):
+        return [*list_images(root, recursive=True)]
+    entries = find_set(root).only_part()
+    files = [entry.files["transmission"] for entry in entries if "transmission" in entry.files]
+    if not files:
+        raise UserError(f"{root}: a packed set without clean photographs (layer transmission); give another")
+    return files
+
+
+def _parts(split: str, width: int) -> tuple[tuple[str, slice], ...]:
+    if split == "train":
+        return (("", slice(0, width)),)
+    return ((" (left half)", slice(0, width // 2)), (" (right half)", slice(width // 2, width)))
+
+
+def _skimage_data() -> Traversable:
+    try:
+        return importlib.resources.files("skimage") / "data"
+    except ModuleNotFoundError:
+        raise UserError(
+            "the embedded photographs come with scikit-image, which is not installed: "
+            "pip install 'sirr_jax[train]', or give a photo folder"
+        ) from None
+
+
+def _embedded_size(file: Traversable) -> tuple[int, int]:
+    name = f"scikit-image's {file.name}"
+    if not file.is_file():
+        raise UserError(f"{name} is missing from the installed scikit-image: pip install -U 'sirr_jax[train]'")
+    with file.open("rb") as stream:
+        return image_size(stream, name=name)

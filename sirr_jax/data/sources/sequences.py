@@ -1,0 +1,173 @@
+"""Real multi-view sequences: `ROOT/<sequence>/{blended,transmission[,reflection]}/<frame>`, or such a set packed."""
+
+from __future__ import annotations
+
+import copy
+import filecmp
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from sirr_jax.data.find_dataset import find_set
+from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.image_file import ImageFile, PackedFile
+from sirr_jax.data.images.reader import FileReader, OnCorrupt, list_folder
+from sirr_jax.data.layouts.layer_folders import check_equal_sizes, check_same_size, find_layers
+from sirr_jax.data.storage.array_record.manifest import is_packed
+from sirr_jax.errors import UserError
+
+_LAYERS = {"blended": "mixture", "transmission": "transmission", "reflection": "reflection"}
+_NO_BURST = "duplicating one image does not make a burst: give frames taken while the camera moves"
+
+
+class FrameTriple(NamedTuple):
+    """Three consecutive frames, of one size: each layer is three times uint8 `[height, width, 3]`."""
+
+    blended: tuple[np.ndarray, ...]
+    transmission: tuple[np.ndarray, ...]
+    reflection: tuple[np.ndarray, ...] | None
+
+
+class SequenceSource(Protocol):
+    """Sequences by index. Reading must depend on the arguments alone and be safe from several threads."""
+
+    def __len__(self) -> int:
+        """Number of sequences."""
+        ...
+
+    def name(self, index: int) -> str:
+        """What messages call a sequence."""
+        ...
+
+    def triples(self, index: int) -> int:
+        """How many triples of consecutive frames a sequence has: its frames less two."""
+        ...
+
+    def read(self, index: int, first: int) -> FrameTriple:
+        """Decodes the frames `first`, `first + 1` and `first + 2` of a sequence."""
+        ...
+
+    def held(self, memory: DecodedMemory) -> SequenceSource:
+        """Returns the same source, keeping each decoded frame in `memory`."""
+        ...
+
+
+class FolderSequences:
+    """The sequences in a folder, one folder each, or in a packed set; frames in natural order of their names."""
+
+    def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
+        """Finds the sequences and checks their file names, headers and sizes.
+
+        Args:
+          root: The folder that holds the sequences, or the packed set.
+          crop: Shortest side a frame may have, in pixels.
+          on_corrupt: What to do with a frame that cannot be decoded: "error" raises; "skip" logs one warning
+            per file and `read` gives a triple of the next readable sequence instead.
+
+        Raises:
+          UserError: No sequences; a sequence with fewer than three frames, with three equal files in a row as
+            its blended frames, with layers whose frame names differ, with frames of different sizes or
+            smaller than the crop; a header is unreadable and `on_corrupt` is "error".
+        """
+        root = Path(root)
+        self._reader = FileReader(root, on_corrupt)
+        found = _packed_sequences(root) if is_packed(root) else _folder_sequences(root)
+        self._folders, self._layers = list(found), list(found.values())
+        for folder, layers in found.items():
+            _check_burst(folder, layers["mixture"])
+            check_same_size(self._reader, [path for paths in layers.values() for path in paths], crop)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def name(self, index: int) -> str:
+        """Path of a sequence."""
+        return str(self._folders[index])
+
+    def triples(self, index: int) -> int:
+        """How many triples of consecutive frames a sequence has: its frames less two."""
+        return len(self._layers[index]["mixture"]) - 2
+
+    def read(self, index: int, first: int) -> FrameTriple:
+        """Decodes three consecutive frames of every layer.
+
+        Args:
+          index: The sequence.
+          first: First of the three frames, 0 to `triples(index) - 1`.
+
+        Returns:
+          The frames; reflection None where the sequence has no such folder.
+
+        Raises:
+          UserError: A frame cannot be decoded and `on_corrupt` is "error", or no sequence can be; the three
+            blended frames are one picture; the decoded sizes differ.
+        """
+        return self._reader.first_readable(index, len(self), lambda i: self._read_triple(i, first % self.triples(i)))
+
+    def held(self, memory: DecodedMemory) -> FolderSequences:
+        """Returns the same source, keeping each decoded frame in `memory`."""
+        source = copy.copy(self)
+        source._reader = self._reader.held(memory)
+        return source
+
+    def _read_triple(self, index: int, first: int) -> FrameTriple:
+        frames = {layer: paths[first : first + 3] for layer, paths in self._layers[index].items()}
+        images = {layer: tuple(self._reader.image(path) for path in paths) for layer, paths in frames.items()}
+        check_equal_sizes(
+            {
+                path: image.shape[:2]
+                for layer, paths in frames.items()
+                for path, image in zip(paths, images[layer], strict=True)
+            }
+        )
+        before, middle, after = images["mixture"]
+        if np.array_equal(before, middle) and np.array_equal(middle, after):
+            raise UserError(f"{frames['mixture'][0]} and the two frames after it are one picture; {_NO_BURST}")
+        return FrameTriple(images["mixture"], images["transmission"], images.get("reflection"))
+
+
+def _folder_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
+    """Sequence to layer to frames."""
+    if (root / "blended").is_dir():
+        raise UserError(f"{root} is itself a sequence; give the folder that holds the sequences")
+    folders = [path for path in list_folder(root) if path.is_dir()]
+    if not folders:
+        raise UserError(f"{root}: no sequences in this folder; expected <sequence>/blended/<frame> inside it")
+    sequences = {}
+    for folder in folders:
+        layers = find_layers(folder, required=("blended", "transmission"), optional="reflection")
+        sequences[folder] = {_LAYERS[name]: list(paths) for name, paths in layers.items()}
+    return sequences
+
+
+def _packed_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
+    sequences: dict[Path, dict[str, list[ImageFile]]] = {}
+    for entry in find_set(root).only_part():
+        if not entry.sequence or not {"mixture", "transmission"} <= entry.files.keys():
+            raise UserError(f"{root}: {entry.name} is no frame of a sequence; expected a packed set of sequences")
+        layers = sequences.setdefault(root / entry.sequence, {layer: [] for layer in entry.files})
+        for layer, file in entry.files.items():
+            layers[layer].append(file)
+    return sequences
+
+
+def _check_burst(folder: Path, blended: Sequence[ImageFile]) -> None:
+    if len(blended) < 3:
+        raise UserError(f"{folder} has {len(blended)} frame{'s' * (len(blended) != 1)}; a sequence needs three or more")
+    equal = [_same_bytes(one, other) for one, other in itertools.pairwise(blended)]
+    for frame, pair in zip(blended, itertools.pairwise(equal), strict=False):
+        if all(pair):
+            raise UserError(f"{frame} and the two frames after it are the same file; {_NO_BURST}")
+
+
+def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
+    if isinstance(one, PackedFile) or isinstance(other, PackedFile):
+        return False  # compared before they were packed; here every frame would have to be read
+    try:
+        # Compares the sizes first and stops at the first block that differs, which a digest would not.
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:  # reading the headers says what is wrong with the file
+        return False

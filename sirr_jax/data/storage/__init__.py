@@ -1,0 +1,1 @@
+"""Containers of image files: zip archives and ArrayRecord."""

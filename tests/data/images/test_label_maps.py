@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import set_files as sets
+from photo_files import truncate
+from PIL import Image
+
+from sirr_jax.data.images.decode import UnreadableImageError
+from sirr_jax.data.images.label_maps import FACE_PARTS, read_face_parts, read_labels, uses_palette
+from sirr_jax.errors import UserError
+
+
+@pytest.mark.parametrize("palette", [False, True])
+def test_indices_come_back(tmp_path, palette):
+    path = sets.labels(tmp_path / "1.png", (0, 3, 20, 255), palette=palette)
+    found = read_labels(path, 21)
+    np.testing.assert_array_equal(found, np.resize(np.array([0, 3, 20, 255], np.uint8), sets.SIZE))
+    assert found.dtype == np.uint8
+    assert uses_palette(path) == palette
+
+
+def grey_png(path, bits, values):
+    """A grey PNG of few bits, which Pillow does not write: two lines of `values`."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packed = 0
+    for value in values:
+        packed = packed << bits | value
+    row = b"\0" + packed.to_bytes(len(values) * bits // 8, "big")
+    header = struct.pack(">IIBBBBB", len(values), 2, bits, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(row * 2)), chunk(b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_files_of_few_bits_are_not_spread(tmp_path, bits):
+    values = [index % 2**bits for index in range(16)]
+    grey_png(tmp_path / "few.png", bits, values)
+    np.testing.assert_array_equal(read_labels(tmp_path / "few.png", 16), [values, values])
+
+
+def test_values_out_of_range_are_named(tmp_path):
+    path = sets.labels(tmp_path / "1.png", (0, 20, 21, 37, 255))
+    with pytest.raises(UserError, match=r"1\.png: holds the labels 21, 37; expected 0 to 20, or 255 to ignore"):
+        read_labels(path, 21)
+    with pytest.raises(UserError, match=r"holds the label 255; expected 0 to 99$"):
+        read_labels(path, 100, ignore=None)
+    assert read_labels(path, 38).max() == 255
+
+
+@pytest.mark.parametrize(
+    ("mode", "extension", "message"),
+    [
+        ("RGB", "png", r"a colour image \(RGB\) where class indices belong; convert"),
+        ("RGBA", "png", "a colour image"),
+        ("LA", "png", "of mode LA"),
+        ("I;16", "png", "of mode I;16"),
+        ("L", "jpg", "JPEG changes class indices"),
+    ],
+)
+def test_what_is_no_label_image(tmp_path, mode, extension, message):
+    path = tmp_path / f"1.{extension}"
+    Image.new(mode, (8, 8)).save(path)
+    with pytest.raises(UserError, match=rf"1\.{extension}: {message}"):
+        read_labels(path, 21)
+
+
+def test_damaged_labels(tmp_path):
+    path = tmp_path / "1.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 20, (40, 40), np.uint8)).save(path)
+    truncate(path)
+    with pytest.raises(UnreadableImageError, match=r"1\.png: the labels are truncated"):
+        read_labels(path, 21)
+    with pytest.raises(UnreadableImageError, match=r"none\.png"):
+        read_labels(tmp_path / "none.png", 21)
+
+
+def test_the_parts_of_a_face_lie_over_one_another(tmp_path):
+    skin, brow, hair = np.zeros((3, 8, 8), np.uint8)
+    skin[2:], brow[3:5, :4], hair[:4] = 255, 225, 255
+    masks = {"hair": hair, "skin": skin, "l_brow": brow}
+    for name, mask in masks.items():
+        Image.fromarray(mask if name == "skin" else np.repeat(mask[..., None], 3, axis=2)).save(
+            tmp_path / f"{name}.png"
+        )
+    expected = np.zeros((8, 8), np.uint8)
+    expected[2:] = 1
+    expected[3:5, :4] = 2
+    expected[:4] = 17
+    np.testing.assert_array_equal(read_face_parts({name: tmp_path / f"{name}.png" for name in masks}), expected)
+    assert FACE_PARTS.index("hat") == 17
+
+
+def test_parts_that_are_none(tmp_path):
+    with pytest.raises(UserError, match="'beard' as a face's mask"):
+        read_face_parts({"beard": tmp_path / "1.png"})
+    with pytest.raises(UserError, match="no part"):
+        read_face_parts({})
+    small = sets.picture(tmp_path / "1.png", size=(8, 8))
+    with pytest.raises(UserError, match=r"2\.png is 9x8 pixels and the masks before it 8x8"):
+        read_face_parts({"skin": small, "hat": sets.picture(tmp_path / "2.png", size=(8, 9))})

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import set_files as sets
+
+from sirr_jax.data.layouts.registry import recognise
+from sirr_jax.data.prepare.validate import check
+from sirr_jax.errors import UserError
+
+PHOTO = "aachen_000000_000019"
+
+
+def findings(root, *kinds):
+    return [(found.path.name, found.text) for found in recognise(root).scan(root).findings if found.kind in kinds]
+
+
+def test_all_densities_of_fog_share_a_photograph_and_its_labels(tmp_path):
+    root = sets.foggy(tmp_path)
+    adapter = recognise(root)
+    parts = adapter.parts(root)
+    assert {name: len(entries) for name, entries in parts.items()} == {"train": 3, "val": 3}
+    for entry in parts["train"]:
+        assert entry.files["mixture"].name.endswith(f"_foggy_{entry.name.rpartition('19_')[2]}.png")
+        assert entry.files["transmission"] == root / "leftImg8bit/train/aachen" / f"{PHOTO}_leftImg8bit.png"
+        assert entry.files["labels"].name == f"{PHOTO}_gtFine_labelIds.png"
+    spaces = [adapter.label_space(part[0].files["labels"]).classes for part in parts.values()]
+    assert spaces == [34, 19]
+
+
+@pytest.mark.parametrize(("gone", "layers"), [("gtFine", {"transmission"}), ("leftImg8bit", {"labels"})])
+def test_fog_alone_or_with_one_of_the_others(tmp_path, gone, layers):
+    root = sets.foggy(tmp_path)
+    shutil.rmtree(root / gone)
+    assert {frozenset(entry.files) for entry in recognise(root).entries(root)} == {frozenset(layers | {"mixture"})}
+
+
+def test_rain_has_its_clean_photograph_and_passes_over_dry_ones(tmp_path):
+    root = sets.rain(tmp_path)
+    entries = recognise(root).entries(root)
+    patterns = [int(entry.name.rpartition("_")[2]) for entry in entries]
+    assert patterns == [2, 12] * 3
+    assert {entry.files["transmission"].name for entry in entries} == {f"{PHOTO}_leftImg8bit.png"}
+    assert not recognise(root).scan(root).findings
+
+
+def test_a_missing_photograph_is_said_once(tmp_path):
+    root = sets.rain(tmp_path)
+    (root / "leftImg8bit/train/aachen" / f"{PHOTO}_leftImg8bit.png").unlink()
+    ((_, text),) = findings(root, "unpaired")
+    assert text == f"no file of {PHOTO} in leftImg8bit/train/aachen"
+    shutil.rmtree(root / "leftImg8bit")
+    assert findings(root, "incomplete") == [(root.name, "no folder leftImg8bit/train")]
+
+
+def test_a_missing_density_is_named(tmp_path):
+    root = sets.foggy(tmp_path)
+    folder = root / "leftImg8bit_foggy" / "train" / "bochum"
+    for beta in ("0.005", "0.02"):
+        sets.picture(folder / f"bochum_000000_000019_leftImg8bit_foggy_beta_{beta}.png")
+    sets.picture(root / "leftImg8bit_foggy/train/aachen/aachen_000001_000019_leftImg8bit_foggy_beta_0.01.png")
+    sets.picture(root / "leftImg8bit/train/aachen/aachen_000001_000019_leftImg8bit.png")
+    sets.labels(root / "gtFine/train/aachen/aachen_000001_000019_gtFine_labelIds.png", (0, 7))
+    assert [text for _, text in findings(root, "incomplete")] == [
+        "of aachen_000001_000019 there is no picture beta_0.005 and 1 more, as of the other photographs",
+        "of bochum_000000_000019 there is no picture beta_0.01, as of the other photographs",
+    ]
+    with pytest.raises(UserError, match=r"there is no picture beta_0\.005"):
+        recognise(root).entries(root)
+
+
+def test_names_that_say_no_weather_are_odd(tmp_path):
+    root = sets.foggy(tmp_path)
+    sets.picture(root / "leftImg8bit_foggy/train/aachen" / f"{PHOTO}_leftImg8bit.png")
+    assert [name for name, _ in findings(root, "odd file")] == [f"{PHOTO}_leftImg8bit.png"]
+
+
+def test_published_counts(tmp_path):
+    counts = [found.text for found in check(sets.foggy(tmp_path / "fog")).of("count")]
+    assert counts[0] == "train: 3 complete pictures where the published set has 8925 or 1494"
+    counts = [found.text for found in check(sets.rain(tmp_path / "rain")).of("count")]
+    assert counts == ["train: 6 complete pictures where the published set has 9432"]
+    counts = [found.text for found in check(sets.coco_stuff(tmp_path / "coco"), thorough=True).findings]
+    assert counts == [
+        "train2017: 2 complete pictures where the published set has 118287",
+        "val2017: 1 complete picture where the published set has 5000",
+    ]
+
+
+def test_all_of_coco_stuff_has_labels_in_range(tmp_path):
+    root = sets.coco_stuff(tmp_path)
+    sets.labels(root / "annotations/val2017/000000000139.png", (0, 182))
+    (found,) = check(root, thorough=True).of("labels")
+    assert found.text == "holds the label 182; expected 0 to 181, or 255 to ignore"

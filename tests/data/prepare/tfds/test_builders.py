@@ -1,0 +1,257 @@
+"""Every example of a TFDS data set is the adapter's picture, pixel for pixel."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import set_files as sets
+from photo_files import labelled_photo, truncate
+from PIL import Image
+
+from sirr_jax.data.images.decode import UnreadableImageError, read_image
+from sirr_jax.data.images.label_maps import read_face_parts, read_labels
+from sirr_jax.data.layouts.registry import recognise
+from sirr_jax.data.prepare import tfds as sirr_tfds
+from sirr_jax.data.prepare.tfds.catalogue import OFFERS
+from sirr_jax.errors import UserError
+
+pytest.importorskip("tensorflow_datasets")
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def build(tmp_path):
+    def build(name, root, **options):
+        return sirr_tfds.builder(name, manual_dir=root, data_dir=tmp_path / "built", prepare=True, **options)
+
+    return build
+
+
+def image_of(entry, layer, adapter):
+    """The layer as the rest of the project reads it: [H, W, C]."""
+    if layer not in ("labels", "reflection_labels"):
+        return read_image(entry.files[layer])
+    if adapter.name == "celebamask_hq":
+        return read_face_parts({key.removeprefix("mask/"): path for key, path in entry.files.items() if "/" in key})[
+            ..., None
+        ]
+    space = adapter.label_space(entry.files[layer])
+    return read_labels(entry.files[layer], space.classes, ignore=space.ignore)[..., None]
+
+
+def assert_holds(source, entries, adapter, layers):
+    assert [example["name"].decode() for example in source] == [entry.name for entry in entries]
+    for example, entry in zip(source, entries, strict=True):
+        assert example.keys() == {"name", *layers} | ({"sequence"} if entry.sequence else set())
+        assert example.get("sequence", b"").decode() == entry.sequence
+        for layer in layers:
+            assert example[layer].dtype == np.uint8
+            np.testing.assert_array_equal(example[layer], image_of(entry, layer, adapter))
+
+
+TRIPLETS = ("mixture", "transmission", "reflection")
+LABELLED = ("transmission", "labels")
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "config", "layers", "splits"),
+    [
+        ("sirr_sir2", sets.sir2_raw, "triplets", TRIPLETS, {"object": 3, "postcard": 1, "wild": 2}),
+        ("sirr_ceilnet", sets.ceilnet, None, TRIPLETS[:2], {"test": 2}),
+        ("sirr_ceilnet", lambda root: sets.ceilnet(root, endings=["input"]), "mixtures", TRIPLETS[:1], {"test": 2}),
+        ("sirr_deraindrop", sets.deraindrop, None, TRIPLETS[:2], {"train": 11, "test_a": 3, "test_b": 2}),
+        ("sirr_rsir2", sets.rsir2, None, TRIPLETS[:2], {"train": 3, "test": 2}),
+        ("sirr_sgrrn", sets.sgrrn, None, (*TRIPLETS, "labels", "reflection_labels"), {"train": 1, "val": 1, "test": 1}),
+        ("sirr_voc", sets.voc, None, LABELLED, {"train": 2}),
+        ("sirr_foggy_cityscapes", sets.foggy, None, TRIPLETS[:2], {"train": 3, "val": 3}),
+        ("sirr_coco_stuff", sets.coco_stuff, None, LABELLED, {"train2017": 2, "val2017": 1}),
+        ("sirr_celebamask_hq", sets.faces, None, LABELLED, {"train": 3}),
+        ("sirr_sequences", sets.sequences, None, TRIPLETS[:2], {"train": 7}),
+    ],
+)
+def test_every_example_is_the_adapters_picture(build, tmp_path, name, make, config, layers, splits):
+    root = make(tmp_path / "x")
+    built = build(name, root, config=config)
+    adapter = recognise(root)
+    assert f"sirr_{adapter.name}".removesuffix("_raw") == name
+    assert {split: info.num_examples for split, info in built.info.splits.items()} == splits
+    parts = list(adapter.parts(root).values())
+    for split, entries in zip(splits, parts, strict=True):
+        assert_holds(built.as_data_source(split=split), entries, adapter, layers)
+
+
+def test_odd_files_are_read_as_everywhere(build, tmp_path):
+    root = sets.layered(tmp_path / "mine", ("a", "b", "c"), reflection=True)
+    turned = Image.Exif()
+    turned[274] = 6
+    Image.fromarray(labelled_photo(3, 12, 10)).save(root / "blended" / "a.jpg", exif=turned)
+    sets.labels(root / "transmission_layer" / "b.png", range(200), palette=True)
+    deep = np.arange(120, dtype=np.uint16).reshape(10, 12) * 500
+    Image.fromarray(deep).save(root / "transmission_layer" / "c.png")
+    # The turned photograph is 10x12 like the others.
+    built = build("sirr_pairs", root, config="triplets")
+    adapter = recognise(root)
+    assert_holds(built.as_data_source(split="train"), adapter.entries(root), adapter, TRIPLETS)
+
+
+def test_a_built_set_is_found_again_and_its_copy_is_not_needed(build, tmp_path):
+    root = sets.layered(tmp_path / "real20", (3, 12))
+    build("sirr_real20", root)
+    shutil.rmtree(root)
+    again = build("sirr_real20", root)
+    source = again.as_data_source(split="test")
+    assert [source[index]["name"] for index in (1, 0)] == [b"12", b"3"]
+
+
+def test_labels_say_what_they_mean(build, tmp_path):
+    root = sets.cityscapes(tmp_path / "x")
+    with pytest.raises(UserError, match=r"Cityscapes labelIds and .*Cityscapes trainIds: give all"):
+        build("sirr_cityscapes", root)
+    for path in root.rglob("*_labelTrainIds.png"):
+        path.unlink()
+    built = build("sirr_cityscapes", root)
+    said = {"label_space": "Cityscapes labelIds", "classes": 34, "ignore": 255}
+    assert dict(built.info.metadata) == said
+    again = sirr_tfds.builder("sirr_cityscapes", data_dir=tmp_path / "built")
+    assert dict(again.info.metadata) == said
+
+
+@pytest.mark.parametrize("inside", ["nature", "nature_train", "."])
+def test_where_the_copy_is_looked_for(build, tmp_path, inside):
+    home = tmp_path / ("Nature" if inside == "." else "home")
+    sets.layered(home / inside, (1,))
+    sets.layered(home / "mine", (1, 2))
+    built = build("sirr_nature", home)
+    assert {split: info.num_examples for split, info in built.info.splits.items()} == {
+        "train" if inside.endswith("train") else "test": 1
+    }
+    # A bare layout does not swallow a named set beside it.
+    if inside != ".":
+        assert build("sirr_pairs", home).info.splits["train"].num_examples == 2
+
+
+def test_where_tfds_looks_by_itself(tmp_path):
+    root = sets.layered(tmp_path / "built" / "downloads" / "manual" / "real89", (1,))
+    built = sirr_tfds.builder("sirr_real89", data_dir=tmp_path / "built", prepare=True)
+    adapter = recognise(root)
+    assert_holds(built.as_data_source(split="train"), adapter.entries(root), adapter, TRIPLETS[:2])
+
+
+def test_several_copies(build, tmp_path):
+    for name in ("one", "two"):
+        sets.layered(tmp_path / "home" / name, (1,))
+    with pytest.raises(UserError, match=r"holds several: give one as manual_dir, such as .*one$"):
+        build("sirr_pairs", tmp_path / "home")
+
+
+@pytest.mark.parametrize("home", ["missing", "empty", "full"])
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("sirr_real20", "ceciliavision/perceptual-reflection-removal"),
+        ("sirr_sir2", "sir2data.github.io"),
+        ("sirr_pairs", "put real pairs into the folder pairs of manual_dir"),
+    ],
+)
+def test_a_missing_set_says_where_it_is_published(build, tmp_path, name, published, home):
+    (tmp_path / "empty").mkdir()
+    sets.picture(tmp_path / "full" / "holiday" / "1.jpg")
+    with pytest.raises(UserError, match="no such set in") as refused:
+        build(name, tmp_path / home)
+    assert published in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not list((tmp_path / "built").rglob("*.array_record*"))
+
+
+def test_tfds_itself_knows_the_sets(tmp_path):
+    tfds = sirr_tfds.register()
+    root = sets.deraindrop(tmp_path / "manual" / "deraindrop", (("test_a", 2, "png"),))
+    options = {"download_config": tfds.download.DownloadConfig(manual_dir=tmp_path / "manual")}
+    built = tfds.builder("sirr_deraindrop", data_dir=tmp_path / "built")
+    built.download_and_prepare(**options)
+    adapter = recognise(root)
+    source = tfds.data_source("sirr_deraindrop", data_dir=tmp_path / "built", split="test_a")
+    assert_holds(source, adapter.entries(root), adapter, TRIPLETS[:2])
+    with pytest.raises(UserError, match=r"sirr_voc: manual_dir is missing or empty: put PASCAL VOC .*pascal/VOC"):
+        tfds.builder("sirr_voc", data_dir=tmp_path / "b").download_and_prepare()
+
+
+@pytest.mark.parametrize("name", sirr_tfds.names())
+def test_every_set_can_be_asked_for(tmp_path, name):
+    assert sirr_tfds.register().builder_cls(name).name == name
+    for config, layers in OFFERS[name].layers.items():
+        made = sirr_tfds.builder(name, data_dir=tmp_path, config=config)
+        assert f"into the folder {name.removeprefix('sirr_')} of manual_dir" in made.MANUAL_DOWNLOAD_INSTRUCTIONS
+        assert set(made.info.features) - {"sequence"} == {"name", *layers}
+        assert made.info.full_name == "/".join([name, *[config] * (len(OFFERS[name].layers) > 1), "1.0.0"])
+    assert not any(tmp_path.iterdir())
+
+
+def test_mistakes(build, tmp_path):
+    with pytest.raises(UserError, match="no TFDS data set 'real20' here; there are sirr_real20"):
+        sirr_tfds.builder("real20")
+    with pytest.raises(UserError, match="sirr_pairs has no config 'labels'; it has pairs, triplets"):
+        sirr_tfds.builder("sirr_pairs", config="labels")
+    with pytest.raises(UserError, match="file_format='riegeli': expected one of array_record, tfrecord"):
+        sirr_tfds.builder("sirr_pairs", file_format="riegeli")
+    root = sets.layered(tmp_path / "mine", (1, 2))
+    with pytest.raises(UserError, match=r"1\.jpg has no reflection, which sirr_pairs/triplets needs"):
+        build("sirr_pairs", root, config="triplets")
+    sets.picture(root / "transmission_layer" / "2.png", size=(9, 9))
+    with pytest.raises(UserError, match=r"2\.png is 9x9 pixels and .*2\.jpg is 12x10"):
+        build("sirr_pairs", root)
+    truncate(root / "transmission_layer" / "2.png")
+    with pytest.raises(UnreadableImageError, match=r"2\.png"):
+        build("sirr_pairs", root)
+    (root / "transmission_layer" / "2.png").unlink()
+    with pytest.raises(UserError, match="no file '2' in transmission_layer"):
+        build("sirr_pairs", root)
+    assert not list((tmp_path / "built" / "sirr_pairs").rglob("*.array_record*"))
+
+
+def test_offline_and_without_tensorflow(tmp_path):
+    root = sets.layered(tmp_path / "mine", (1, 2))
+    code = f"""
+import socket, sys
+def refuse(*_): raise AssertionError("the network was asked")
+socket.socket.connect = socket.getaddrinfo = refuse
+from sirr_jax.data.prepare.tfds import builder
+built = builder("sirr_pairs", manual_dir={str(root)!r}, data_dir={str(tmp_path / "built")!r}, prepare=True)
+print([example["mixture"].shape for example in built.as_data_source(split="train")], "tensorflow" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[(10, 12, 3), (10, 12, 3)] False"
+
+
+def test_importing_imports_no_tfds():
+    code = "import sys, sirr_jax.data.prepare.tfds; print('tensorflow_datasets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_tf_data_reads_records(build, tmp_path):
+    pytest.importorskip("tensorflow")
+    root = sets.voc(tmp_path / "x")
+    built = build("sirr_voc", root, file_format="tfrecord")
+    adapter = recognise(root)
+    source = list(built.as_dataset(split="train").as_numpy_iterator())
+    assert_holds(source, adapter.entries(root), adapter, LABELLED)
+    with pytest.raises(UserError, match=r"1\.0\.0 is built as tfrecord, not array_record: give another data_dir"):
+        build("sirr_voc", root, file_format="array_record")
+    assert build("sirr_voc", root).info.file_format.value == "tfrecord"
+    assert {path.suffix for path in Path(built.data_dir).glob("*train*")} == {".tfrecord-00000-of-00001"}

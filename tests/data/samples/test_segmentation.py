@@ -1,0 +1,238 @@
+"""Streams of labelled photographs: one region for pixels and labels, disjoint pairs, degradations by position."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photo_files import labelled_photo, truncate, write
+
+from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.prepare.pack import pack
+from sirr_jax.data.random_access import StreamKey
+from sirr_jax.data.samples.segmentation import DegradedCrops, LabelledCrops, LabelledPairs
+from sirr_jax.data.sources.photos import FolderPhotos
+from sirr_jax.data.sources.segmentation import FolderLabelled
+from sirr_jax.data.sources.synthetic_scenes import SceneSource
+from sirr_jax.errors import UserError
+from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
+
+KEY = StreamKey(5, "labelled")
+COUNT = 9
+
+
+def classes_of(number):
+    """Foreground classes of a picture of the set: every third shares one."""
+    return {1 + number % 3, 10 + number}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Pictures whose pixels are (row, column, number), with labels that follow from row and column."""
+    root = tmp_path / "set"
+    for number in range(COUNT):
+        size = (40 + number, 52 - number)
+        write(root / "img" / f"{number}.png", labelled_photo(number, *size))
+        rows, columns = np.mgrid[: size[0], : size[1]]
+        write(root / "seg" / f"{number}.png", expected_labels(number, rows, columns))
+    return root
+
+
+def expected_labels(number, rows, columns):
+    """Background, the picture's two classes and pixels without a class, in a pattern."""
+    values = np.array([0, 1 + number % 3, 10 + number, 255], np.uint8)
+    return values[(np.asarray(rows).astype(int) * 7 + np.asarray(columns).astype(int) * 3) // 5 % 4]
+
+
+def streams(where, **options):
+    source = FolderLabelled(where, **options)
+    return {
+        "labelled": LabelledCrops(source, crop=16),
+        "labelled_pairs": LabelledPairs(source, crop=16),
+        "degraded": DegradedCrops(source, RandomDegradation("mixed"), crop=16),
+    }
+
+
+def number_of(photo):
+    return int(photo[0, 0, 2])
+
+
+def test_samples_keep_to_their_spec_and_repeat(folder):
+    image, labels = ((16, 16, 3), "uint8"), ((16, 16), "uint8")
+    expected = {
+        "labelled": {"transmission": image, "labels": labels},
+        "labelled_pairs": {
+            "transmission": image,
+            "labels": labels,
+            "reflection": image,
+            "reflection_labels": labels,
+        },
+        "degraded": {"clean": image, "degraded": image, "labels": labels, "kind": ((), "int32")},
+    }
+    for kind, stream in streams(folder).items():
+        assert {n: (s.shape, s.dtype.name) for n, s in stream.spec.items()} == expected[kind]
+        held = stream.held(DecodedMemory(10**8))
+        # In another order, and with nothing remembered yet.
+        fresh = streams(folder)[kind]
+        positions = (0, 3, 25, 10**12)
+        samples = {position: stream.sample(position, KEY) for position in positions}
+        for position in reversed(positions):
+            for other in (held, fresh, stream):
+                again = other.sample(position, KEY)
+                assert again.keys() == stream.spec.keys()
+                for name, array in again.items():
+                    assert (array.shape, array.dtype) == stream.spec[name]
+                    np.testing.assert_array_equal(array, samples[position][name])
+
+
+def test_labels_are_those_of_the_crops_pixels(folder):
+    source = FolderLabelled(folder)
+    stream, pairs = LabelledCrops(source, crop=16, max_scale=1.0), LabelledPairs(source, crop=16, max_scale=1.0)
+    for position in range(30):
+        sample = stream.sample(position, KEY) | {
+            f"pair {name}": array for name, array in pairs.sample(position, KEY).items()
+        }
+        for photo, labels in (
+            ("transmission", "labels"),
+            ("pair transmission", "pair labels"),
+            ("pair reflection", "pair reflection_labels"),
+        ):
+            rows, columns = sample[photo][..., 0], sample[photo][..., 1]
+            expected = expected_labels(number_of(sample[photo]), rows, columns)
+            np.testing.assert_array_equal(sample[labels], expected)
+
+
+def test_reduced_labels_lie_where_the_reduced_picture_lies(tmp_path):
+    # Two halves, one white, one of class 1: the edge stays in one place, to half a pixel.
+    for number in range(2):
+        photo = np.zeros((60, 60, 3), np.uint8)
+        photo[:, 31:] = 255
+        write(tmp_path / "img" / f"{number}.png", photo)
+        write(tmp_path / "seg" / f"{number}.png", (photo[..., 0] > 0).astype(np.uint8))
+    stream = LabelledCrops(FolderLabelled(tmp_path), crop=21, max_scale=3.0)
+    for position in range(30):
+        sample = stream.sample(position, KEY)
+        assert set(np.unique(sample["labels"])) <= {0, 1}
+        grey = sample["transmission"][..., 0].astype(float)
+        assert abs(sample["labels"].mean() - grey.mean() / 255.0) <= 0.75 / 21
+
+
+def test_each_photograph_once_per_epoch(folder):
+    for name, stream in streams(folder).items():
+        layer = "clean" if name == "degraded" else "transmission"
+        for epoch in (0, 7):
+            seen = [number_of(stream.sample(COUNT * epoch + place, KEY)[layer]) for place in range(COUNT)]
+            assert sorted(seen) == list(range(COUNT))
+
+
+def test_partners_share_no_class_where_there_is_such_a_partner(folder):
+    pairs = LabelledPairs(FolderLabelled(folder), crop=16)
+    partners = set()
+    for position in range(5 * COUNT):
+        sample = pairs.sample(position, KEY)
+        one, other = (number_of(sample[layer]) for layer in ("transmission", "reflection"))
+        assert not classes_of(one) & classes_of(other)
+        partners.add((one, other))
+    assert len(partners) > 20
+
+
+def test_where_all_share_a_class_any_other_is_taken(tmp_path):
+    for number in range(4):
+        write(tmp_path / "img" / f"{number}.png", labelled_photo(number % 3, 20, 20))
+        write(tmp_path / "seg" / f"{number}.png", np.full((20, 20), 7, np.uint8))
+    pairs = LabelledPairs(FolderLabelled(tmp_path), crop=16)
+    for position in range(20):
+        sample = pairs.sample(position, KEY)
+        # Pictures 0 and 3 are copies of each other.
+        assert number_of(sample["transmission"]) != number_of(sample["reflection"])
+
+
+def test_a_single_photograph_serves_as_both_layers(tmp_path):
+    write(tmp_path / "img" / "0.png", labelled_photo(3, 20, 20))
+    write(tmp_path / "seg" / "0.png", np.ones((20, 20), np.uint8))
+    sample = LabelledPairs(FolderLabelled(tmp_path), crop=8).sample(2, KEY)
+    assert number_of(sample["transmission"]) == number_of(sample["reflection"]) == 3
+
+
+def test_every_kind_degrades_and_the_index_names_it(folder):
+    stream = DegradedCrops(FolderLabelled(folder), RandomDegradation(("irregular_mask", "window_reflection")), crop=16)
+    kinds = set()
+    for position in range(40):
+        sample = stream.sample(position, KEY)
+        clean, degraded, kind = sample["clean"].astype(float), sample["degraded"], int(sample["kind"])
+        kinds.add(kind)
+        if kind == 0:
+            assert ((degraded == clean) | (degraded == 0)).all()
+        else:
+            # 0.7 B + 0.3 R, where the last channel of R is another picture's number, darkened at the border.
+            added = degraded.astype(float) - 0.7 * clean
+            assert (added >= -0.5 - 1e-9).all()
+            assert (added <= 0.3 * 60 + 0.5).all()
+            assert (added[..., :2] > 1.0).any()
+    assert kinds == {0, 1}
+
+
+@pytest.mark.parametrize("change", [{"crop": 0}, {"crop": 8, "max_scale": 0.5}])
+def test_values_out_of_range(folder, change):
+    with pytest.raises(UserError, match=r"data\.(crop=0|max_scale=0\.5)"):
+        LabelledCrops(FolderLabelled(folder), **change)
+
+
+COUNTS = {"labelled": 4, "labelled_pairs": 2, "degraded": 6}
+
+
+def batches(streams, kind, *, steps=4, start_step=0, **options):
+    with build_pipeline(streams, COUNTS, kind=kind, seed=1, start_step=start_step, **options) as pipeline:
+        return list(itertools.islice(pipeline, steps))
+
+
+def assert_equal(one, other):
+    assert len(one) == len(other)
+    for batch, other_batch in zip(one, other, strict=True):
+        assert batch.keys() == other_batch.keys()
+        for kind, arrays in batch.items():
+            for name, array in arrays.items():
+                assert array.dtype == other_batch[kind][name].dtype
+                np.testing.assert_array_equal(array, other_batch[kind][name], err_msg=f"{kind} {name}")
+
+
+@pytest.mark.parametrize("kind", ["tf", "memory"])
+def test_pipelines_resuming_and_shards_give_the_same_bytes(folder, kind, tmp_path):
+    whole = batches(streams(folder), "memory")
+    assert_equal(batches(streams(folder), kind), whole)
+    assert_equal(batches(streams(folder), kind, steps=2, start_step=2), whole[2:])
+    pack(folder, tmp_path / "packed", shard_bytes=3000)
+    assert_equal(batches(streams(tmp_path / "packed"), kind), whole)
+    shares = batches(streams(tmp_path / "packed"), kind, process_index=1, process_count=2)
+    halves = [{k: {n: a[len(a) // 2 :] for n, a in v.items()} for k, v in batch.items()} for batch in whole]
+    assert_equal(shares, halves)
+
+
+@pytest.mark.parametrize("kind", ["tf", "memory"])
+def test_skipping_is_the_same_in_both_pipelines(folder, kind, caplog):
+    truncate(folder / "img" / "3.png")
+    write(folder / "seg" / "5.png", np.zeros((45, 47, 3), np.uint8))
+    whole = batches(streams(folder, on_corrupt="skip"), "memory")
+    assert_equal(batches(streams(folder, on_corrupt="skip"), kind, steps=2, start_step=2), whole[2:])
+    numbers = {n for batch in whole for n in batch["labelled"]["transmission"][:, 0, 0, 2].tolist()}
+    assert not numbers & {3, 5}
+    assert {record.message.partition(": ")[0] for record in caplog.records} == {
+        "skipped (1 so far)",
+        "skipped (2 so far)",
+    }
+
+
+@pytest.mark.parametrize("kind", ["tf", "memory"])
+def test_scenes_in_both_pipelines(photo_folder, kind):
+    def made():
+        source = SceneSource(FolderPhotos(photo_folder), count=6, size=24, seed=0)
+        return {
+            "labelled": LabelledCrops(source, crop=16),
+            "labelled_pairs": LabelledPairs(source, crop=16),
+            "degraded": DegradedCrops(source, RandomDegradation("regular"), crop=16),
+        }
+
+    assert_equal(batches(made(), kind, steps=2), batches(made(), "memory", steps=2))

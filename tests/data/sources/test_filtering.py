@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from photo_files import labelled_photo, truncate, write
+
+from sirr_jax.data.sources.filtering import Skipped, screen
+from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos
+from sirr_jax.errors import UserError
+
+
+def test_good_photographs_pass_in_order(photo_folder):
+    photos = FolderPhotos(photo_folder)
+    for rule in ("error", "skip"):
+        screening = screen(photos, least=40, on_corrupt=rule)
+        assert screening.skipped == ()
+        assert screening.summary() == ""
+        assert [screening.photos.name(i) for i in range(7)] == [photos.name(i) for i in range(7)]
+        np.testing.assert_array_equal(screening.photos.read(4), photos.read(4))
+
+
+def test_what_cannot_be_used_is_left_out_and_named(photo_folder):
+    (photo_folder / "0.jpg").write_text("no image")
+    truncate(photo_folder / "3.png")
+    write(photo_folder / "inside" / "2.png", np.zeros((50, 50, 3), np.uint8))
+    write(photo_folder / "small.png", labelled_photo(9, 30, 90))
+    photos = FolderPhotos(photo_folder, on_corrupt="skip")
+    screening = screen(photos, least=40, on_corrupt="skip")
+    assert screening.skipped == (
+        Skipped(str(photo_folder / "0.jpg"), "unreadable"),
+        Skipped(str(photo_folder / "3.png"), "unreadable"),
+        Skipped(str(photo_folder / "inside" / "2.png"), "nearly black"),
+        Skipped(str(photo_folder / "small.png"), "too small"),
+    )
+    assert screening.summary() == "skipped: 4 of 9 photographs (2 unreadable, 1 nearly black, 1 too small)"
+    assert [int(screening.photos.read(i)[0, 0, 2]) for i in range(len(screening.photos))] == [1, 5, 0, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (truncate, r"3\.png: the image is truncated"),
+        (lambda path: write(path, np.zeros((50, 50, 3), np.uint8)), r"3\.png is nearly black: .*--on-corrupt skip"),
+        (lambda path: write(path, labelled_photo(9, 30, 90)), r"3\.png is 90x30 .*40x40"),
+    ],
+)
+def test_an_error_names_the_first_that_cannot_be_used(photo_folder, spoil, told):
+    spoil(photo_folder / "3.png")
+    write(photo_folder / "5.png", np.zeros((50, 50, 3), np.uint8))
+    with pytest.raises(UserError, match=told) as raised:
+        screen(FolderPhotos(photo_folder), least=40, on_corrupt="error")
+    assert "\n" not in str(raised.value)
+
+
+def test_none_left(photo_folder):
+    told = r"not one photograph is left; skipped: 7 of 7 photographs \(7 too small\): give others"
+    with pytest.raises(UserError, match=told):
+        screen(FolderPhotos(photo_folder), least=100, on_corrupt="skip")
+
+
+def test_photographs_that_are_no_files_of_ones_own():
+    photos = EmbeddedPhotos("validation")
+    assert len(screen(photos, least=100, on_corrupt="error").photos) == 2

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ml_collections import ConfigDict
+from photo_files import write
+from PIL import Image
+
+from sirr_jax.data.from_config import (
+    KINDS,
+    multiview_options,
+    samples_per_batch,
+    skipped_positions,
+    training_streams,
+    validation_stream,
+)
+from sirr_jax.data.from_config_segmentation import random_degradation
+from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.random_access import StreamKey
+from sirr_jax.errors import UserError
+
+
+@given(
+    shares=st.lists(st.integers(0, 10), min_size=1, max_size=5).filter(any),
+    units=st.integers(5, 40),
+    unit=st.integers(1, 8),
+)
+def test_batches_are_split_in_whole_units_near_the_shares(shares, units, unit):
+    total = sum(shares)
+    mix = {kind: share / total for kind, share in zip(KINDS, shares, strict=False)}
+    counts = samples_per_batch(mix, units * unit, unit)
+    assert sum(counts.values()) == units * unit
+    assert counts.keys() == {kind for kind, share in mix.items() if share > 0}
+    for kind, count in counts.items():
+        assert count % unit == 0
+        assert count > 0
+        # Rounding, and one unit for every kind that would otherwise not occur.
+        assert abs(count / unit - mix[kind] * units) <= len(counts)
+
+
+def test_the_usual_mixture():
+    assert samples_per_batch({"layers": 0.6, "single": 0.4}, 10, 1) == {"layers": 6, "single": 4}
+    assert samples_per_batch({"layers": 0.6, "single": 0.4}, 8, 2) == {"layers": 4, "single": 4}
+    assert samples_per_batch({"layers": 0.95, "single": 0.05}, 4, 1) == {"layers": 3, "single": 1}
+
+
+@pytest.mark.parametrize(
+    ("mix", "batch", "unit", "message"),
+    [
+        ({"layers": 1.0}, 6, 4, r"config\.batch_size=6 cannot be divided .* = 4; choose a multiple of 4"),
+        ({"layers": 1.0}, 0, 2, r"config\.batch_size=0 cannot"),
+        ({"layers": 0.5, "single": 0.5}, 2, 2, r"no sample for one of layers, single .* choose at least 4"),
+        ({"layers": 0.5, "single": 0.6}, 8, 1, r"'single': 0\.6.*; expected numbers of at least 0 that sum to 1"),
+        ({"layers": 1.5, "single": -0.5}, 8, 1, r"'single': -0\.5.*; expected numbers of at least 0 that sum to 1"),
+    ],
+)
+def test_batches_that_cannot_be_split(mix, batch, unit, message):
+    with pytest.raises(UserError, match=message):
+        samples_per_batch(mix, batch, unit)
+
+
+@given(
+    stages=st.lists(
+        st.tuples(st.integers(1, 6), st.dictionaries(st.sampled_from(KINDS[:3]), st.integers(1, 9), min_size=1)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_no_stage_repeats_a_sample_of_an_earlier_one(stages):
+    steps, counts = zip(*stages, strict=True)
+    seen, first = {kind: [] for kind in KINDS}, 0
+    for number, count, skipped in zip(steps, counts, skipped_positions(steps, counts), strict=True):
+        for step in range(first, first + number):
+            for kind, samples in count.items():
+                seen[kind] += range(skipped[kind] + step * samples, skipped[kind] + (step + 1) * samples)
+        first += number
+    for kind, positions in seen.items():
+        assert len(set(positions)) == len(positions)
+        if len({count.get(kind) for count in counts}) == 1:  # the same number in every stage: nothing is left out
+            assert positions == list(range(len(positions)))
+
+
+@pytest.fixture
+def data(dynamics_config, tmp_path):
+    """A config whose kinds of samples all exist on disk."""
+    rng = np.random.default_rng(0)
+
+    def image(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (40, 44, 3), np.uint8)).save(path)
+
+    for i in range(3):
+        image(tmp_path / "photos" / f"{i}.png")
+        for layer in ("blended", "transmission"):
+            image(tmp_path / "sequences" / "a" / layer / f"{i}.png")
+        for layer in ("blended", "transmission_layer"):
+            image(tmp_path / "pairs" / layer / f"{i}.png")
+        image(tmp_path / "labelled" / "img" / f"{i}.png")
+        write(tmp_path / "labelled" / "seg" / f"{i}.png", rng.integers(0, 7, (40, 44), np.uint8))
+    data = dynamics_config("tiny").data
+    data.crop = 32
+    # What recipes with labels add to a config.
+    data.labelled = str(tmp_path / "labelled")
+    data.classes = 7
+    data.scenes = ConfigDict({"count": 5, "size": 40, "seed": 0})
+    data.degradations = ConfigDict({"kinds": ("jpeg", "window_reflection"), "levels": (1, 2), "resave_jpeg": False})
+    data.layers, data.sequences, data.pairs = (str(tmp_path / n) for n in ("photos", "sequences", "pairs"))
+    return data
+
+
+def test_every_kind_comes_from_its_folder(data):
+    streams = training_streams(data, KINDS)
+    counts = dict.fromkeys(KINDS, 2)
+    with build_pipeline(streams, counts, kind="memory", seed=0, start_step=0) as pipeline:
+        batch = next(pipeline)
+    canvas = 32 + 2 * multiview_options(data).border
+    assert batch["layers"]["transmission"].shape == (2, canvas, canvas, 3)
+    assert batch["single"]["reflection"].shape == (2, 32, 32, 3)
+    assert batch["sequences"]["blended"].shape == (2, 3, 32, 32, 3)
+    assert not batch["sequences"]["has_reflection"].any()
+    assert batch["pairs"]["transmission"].shape == (2, 32, 32, 3)
+    assert batch["photos"].keys() == {"transmission", "index"}
+    assert batch["labelled"]["labels"].shape == batch["labelled_pairs"]["reflection_labels"].shape == (2, 32, 32)
+    assert batch["degraded"]["degraded"].shape == (2, 32, 32, 3)
+    assert batch["degraded"]["kind"].dtype == np.int32
+
+
+@pytest.mark.parametrize("kind", ["single", "photos"])
+def test_the_smallest_scale_comes_from_the_config(data, kind):
+    def sides():
+        stream = training_streams(data, [kind])[kind]
+        return [stream.regions(i, StreamKey(0, kind))["transmission"].region.side for i in range(50)]
+
+    assert min(sides()) == 32
+    data.min_scale = 0.5
+    assert 16 <= min(sides()) < 20
+
+
+def test_only_what_is_asked_for_is_opened(data):
+    data.sequences = data.pairs = "/no/such/folder"
+    assert training_streams(data, ["layers"]).keys() == {"layers"}
+    with pytest.raises(UserError, match="/no/such/folder"):
+        training_streams(data, ["sequences"])
+    data.pairs = ""
+    with pytest.raises(UserError, match=r"config\.data\.pairs is empty; .* config\.data\.pairs_share=0"):
+        training_streams(data, ["pairs"])
+
+
+LABELLED = ("labelled", "labelled_pairs", "degraded")
+
+
+def labels_of(stream, kind, key="labels"):
+    with build_pipeline({kind: stream}, {kind: 4}, kind="memory", seed=0, start_step=0) as pipeline:
+        return next(pipeline)[kind][key]
+
+
+def test_configs_without_labels_need_none_of_their_fields(dynamics_config):
+    data = dynamics_config("tiny").data
+    assert "labelled" not in data
+    assert training_streams(data, ["layers", "photos"]).keys() == {"layers", "photos"}
+    assert validation_stream(data, "single").spec.keys() == {"transmission", "reflection"}
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_scenes_are_made_of_the_layers_photographs(data, kind):
+    data.labelled = "scenes"
+    (stream,) = training_streams(data, [kind]).values()
+    labels = labels_of(stream, kind)
+    assert 0 < labels.max() < 7
+    # To validate on: of the user's photographs, or of the held-out one; not the outlines trained on.
+    for validation in (data.layers, ""):
+        data.validation = validation
+        held_out = labels_of(validation_stream(data, kind), kind)
+        assert 0 < held_out.max() < 7
+        assert (held_out != labels).any()
+    data.layers = "procedural"
+    with pytest.raises(UserError, match=r"config\.data\.layers is 'procedural'"):
+        training_streams(data, [kind])
+
+
+def test_scenes_of_embedded_photographs(data):
+    data.labelled, data.layers = "scenes", "embedded"
+    (stream,) = training_streams(data, ["labelled"]).values()
+    assert stream.sample(0, StreamKey(0, "labelled"))["transmission"].std() > 1.0
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_a_labelled_set_is_validated_on_another(data, kind):
+    data.validation = data.labelled
+    assert labels_of(validation_stream(data, kind), kind).max() < 7
+    data.validation = ""
+    with pytest.raises(
+        UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0 and config\.panels_every=0"
+    ):
+        validation_stream(data, kind)
+
+
+def test_classes_must_be_those_of_the_data(data):
+    data.classes = 3
+    (stream,) = training_streams(data, ["labelled"]).values()
+    with pytest.raises(UserError, match="expected 0 to 2"):
+        labels_of(stream, "labelled")
+    data.labelled = "scenes"
+    with pytest.raises(UserError, match=r"config\.data\.classes=3, and procedural scenes have 7"):
+        training_streams(data, ["labelled"])
+    data.classes = 0
+    data.scenes.size = 31
+    with pytest.raises(UserError, match=r"config\.data\.scenes\.size=31 is below config\.data\.crop=32"):
+        training_streams(data, ["labelled"])
+
+
+def test_degradations_come_from_the_config(data):
+    assert random_degradation(data).kinds == ("jpeg", "window_reflection")
+    kinds = labels_of(training_streams(data, ["degraded"])["degraded"], "degraded", "kind")
+    assert set(kinds.tolist()) <= {0, 1}
+    data.degradations.levels = (1, 5)
+    with pytest.raises(UserError, match="level 5 of jpeg"):
+        training_streams(data, ["degraded"])
+
+
+def test_no_labelled_set(data):
+    data.labelled = ""
+    with pytest.raises(UserError, match=r"config\.data\.labelled is empty; .* config\.data\.labelled=scenes"):
+        training_streams(data, ["labelled"])
+
+
+def test_procedural_layers_carry_no_images(data):
+    data.layers = "procedural"
+    streams = training_streams(data, ["layers", "single"])
+    with build_pipeline(streams, {"layers": 2, "single": 2}, kind="memory", seed=0, start_step=3) as pipeline:
+        batch = next(pipeline)
+    assert batch.keys() == {"layers", "single"}
+    assert batch["layers"].keys() == {"index"}
+    np.testing.assert_array_equal(batch["layers"]["index"], [6, 7])
+
+
+def test_validation_photographs_of_the_user(data):
+    data.validation = data.layers
+    streams = {"layers": validation_stream(data, "layers")}
+    with build_pipeline(streams, {"layers": 1}, kind="memory", seed=0, start_step=0) as pipeline:
+        assert next(pipeline)["layers"]["transmission"].shape == (1, 48, 48, 3)
+    data.validation = "/no/such/folder"
+    with pytest.raises(UserError, match="/no/such/folder"):
+        validation_stream(data, "layers")
+
+
+def test_pairs_to_validate_on(data):
+    data.validation = data.pairs
+    assert validation_stream(data, "pairs").spec["blended"].shape == (32, 32, 3)
+    data.validation = ""
+    with pytest.raises(
+        UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0 and config\.panels_every=0"
+    ):
+        validation_stream(data, "pairs")
+
+
+def test_photographs_to_degrade_cannot_be_procedural(data):
+    data.layers = "procedural"
+    with pytest.raises(UserError, match=r"config\.data\.layers is 'procedural'"):
+        training_streams(data, ["photos"])
+
+
+def test_options_of_the_generator_come_from_the_config(data):
+    data.margin = 5
+    data.synthesis.jpeg_probability = 0.7
+    options = multiview_options(data)
+    assert options.canvas == (42, 42)
+    assert options.jpeg_probability == 0.7
+    data.synthesis.jpeg_probability = 1.7
+    with pytest.raises(UserError, match=r"jpeg_probability is 1\.7"):
+        multiview_options(data)

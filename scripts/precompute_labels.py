@@ -21,7 +21,7 @@ from sirr_jax.data.images.palettes import palette
 from sirr_jax.data.images.reader import list_images
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.recipes.segmenters import Segmenter, read_segmenter
+from sirr_jax.recipes.common.segmenters import Segmenter, read_segmenter
 
 
 def _targets(photos: list[Path], folder: Path, out: Path) -> dict[Path, Path]:

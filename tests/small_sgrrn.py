@@ -50,7 +50,7 @@ def draw_zeros(config, patch):
         shapes = jax.eval_shape(init, key, *(jnp.zeros(shape) for shape in shapes))
         return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
 
-    patch.setattr("sirr_jax.recipes.sgrrn.initialise", zeros)
+    patch.setattr("sirr_jax.recipes.sgrrn.recipe.initialise", zeros)
     patch.setitem(BACKBONES, "resnet50", (ResNet50, (1, 2, 1)))
     config.adversarial = False
     return config

@@ -50,7 +50,7 @@ def drawn(network, key, *shapes):
 
 def draw_quickly(patch):
     """Let the recipe's networks be `drawn`."""
-    patch.setattr("sirr_jax.recipes.srnet_networks.initialise", drawn)
+    patch.setattr("sirr_jax.recipes.srnet.networks.initialise", drawn)
 
 
 def optimisers_of(recipe, config):

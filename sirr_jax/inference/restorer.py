@@ -15,8 +15,8 @@ from sirr_jax.errors import UserError
 from sirr_jax.inference.large_photos import enlarge, reduce, reduced_size
 from sirr_jax.inference.self_ensemble import check_count, self_ensemble
 from sirr_jax.models.registry import build
-from sirr_jax.recipes.answers import get_answer
-from sirr_jax.recipes.applied import Applied
+from sirr_jax.recipes.common.bound_network import Applied
+from sirr_jax.recipes.restoration import get_answer
 from sirr_jax.weights.model_file import Model, Network, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 

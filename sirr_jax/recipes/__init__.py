@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 
 from sirr_jax.errors import UserError
-from sirr_jax.recipes.contract import Recipe
+from sirr_jax.recipes.base import Recipe
 
 _RECIPES = {
-    "attentive_gan": "sirr_jax.recipes.attentive_gan:AttentiveGan",
-    "dynamics": "sirr_jax.recipes.dynamics:Dynamics",
-    "edge_gan": "sirr_jax.recipes.edge_gan:EdgeGan",
-    "srnet": "sirr_jax.recipes.srnet:SrNet",
-    "sgrrn": "sirr_jax.recipes.sgrrn:Sgrrn",
+    "attentive_gan": "sirr_jax.recipes.attentive_gan.recipe:AttentiveGan",
+    "dynamics": "sirr_jax.recipes.dynamics.recipe:Dynamics",
+    "edge_gan": "sirr_jax.recipes.edge_gan.recipe:EdgeGan",
+    "srnet": "sirr_jax.recipes.srnet.recipe:SrNet",
+    "sgrrn": "sirr_jax.recipes.sgrrn.recipe:Sgrrn",
 }
 
 

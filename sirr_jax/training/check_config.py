@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ml_collections import ConfigDict
 
 from sirr_jax.errors import UserError
-from sirr_jax.recipes.contract import Stage
+from sirr_jax.recipes.base import Stage
 
 # Numbers of which 0 would lose something: checkpoints, or the news that a run must stop.
 _AT_LEAST_ONE = ("steps_per_call", "accumulate", "log_every", "keep", "validation_samples")

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from sirr_jax.recipes.contract import Aux, Recipe, Tree, Update
+from sirr_jax.recipes.base import Aux, Recipe, Tree, Update
 from sirr_jax.training import parallel
 from sirr_jax.training.optimisers import apply_gradients
 from sirr_jax.training.state import TrainState

@@ -16,7 +16,7 @@ from sirr_jax.data.loaders.build import build_pipeline
 from sirr_jax.errors import UserError
 from sirr_jax.metrics import PROTOCOLS, confusion, miou, per_image, score
 from sirr_jax.recipes import Recipe
-from sirr_jax.recipes.contract import Tree
+from sirr_jax.recipes.base import Tree
 from sirr_jax.training import parallel
 from sirr_jax.training.state import TrainState, evaluation_params
 from sirr_jax.training.writers import Writer

@@ -18,7 +18,7 @@ from sirr_jax.data.loaders.build import build_pipeline, check_pipeline
 from sirr_jax.data.samples.photo import Stream
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import Recipe, get_recipe
-from sirr_jax.recipes.contract import Start
+from sirr_jax.recipes.base import Start
 from sirr_jax.training import parallel
 from sirr_jax.training.check_config import check_training
 from sirr_jax.training.checkpoints import Checkpoints

@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from sirr_jax.errors import UserError
-from sirr_jax.recipes.contract import AXIS
+from sirr_jax.recipes.base import AXIS
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 """`step(state, batch) -> (state, scalars)`: written for one device, averaging over `AXIS` itself."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from sirr_jax.recipes.contract import Recipe
+from sirr_jax.recipes.base import Recipe
 from sirr_jax.training import parallel
 
 

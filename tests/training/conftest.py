@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from sirr_jax.recipes.contract import Aux, Recipe, Stage, Update
+from sirr_jax.recipes.base import Aux, Recipe, Stage, Update
 from sirr_jax.weights.model_file import Network
 
 WIDTH = 5

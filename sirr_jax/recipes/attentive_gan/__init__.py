@@ -1,0 +1,1 @@
+"""AttentiveGAN: raindrops (Qian et al. 2018)."""

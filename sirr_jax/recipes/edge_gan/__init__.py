@@ -1,0 +1,1 @@
+"""Edge GAN: reflections by edges and attention."""

@@ -1,0 +1,1 @@
+"""SGRRN: reflections by semantics (Liu et al. 2019)."""

@@ -1,0 +1,1 @@
+"""SR-Net: segmentation and restoration together (Xia et al. 2019)."""

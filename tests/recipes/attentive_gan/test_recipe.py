@@ -1,0 +1,409 @@
+"""AttentiveGAN's recipe: what it declares, and one short run of all its stages."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from recipe_runs import config_of
+from safetensors.numpy import save_file
+
+import sirr_jax
+from sirr_jax.errors import UserError
+from sirr_jax.losses.attentive_gan import attention_loss, map_loss, multiscale_loss
+from sirr_jax.models.registry import build
+from sirr_jax.recipes.attentive_gan.recipe import AttentiveGan
+from sirr_jax.training import loop, parallel
+from sirr_jax.training.checkpoints import Checkpoints
+from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.state import create_state, learning_networks
+from sirr_jax.weights import detect
+from sirr_jax.weights.convert import expected_shapes
+from sirr_jax.weights.model_file import load_model
+
+SIZE = 16
+GENERATOR, DISCRIMINATOR, TOTAL = 16, 20, 21  # steps after which the stages of the short run end
+
+
+def small_config():
+    config = config_of("attentive_gan")("tiny")
+    config.width, config.data.crop, config.batch_size = "test", SIZE, 4
+    return config
+
+
+@pytest.fixture
+def config():
+    return small_config()
+
+
+# --- what it declares -------------------------------------------------------------------------------------------------
+
+
+def learns(config):
+    return {s.name: (s.steps, [u.learns for u in s.updates]) for s in AttentiveGan(config).stages}
+
+
+def test_the_schedule(config):
+    config.steps.generator, config.steps.discriminator, config.steps.adversarial = 30, 5, 40
+    generator, discriminator = ("generator",), ("discriminator",)
+    assert learns(config) == {
+        "generator": (30, [generator]),
+        "discriminator": (5, [discriminator]),
+        "adversarial": (40, [discriminator, generator]),
+    }
+    config.steps.discriminator = 0
+    assert list(learns(config)) == ["generator", "adversarial"]
+    config.without.discriminator = True
+    assert learns(config) == {"generator": (70, [generator])}
+
+
+@pytest.mark.parametrize(
+    ("share", "mix", "validation"),
+    [
+        (0.0, {"photos": 1.0}, "photos"),
+        (0.25, {"photos": 0.75, "pairs": 0.25}, "photos"),
+        (1.0, {"pairs": 1.0}, "pairs"),
+    ],
+)
+def test_real_pairs_enter_by_share(config, share, mix, validation):
+    config.data.pairs_share = share
+    recipe = AttentiveGan(config)
+    assert [stage.mix for stage in recipe.stages] == [mix] * 3
+    assert recipe.validation == validation
+
+
+def shapes_of(recipe, config):
+    """Parameters and a batch, as shapes."""
+    image = jax.ShapeDtypeStruct((2, config.data.crop, config.data.crop, 3), jnp.float32)
+    params = {role: jax.eval_shape(n.init, jax.random.key(0), image)["params"] for role, n in recipe._network.items()}
+    mask = jax.ShapeDtypeStruct((*image.shape[:3], 1), jnp.float32)
+    return params, {"image": image, "truth": image, "mask": mask, "progress": jnp.zeros(())}
+
+
+def terms(config):
+    """Stage and network -> names of the loss terms; nothing is computed."""
+    recipe = AttentiveGan(config)
+    params, batch = shapes_of(recipe, config)
+    found = {}
+    for stage in recipe.stages:
+        for update in stage.updates:
+            _, aux = jax.eval_shape(update.loss, params, {}, batch, jax.random.key(0))
+            names = {name.split("/")[1] for name in aux.scalars} - {"loss", "margin"}
+            found[f"{stage.name}/{update.learns[0]}"] = names
+    return found
+
+
+ALONE = {"attention", "multiscale", "perceptual"}
+JUDGED = {"cross_entropy", "map"}
+
+
+@pytest.mark.parametrize(
+    ("switches", "generator", "discriminator"),
+    [
+        ((), ALONE, JUDGED),
+        (("attention",), ALONE - {"attention"}, JUDGED),
+        (("attention", "discriminator_map"), ALONE - {"attention"}, {"cross_entropy"}),
+        (("attention", "discriminator"), ALONE - {"attention"}, None),
+        (("map_loss",), ALONE, {"cross_entropy"}),
+    ],
+)
+def test_every_ablation_leaves_out_its_terms(config, switches, generator, discriminator):
+    for switch in switches:
+        config.without[switch] = True
+    expected = {"generator/generator": generator}
+    if discriminator is not None:
+        expected |= {
+            "discriminator/discriminator": discriminator,
+            "adversarial/discriminator": discriminator,
+            "adversarial/generator": generator | {"adversarial"},
+        }
+    assert terms(config) == expected
+    recipe = AttentiveGan(config)
+    assert recipe.maps == (() if "attention" in switches else tuple(f"attention_{t}" for t in (1, 2, 3, 4)))
+    assert recipe.panels == ("input", *recipe.maps, "restored", "truth")
+    assert all(switch in recipe.notes[1] for switch in switches)
+
+
+def test_the_released_preset_is_the_authors_code():
+    config = config_of("attentive_gan")("released")
+    config.width, config.data.crop = "test", SIZE
+    found = terms(config)
+    assert found["adversarial/generator"] == {"attention", "multiscale", "adversarial"}
+    assert found["adversarial/discriminator"] == {"cross_entropy"}
+    optimisers = {name: make_optimiser(config.optimiser, name, 10) for name in ("generator", "discriminator")}
+    for name, rate in (("generator", 2e-5), ("discriminator", 1e-5)):
+        step, _ = optimisers[name].update(jnp.ones(3), optimisers[name].init(jnp.ones(3)))
+        np.testing.assert_allclose(step, -rate / np.sqrt(0.01), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("preset", "moved"), [("paper", False), ("released", True)])
+def test_the_released_preset_starts_as_pytorch_did(config, preset, moved, monkeypatch):
+    layer = {"kernel": jnp.zeros((3, 3, 4, 2)), "bias": jnp.zeros(2)}
+    monkeypatch.setattr("sirr_jax.recipes.attentive_gan.recipe.initialise", lambda *_: {"params": {"layer": layer}})
+    config.preset = preset
+    params, _ = AttentiveGan(config).init(jax.random.key(0))
+    for leaf in jax.tree.leaves(params):
+        assert bool(jnp.all(leaf != 0)) == moved
+        assert jnp.abs(leaf).max() <= 1 / 6
+
+
+@pytest.mark.parametrize(("preset", "fed"), [("paper", ""), ("released", ", fed raw_bgr01")])
+def test_vgg_is_fed_as_the_preset_says(config, preset, fed, tmp_path):
+    generator, arrays, channels = np.random.default_rng(0), {}, 3
+    for position, width in ((0, 64), (2, 64), (5, 128), (7, 128)):
+        arrays[f"features.{position}.weight"] = generator.random((width, channels, 3, 3), np.float32)
+        arrays[f"features.{position}.bias"] = generator.random(width, np.float32)
+        channels = width
+    save_file(arrays, tmp_path / "vgg16.safetensors")
+    config.preset, config.perceptual_weights = preset, str(tmp_path / "vgg16.safetensors")
+    used = "L_P uses VGG-16 (torchvision weights) at relu1_1, relu1_2, relu2_1, relu2_2"
+    recipe = AttentiveGan(config)
+    assert recipe.notes[0] == f"{used}{fed}, weight 1"
+    assert recipe._perceptual.params.keys() == {"conv1_1", "conv1_2", "conv2_1", "conv2_2"}
+
+
+def test_the_published_discriminator_needs_the_published_crop(config):
+    assert AttentiveGan(config)._hyper["discriminator"] == {"width": "test", "head": "gap"}
+    config.data.crop, config.width = 224, "base"
+    # As a converted file has them, or it could not be gone on from.
+    assert AttentiveGan(config)._hyper == {"generator": {}, "discriminator": {}}
+
+
+@pytest.mark.parametrize("width", ["base", "small", "test"])
+@pytest.mark.parametrize("role", ["generator", "discriminator"])
+def test_networks_of_every_width_are_recognised_when_converted(role, width):
+    shapes = expected_shapes(f"attentive_gan/{role}", width=width)
+    found, hyper = detect({key: jax.ShapeDtypeStruct(shape, jnp.float32) for key, shape in shapes.items()})
+    assert (found, hyper.get("width", "base")) == (f"attentive_gan/{role}", width)
+
+
+def test_mistakes_are_told_before_any_data_is_read(config):
+    for name, value, message in (
+        ("preset", "official", r"config\.preset is 'official'; choose paper or released"),
+        ("precision", "half", r"config\.precision is 'half'; choose float32 or bfloat16"),
+        ("map_target", "truth", r"config\.map_target is 'truth'; choose attention or mask"),
+        ("width", "huge", "no width 'huge'; choose one of base, small, test"),
+        ("data.crop", 30, r"config\.data\.crop=30; choose a multiple of 4 from 16 on"),
+        ("data.pairs_share", 1.5, r"config\.data\.pairs_share=1\.5; choose a share between 0 and 1"),
+        ("data.mask.reduce", "mean", "reduce is 'mean'"),
+        ("data.raindrops.count", (9, 3), r"count is \(9, 3\)"),
+    ):
+        wrong = small_config()
+        with wrong.unlocked():
+            wrong.update_from_flattened_dict({name: value})
+        with pytest.raises(UserError, match=message):
+            AttentiveGan(wrong)
+
+
+class Echo:
+    """Networks that give back what they are fed, and remember it."""
+
+    def __init__(self):
+        self.fed = []
+
+    def apply(self, variables, image):
+        self.fed.append(np.asarray(image))
+        maps = tuple(image[..., i % 3 : i % 3 + 1] for i in range(4))
+        quarter, half = image[:, ::4, ::4], image[:, ::2, ::2]
+        made = {"restored": image, "restored_half": half, "restored_quarter": quarter, "logits": image[:, 0, 0, :1]}
+        return made | {"attention": maps if image.shape[0] == 2 else maps[0]}
+
+
+@pytest.fixture
+def echo(config):
+    recipe = AttentiveGan(config)
+    recipe._network = {"generator": Echo(), "discriminator": Echo()}
+    image, truth, mask = (np.random.default_rng(i).random((2, 8, 8, 3)).astype(np.float32) for i in range(3))
+    batch = {"image": jnp.asarray(image), "truth": jnp.asarray(truth), "mask": jnp.asarray(mask[..., :1])}
+    return recipe, batch
+
+
+PARAMS = {"generator": {}, "discriminator": {}}
+
+
+def test_networks_see_bgr_and_nothing_else_does(echo):
+    recipe, batch = echo
+    images = recipe.compare(PARAMS, {}, batch)
+    np.testing.assert_array_equal(recipe._network["generator"].fed[0], np.asarray(batch["image"])[..., ::-1])
+    np.testing.assert_array_equal(images["restored"], batch["image"])
+    assert tuple(images) == recipe.panels
+    assert {x.shape for x in images.values()} == {(2, 8, 8, 3)}
+    recipe._discriminator_loss(PARAMS, {}, batch, jax.random.key(0))
+    both = np.concatenate([batch["truth"], batch["image"]])
+    np.testing.assert_array_equal(recipe._network["discriminator"].fed[0], both[..., ::-1])
+
+
+def test_the_losses_are_the_specifications_sums(echo):
+    recipe, batch = echo
+    image, truth, mask = (batch[name] for name in ("image", "truth", "mask"))
+    bgr = image[..., ::-1]
+    maps = [bgr[..., i % 3 : i % 3 + 1] for i in range(4)]
+    _, aux = recipe._generator_loss(PARAMS, {}, batch, jax.random.key(0), adversarial=True)
+    found = {name.removeprefix("generator/"): float(x) for name, x in aux.scalars.items()}
+    images = [image[:, ::4, ::4], image[:, ::2, ::2], image]
+    fake, real = (np.asarray(x[:, 0, 0, 2]) for x in (image, truth))
+    expected = {
+        "attention": float(attention_loss(maps, mask, theta=0.8, last=0)),
+        "multiscale": float(multiscale_loss(images, truth, scales=(0.6, 0.8, 1.0))),
+        "adversarial": 0.01 * float(np.mean(np.log1p(np.exp(-fake)))),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-5), name
+    assert found["loss"] == pytest.approx(sum(expected.values()) + found["perceptual"], rel=1e-5)
+
+    for target, drops in (("attention", maps[-1]), ("mask", mask)):
+        recipe._config.map_target = target
+        _, aux = recipe._discriminator_loss(PARAMS, {}, batch, jax.random.key(0))
+        entropy = np.mean(np.log1p(np.exp(-real))) + np.mean(np.log1p(np.exp(fake)))
+        assert float(aux.scalars["discriminator/cross_entropy"]) == pytest.approx(entropy, rel=1e-5)
+        expected = 0.05 * float(map_loss(truth[..., 2:], image[..., 2:], drops))
+        assert float(aux.scalars["discriminator/map"]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_step_is_proved_to_be_replicated(config, precision):
+    config.precision = precision
+    config.data.pairs_share = 0.5
+    recipe = AttentiveGan(config)
+    params, _ = shapes_of(recipe, config)
+    optimisers = optimisers_of(recipe, config)
+    state = jax.eval_shape(lambda: create_state(_Drawn(recipe, params), optimisers, jax.random.key(0)))
+    image = np.zeros((2, 2, SIZE, SIZE, 3), np.uint8)
+    photos = {"transmission": image, "index": np.zeros((2, 2), np.uint32)}
+    step = build_step(recipe, len(recipe.stages) - 1, 0, optimisers, Settings(0))
+    parallel.trace_checked(step, state, {"photos": photos, "pairs": photos | {"blended": image}})
+
+
+class _Drawn:
+    """A recipe whose parameters are zeros, which costs nothing to trace."""
+
+    def __init__(self, recipe, shapes):
+        self.stages, self._shapes = recipe.stages, shapes
+
+    def init(self, key):
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), self._shapes), {}
+
+
+def optimisers_of(recipe, config):
+    return {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+
+
+# --- one short run ----------------------------------------------------------------------------------------------------
+
+
+class Run:
+    """A finished run, the states that it saved and the batches that it trained on."""
+
+    def __init__(self, folder):
+        self.folder, self.saved, self.batches = folder, {}, []
+        config = small_config()
+        # Plain gradient descent: rounding must not be magnified where two runs are compared.
+        config.optimiser.kind, config.optimiser.learning_rate = "sgd", 0.1
+        config.optimiser.networks.discriminator.learning_rate = 0.1
+        config.steps.generator, config.steps.discriminator = GENERATOR, DISCRIMINATOR - GENERATOR
+        config.steps.adversarial = TOTAL - DISCRIMINATOR
+        config.validation_samples, config.log_every = 2, 1
+        config.evaluate_every, config.panels_every, config.checkpoint_every = 100, 100, 100
+        self.config = config
+        shard, save = parallel.shard_batch, Checkpoints.save
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(parallel, "shard_batch", lambda raw: self.batches.append(raw) or shard(raw))
+            patch.setattr(
+                Checkpoints, "save", lambda c, step, state: self.saved.update({step: state}) or save(c, step, state)
+            )
+            loop.train(config, folder)
+
+    def lines(self, name):
+        lines = [json.loads(line) for line in (self.folder / "scalars.jsonl").read_text().splitlines()]
+        return [line[name] for line in lines if name in line]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return Run(tmp_path_factory.mktemp("run"))
+
+
+def bits(tree):
+    return [np.asarray(x).tobytes() for x in jax.tree.leaves(tree)]
+
+
+def test_every_update_moves_its_networks_alone(run):
+    start, _ = jax.device_get(AttentiveGan(run.config).init(jax.random.key(run.config.seed)))
+    alone, judged, against = (run.saved[step].params for step in (GENERATOR, DISCRIMINATOR, TOTAL))
+    assert bits(alone["discriminator"]) == bits(start["discriminator"])
+    assert bits(judged["generator"]) == bits(alone["generator"])
+    for before, after, role in (
+        (start, alone, "generator"),
+        (alone, judged, "discriminator"),
+        (judged, against, "generator"),
+        (judged, against, "discriminator"),
+    ):
+        assert bits(before[role]) != bits(after[role])
+
+
+def test_the_losses_fall(run):
+    losses = run.lines("generator/loss")
+    assert len(losses) == GENERATOR + TOTAL - DISCRIMINATOR
+    assert losses[GENERATOR - 1] < 0.7 * losses[0]
+    entropy = run.lines("discriminator/cross_entropy")
+    assert len(entropy) == TOTAL - GENERATOR
+    assert entropy[DISCRIMINATOR - GENERATOR - 1] < entropy[0]
+    assert len(run.lines("generator/adversarial")) == TOTAL - DISCRIMINATOR
+
+
+def test_one_device_computes_what_two_do(run):
+    recipe = AttentiveGan(run.config)
+    step = build_step(
+        recipe, 2, DISCRIMINATOR, optimisers_of(recipe, run.config), Settings(run.config.seed, 1, run.config.ema_decay)
+    )
+    alone = jax.pmap(step, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1])
+    batch = jax.tree.map(lambda x: x[None], run.batches[DISCRIMINATOR])
+    state, _ = alone(run.saved[DISCRIMINATOR], batch)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6),
+        jax.device_get(state.params),
+        run.saved[TOTAL].params,
+    )
+
+
+def test_the_run_says_what_it_was(run):
+    metadata = (run.folder / "metadata.txt").read_text()
+    assert "L_P is the 3-scale gradient L1: config.perceptual_weights names no VGG-16 file, weight 0.1" in metadata
+    assert "preset paper, without ablations" in metadata
+    assert list(json.loads((run.folder / "scores.json").read_text())) == ["input", "restored"]
+    from PIL import Image
+
+    with Image.open(max((run.folder / "panels").iterdir())) as panel:
+        assert panel.size == (7 * SIZE + 6 * 2, 2 * SIZE + 2)
+
+
+def test_the_exported_networks_are_the_averages(run):
+    for role, hyper in (("generator", {"width": "test"}), ("discriminator", {"width": "test", "head": "gap"})):
+        model = load_model(run.folder / "models" / f"{role}.safetensors")
+        assert model.recipe == "attentive_gan"
+        network = model.networks[role]
+        assert (network.id, network.hyper) == (f"attentive_gan/{role}", hyper)
+        assert build(network.id, **network.hyper).width == "test"
+        assert bits(network.variables["params"]) == bits(run.saved[TOTAL].ema[role])
+
+
+def test_the_exported_generator_restores(run):
+    photo = np.random.default_rng(0).integers(0, 256, (17, 22, 3), np.uint8)
+    answer = sirr_jax.load(run.folder / "models" / "generator.safetensors")(photo)
+    assert answer.restored.shape == photo.shape
+    assert np.ptp(answer.restored) > 0
+    assert {name: x.shape for name, x in answer.maps.items()} == {f"attention_{t}": (17, 22, 1) for t in (1, 2, 3, 4)}
+
+
+def test_a_generator_alone_is_enough_to_start_from(run, config):
+    config.start_from = str(run.folder / "models" / "generator.safetensors")
+    params, _ = AttentiveGan(config).init(jax.random.key(run.config.seed + 1))
+    assert bits(params["generator"]) == bits(run.saved[TOTAL].ema["generator"])
+    assert bits(params["discriminator"]) != bits(run.saved[TOTAL].ema["discriminator"])
+    config.width = "small"
+    with pytest.raises(UserError, match=r"'width': 'test'.*'width': 'small'.*start_from"):
+        AttentiveGan(config).init(jax.random.key(0))

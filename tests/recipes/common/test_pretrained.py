@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sirr_jax.errors import UserError
+from sirr_jax.recipes.common.pretrained import start_from
+from sirr_jax.weights.model_file import Model, Network, save_model
+
+WANTED = {
+    "edge_net": ("edge_gan/edge_net", {"width": "test"}),
+    "generator": ("edge_gan/generator", {"width": "test"}),
+}
+
+
+def tree(value):
+    return {"params": {"conv": {"kernel": np.full((3, 3), value, np.float16)}}, "batch_stats": {"mean": np.zeros(2)}}
+
+
+@pytest.fixture
+def drawn():
+    return {role: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32) + 5, tree(0)) for role in WANTED}
+
+
+def saved(path, networks):
+    save_model(path, Model("edge_gan", networks, licence="mine", origin="here"))
+    return str(path)
+
+
+def test_what_the_file_has_replaces_what_was_drawn(tmp_path, drawn):
+    variables = tree(2) | {"carried": {"count": np.zeros(1)}}
+    path = saved(tmp_path / "m.safetensors", {"generator": Network(*WANTED["generator"], variables)})
+    started = start_from(path, WANTED, drawn)
+    assert started["generator"].keys() == {"params", "batch_stats"}
+    kernel = started["generator"]["params"]["conv"]["kernel"]
+    assert kernel.dtype == jnp.float32
+    np.testing.assert_array_equal(kernel, 2.0)
+    assert started["edge_net"] is drawn["edge_net"]
+    assert float(drawn["generator"]["params"]["conv"]["kernel"][0, 0]) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            Network("dynamics/student", {}, tree(0)),
+            r"holds dynamics/student; expected one or more of edge_gan/edge_net",
+        ),
+        (Network("edge_gan/generator", {}, tree(0)), r"holds edge_gan/generator \{\}, and the config trains .*'width'"),
+        (Network(*WANTED["generator"], {"params": {"a": np.zeros(1)}}), r"variables of edge_gan/generator do not fit"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, drawn, network, message):
+    role = "generator" if network.id.endswith("generator") else "student"
+    path = saved(tmp_path / "m.safetensors", {role: network})
+    with pytest.raises(UserError, match=message):
+        start_from(path, WANTED, drawn)

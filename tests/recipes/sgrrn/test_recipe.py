@@ -1,0 +1,289 @@
+"""SGRRN's recipe: what it declares, and where it starts."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from published import fill_random
+from recipe_runs import config_of
+from small_sgrrn import JUDGES, SIZE, draw_zeros, small_config, use_shallow
+from torch_files import write_zip
+
+from sirr_jax.errors import UserError
+from sirr_jax.recipes import get_recipe
+from sirr_jax.recipes.sgrrn.initialization import released_start
+from sirr_jax.recipes.sgrrn.recipe import Sgrrn
+from sirr_jax.training import parallel
+from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.state import TrainState, learning_networks
+from sirr_jax.weights.convert import expected_shapes
+from sirr_jax.weights.variables import flatten
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    with pytest.MonkeyPatch.context() as patch:
+        use_shallow(patch)
+        yield
+
+
+@pytest.fixture
+def config():
+    return small_config()
+
+
+# --- what it declares -------------------------------------------------------------------------------------------------
+
+
+def test_the_schedule(config):
+    config.steps.semantic, config.steps.joint = 30, 20
+    learns = {s.name: (s.steps, [set(u.learns) for u in s.updates], s.mix) for s in Sgrrn(config).stages}
+    mix = {"labelled_pairs": 1.0}
+    assert learns == {"semantic": (30, [{"generator"}], mix), "joint": (20, [{"generator"}, JUDGES], mix)}
+    assert learning_networks(get_recipe("sgrrn")(config)) == {"generator": 50} | dict.fromkeys(JUDGES, 20)
+    config.adversarial, config.steps.semantic = False, 0
+    (joint,) = Sgrrn(config).stages
+    assert [u.learns for u in joint.updates] == [("generator",)]
+    assert Sgrrn(config)._network.keys() == {"generator"}
+
+
+def test_real_pairs_enter_the_second_stage_by_share(config):
+    config.data.pairs_share = 0.25
+    recipe = Sgrrn(config)
+    assert [stage.mix for stage in recipe.stages] == [
+        {"labelled_pairs": 1.0},
+        {"labelled_pairs": 0.75, "pairs": 0.25},
+    ]
+    assert (recipe.validation, recipe.classes) == ("labelled_pairs", 7)
+    config.data.pairs_share = 1.0
+    recipe = Sgrrn(config)
+    assert recipe.stages[1].mix == {"pairs": 1.0}
+    # They have no labels to score.
+    assert (recipe.validation, recipe.classes) == ("pairs", 0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "stages", "labels"),
+    [
+        ("Basic", ["joint"], False),
+        ("Basic+Channel+Pyramid", ["joint"], False),
+        ("Basic+Channel+Pyramid+Semantic", ["semantic", "joint"], True),
+        ("Basic+Channel+Pyramid+Guidance", ["semantic", "joint"], True),
+    ],
+)
+def test_modes_without_semantics_have_no_labels_to_learn_or_to_show(config, mode, stages, labels):
+    config.decoder_mode = mode
+    recipe = Sgrrn(config)
+    assert [stage.name for stage in recipe.stages] == stages
+    assert (recipe.maps == ("labels", "true_labels")) == (recipe.classes == 7) == labels
+    assert set(recipe.maps) <= set(recipe.panels)
+
+
+def test_the_released_config_trains_the_network_as_it_is_converted(monkeypatch):
+    config = config_of("sgrrn")("released")
+    config.data.labelled, config.data.classes = "/VOC2012", 21
+    recipe = Sgrrn(config)
+    assert recipe._hyper == {"generator": {}}
+    assert recipe.notes == (
+        "profile released, no adversarial term; no L_P, as it was released; Basic+Channel+Pyramid+Guidance; resnet101 "
+        "from scratch",
+    )
+    config = config_of("sgrrn")("base")
+    assert Sgrrn(config)._hyper == {"generator": {"classes": 7}}
+    config.data.labelled, config.data.classes = "/VOC2012", 21
+    config.adversarial = True
+    assert Sgrrn(config)._hyper == {"generator": {}} | {role: {} for role in JUDGES}
+    assert "profile intended, 0.01 adversarial term; L_P is left out: " in Sgrrn(config).notes[0]
+
+
+@pytest.mark.parametrize("variant", ["base", "released"])
+def test_what_the_optimiser_leaves_alone(variant):
+    """SGRRN specification, section 8: 109,752 parameters as released."""
+    config = config_of("sgrrn")(variant)
+    params = parameter_shapes(config)
+    optimiser = make_optimiser(config.optimiser, "generator", 10)
+    factors = {}
+    for place, leaf in flatten(params).items():
+        tree = functools.reduce(lambda tree, name: {name: tree}, reversed(place), np.ones(1, np.float32))
+        updates, _ = optimiser.update(tree, optimiser.init(tree), tree)
+        (update,) = jax.tree.leaves(updates)
+        factors["/".join(place)] = (round(float(-update[0] / 2e-3), 4), leaf.size)
+    frozen = {place for place, (factor, _) in factors.items() if factor == 0}
+    expected = {place for place in factors if place.startswith("encoder/backbone/") and "norm" in place}
+    if variant == "released":
+        expected |= {p for p in factors if p.startswith("semantic/") and "/norm/" in p}
+        expected |= {p for p in factors if p.split("/")[-2] in ("squeeze", "excite")}
+        assert sum(factors[place][1] for place in frozen) == 109_752
+    assert frozen == expected
+    slow = sum(size for factor, size in factors.values() if factor == 0.1)
+    assert slow == 42_394_816
+    assert {factor for factor, _ in factors.values()} == {0.0, 0.1, 1.0}
+
+
+def parameter_shapes(config):
+    network = Sgrrn(config)._network["generator"]
+    init = functools.partial(network.init, train=True)
+    return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"profile": "release"}, r"config\.profile is 'release'; choose intended or released"),
+        ({"precision": "half"}, r"config\.precision is 'half'; choose float32 or bfloat16"),
+        ({"backbone": "vgg"}, "no backbone 'vgg'"),
+        ({"decoder_mode": "Guidance"}, "no mode 'Guidance'"),
+        ({"decoder_mode": "OnlySemantic"}, r"restores nothing; set config\.steps\.joint=0"),
+        ({"width": "huge"}, "no width 'huge'"),
+        ({"data.crop": 31}, r"config\.data\.crop=31; choose 32 or more"),
+        ({"data.labelled": "/voc", "data.classes": 0}, r"config\.data\.classes=0; give the number of classes of /voc"),
+        ({"data.pairs_share": 1.5}, r"config\.data\.pairs_share=1\.5"),
+        ({"clean_share": -1.0}, r"config\.clean_share=-1\.0"),
+        ({"momentum": 0.0}, r"config\.momentum=0\.0"),
+        ({"data.synthesis.name": "screen"}, "no synthesis is called 'screen'"),
+        ({"perceptual_weights": "/no.npz"}, "no VGG-19 weight file"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_told(config, values, message):
+    config.update_from_flattened_dict(values)
+    with pytest.raises(UserError, match=message):
+        Sgrrn(config)
+
+
+def shapes_of(recipe):
+    """Shapes of the state, without compiling anything."""
+
+    def init():
+        drawn = {
+            role: network.init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)), train=True)
+            for role, network in recipe._network.items()
+        }
+        return {role: tree["params"] for role, tree in drawn.items()}, {"generator": drawn["generator"]["batch_stats"]}
+
+    return jax.eval_shape(init)
+
+
+def raw_shapes(*, pairs):
+    image, labels = np.zeros((2, 2, SIZE, SIZE, 3), np.uint8), np.zeros((2, 2, SIZE, SIZE), np.uint8)
+    index = np.zeros((2, 2), np.uint32)
+    mixed = {"transmission": image, "reflection": image, "labels": labels, "reflection_labels": labels, "index": index}
+    real = {"pairs": {"blended": image, "transmission": image, "index": index}} if pairs else {}
+    return {"labelled_pairs": mixed} | real
+
+
+def terms_of(config, stage):
+    """Names of the terms of the updates of a stage, by tracing."""
+    recipe = Sgrrn(config)
+    params, collections = shapes_of(recipe)
+    raw = jax.tree.map(lambda x: x[0], raw_shapes(pairs="pairs" in recipe.stages[stage].mix))
+    made = []
+    for update in recipe.stages[stage].updates:
+
+        def loss(params, collections, raw, update=update):
+            batch = recipe.prepare(raw, jax.random.key(0))
+            return update.loss(params, collections, batch, jax.random.key(1))[1].scalars
+
+        traced = jax.make_jaxpr(loss, axis_env=[(parallel.AXIS, 1)], return_shape=True)(params, collections, raw)
+        made.append(set(traced[1]))
+    return made
+
+
+def layers(*names):
+    return {f"generator/{name}_{layer}" for name in names for layer in ("restored", "reflection")}
+
+
+@pytest.mark.parametrize(
+    ("variant", "values", "expected"),
+    [
+        ("released", {}, layers("pixel") | {"generator/semantic"}),
+        ("released", {"adversarial": True}, layers("pixel", "adversarial") | {"generator/semantic"}),
+        ("base", {}, layers("pixel", "gradient") | {"generator/semantic"}),
+        ("base", {"data.pairs_share": 0.5}, layers("pixel", "gradient") | {"generator/semantic"}),
+        ("base", {"adversarial": True}, layers("pixel", "gradient", "adversarial") | {"generator/semantic"}),
+        ("base", {"exclusion": 0.1}, layers("pixel", "gradient") | {"generator/semantic", "generator/exclusion"}),
+        ("base", {"decoder_mode": "Basic+Channel"}, layers("pixel", "gradient")),
+    ],
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
+)
+def test_the_terms_of_the_profiles(variant, values, expected):
+    config = small_config(variant)
+    config.adversarial, config.exclusion = False, 0.0
+    config.update_from_flattened_dict(values)
+    made = terms_of(config, -1)
+    assert made[0] == expected | {"generator/loss"}
+    assert made[1:] == ([{f"{role}/loss" for role in JUDGES}] if config.adversarial else [])
+
+
+@pytest.mark.parametrize(
+    ("variant", "precision", "stage"), [("base", "bfloat16", 0), ("base", "bfloat16", 1), ("released", "float32", 1)]
+)
+def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
+    config = small_config(variant)
+    config.precision, config.data.pairs_share = precision, 0.5
+    recipe = Sgrrn(config)
+    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+    params, collections = shapes_of(recipe)
+    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimisers.items()}
+    scalar = jax.ShapeDtypeStruct((), jnp.int32)
+    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimisers}, opt_state)
+    step = build_step(recipe, stage, 0, optimisers, Settings(0))
+    parallel.trace_checked(step, state, raw_shapes(pairs=stage == 1))
+
+
+# --- where it starts --------------------------------------------------------------------------------------------------
+
+
+def test_as_released_values_start_as_pytorchs():
+    rng = np.random.default_rng(0)
+    leaf = lambda *shape: jnp.asarray(rng.random(shape, np.float32))  # noqa: E731
+    conv, norm = {"kernel": leaf(3, 3, 8, 64), "bias": leaf(64)}, {"scale": leaf(8), "bias": leaf(8)}
+    params = {
+        "encoder": {
+            "backbone": {"stem_conv": {"kernel": leaf(7, 7, 3, 64)}, "stem_norm": norm},
+            "aspp": {"merge": conv},
+        },
+        "semantic": {"mix1": {"conv": conv, "norm": norm}},
+    }
+    drawn = released_start(jax.random.key(0), params, discriminator=False)
+    assert jax.tree.structure(drawn) == jax.tree.structure(params)
+    for made in (drawn["encoder"]["backbone"]["stem_norm"], drawn["semantic"]["mix1"]["norm"]):
+        jax.tree.map(np.testing.assert_array_equal, made, norm)
+    stem, merge = drawn["encoder"]["backbone"]["stem_conv"]["kernel"], drawn["encoder"]["aspp"]["merge"]
+    np.testing.assert_allclose(np.std(stem), np.sqrt(2 / (49 * 64)), rtol=0.05)
+    np.testing.assert_allclose(np.std(drawn["semantic"]["mix1"]["conv"]["kernel"]), np.sqrt(2 / (9 * 64)), rtol=0.05)
+    for made in (*merge.values(), drawn["semantic"]["mix1"]["conv"]["bias"]):
+        assert 0.85 / np.sqrt(72) < np.abs(made).max() <= 1 / np.sqrt(72)
+    judge = released_start(jax.random.key(1), {"scale0": {"conv0": conv}}, discriminator=True)["scale0"]["conv0"]
+    np.testing.assert_allclose(np.std(judge["kernel"]), 0.02, rtol=0.05)
+    assert not judge["bias"].any()
+
+
+@pytest.fixture
+def drawn(config, monkeypatch):
+    """The recipe's networks drawn in no time: zeros."""
+    return draw_zeros(config, monkeypatch)
+
+
+def test_the_backbone_starts_from_a_torchvision_file(drawn, tmp_path):
+    state_dict = fill_random(expected_shapes("resnet50", width="test"))
+    path = tmp_path / "resnet50.pth"
+    write_zip(path, state_dict)
+    drawn.backbone_weights = str(path)
+    recipe = Sgrrn(drawn)
+    assert "resnet50 from resnet50.pth" in recipe.notes[0]
+    params, collections = recipe.init(jax.random.key(0))
+    backbone = params["generator"]["encoder"]["backbone"]
+    kernel = np.asarray(state_dict["layer3.0.conv2.weight"]).transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(backbone["stage3_block0"]["conv2"]["kernel"], kernel)
+    statistics = collections["generator"]["encoder"]["backbone"]
+    np.testing.assert_array_equal(statistics["stem_norm"]["mean"], state_dict["bn1.running_mean"])
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(params["generator"]["separation"]))
+    drawn.backbone = "resnet101"
+    with pytest.raises(UserError, match=r"holds resnet50 .*; expected a resnet101 of width test: correct config\.back"):
+        Sgrrn(drawn).init(jax.random.key(0))

@@ -1,0 +1,160 @@
+"""SR-Net's recipe: one short run of all its stages, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from recipe_runs import Run, changed_networks, recording, same_bits
+from small_srnet import JUDGES, LEARNS, SIZE, STEPS, draw_quickly, optimisers_of, small_config
+
+import sirr_jax
+from sirr_jax.errors import UserError
+from sirr_jax.recipes.srnet.recipe import SrNet
+from sirr_jax.training import loop, parallel
+from sirr_jax.training.checkpoints import Checkpoints
+from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.weights.model_file import load_model
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def config():
+    return small_config()
+
+
+@pytest.fixture
+def quick_start(monkeypatch):
+    draw_quickly(monkeypatch)
+
+
+# --- a short run of all stages ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    config, folder, steps = small_config(), tmp_path_factory.mktemp("run"), []
+    config.optimiser.learning_rate, config.joint_rate = 4e-3, 0.5
+    config.validation_samples, config.keep, config.checkpoint_every = 2, 100, 1
+    config.evaluate_every = config.panels_every = 100
+
+    with pytest.MonkeyPatch.context() as patch:
+        recording(patch, steps, {})
+        draw_quickly(patch)
+        loop.train(config, folder)
+    return Run(folder, config, tuple(LEARNS), STEPS, steps)
+
+
+@pytest.mark.parametrize("stage", LEARNS)
+def test_each_stage_moves_its_networks_alone(run, stage):
+    for step in run.of(stage):
+        assert changed_networks(step.before.params, step.after.params) == LEARNS[stage]
+        # Spectral normalisation is the discriminators'.
+        assert changed_networks(step.before.collections, step.after.collections) == JUDGES & LEARNS[stage]
+        assert all(np.isfinite(value) for value in step.scalars.values())
+
+
+def test_the_segmenter_stays_the_average_that_was_trained(run):
+    trained, end = run.of("segmenter")[-1].after, run.steps[-1].after
+    assert same_bits(trained.ema["segmenter"], end.params["segmenter"])
+    assert not same_bits(trained.params["segmenter"], end.params["segmenter"])
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [
+        ("segmenter", "segmenter/loss"),
+        ("refine", "refiner/supervised"),
+        ("restore", "restorer/l1"),
+        ("joint", "refiner/supervised"),
+    ],
+)
+def test_the_loss_falls(run, stage, name):
+    step, seen = run.of(stage)[-1], []
+    state = parallel.replicate(step.before)
+    for _ in range(12):
+        state, scalars = step.compiled(state, step.raw)
+        seen.append(float(scalars[name]))
+    assert min(seen[-3:]) < 0.99 * seen[0]
+
+
+@pytest.mark.parametrize("stage", LEARNS)
+def test_a_run_goes_on_inside_each_stage(run, stage, tmp_path):
+    """From the middle of a stage, what the checkpoint holds makes the same step again."""
+    step = run.of(stage)[-1]
+    saved = Path("checkpoints") / str(int(step.before.step))
+    shutil.copytree(run.folder / saved, tmp_path / saved)
+    checkpoints = Checkpoints(tmp_path, run.config.to_dict(), keep=1)
+    restored = checkpoints.restore(step.before)
+    checkpoints.close()
+    assert int(restored.stage) == list(LEARNS).index(stage)
+    assert same_bits(restored, step.before)
+    after, _ = step.compiled(parallel.replicate(restored), step.raw)
+    assert same_bits(parallel.to_host(after), step.after)
+
+
+@pytest.mark.parametrize("stage", ["segmenter", "joint"])
+def test_one_device_computes_what_two_do(run, stage):
+    step, recipe = run.of(stage)[0], SrNet(run.config)
+    index = list(LEARNS).index(stage)
+    settings = Settings(run.config.seed, 1, run.config.ema_decay)
+    alone = build_step(recipe, index, index * STEPS, optimisers_of(recipe, run.config), settings)
+    whole = jax.tree.map(lambda x: np.asarray(x).reshape(1, -1, *x.shape[2:]), step.raw)
+    compiled = jax.pmap(alone, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1])
+    after, scalars = jax.device_get(compiled(step.before, whole))
+    for name, value in scalars.items():
+        np.testing.assert_allclose(value, step.scalars[name], rtol=2e-3, atol=1e-5, err_msg=name)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), after.collections, step.after.collections
+    )
+
+
+# --- what it leaves ---------------------------------------------------------------------------------------------------
+
+
+def test_scores_are_of_pictures_and_of_label_maps(run):
+    scores = json.loads((run.folder / "scores.json").read_text())
+    assert scores.keys() == {"input", "restored", "clean", "refined"}
+    assert all("miou" in found for found in scores.values())
+    assert {name for name, found in scores.items() if "psnr" in found} == {"input", "restored"}
+    from PIL import Image
+
+    with Image.open(max((run.folder / "panels").iterdir())) as panel:
+        assert panel.size == (6 * SIZE + 5 * 2, 2 * SIZE + 2)
+
+
+def test_the_exported_model_restores_as_the_run_did(run):
+    file = run.folder / "models" / "srnet.safetensors"
+    model = load_model(file)
+    assert (model.recipe, model.networks.keys()) == ("srnet", {"segmenter", "refiner", "restorer"})
+    assert load_model(run.folder / "models" / "discriminators.safetensors").networks.keys() == JUDGES
+    recipe, last = SrNet(run.config), run.steps[-1].after
+    image = np.random.default_rng(0).random((1, SIZE, SIZE, 3), np.float32)
+    batch = {"image": jnp.asarray(image), "truth": jnp.zeros(image.shape)}
+    batch["labels"] = jnp.zeros(image.shape[:3], jnp.int32)
+    expected = jax.jit(recipe.compare)(last.params | last.ema, last.collections, batch)
+    assert set(expected) == set(recipe.panels)
+    restorer = sirr_jax.load(file)
+    found = restorer(image)
+    assert found.maps.keys() == {"segmented", "refined"}
+    np.testing.assert_allclose(found.restored, expected["restored"], atol=3e-4)
+    for name, seen in found.maps.items():
+        assert (np.abs(seen - expected[name]) > 1e-3).mean() < 0.01
+
+
+def test_training_goes_on_from_what_a_file_holds(run, config, quick_start):
+    config.seed, config.start_from = 5, str(run.folder / "models" / "srnet.safetensors")
+    params, _ = SrNet(config).init(jax.random.key(1))
+    last = run.steps[-1].after
+    for role in ("segmenter", "refiner", "restorer"):
+        assert same_bits(params[role], last.ema[role])
+    assert not same_bits(params["map_discriminator"], last.params["map_discriminator"])
+    config.restorer.correction = False
+    with pytest.raises(UserError, match=r"correct config\.start_from or the config's hyper-parameters"):
+        SrNet(config).init(jax.random.key(1))

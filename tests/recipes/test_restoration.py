@@ -1,0 +1,139 @@
+"""What each system is fed and what its answer means, seen through the Restorer."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from published import fill_random
+
+from sirr_jax.errors import UserError
+from sirr_jax.inference.restorer import Restorer
+from sirr_jax.models.edge_gan.edge_maps import edge_map
+from sirr_jax.recipes.restoration import get_answer
+from sirr_jax.weights.convert import expected_shapes, from_torch
+from sirr_jax.weights.model_file import Model, Network
+
+SYSTEMS = {
+    "attentive_gan": {"attentive_gan/generator": {}},
+    "sgrrn": {"sgrrn/generator": {"backbone": "resnet50"}},
+    "edge_gan": {"edge_gan/edge_net": {}, "edge_gan/attention_net": {}, "edge_gan/generator": {}},
+    "errnet": {"errnet/generator": {}, "vgg19": {}},
+    "ibcln": {"ibcln/cascade": {}},
+    "bdn": {"bdn/generator": {"levels": (3, 2, 2)}},
+    "rmnet": {"rmnet/generator": {}},
+    "corrn": {"corrn/generator": {}},
+    "srnet": {"segmenter": {}, "srnet/refiner": {"classes": 7}, "srnet/restorer": {"classes": 7}},
+}
+MAPS = {
+    "attentive_gan": {f"attention_{step}" for step in (1, 2, 3, 4)},
+    "edge_gan": {"edge", "attention"},
+    "rmnet": {"mask"},
+    "sgrrn": {"labels"},
+    "corrn": {"contour"},
+    "srnet": {"segmented", "refined"},
+}
+
+
+def model(recipe):
+    networks = {}
+    for network_id, hyper in SYSTEMS[recipe].items():
+        hyper = {"width": "test"} | hyper
+        state_dict = fill_random(expected_shapes(network_id, **hyper))
+        networks[network_id.split("/")[-1]] = Network(network_id, hyper, from_torch(network_id, state_dict, **hyper))
+    return Model(recipe, networks, licence="-", origin="-")
+
+
+@pytest.mark.parametrize("recipe", SYSTEMS)
+def test_any_photograph_gets_an_answer_of_its_size(recipe):
+    photo = np.random.default_rng(0).integers(0, 256, (19, 34, 3), np.uint8)
+    answer = Restorer(model(recipe))(photo)
+    assert answer.restored.shape == photo.shape
+    assert np.ptp(answer.restored) > 0
+    assert (answer.reflection is None) == (recipe in ("attentive_gan", "edge_gan", "errnet", "srnet"))
+    assert answer.maps.keys() == MAPS.get(recipe, set())
+    for made in (answer.restored, answer.reflection, *answer.maps.values()):
+        if made is not None:
+            assert made.shape[:2] == photo.shape[:2]
+            assert 0 <= made.min() <= made.max() <= 1
+
+
+def identity():
+    """Networks that give back what they are fed, and remember it."""
+    fed = []
+
+    def network(image):
+        fed.append(np.asarray(image))
+        made = dict.fromkeys(("restored", "reflection", "contour", "mask"), image)
+        return made | {"attention": (image[..., :1],)}
+
+    return network, fed
+
+
+IMAGE = np.random.default_rng(1).random((1, 30, 41, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "role", "size", "convert"),
+    [
+        ("dynamics", "student", (30, 41), lambda x: x),
+        ("attentive_gan", "generator", (32, 44), lambda x: x[..., ::-1]),
+        ("sgrrn", "generator", (32, 41), lambda x: 2 * x - 1),
+        ("ibcln", "cascade", (32, 44), lambda x: x),
+        ("bdn", "generator", (128, 128), lambda x: 2 * x - 1),
+        ("rmnet", "generator", (64, 64), lambda x: 2 * x - 1),
+        ("corrn", "generator", (32, 64), lambda x: x),
+    ],
+)
+def test_networks_are_fed_their_range_order_and_size(recipe, role, size, convert):
+    network, fed = identity()
+    made = get_answer(recipe).restore({role: network}, jnp.asarray(IMAGE))
+    assert fed[0].shape == (1, *size, 3)
+    np.testing.assert_allclose(fed[0][:, :30, :41], convert(IMAGE), atol=1e-6)
+    np.testing.assert_allclose(made["restored"][:, :30, :41], IMAGE, atol=1e-6)
+
+
+def test_edge_gans_networks_see_what_was_found_before():
+    maps, fed = {"edge_net": 51.0, "attention_net": 102.0}, {}
+
+    def network(role, output, value=None):
+        def apply(x):
+            fed[role] = np.asarray(x)
+            return {output: x[..., :3] if value is None else jnp.full_like(x[..., :1], value)}
+
+        return apply
+
+    networks = {role: network(role, role.removesuffix("_net"), value) for role, value in maps.items()}
+    made = get_answer("edge_gan").restore(networks | {"generator": network("generator", "restored")}, IMAGE)
+    padded = np.pad(IMAGE, ((0, 0), (0, 2), (0, 3), (0, 0)), mode="reflect")
+    np.testing.assert_allclose(fed["edge_net"], edge_map(padded), atol=1e-3)
+    np.testing.assert_allclose(fed["generator"][..., :3], 2 * padded - 1, atol=1e-6)
+    np.testing.assert_array_equal(fed["attention_net"], fed["generator"][..., :4])
+    for i, value in enumerate(maps.values(), start=3):
+        np.testing.assert_array_equal(fed["generator"][..., i], value)
+    np.testing.assert_allclose(made["restored"], padded, atol=1e-6)
+    np.testing.assert_allclose(made["edge"], 0.2, atol=1e-6)
+    np.testing.assert_allclose(made["attention"], 0.4, atol=1e-6)
+
+
+def test_a_network_that_is_missing_is_named():
+    lonely = model("errnet")
+    del lonely.networks["vgg19"]
+    with pytest.raises(
+        UserError, match="errnet/generator, which does not restore single images without errnet's vgg19"
+    ):
+        Restorer(lonely)
+    with pytest.raises(
+        UserError, match="vgg19 does not restore photographs by itself; systems that do: attentive_gan, "
+    ):
+        get_answer("vgg19")
+
+
+def test_half_precision_files_compute_in_full():
+    network = model("attentive_gan").networks["generator"]
+    halves = jax.tree.map(lambda x: x.astype(np.float16), network.variables)
+    restorer = Restorer(Model("attentive_gan", {"generator": network._replace(variables=halves)}, "-", "-"))
+    for held, half in zip(jax.tree.leaves(restorer._variables), jax.tree.leaves(halves), strict=True):
+        assert held.dtype == np.float32
+        np.testing.assert_array_equal(held, half.astype(np.float32))

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from sirr_jax.training.defaults import training_config, varied
+from sirr_jax.training.base_config import training_config, varied
 
 _PAIRS = 861  # in DeRaindrop's training set
 

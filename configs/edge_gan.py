@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from sirr_jax.training.defaults import training_config, varied
+from sirr_jax.training.base_config import training_config, varied
 
 
 def get_config(variant: str = "base") -> ConfigDict:

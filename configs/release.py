@@ -28,7 +28,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from sirr_jax.training.defaults import varied
+from sirr_jax.training.base_config import varied
 
 
 def get_config(variant: str = "cpu") -> ConfigDict:

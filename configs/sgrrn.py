@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from ml_collections import ConfigDict
 
-from sirr_jax.training.defaults import training_config, varied
+from sirr_jax.training.base_config import training_config, varied
 
 _BACKBONE_NORMS = ("encoder/backbone/.*norm", 0.0)
 

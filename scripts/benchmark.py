@@ -25,10 +25,10 @@ from sirr_jax.data.from_config import samples_per_batch, training_streams
 from sirr_jax.data.loaders.build import build_pipeline
 from sirr_jax.recipes import get_recipe
 from sirr_jax.training import parallel
-from sirr_jax.training.engine import Settings, build_step, steps_in_a_row
+from sirr_jax.training.device_batches import placed
 from sirr_jax.training.optimisers import make_optimiser
-from sirr_jax.training.placement import placed
 from sirr_jax.training.state import create_state, learning_networks
+from sirr_jax.training.train_step import Settings, build_step, steps_in_a_row
 
 _CONFIG = config_flags.DEFINE_config_file("config", lock_config=True)
 _STAGE = flags.DEFINE_string("stage", "teacher", "Stage of the recipe to time.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from sirr_jax.models import build
 from sirr_jax.models.cost import cost
 from sirr_jax.models.registry import REGISTRY
-from sirr_jax.weights.origins import origin_of
+from sirr_jax.weights.provenance import origin_of
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- models -->\n", "<!-- end of models -->"

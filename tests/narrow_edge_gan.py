@@ -9,7 +9,7 @@ import keras_files
 import numpy as np
 from keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR
 
-from sirr_jax.weights.keras import from_keras
+from sirr_jax.weights.keras.convert import from_keras
 from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
 from sirr_jax.weights.variables import flatten, variable_shapes
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from sirr_jax.training import loop, parallel
-from sirr_jax.training.engine import build_step
+from sirr_jax.training import parallel, trainer
 from sirr_jax.training.state import TrainState
+from sirr_jax.training.train_step import build_step
 
 _CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -51,7 +51,7 @@ class Run(NamedTuple):
 
 def recording(patch, steps, compiled):
     """Record every step of a training in `steps`; compile each stage once for all trainings, in `compiled`."""
-    patch.setattr(loop, "build_step", lambda recipe, index, *rest: (index, build_step(recipe, index, *rest)))
+    patch.setattr(trainer, "build_step", lambda recipe, index, *rest: (index, build_step(recipe, index, *rest)))
     parallelise = parallel.parallelise
 
     def recorded(numbered):

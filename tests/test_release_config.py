@@ -7,7 +7,7 @@ from recipe_runs import config_of
 
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import get_recipe
-from sirr_jax.training.check_config import check_training
+from sirr_jax.training.config_checks import check_training
 
 release = config_of("release")
 

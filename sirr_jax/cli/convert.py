@@ -25,7 +25,7 @@ def run(argv: list[str]) -> int:
     if destination.exists() and not args.force:
         raise UserError(f"{destination} exists; choose another name or add --force")
 
-    from sirr_jax.weights.load import load_any
+    from sirr_jax.weights.load_weights import load_any
     from sirr_jax.weights.model_file import Model
 
     model: Model = load_any(
@@ -97,7 +97,7 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
         )
     (network,) = model.networks.values()
     if layout == "keras":
-        from sirr_jax.weights.keras import to_keras
+        from sirr_jax.weights.keras.convert import to_keras
 
         to_keras(network.id, network.variables, destination, overwrite=force, **network.hyper)
         return [destination]

@@ -52,7 +52,7 @@ def run(argv: list[str]) -> int:
 
     _show_log()
     _prepare_jax(values.cpu_devices)
-    from sirr_jax.training.loop import train
+    from sirr_jax.training.trainer import train
 
     try:
         workdir = train(config, Path(values.workdir))

@@ -12,9 +12,9 @@ import numpy as np
 
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.key_maps import key_map
-from sirr_jax.weights.nesting import strip_prefixes
-from sirr_jax.weights.rows import Row, to_flax, torch_shape
-from sirr_jax.weights.rows import to_torch as reorder
+from sirr_jax.weights.key_maps.base import Row, to_flax, torch_shape
+from sirr_jax.weights.key_maps.base import to_torch as reorder
+from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 

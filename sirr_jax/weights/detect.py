@@ -9,8 +9,8 @@ from sirr_jax.models import list_networks
 from sirr_jax.weights.convert import as_numpy, expected_shapes
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.key_maps import key_map
-from sirr_jax.weights.nesting import strip_prefixes
-from sirr_jax.weights.rows import KeyMap, Row, Shapes
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes
+from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
 
 _SHOWN = 3
 

@@ -12,8 +12,8 @@ from safetensors.numpy import save
 
 import sirr_jax
 from sirr_jax.errors import UserError
-from sirr_jax.weights.safetensors_file import read_safetensors
-from sirr_jax.weights.sniff import sniff
+from sirr_jax.weights.readers.file_type import sniff
+from sirr_jax.weights.readers.safetensors_file import read_safetensors
 from sirr_jax.weights.variables import flatten
 
 

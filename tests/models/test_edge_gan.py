@@ -20,7 +20,7 @@ from sirr_jax.models.edge_gan.maps import scale_maps
 from sirr_jax.models.edge_gan.same import same_padding
 from sirr_jax.models.initialise import initialise
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
-from sirr_jax.weights.keras import from_keras
+from sirr_jax.weights.keras.convert import from_keras
 from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.variables import variable_shapes
 

@@ -14,9 +14,9 @@ from published import GOLDEN, fill_random, golden
 
 from sirr_jax.models.espnetv2 import EespUnit, EspNetV2, Reduction
 from sirr_jax.weights.convert import from_torch, to_torch
+from sirr_jax.weights.key_maps.base import to_flax
+from sirr_jax.weights.key_maps.base import to_torch as reorder
 from sirr_jax.weights.key_maps.espnetv2 import ESPNET
-from sirr_jax.weights.rows import to_flax
-from sirr_jax.weights.rows import to_torch as reorder
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional

@@ -11,7 +11,7 @@ from networks import images, run
 
 from sirr_jax.models.sgrrn.separation import Guidance
 from sirr_jax.weights.key_maps import key_map
-from sirr_jax.weights.rows import to_flax
+from sirr_jax.weights.key_maps.base import to_flax
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

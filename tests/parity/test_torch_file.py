@@ -8,7 +8,7 @@ import pytest
 
 from sirr_jax.cli.main import main
 from sirr_jax.weights.convert import as_numpy, expected_shapes, from_torch, to_torch
-from sirr_jax.weights.torch_file import read_torch
+from sirr_jax.weights.readers.torch_file import read_torch
 from sirr_jax.weights.torch_writer import write_torch
 
 torch = pytest.importorskip("torch")

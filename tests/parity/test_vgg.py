@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from sirr_jax.models import build
 from sirr_jax.models.vgg import Vgg19, normalise
 from sirr_jax.weights.convert import from_torch, to_torch
-from sirr_jax.weights.vgg import read_vgg
+from sirr_jax.weights.pretrained_vgg import read_vgg
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402

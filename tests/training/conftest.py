@@ -74,7 +74,7 @@ class Toy(Recipe):
 
 @pytest.fixture
 def toy_config(monkeypatch):
-    monkeypatch.setattr("sirr_jax.training.loop.get_recipe", lambda name: Toy)
+    monkeypatch.setattr("sirr_jax.training.trainer.get_recipe", lambda name: Toy)
     return make_config()
 
 

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from sirr_jax.training import loop
+from sirr_jax.training import trainer
 from sirr_jax.weights.model_file import load_model
 from sirr_jax.weights.variables import flatten
 
@@ -26,9 +26,9 @@ folder, workdir, address, index, stop_after = sys.argv[1:]
 jax.distributed.initialize(address, 2, int(index))
 sys.path.insert(0, folder)
 import conftest
-from sirr_jax.training import loop
-from sirr_jax.training.reporter import Reporter
-loop.get_recipe = lambda name: conftest.Toy
+from sirr_jax.training import trainer
+from sirr_jax.training.metric_logger import Reporter
+trainer.get_recipe = lambda name: conftest.Toy
 keep, taken = Reporter.keep, []
 def interrupt(self, scalars):
     taken.append(scalars)
@@ -36,7 +36,7 @@ def interrupt(self, scalars):
         signal.raise_signal(signal.SIGTERM)
     keep(self, scalars)
 Reporter.keep = interrupt
-loop.train(conftest.make_config(), workdir)
+trainer.train(conftest.make_config(), workdir)
 """
 
 
@@ -82,7 +82,7 @@ def whole(tmp_path_factory):
 @pytest.mark.slow
 def test_two_processes_train_as_two_devices_of_one(toy_config, tmp_path, whole):
     assert jax.device_count() == 2
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6), weights(tmp_path), weights(whole))
     (steps, values), (same_steps, same_values) = (zip(*losses(run), strict=True) for run in (tmp_path, whole))
     assert steps == same_steps

@@ -6,13 +6,11 @@ import pytest
 from keras_files import DISCRIMINATOR, save_weights
 from narrow_edge_gan import layers, small, traced
 
-from sirr_jax.weights import keras
-
 
 @pytest.fixture
 def trace_once(monkeypatch):
     """Each network is traced once, not for each file."""
-    monkeypatch.setattr(keras, "variable_shapes", traced)
+    monkeypatch.setattr(convert, "variable_shapes", traced)
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ import published
 import pytest
 
 from sirr_jax.models import list_networks
-from sirr_jax.weights.assemble import assemble
 from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.detect import detect
 from sirr_jax.weights.errors import ConversionError
+from sirr_jax.weights.multi_file import assemble
 
 # The same PatchGAN, published twice.
 TWINS = {"ibcln/discriminator", "rmnet/synnet_discriminator"}

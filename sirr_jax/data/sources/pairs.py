@@ -36,8 +36,8 @@ class FolderPairs:
     """The pairs of a set, in natural order of their names.
 
     The set is a folder that holds `blended/` and `transmission_layer/`, or any set that `data.find_dataset` finds
-    whose pictures have a mixture and a transmission; `ROOT#PART` chooses a part. A reflection layer is held to the same names and sizes as the other two, and not read: a photograph of the reflection alone is no training target
-    here.
+    whose pictures have a mixture and a transmission; `ROOT#PART` chooses a part. A reflection layer is held to the same
+    names and sizes as the other two, and not read: a photograph of the reflection alone is no training target here.
     """
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:

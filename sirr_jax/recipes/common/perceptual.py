@@ -17,7 +17,7 @@ from sirr_jax.losses.perceptual import VGG_WEIGHTS, perceptual
 from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.losses.style import STYLE_LAYERS, style
 from sirr_jax.models.vgg import CAFFE_SCALE, Vgg16, Vgg19, normalise
-from sirr_jax.weights.vgg import read_vgg
+from sirr_jax.weights.pretrained_vgg import read_vgg
 
 _NETWORKS = {"vgg16": (Vgg16, "VGG-16"), "vgg19": (Vgg19, "VGG-19")}
 
@@ -82,7 +82,7 @@ class PerceptualTerm:
         """Read the weights.
 
         Args:
-            path: a file of the network's weights (see `sirr_jax.weights.vgg.read_vgg`), or "" for none.
+            path: a file of the network's weights (see `sirr_jax.weights.pretrained_vgg.read_vgg`), or "" for none.
             features: what to compare.
             substitute: without a file L_P is the 3-scale gradient L1; False: it is 0.
             dtype: type the features are computed in; the distances are float32.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sirr_jax.errors import UserError
 from sirr_jax.models.dynamics.hypercolumn import VGG_LAYERS
 from sirr_jax.weights.model_file import load_model
-from sirr_jax.weights.vgg import VggWeights, read_vgg
+from sirr_jax.weights.pretrained_vgg import VggWeights, read_vgg
 
 _OPTION = "config.student.hypercolumn"
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
-from sirr_jax.weights.load import load_any
+from sirr_jax.weights.load_weights import load_any
 
 
 def with_backbone(variables: Mapping[str, Any], path: str, *, backbone: str, width: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import importlib
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import list_networks
-from sirr_jax.weights.rows import KeyMap
+from sirr_jax.weights.key_maps.base import KeyMap
 
 # Network ids whose map is not `sirr_jax.weights.key_maps.<family>:<NETWORK>`.
 _HOMES = {

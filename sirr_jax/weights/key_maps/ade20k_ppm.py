@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sirr_jax.models.resnet import ResNet50
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, carried, conv, nested, prefixed
 from sirr_jax.weights.key_maps.resnet import backbone_rows
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, batch_norm, carried, conv, nested, prefixed
 
 _BINS = (1, 2, 3, 6)
 _WIDTHS = {64: "base", 4: "test"}

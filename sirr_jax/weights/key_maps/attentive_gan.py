@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, carried, conv, linear, nested
 from sirr_jax.weights.key_maps.context_autoencoder import decoder_rows, encoder_rows, lstm_rows, read_width
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, carried, conv, linear, nested
 
 
 def _attention_rows() -> list[Row]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, batch_norm, conv, conv_transpose, nested
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv, conv_transpose, nested
 
 _LEVELS = (7, 5, 5)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sirr_jax.weights.rows import Row, Shapes, conv, conv_transpose, nested
+from sirr_jax.weights.key_maps.base import Row, Shapes, conv, conv_transpose, nested
 
 _ENCODER = {
     "conv1": "full",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, batch_norm, conv, conv_transpose
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv, conv_transpose
 
 _VGG16 = (2, 2, 3, 3, 3)
 # Position of the blocks in the lists of the published module -> chains and blocks of ours.

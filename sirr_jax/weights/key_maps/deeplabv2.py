@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, batch_norm, conv
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv
 
 _BLOCKS = (3, 4, 23, 3)
 _RATES = (6, 12, 18, 24)

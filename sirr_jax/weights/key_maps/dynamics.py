@@ -7,8 +7,8 @@ from typing import Any
 from sirr_jax.models.dynamics.widths import WIDTHS
 from sirr_jax.models.patchgan import PatchDiscriminator
 from sirr_jax.models.width import scaled
+from sirr_jax.weights.key_maps.base import Shapes
 from sirr_jax.weights.key_maps.mirror import mirror
-from sirr_jax.weights.rows import Shapes
 
 
 def _width(shapes: Shapes) -> dict[str, Any] | None:

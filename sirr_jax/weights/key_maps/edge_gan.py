@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from sirr_jax.models.width import scaled
+from sirr_jax.weights.key_maps.base import Shapes
 from sirr_jax.weights.key_maps.mirror import mirror
-from sirr_jax.weights.rows import Shapes
 
 Kind = Literal["conv2d", "conv2d_transpose", "batch_normalization", "dense"]
 

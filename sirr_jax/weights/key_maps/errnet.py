@@ -7,7 +7,7 @@ from typing import Any
 
 from sirr_jax.models.errnet import JUDGE, PYRAMID, RESIDUALS, input_channels
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, conv, conv_transpose, linear, norm
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, conv, conv_transpose, linear, norm
 
 
 def _generator(hyper: Mapping[str, Any]) -> list[Row]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.espnetv2 import plan
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, batch_norm, carried, conv
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, carried, conv
 
 _SCALES = (0.5, 1.0, 1.25, 1.5, 2.0)
 

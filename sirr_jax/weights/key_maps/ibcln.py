@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, nested, prefixed
 from sirr_jax.weights.key_maps.context_autoencoder import decoder_rows, encoder_rows, lstm_rows, read_width
 from sirr_jax.weights.key_maps.patchgan import patch_discriminator_rows, read_patch_discriminator
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, nested, prefixed
 
 _PARTS = {"G_T.": "transmission", "G_R.": "reflection"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sirr_jax.weights.rows import KeyMap, Layout, Row, Shapes
+from sirr_jax.weights.key_maps.base import KeyMap, Layout, Row, Shapes
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 _NAMES = {

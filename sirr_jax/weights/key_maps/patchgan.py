@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.rows import Row, Shapes, conv
+from sirr_jax.weights.key_maps.base import Row, Shapes, conv
 
 _FEATURES = (64, 128, 256, 512)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.resnet import ResNet, ResNet50, ResNet101
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, batch_norm, carried, conv, nested
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, carried, conv, nested
 
 _STEM = {64: "base", 4: "test"}
 

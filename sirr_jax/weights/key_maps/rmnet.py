@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.width import scaled
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, conv, conv_transpose
 from sirr_jax.weights.key_maps.patchgan import patch_discriminator_rows, read_patch_discriminator
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, conv, conv_transpose
 
 _DECODERS = {"back": "restored", "refl": "reflection", "W": "mask"}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from sirr_jax.models.segmenter import FEATURES, Segmenter
 from sirr_jax.models.width import read_width
+from sirr_jax.weights.key_maps.base import Shapes
 from sirr_jax.weights.key_maps.mirror import mirror
-from sirr_jax.weights.rows import Shapes
 
 
 def _read(shapes: Shapes) -> dict[str, Any] | None:

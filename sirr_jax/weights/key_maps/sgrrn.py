@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.sgrrn.encoder import BACKBONES
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv, linear, nested, prefixed
 from sirr_jax.weights.key_maps.resnet import backbone_rows, backbone_width
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, batch_norm, conv, linear, nested, prefixed
 
 _ASPP = {
     "branch1.0": "point",

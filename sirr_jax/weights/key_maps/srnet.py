@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 from sirr_jax.models.width import read_width
+from sirr_jax.weights.key_maps.base import Shapes
 from sirr_jax.weights.key_maps.mirror import mirror
-from sirr_jax.weights.rows import Shapes
 
 _CLASSES = 19
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.rows import KeyMap, Row, Shapes, carried, conv
+from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, carried, conv
 
 Blocks = tuple[tuple[int, ...], ...]
 

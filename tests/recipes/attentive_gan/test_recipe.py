@@ -16,11 +16,11 @@ from sirr_jax.errors import UserError
 from sirr_jax.losses.attentive_gan import attention_loss, map_loss, multiscale_loss
 from sirr_jax.models.registry import build
 from sirr_jax.recipes.attentive_gan.recipe import AttentiveGan
-from sirr_jax.training import loop, parallel
+from sirr_jax.training import parallel, trainer
 from sirr_jax.training.checkpoints import Checkpoints
-from sirr_jax.training.engine import Settings, build_step
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import create_state, learning_networks
+from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights import detect
 from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.model_file import load_model
@@ -315,7 +315,7 @@ class Run:
             patch.setattr(
                 Checkpoints, "save", lambda c, step, state: self.saved.update({step: state}) or save(c, step, state)
             )
-            loop.train(config, folder)
+            trainer.train(config, folder)
 
     def lines(self, name):
         lines = [json.loads(line) for line in (self.folder / "scalars.jsonl").read_text().splitlines()]

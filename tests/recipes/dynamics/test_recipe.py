@@ -16,9 +16,9 @@ from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.base import Start
 from sirr_jax.recipes.dynamics.recipe import Dynamics
 from sirr_jax.training import parallel
-from sirr_jax.training.engine import Settings, build_step
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import TrainState, learning_networks
+from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import Model, Network, save_model
 
 SIZE = 32

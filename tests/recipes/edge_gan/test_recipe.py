@@ -18,10 +18,10 @@ from sirr_jax.models.edge_gan.edge_maps import attention_target, edge_map
 from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.base import Start
 from sirr_jax.recipes.edge_gan.recipe import EdgeGan
-from sirr_jax.training import loop, parallel
-from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training import parallel, trainer
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import TrainState, learning_networks
+from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import Model, Network, load_model, save_model
 
 SIZE = 20  # the smallest that LMSE scores
@@ -204,7 +204,7 @@ def run(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         recording(patch, steps, {})
-        loop.train(config, folder)
+        trainer.train(config, folder)
     return Run(folder, config, tuple(LEARNS), STEPS, steps)
 
 

@@ -18,9 +18,9 @@ from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.sgrrn.initialization import released_start
 from sirr_jax.recipes.sgrrn.recipe import Sgrrn
 from sirr_jax.training import parallel
-from sirr_jax.training.engine import Settings, build_step
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import TrainState, learning_networks
+from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.variables import flatten
 

@@ -20,10 +20,10 @@ from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.models import build
 from sirr_jax.models.sgrrn.encoder import BACKBONES
 from sirr_jax.recipes.sgrrn.recipe import Sgrrn
-from sirr_jax.training import loop, parallel
-from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training import parallel, trainer
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import learning_networks
+from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import load_model
 from sirr_jax.weights.variables import flatten
 
@@ -66,7 +66,7 @@ def run(shallow, tmp_path_factory):
     config, folder, steps, compiled = loop_config(), tmp_path_factory.mktemp("run"), [], {}
     with pytest.MonkeyPatch.context() as patch:
         recording(patch, steps, compiled)
-        loop.train(config, folder)
+        trainer.train(config, folder)
         yield Run(folder, config, STAGES, STEPS, steps)
 
 
@@ -215,7 +215,7 @@ def test_a_run_goes_on_in_the_middle_of_a_stage(run, step, tmp_path):
     shutil.copytree(run.folder / "checkpoints" / str(step), tmp_path / "checkpoints" / str(step))
     config = loop_config()
     config.evaluate_every = 0
-    loop.train(config, tmp_path)
+    trainer.train(config, tmp_path)
     again = run.steps[len(whole) :]
     del run.steps[len(whole) :]
     assert len(again) == 2 * STEPS - step

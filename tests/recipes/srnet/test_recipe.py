@@ -22,8 +22,8 @@ from sirr_jax.recipes.base import AXIS, Start
 from sirr_jax.recipes.srnet.forward import LabelCode
 from sirr_jax.recipes.srnet.recipe import SrNet
 from sirr_jax.training import parallel
-from sirr_jax.training.engine import Settings, build_step
 from sirr_jax.training.state import TrainState
+from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import Model, Network, load_model, save_model
 
 

@@ -16,9 +16,9 @@ from small_srnet import JUDGES, LEARNS, SIZE, STEPS, draw_quickly, optimisers_of
 import sirr_jax
 from sirr_jax.errors import UserError
 from sirr_jax.recipes.srnet.recipe import SrNet
-from sirr_jax.training import loop, parallel
+from sirr_jax.training import parallel, trainer
 from sirr_jax.training.checkpoints import Checkpoints
-from sirr_jax.training.engine import Settings, build_step
+from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import load_model
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         recording(patch, steps, {})
         draw_quickly(patch)
-        loop.train(config, folder)
+        trainer.train(config, folder)
     return Run(folder, config, tuple(LEARNS), STEPS, steps)
 
 

@@ -12,8 +12,8 @@ from sirr_jax.models import build
 from sirr_jax.models.initialise import initialise
 from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.keras import to_keras
-from sirr_jax.weights.load import load_any
+from sirr_jax.weights.keras.convert import to_keras
+from sirr_jax.weights.load_weights import load_any
 from sirr_jax.weights.model_file import save_model
 from sirr_jax.weights.variables import flatten
 

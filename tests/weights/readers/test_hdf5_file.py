@@ -15,9 +15,9 @@ from keras_files import DISCRIMINATOR, GENERATOR, save_weights
 from narrow_edge_gan import layers, small
 
 from sirr_jax.errors import UserError
-from sirr_jax.weights import h5_file
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.keras import detect_keras
+from sirr_jax.weights.keras.convert import detect_keras
+from sirr_jax.weights.readers import hdf5_file
 
 pytestmark = pytest.mark.usefixtures("trace_once")
 
@@ -134,8 +134,8 @@ def test_integers_are_no_weights(tmp_path):
 def test_a_library_that_crashes_or_hangs_takes_no_one_with_it(tmp_path, monkeypatch, program, seconds, said):
     child = tmp_path / "child.py"
     child.write_text(program)
-    monkeypatch.setattr(h5_file, "_CHILD", child)
-    monkeypatch.setattr(h5_file, "_SECONDS", seconds)
+    monkeypatch.setattr(hdf5_file, "_CHILD", child)
+    monkeypatch.setattr(hdf5_file, "_SECONDS", seconds)
     with pytest.raises(ConversionError, match=f"w.h5 is damaged .{said}.*; download it again"):
         small(GENERATOR, path=save_weights(tmp_path / "w.h5", layers(GENERATOR)))
 
@@ -153,7 +153,7 @@ def valid_file(tmp_path_factory):
     kept=st.just(1.0) | st.floats(0.0, 1.0),
 )
 def test_changed_bytes_never_do_worse_than_an_error(tmp_path, monkeypatch, valid_file, discriminator, changes, kept):
-    monkeypatch.setattr(h5_file, "_SECONDS", 5.0)
+    monkeypatch.setattr(hdf5_file, "_SECONDS", 5.0)
     data = bytearray(valid_file)
     for place, value in changes.items():
         data[place % len(data)] = value

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 from sirr_jax.errors import UserError
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
 from sirr_jax.weights.key_maps import key_map
-from sirr_jax.weights.rows import to_flax
-from sirr_jax.weights.torch_file import read_torch
+from sirr_jax.weights.key_maps.base import to_flax
+from sirr_jax.weights.readers.torch_file import read_torch
 
 _BLOCKS = {"vgg16": VGG16_BLOCKS, "vgg19": VGG19_BLOCKS}
 _TITLES = {"vgg16": "VGG-16", "vgg19": "VGG-19"}

@@ -9,9 +9,9 @@ import optax
 import pytest
 
 from sirr_jax.training import parallel
-from sirr_jax.training.engine import Settings, build_step, steps_in_a_row
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import create_state, evaluation_params, learning_networks
+from sirr_jax.training.train_step import Settings, build_step, steps_in_a_row
 
 TOGETHER = 1
 

@@ -8,8 +8,8 @@ import struct
 import numpy as np
 import pytest
 
-from sirr_jax.weights.safetensors_file import read_safetensors
-from sirr_jax.weights.sniff import sniff
+from sirr_jax.weights.readers.file_type import sniff
+from sirr_jax.weights.readers.safetensors_file import read_safetensors
 
 
 @pytest.mark.parametrize("length", [128, 384, 640, 1408, 19280])

@@ -14,9 +14,9 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.sniff import expect
+from sirr_jax.weights.readers.file_type import expect
 
-_CHILD = Path(__file__).with_name("h5_child.py")
+_CHILD = Path(__file__).with_name("hdf5_worker.py")
 _SECONDS = 120.0
 
 

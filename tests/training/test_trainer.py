@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from sirr_jax.errors import UserError
-from sirr_jax.training import loop
+from sirr_jax.training import trainer
 from sirr_jax.training.checkpoints import Checkpoints
-from sirr_jax.training.reporter import Reporter
-from sirr_jax.training.writers import Writer
+from sirr_jax.training.metric_logger import Reporter
+from sirr_jax.training.metric_writers import Writer
 from sirr_jax.weights.model_file import load_model
 
 TOTAL = 12
@@ -41,7 +41,7 @@ def _flat(state):
 
 def test_stopping_and_going_on_changes_no_bit(toy_config, tmp_path, saved, monkeypatch):
     toy_config.accumulate = 2
-    loop.train(toy_config, tmp_path / "whole")
+    trainer.train(toy_config, tmp_path / "whole")
     whole = saved[TOTAL]
     saved.clear()
 
@@ -55,25 +55,25 @@ def test_stopping_and_going_on_changes_no_bit(toy_config, tmp_path, saved, monke
         keep(self, scalars)
 
     monkeypatch.setattr(Reporter, "keep", interrupt)
-    loop.train(toy_config, tmp_path / "parts")
+    trainer.train(toy_config, tmp_path / "parts")
     assert max(saved) == 3
     model = load_model(tmp_path / "parts" / "models" / "toy.safetensors")  # what it has learned so far
     weights = model.networks["student"].variables["params"]["w"]
     np.testing.assert_array_equal(weights, saved[3].ema["generator"]["w"])
-    loop.train(toy_config, tmp_path / "parts")
+    trainer.train(toy_config, tmp_path / "parts")
     assert max(saved) == 8
-    loop.train(toy_config, tmp_path / "parts")
+    trainer.train(toy_config, tmp_path / "parts")
     assert max(saved) == TOTAL
     assert len(taken) == TOTAL
     assert_same_bits(whole, saved[TOTAL])
 
 
 def test_steps_in_one_call_train_as_steps_alone(toy_config, tmp_path, saved):
-    loop.train(toy_config, tmp_path / "alone")
+    trainer.train(toy_config, tmp_path / "alone")
     alone = saved[TOTAL]
     saved.clear()
     toy_config.steps_per_call = 2
-    loop.train(toy_config, tmp_path / "together")
+    trainer.train(toy_config, tmp_path / "together")
     assert sorted(saved) == [2, 4, 6, 8, 10, TOTAL]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6), alone, saved[TOTAL])
     lines = [(tmp_path / name / "scalars.jsonl").read_text().splitlines() for name in ("alone", "together")]
@@ -92,12 +92,12 @@ def test_steps_in_one_call_train_as_steps_alone(toy_config, tmp_path, saved):
 def test_steps_per_call_must_fit_what_happens_between_calls(toy_config, tmp_path, values, words):
     toy_config.update(values)
     with pytest.raises(UserError, match=r"config\.steps_per_call" + words):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
 
 
 def test_a_stage_begins_from_the_average_of_the_one_before(toy_config, tmp_path, saved):
     toy_config.optimiser.learning_rate = toy_config.optimiser.final_learning_rate = 1e-30
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     first, last = saved[6], saved[TOTAL]
     np.testing.assert_allclose(last.params["generator"]["w"], first.ema["generator"]["w"] + 1, rtol=1e-6)
     assert int(first.stage) == 0
@@ -105,7 +105,7 @@ def test_a_stage_begins_from_the_average_of_the_one_before(toy_config, tmp_path,
 
 
 def test_what_a_run_leaves_behind(toy_config, tmp_path):
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
     assert {"generator/loss", "gradient_norm/generator", "time"} <= lines[0].keys()
@@ -120,35 +120,35 @@ def test_what_a_run_leaves_behind(toy_config, tmp_path):
 
 
 def test_a_finished_run_has_nothing_left_to_do(toy_config, tmp_path, saved):
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     saved.clear()
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     assert not saved
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(toy_config, tmp_path):
     toy_config.poison = 8 * 7 + 3  # a sample of step 7
     with pytest.raises(FloatingPointError, match="not finite at step 7;"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
     assert max(int(p.name) for p in (tmp_path / "checkpoints").iterdir()) == 6
 
 
 def test_a_workdir_of_another_config(toy_config, tmp_path):
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     toy_config.log_every = 3  # free to change
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     toy_config.optimiser.b1 = 0.5
     with pytest.raises(UserError, match=r"config\.optimiser\.b1=0\.9, now 0\.5; choose another --workdir"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["optimiser"]["b1"] == 0.9
 
 
 def test_a_run_that_never_began_can_be_put_right_in_its_workdir(toy_config, tmp_path):
     toy_config.evaluate_every, toy_config.protocol = 12, "psnr"
     with pytest.raises(UserError, match=r"config\.protocol is 'psnr'"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
     toy_config.protocol, toy_config.batch_size = "rgb", 4
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     assert (tmp_path / "scores.json").exists()
     assert not (tmp_path / "panels").exists()
 
@@ -157,17 +157,17 @@ def test_without_scores_and_panels_no_validation_data_are_needed(toy_config, tmp
     def refuse(data, kind):
         raise UserError("config.data.validation is empty; set config.evaluate_every=0 and config.panels_every=0")
 
-    monkeypatch.setattr("sirr_jax.training.judge.validation_stream", refuse)
+    monkeypatch.setattr("sirr_jax.training.evaluator.validation_stream", refuse)
     toy_config.evaluate_every, toy_config.panels_every = 0, 2
     with pytest.raises(UserError, match=r"config\.panels_every=0"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
     toy_config.panels_every = 0
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
 
 
 def test_panels_alone(toy_config, tmp_path):
     toy_config.panels_every = 4
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     steps = sorted(int(path.stem.rpartition("-")[2]) for path in (tmp_path / "panels").iterdir())
     assert steps == [4, 6, 8, 12]  # and at the end of each stage
     assert not (tmp_path / "scores.json").exists()
@@ -176,12 +176,12 @@ def test_panels_alone(toy_config, tmp_path):
 def test_a_run_goes_on_with_a_lower_rate_after_a_loss_that_is_not_finite(toy_config, tmp_path, saved):
     toy_config.poison = 8 * 7 + 3
     with pytest.raises(FloatingPointError, match=r"Go on from there with a lower config\.optimiser\.learning_rate"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     toy_config.poison = -1  # what the lower rate is to do; the file is told that it was so
     (tmp_path / "config.json").write_text(json.dumps(config | {"poison": -1}))
     toy_config.optimiser.learning_rate = 0.04
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     assert max(saved) == TOTAL
     assert (tmp_path / "changes.txt").read_text() == "step 6: config.optimiser.learning_rate 0.05 -> 0.04\n"
 
@@ -201,48 +201,48 @@ def test_a_run_goes_on_with_a_lower_rate_after_a_loss_that_is_not_finite(toy_con
 def test_numbers_that_make_no_sense(toy_config, tmp_path, name, value, words):
     toy_config[name] = value
     with pytest.raises(UserError, match=rf"config\.{name}={value}: {words}"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
 
 
 def test_a_batch_that_does_not_fit_the_devices(toy_config, tmp_path):
     toy_config.batch_size = 6
     toy_config.accumulate = 2
     with pytest.raises(UserError, match=r"config\.batch_size=6 .* = 4; choose a multiple of 4"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
     assert not (tmp_path / "config.json").exists()
 
 
 def test_a_workdir_that_cannot_be_written(toy_config, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write to workdir"):
-        loop.train(toy_config, tmp_path / "file" / "run")
+        trainer.train(toy_config, tmp_path / "file" / "run")
 
 
 def test_no_steps_at_all(toy_config, tmp_path):
     toy_config.steps = 0
     with pytest.raises(UserError, match="0 training steps"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
 
 
 def test_progress_is_plain_text_without_a_terminal(toy_config, tmp_path, caplog):
     caplog.set_level("INFO", logger="sirr_jax")
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     assert any("together step 12/12" in record.message for record in caplog.records)
 
 
 def test_pairs_that_no_stage_trains_on(toy_config, tmp_path):
     toy_config.data.pairs_share = 0.5
     with pytest.raises(UserError, match=r"config\.data\.pairs_share=0\.5, and no stage of toy trains on real pairs"):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
     toy_config.data.update({"pairs_share": 0.0, "pairs": "/pairs"})
     with pytest.raises(
         UserError, match=r"data\.pairs=/pairs is given and not used: config\.data\.pairs_share=0\.0; leave it out"
     ):
-        loop.train(toy_config, tmp_path)
+        trainer.train(toy_config, tmp_path)
 
 
 def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
-    recipe = loop.get_recipe("toy")
+    recipe = trainer.get_recipe("toy")
     monkeypatch.setattr(recipe, "panels", ("input", "map", "truth"))
     monkeypatch.setattr(recipe, "maps", ("map",))
     compare = recipe.compare
@@ -257,7 +257,7 @@ def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
     monkeypatch.setattr(Writer, "panel", lambda self, step, name, sheet: drawn.append((name, sheet)))
     toy_config.evaluate_every = toy_config.panels_every = TOTAL
     toy_config.protocol = "y"
-    loop.train(toy_config, tmp_path)
+    trainer.train(toy_config, tmp_path)
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores.keys() == {"input"}
     assert scores["input"].keys() == {"psnr", "ssim"}
@@ -265,4 +265,4 @@ def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
     assert panels[-1].shape[1] > 3 * 20
     toy_config.protocol = "z"
     with pytest.raises(UserError, match=r"config\.protocol is 'z'; choose one of sirr, rgb, y"):
-        loop.train(toy_config, tmp_path / "other")
+        trainer.train(toy_config, tmp_path / "other")

@@ -11,7 +11,7 @@ from sirr_jax.data.sources.photos import FolderPhotos
 from sirr_jax.data.sources.preloaded import ResidentPhotos
 from sirr_jax.errors import UserError
 from sirr_jax.training import parallel
-from sirr_jax.training.placement import placed
+from sirr_jax.training.device_batches import placed
 
 
 @pytest.fixture

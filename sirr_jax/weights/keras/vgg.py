@@ -10,7 +10,7 @@ from typing import Any
 
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.h5_file import H5Array, H5Layer, read_h5
+from sirr_jax.weights.readers.hdf5_file import H5Array, H5Layer, read_h5
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 _BLOCKS = {"vgg16": VGG16_BLOCKS, "vgg19": VGG19_BLOCKS}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.unpickle import TensorRef
+from sirr_jax.weights.readers.restricted_unpickler import TensorRef
 
 # Names under which repositories keep the weights that one wants, best first.
 _WRAPPERS = (
@@ -31,7 +31,7 @@ _DEEPEST = 4
 
 
 def choose(tree: Any, *, part: str | None, read: Callable[[TensorRef], np.ndarray]) -> dict[str, Any]:
-    """Pick the state dict of a saved tree and read its tensors; see `sirr_jax.weights.torch_file.read_torch`.
+    """Pick the state dict of a saved tree and read its tensors; see `sirr_jax.weights.readers.torch_file.read_torch`.
 
     Args:
         tree: what the file holds; tensors as `TensorRef`.

@@ -7,8 +7,8 @@ import time
 import jax
 import numpy as np
 
+from sirr_jax.training.metric_writers import Writer
 from sirr_jax.training.progress import ProgressBar
-from sirr_jax.training.writers import Writer
 
 
 class Reporter:

@@ -20,18 +20,18 @@ from sirr_jax.errors import UserError
 from sirr_jax.recipes import Recipe, get_recipe
 from sirr_jax.recipes.base import Start
 from sirr_jax.training import parallel
-from sirr_jax.training.check_config import check_training
 from sirr_jax.training.checkpoints import Checkpoints
-from sirr_jax.training.engine import Settings, build_step, steps_in_a_row
-from sirr_jax.training.judge import Judge
+from sirr_jax.training.config_checks import check_training
+from sirr_jax.training.device_batches import placed
+from sirr_jax.training.dispatch_limit import RunAhead
+from sirr_jax.training.evaluator import Judge
+from sirr_jax.training.metric_logger import Reporter
+from sirr_jax.training.metric_writers import Writer
 from sirr_jax.training.optimisers import make_optimiser
-from sirr_jax.training.placement import placed
+from sirr_jax.training.preemption import stop_requests
 from sirr_jax.training.progress import ProgressBar
-from sirr_jax.training.reporter import Reporter
-from sirr_jax.training.run_ahead import RunAhead
 from sirr_jax.training.state import TrainState, create_state, evaluation_params, learning_networks
-from sirr_jax.training.stop_requests import stop_requests
-from sirr_jax.training.writers import Writer
+from sirr_jax.training.train_step import Settings, build_step, steps_in_a_row
 from sirr_jax.weights.model_file import Model, save_model
 
 _log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sirr_jax.weights.h5_file import H5Array, H5Layer
 from sirr_jax.weights.key_maps.edge_gan import KerasLayer, KerasNetwork
+from sirr_jax.weights.readers.hdf5_file import H5Array, H5Layer
 
 Shape = tuple[int, ...]
 

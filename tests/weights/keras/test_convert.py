@@ -17,9 +17,9 @@ from keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR, save_
 from narrow_edge_gan import NETWORKS, arrays, assert_same, keras_shapes, layers, small
 
 from sirr_jax.errors import UserError
-from sirr_jax.weights import keras
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.keras import detect_keras, from_keras, to_keras
+from sirr_jax.weights.keras import convert
+from sirr_jax.weights.keras.convert import detect_keras, from_keras, to_keras
 from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
 from sirr_jax.weights.variables import flatten, variable_shapes
 
@@ -270,7 +270,7 @@ def test_h5py_is_asked_for(tmp_path, monkeypatch):
 
 
 def test_importing_needs_no_h5py():
-    code = "import sys, sirr_jax.weights.keras; print('h5py' in sys.modules)"
+    code = "import sys, sirr_jax.weights.keras.convert; print('h5py' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -307,13 +307,13 @@ def test_existing_files_are_replaced_on_request_only(tmp_path, discriminator):
 def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, discriminator, failing):
     path = tmp_path / "w.h5"
     path.write_bytes(b"precious")
-    write = keras._write
+    write = convert._write
 
     def half(path, *rest):
         write(path, *rest)
         raise failing
 
-    monkeypatch.setattr(keras, "_write", half)
+    monkeypatch.setattr(convert, "_write", half)
     expected = (UserError, "w.h5 cannot be written") if isinstance(failing, OSError) else (RuntimeError, "a bug")
     with pytest.raises(expected[0], match=expected[1]):
         to_keras(DISCRIMINATOR, discriminator, path, overwrite=True, width="test")

@@ -6,7 +6,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from sirr_jax.training.writers import Writer
+from sirr_jax.training.metric_writers import Writer
 
 
 def test_scalars_are_appended_as_json_lines(tmp_path):

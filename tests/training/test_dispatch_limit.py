@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import pytest
 
-from sirr_jax.training.run_ahead import RunAhead
+from sirr_jax.training.dispatch_limit import RunAhead
 
 
 class Pending:

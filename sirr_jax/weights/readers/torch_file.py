@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.nesting import choose
-from sirr_jax.weights.sniff import expect
-from sirr_jax.weights.unpickle import DTYPES, StorageRef, TensorRef, unpickle
+from sirr_jax.weights.readers.checkpoint_unwrap import choose
+from sirr_jax.weights.readers.file_type import expect
+from sirr_jax.weights.readers.restricted_unpickler import DTYPES, StorageRef, TensorRef, unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001

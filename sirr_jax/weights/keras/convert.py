@@ -16,10 +16,10 @@ import numpy as np
 from sirr_jax.errors import UserError
 from sirr_jax.models import list_networks
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.h5_file import read_h5, require_h5py
-from sirr_jax.weights.keras_layers import Model, Shape, place, split_models
-from sirr_jax.weights.keras_vgg import VGG_IDS, detect_keras_vgg, read_keras_vgg
+from sirr_jax.weights.keras.layer_matching import Model, Shape, place, split_models
+from sirr_jax.weights.keras.vgg import VGG_IDS, detect_keras_vgg, read_keras_vgg
 from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS, KerasLayer, KerasNetwork
+from sirr_jax.weights.readers.hdf5_file import read_h5, require_h5py
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 # What the shapes in a file can tell; the first that fits counts.

@@ -1,6 +1,6 @@
-"""A Keras `.h5` file's weights, told to the process that started this script: see `sirr_jax.weights.h5_file`.
+"""A Keras `.h5` file's weights, told to the process that started this script: see `sirr_jax.weights.readers.hdf5_file`.
 
-    python -P h5_child.py FILE [LAYERS]
+    python -P hdf5_worker.py FILE [LAYERS]
 
 writes one line of JSON to the standard output: `{"layers": [[name, [[array, shape, type, bytes that follow], ...]],
 ...]}` in the saved order, or `{"error": ...}`; then the numbers (little-endian float32) of the floating-point arrays

@@ -10,7 +10,7 @@ from narrow_edge_gan import assert_same
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
 from sirr_jax.models.width import scaled
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.keras import detect_keras, from_keras
+from sirr_jax.weights.keras.convert import detect_keras, from_keras
 
 pytestmark = pytest.mark.usefixtures("trace_once")
 

@@ -9,17 +9,17 @@ from typing import Any
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.weights.assemble import assemble
 from sirr_jax.weights.convert import from_torch
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.model_file import Model, Network, model_of, read_card
-from sirr_jax.weights.nesting import strip_prefixes
-from sirr_jax.weights.origins import CAFFE_VGG, origin_of
-from sirr_jax.weights.safetensors_file import read_safetensors
-from sirr_jax.weights.sniff import sniff
-from sirr_jax.weights.torch_file import read_torch
-from sirr_jax.weights.vgg import read_vgg
+from sirr_jax.weights.multi_file import assemble
+from sirr_jax.weights.pretrained_vgg import read_vgg
+from sirr_jax.weights.provenance import CAFFE_VGG, origin_of
+from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
+from sirr_jax.weights.readers.file_type import sniff
+from sirr_jax.weights.readers.safetensors_file import read_safetensors
+from sirr_jax.weights.readers.torch_file import read_torch
 
 
 def load_any(
@@ -72,7 +72,7 @@ def load_any(
                 )
             loose.append((path.name, state_dict))
         elif kind == "hdf5":
-            from sirr_jax.weights.keras import detect_keras, from_keras
+            from sirr_jax.weights.keras.convert import detect_keras, from_keras
 
             found, said = (network_id, {}) if network_id else detect_keras(path)
             said = {**said, **_own(found, given)}

@@ -18,8 +18,8 @@ from sirr_jax.metrics import PROTOCOLS, confusion, miou, per_image, score
 from sirr_jax.recipes import Recipe
 from sirr_jax.recipes.base import Tree
 from sirr_jax.training import parallel
+from sirr_jax.training.metric_writers import Writer
 from sirr_jax.training.state import TrainState, evaluation_params
-from sirr_jax.training.writers import Writer
 
 _log = logging.getLogger(__name__)
 

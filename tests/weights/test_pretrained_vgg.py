@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.vgg import Vgg19
-from sirr_jax.weights.vgg import read_vgg
+from sirr_jax.weights.pretrained_vgg import read_vgg
 
 # (name, its position in torchvision's `features`, input and output channels)
 CONVOLUTIONS = [

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.sniff import expect
+from sirr_jax.weights.readers.file_type import expect
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

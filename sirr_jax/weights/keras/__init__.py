@@ -1,0 +1,1 @@
+"""Weights of Keras models <-> variables."""

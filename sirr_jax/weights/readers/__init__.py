@@ -1,0 +1,1 @@
+"""Weight files -> arrays: PyTorch, HDF5, safetensors. Nothing in a file is executed."""

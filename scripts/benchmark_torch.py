@@ -32,7 +32,7 @@ from rich.table import Table
 from sirr_jax.models import build
 from sirr_jax.weights.convert import from_torch
 
-_TESTS = Path(__file__).resolve().parents[1] / "tests"
+_ROOT = Path(__file__).resolve().parents[1]
 # Network and hyperparameters here; the twin's arguments; the compared output of ours, and of the twin.
 _NETWORKS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {
     "errnet": ("errnet/generator", {"hyper": False}, (3, 256), lambda y: y["restored"], lambda y: y),
@@ -130,8 +130,8 @@ class _Theirs:
 
 
 def _twin(name: str) -> tuple[torch.nn.Module, dict[str, np.ndarray]]:
-    published = importlib.import_module("published")
-    twin = importlib.import_module(f"test_{name}").Twin(*_NETWORKS[name][2])
+    published = importlib.import_module("tests.helpers.published")
+    twin = importlib.import_module(f"tests.parity.test_{name}").Twin(*_NETWORKS[name][2])
     state = published.fill_random({key: tuple(value.shape) for key, value in twin.state_dict().items()})
     twin.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()})
     return twin, state
@@ -155,7 +155,7 @@ def main() -> int:
         parser.error(f"--size {chosen.size}: bdn halves an image seven times; choose {_BDN_SIDE} or more")
     if torch.cuda.is_available() != (jax.default_backend() == "gpu"):
         parser.error("one of JAX and torch sees a GPU and the other does not; install both for the same device")
-    sys.path[:0] = [str(_TESTS), str(_TESTS / "parity")]
+    sys.path.insert(0, str(_ROOT))
     torch.backends.cudnn.benchmark = True
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
 

@@ -19,6 +19,8 @@ from hypothesis import settings
 # Tracing makes millions of objects that live on; looking through them again and again takes a twelfth of the time.
 gc.set_threshold(200_000, 50, 100)
 
+pytest.register_assert_rewrite("tests.helpers")
+
 # A first example may compile; how long that takes says nothing about the code.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -43,7 +45,7 @@ def _plain_log():
 @pytest.fixture(scope="session")
 def dynamics_config():
     """`get_config` of configs/dynamics.py."""
-    from recipe_runs import config_of
+    from tests.helpers.recipe_runs import config_of
 
     return config_of("dynamics")
 

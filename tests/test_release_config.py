@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from recipe_runs import config_of
 
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import get_recipe
 from sirr_jax.training.config_checks import check_training
+from tests.helpers.recipe_runs import config_of
 
 release = config_of("release")
 

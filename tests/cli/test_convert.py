@@ -8,13 +8,13 @@ import hashlib
 import numpy as np
 import pytest
 from PIL import Image
-from published import fill_random
 from safetensors.numpy import load_file, save_file
-from torch_files import Call, write_legacy, write_zip
 
 from sirr_jax.cli.main import main
 from sirr_jax.weights.convert import expected_shapes, to_torch
 from sirr_jax.weights.model_file import load_model
+from tests.helpers.published import fill_random
+from tests.helpers.torch_files import Call, write_legacy, write_zip
 
 GENERATOR = "attentive_gan/generator"
 

@@ -4,9 +4,9 @@ import os
 import shutil
 
 import pytest
-import set_files as sets
 
 from sirr_jax.cli.main import main
+from tests.helpers import set_files as sets
 
 
 def check(*arguments):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from photo_files import labelled_photo, write, write_sequence
+
+from tests.helpers.photo_files import labelled_photo, write, write_sequence
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
-from photo_files import write
 from PIL import Image
 
 from sirr_jax.data.from_config import (
@@ -20,6 +19,7 @@ from sirr_jax.data.from_config_segmentation import random_degradation
 from sirr_jax.data.loaders.build import build_pipeline
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import write
 
 
 @given(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import jax
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder, Encoded
 from sirr_jax.layers.smooth_upsample import SmoothUpsample
+from tests.helpers import literal
 
 
 def draw(seed, *shape):

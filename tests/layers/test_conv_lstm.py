@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.layers.conv_lstm import ConvLSTM
+from tests.helpers import literal
 
 
 def draw(seed, *shape):

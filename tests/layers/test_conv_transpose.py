@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.layers.conv_transpose import ConvTranspose
+from tests.helpers import literal
 
 # Kernel, stride, padding, output padding; the first runs in sub-pixel form.
 CASES = [(4, 2, 1, 0), (3, 2, 1, 1), (4, 2, 0, 0), (3, 2, 1, 0), (2, 2, 0, 0), (3, 1, 1, 0), (4, 4, 1, 2)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 from jax.test_util import check_grads
 
 from sirr_jax.layers.cost_volume import cost_volume
+from tests.helpers import literal
 
 
 def pair(seed, *shape):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.layers.normalisation import BatchNorm, instance_norm
+from tests.helpers import literal
 
 RNG = np.random.default_rng(3)
 VARIABLES = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sirr_jax.layers.pooling import adaptive_average_pool, average_pool, max_pool
+from tests.helpers import literal
 
 
 def image(*size):

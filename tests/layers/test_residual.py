@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.layers.residual import Residual, SqueezeExcite
+from tests.helpers import literal
 
 
 def drawn(module, *shape):

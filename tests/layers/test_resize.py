@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from sirr_jax.layers.resize import (
     upsample_bilinear,
     upsample_nearest,
 )
+from tests.helpers import literal
 
 
 def image(*size):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.layers.spectral import SpectralConv
+from tests.helpers import literal
 
 KINDS = [
     {"kernel": 4, "stride": 2, "padding": 1},

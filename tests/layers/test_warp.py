@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from jax.test_util import check_grads
 
 from sirr_jax.layers.warp import warp
 from sirr_jax.synthesis.multiview import MultiviewOptions, draw_geometry, draw_planes, layer_motion
+from tests.helpers import literal
 
 jit_warp = jax.jit(warp)
 SIZE = (5, 7)

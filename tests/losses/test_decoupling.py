@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.losses.decoupling import decoupling, feature_overlap, layer_error
 from sirr_jax.losses.exclusion import exclusion
+from tests.helpers import literal
 
 
 @pytest.fixture

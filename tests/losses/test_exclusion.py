@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import jax
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.losses.exclusion import exclusion
+from tests.helpers import literal
 
 jit_exclusion = jax.jit(exclusion, static_argnames="levels")
 

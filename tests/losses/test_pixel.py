@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
@@ -18,6 +17,7 @@ from sirr_jax.losses.pixel import (
     reconstruction,
     ssim_gaussian,
 )
+from tests.helpers import literal
 
 
 def pair(seed, *shape):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 
 from sirr_jax.losses.view_synthesis import flow_error, smoothness, synthesis_error, view_synthesis
+from tests.helpers import literal
 
 ONES = np.ones(2, np.float32)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import networks
 import numpy as np
-import published
 import pytest
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import networks, published
 
 
 def published_shapes():

@@ -7,13 +7,10 @@ import math
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
-import published
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import compile_variables, count, images, parameter_shapes, random_parameters, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -21,6 +18,8 @@ from sirr_jax.models.attentive_gan import Discriminator, Generator, RectifiedRes
 from sirr_jax.models.initialise import initialise
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import literal, published
+from tests.helpers.networks import compile_variables, count, images, parameter_shapes, random_parameters, run
 
 GENERATOR, DISCRIMINATOR = "attentive_gan/generator", "attentive_gan/discriminator"
 TINY = (1, 12, 16, 3)

@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import count, images, parameter_shapes, run
-from published import fill_random, golden, shapes
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers.networks import count, images, parameter_shapes, run
+from tests.helpers.published import fill_random, golden, shapes
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import networks
 import numpy as np
 import pytest
 
 from sirr_jax.models.convex_suppression import suppress
+from tests.helpers import networks
 
 HEIGHT, WIDTH = 23, 30
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import networks
 import numpy as np
-import published
 import pytest
 
 from sirr_jax.errors import UserError
@@ -14,6 +12,7 @@ from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models import build
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import networks, published
 
 MEAN_BGR = np.float32([104.008, 116.669, 122.675])
 

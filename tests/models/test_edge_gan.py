@@ -6,13 +6,8 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import keras_files
-import literal
 import numpy as np
-import published
 import pytest
-from keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR
-from networks import count, images, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -23,6 +18,9 @@ from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.keras.convert import from_keras
 from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.variables import variable_shapes
+from tests.helpers import keras_files, literal, published
+from tests.helpers.keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR
+from tests.helpers.networks import count, images, run
 
 NETWORKS = (EDGE_NET, ATTENTION_NET, GENERATOR, DISCRIMINATOR)
 CHANNELS = {EDGE_NET: 1, ATTENTION_NET: 4, GENERATOR: 5, DISCRIMINATOR: 3}

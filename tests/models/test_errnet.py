@@ -6,11 +6,8 @@ import itertools
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
-import published
 import pytest
-from networks import count, images, parameter_shapes, random_parameters, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -19,6 +16,8 @@ from sirr_jax.models.initialise import initialise
 from sirr_jax.models.vgg import Vgg19
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import literal, published
+from tests.helpers.networks import count, images, parameter_shapes, random_parameters, run
 
 NETWORKS = [
     ("errnet/generator", {}, "errnet/generator", 18_953_379),

@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import count, images, parameter_shapes, run
-from published import GOLDEN, fill_random, golden
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers.networks import count, images, parameter_shapes, run
+from tests.helpers.published import GOLDEN, fill_random, golden
 
 SCALES = (0.5, 1.0, 1.25, 1.5, 2.0)
 SHAPES = (1, 64, 64, 3)

@@ -7,9 +7,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import published
 import pytest
-from networks import count, images, parameter_shapes, random_parameters, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -18,6 +16,8 @@ from sirr_jax.models.initialise import initialise
 from sirr_jax.models.patchgan import PatchDiscriminator
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import published
+from tests.helpers.networks import count, images, parameter_shapes, random_parameters, run
 
 CASCADE, DISCRIMINATOR = "ibcln/cascade", "ibcln/discriminator"
 TINY = (1, 12, 16, 3)

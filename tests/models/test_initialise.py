@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from networks import parameter_shapes
 
 from sirr_jax.models.initialise import initialise
 from sirr_jax.models.patchgan import PatchDiscriminator
+from tests.helpers.networks import parameter_shapes
 
 SHAPE = (1, 32, 32, 3)
 

@@ -6,13 +6,13 @@ import itertools
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
-from networks import compile_apply, count, images, parameter_shapes, random_parameters
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.patchgan import PatchDiscriminator
+from tests.helpers import literal
+from tests.helpers.networks import compile_apply, count, images, parameter_shapes, random_parameters
 
 
 def test_logits_equal_the_specification():

@@ -7,11 +7,8 @@ import math
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
-import published
 import pytest
-from networks import count, images, parameter_shapes, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.layers.bottleneck import Bottleneck
@@ -19,6 +16,8 @@ from sirr_jax.models import build
 from sirr_jax.models.resnet import ResNet
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import literal, published
+from tests.helpers.networks import count, images, parameter_shapes, run
 
 NETWORKS = ("resnet50", "resnet101")
 PREFIX = "encoder.backbone."

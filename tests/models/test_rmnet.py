@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
-import published
 import pytest
-from networks import count, images, parameter_shapes, random_parameters, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -17,6 +14,8 @@ from sirr_jax.models.patchgan import PatchDiscriminator
 from sirr_jax.models.rmnet import Generator, SynNet, SynNetDiscriminator
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import literal, published
+from tests.helpers.networks import count, images, parameter_shapes, random_parameters, run
 
 NETWORKS = {"rmnet/generator": 65_432_841, "rmnet/synnet": 11_387_587, "rmnet/synnet_discriminator": 2_764_737}
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
-from networks import compile_apply, count, images, parameter_shapes, random_parameters, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.weights import detect
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
+from tests.helpers import literal
+from tests.helpers.networks import compile_apply, count, images, parameter_shapes, random_parameters, run
 
 WIDTHS = {"base": (32, 48, 64, 96), "small": (8, 12, 16, 24), "test": (2, 3, 4, 6)}
 

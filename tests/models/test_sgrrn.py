@@ -7,11 +7,8 @@ import re
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
-import published
 import pytest
-from networks import count, images, parameter_shapes, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -22,6 +19,8 @@ from sirr_jax.models.sgrrn.separation import Guidance, SeparationDecoder
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.variables import variable_shapes
+from tests.helpers import literal, published
+from tests.helpers.networks import count, images, parameter_shapes, run
 
 GENERATOR, DISCRIMINATOR = "sgrrn/generator", "sgrrn/discriminator"
 PUBLISHED = {

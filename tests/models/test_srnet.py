@@ -6,15 +6,15 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
-from networks import count, images, parameter_shapes, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import literal
+from tests.helpers.networks import count, images, parameter_shapes, run
 
 NETWORKS = ("srnet/refiner", "srnet/restorer", "srnet/map_discriminator", "srnet/image_discriminator")
 

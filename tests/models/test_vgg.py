@@ -6,11 +6,8 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
-import published
 import pytest
-from networks import compile_apply, count, images, parameter_shapes, random_parameters, run
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -18,6 +15,8 @@ from sirr_jax.models.initialise import initialise
 from sirr_jax.models.vgg import Vgg16, Vgg19, normalise
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
+from tests.helpers import literal, published
+from tests.helpers.networks import compile_apply, count, images, parameter_shapes, random_parameters, run
 
 # Positions of the convolutions in torchvision's `features`.
 POSITIONS = {

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import networks
 import numpy as np
-import published
 import pytest
 
 from sirr_jax.models import build
 from sirr_jax.weights.convert import from_torch, to_torch
+from tests.helpers import networks, published
 
 torch = pytest.importorskip("torch")
 

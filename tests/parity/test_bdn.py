@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import jax
 import numpy as np
-import published
 import pytest
 
 from sirr_jax.models import build
 from sirr_jax.weights.convert import from_torch, to_torch
+from tests.helpers import published
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402

@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from networks import images, run
-from published import fill_random, golden, shapes
 
 from sirr_jax.models.bisenet import BiSeNet
 from sirr_jax.weights.convert import from_torch, to_torch
+from tests.helpers.networks import images, run
+from tests.helpers.published import fill_random, golden, shapes
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional

@@ -9,14 +9,14 @@ import math
 import jax
 import numpy as np
 import pytest
-from networks import images
-from published import GOLDEN, fill_random, golden
 
 from sirr_jax.models.espnetv2 import EespUnit, EspNetV2, Reduction
 from sirr_jax.weights.convert import from_torch, to_torch
 from sirr_jax.weights.key_maps.base import to_flax
 from sirr_jax.weights.key_maps.base import to_torch as reorder
 from sirr_jax.weights.key_maps.espnetv2 import ESPNET
+from tests.helpers.networks import images
+from tests.helpers.published import GOLDEN, fill_random, golden
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import layerwise
 import numpy as np
-import published
 import pytest
 
 from sirr_jax.models import build
 from sirr_jax.models.width import scaled
 from sirr_jax.weights.convert import from_torch, to_torch
+from tests.helpers import layerwise, published
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
 
@@ -23,6 +22,7 @@ from sirr_jax.layers.resize import (
 )
 from sirr_jax.layers.upsample_conv import UpsampleConv
 from sirr_jax.layers.warp import warp
+from tests.helpers import literal
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional

@@ -5,12 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-import published
 import pytest
-from networks import images
 
 from sirr_jax.models import build
 from sirr_jax.weights.convert import from_torch, to_torch
+from tests.helpers import published
+from tests.helpers.networks import images
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import jax
 import numpy as np
-import published
 import pytest
-from networks import run
 
 from sirr_jax.models import build
 from sirr_jax.weights.convert import from_torch, to_torch
+from tests.helpers import published
+from tests.helpers.networks import run
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402

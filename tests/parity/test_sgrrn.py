@@ -5,13 +5,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-import published
 import pytest
-from networks import images, run
 
 from sirr_jax.models.sgrrn.separation import Guidance
 from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.key_maps.base import to_flax
+from tests.helpers import published
+from tests.helpers.networks import images, run
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -5,11 +5,11 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from networks import run
 
 from sirr_jax.layers.spectral import SpectralConv
 from sirr_jax.models import build
 from sirr_jax.weights.convert import from_torch, to_torch
+from tests.helpers.networks import run
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional

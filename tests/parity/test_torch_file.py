@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import published
 import pytest
 
 from sirr_jax.cli.main import main
 from sirr_jax.weights.convert import as_numpy, expected_shapes, from_torch, to_torch
 from sirr_jax.weights.readers.torch_file import read_torch
 from sirr_jax.weights.torch_writer import write_torch
+from tests.helpers import published
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

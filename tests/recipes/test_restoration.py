@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from published import fill_random
 
 from sirr_jax.errors import UserError
 from sirr_jax.inference.restorer import Restorer
@@ -14,6 +13,7 @@ from sirr_jax.models.edge_gan.edge_maps import edge_map
 from sirr_jax.recipes.restoration import get_answer
 from sirr_jax.weights.convert import expected_shapes, from_torch
 from sirr_jax.weights.model_file import Model, Network
+from tests.helpers.published import fill_random
 
 SYSTEMS = {
     "attentive_gan": {"attentive_gan/generator": {}},

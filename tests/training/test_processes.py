@@ -25,7 +25,7 @@ jax.config.update("jax_platforms", "cpu")
 folder, workdir, address, index, stop_after = sys.argv[1:]
 jax.distributed.initialize(address, 2, int(index))
 sys.path.insert(0, folder)
-import conftest
+from tests.training import conftest
 from sirr_jax.training import trainer
 from sirr_jax.training.metric_logger import Reporter
 trainer.get_recipe = lambda name: conftest.Toy
@@ -45,7 +45,7 @@ def train_in_two(workdir, stop_after=(0, 0)):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    command = [sys.executable, "-c", _WORKER, str(Path(__file__).parent), str(workdir), address]
+    command = [sys.executable, "-c", _WORKER, str(Path(__file__).parents[2]), str(workdir), address]
     with tempfile.TemporaryFile() as said:
         both = [
             subprocess.Popen([*command, str(i), str(stop_after[i])], stdout=said, stderr=subprocess.STDOUT)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from keras_files import DISCRIMINATOR, save_weights
-from narrow_edge_gan import layers, small, traced
+
+from sirr_jax.weights.keras import convert
+from tests.helpers.keras_files import DISCRIMINATOR, save_weights
+from tests.helpers.narrow_edge_gan import layers, small, traced
 
 
 @pytest.fixture

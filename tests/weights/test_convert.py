@@ -6,12 +6,12 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
-from published import fill_random
 
 from sirr_jax.models import list_networks
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.variables import flatten, variable_shapes
+from tests.helpers.published import fill_random
 
 ID = "attentive_gan/discriminator"
 

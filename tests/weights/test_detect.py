@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import published
 import pytest
 
 from sirr_jax.models import list_networks
@@ -11,6 +10,7 @@ from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.detect import detect
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.multi_file import assemble
+from tests.helpers import published
 
 # The same PatchGAN, published twice.
 TWINS = {"ibcln/discriminator", "rmnet/synnet_discriminator"}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from published import fill_random
-from torch_files import write_zip
 
 from sirr_jax.models import build
 from sirr_jax.models.initialise import initialise
@@ -16,6 +14,8 @@ from sirr_jax.weights.keras.convert import to_keras
 from sirr_jax.weights.load_weights import load_any
 from sirr_jax.weights.model_file import save_model
 from sirr_jax.weights.variables import flatten
+from tests.helpers.published import fill_random
+from tests.helpers.torch_files import write_zip
 
 
 def torch_file(folder, network_id, **hyper):

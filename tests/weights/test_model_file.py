@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from networks import random_parameters
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -21,6 +20,7 @@ import sirr_jax
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.weights.model_file import Model, Network, load_model, save_model
+from tests.helpers.networks import random_parameters
 
 HYPER = {"width": "test", "hallucination": False}
 

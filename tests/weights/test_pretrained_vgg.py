@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from networks import compile_apply, images
 from safetensors.numpy import save_file
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.vgg import Vgg19
 from sirr_jax.weights.pretrained_vgg import read_vgg
+from tests.helpers.networks import compile_apply, images
 
 # (name, its position in torchvision's `features`, input and output channels)
 CONVOLUTIONS = [

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sirr_jax.errors import UserError
-from sirr_jax.synthesis.degradations import blur, compression, noise, patches, quantisation, tone
+from sirr_jax.synthesis.degradations import blur, compression, noise, patches, quantization, tone
 from sirr_jax.synthesis.degradations.base import Degradation, check_image
 from sirr_jax.synthesis.degradations.compression import jpeg_saved
 from sirr_jax.synthesis.degradations.denoising import denoising
@@ -40,7 +40,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "colour_noise": Kind(2, 4, noise.colour_noise),
         "high_frequency_noise": Kind(5, 4, noise.high_frequency_noise),
         "impulse_noise": Kind(6, 4, noise.impulse_noise),
-        "quantisation_noise": Kind(7, 4, quantisation.quantisation_noise),
+        "quantisation_noise": Kind(7, 4, quantization.quantisation_noise),
         "gaussian_blur": Kind(8, 4, blur.gaussian_blur),
         "denoising": Kind(9, 4, denoising),
         "jpeg": Kind(10, 4, compression.jpeg),
@@ -51,7 +51,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "contrast": Kind(17, 4, tone.contrast),
         "saturation": Kind(18, 4, tone.saturation),
         "multiplicative_noise": Kind(19, 4, noise.multiplicative_noise),
-        "colour_quantisation": Kind(22, 5, quantisation.colour_quantisation),
+        "colour_quantisation": Kind(22, 5, quantization.colour_quantisation),
         "chromatic_aberration": Kind(23, 4, blur.chromatic_aberration),
     }
 )

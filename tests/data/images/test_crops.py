@@ -4,11 +4,11 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from photo_files import labelled_photo
 from scipy import ndimage
 
 from sirr_jax.data.images.crops import Region, cut, cut_labels, draw_region
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import labelled_photo
 
 SIDES = st.integers(1, 300)
 

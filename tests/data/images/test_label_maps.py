@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import set_files as sets
-from photo_files import truncate
 from PIL import Image
 
 from sirr_jax.data.images.decode import UnreadableImageError
 from sirr_jax.data.images.label_maps import FACE_PARTS, read_face_parts, read_labels, uses_palette
 from sirr_jax.errors import UserError
+from tests.helpers import set_files as sets
+from tests.helpers.photo_files import truncate
 
 
 @pytest.mark.parametrize("palette", [False, True])

@@ -4,10 +4,10 @@ import logging
 
 import numpy as np
 import pytest
-from photo_files import labelled_photo, write
 
 from sirr_jax.data.images.reader import FileReader, list_images, natural_order
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import labelled_photo, write
 
 
 def test_lists_images_by_extension_in_any_case_sorted(tmp_path, caplog):

@@ -3,11 +3,11 @@ from __future__ import annotations
 import shutil
 
 import pytest
-import set_files as sets
 
 from sirr_jax.data.layouts.registry import recognise
 from sirr_jax.data.prepare.validate import check
 from sirr_jax.errors import UserError
+from tests.helpers import set_files as sets
 
 PHOTO = "aachen_000000_000019"
 

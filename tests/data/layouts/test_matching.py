@@ -4,13 +4,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import set_files as sets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, natural_order
 from sirr_jax.data.layouts.matching import index_files, match, number_before_underscore, scan_folders
 from sirr_jax.data.layouts.sir2_raw import layer_of
+from tests.helpers import set_files as sets
 
 # What a file system takes: no separators, no dot in front, short enough when encoded.
 STEMS = st.text(

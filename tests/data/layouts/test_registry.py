@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 
 import pytest
-import set_files as sets
 
 from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.layouts.registry import ADAPTERS, recognise
@@ -11,6 +10,7 @@ from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
+from tests.helpers import set_files as sets
 
 REAL20 = (3, 4, 9, 12, 15, 22, 23, 25, 29, 39, 46, 47, 58, 86, 87, 89, 93, 103, 107, 110)
 

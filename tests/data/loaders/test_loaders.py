@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-from photo_files import truncate
 
 from sirr_jax.data.loaders.build import build_pipeline
 from sirr_jax.data.samples.photo import PairCrops, PhotoLayers, ProceduralLayers, SequenceCrops
@@ -18,6 +17,7 @@ from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.photos import FolderPhotos
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import truncate
 
 KINDS = ("tf", "memory")
 COUNTS = {"layers": 4, "single": 2, "sequences": 2, "pairs": 6}

@@ -5,7 +5,6 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from photo_files import truncate
 
 from sirr_jax.data.loaders.build import build_pipeline
 from sirr_jax.data.samples.photo import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers
@@ -13,6 +12,7 @@ from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.photos import FolderPhotos
 from sirr_jax.data.sources.preloaded import ResidentPhotos
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import truncate
 
 COUNTS = {"layers": 4, "single": 2, "photos": 2}
 

@@ -6,10 +6,10 @@ import hypothesis
 import hypothesis.strategies as st
 import jax
 import numpy as np
-from photo_files import labelled_photo
 
 from sirr_jax.data.images.crops import Region, cut
 from sirr_jax.data.loaders.on_device_crops import cut_regions
+from tests.helpers.photo_files import labelled_photo
 
 REACH = 48
 COUNT = 6

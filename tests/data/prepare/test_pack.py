@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import set_files as sets
-from photo_files import truncate
 
 from sirr_jax.data.find_dataset import find_set
 from sirr_jax.data.images.image_file import PackedFile, place_of
@@ -23,6 +21,8 @@ from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.photos import FolderPhotos
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
+from tests.helpers import set_files as sets
+from tests.helpers.photo_files import truncate
 
 
 def encoded(file):

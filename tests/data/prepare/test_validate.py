@@ -4,12 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-import set_files as sets
-from photo_files import truncate
 from PIL import Image
 
 from sirr_jax.data.prepare.validate import check
 from sirr_jax.errors import UserError
+from tests.helpers import set_files as sets
+from tests.helpers.photo_files import truncate
 
 
 def said(report, kind):

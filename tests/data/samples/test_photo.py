@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-from photo_files import labelled_photo, truncate, write
 
 from sirr_jax.data.images.decode_cache import DecodedMemory
 from sirr_jax.data.random_access import StreamKey
@@ -13,6 +12,7 @@ from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import labelled_photo, truncate, write
 
 KEY = StreamKey(5, "layers")
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photo_files import labelled_photo, truncate, write
 
 from sirr_jax.data.images.decode_cache import DecodedMemory
 from sirr_jax.data.loaders.build import build_pipeline
@@ -19,6 +18,7 @@ from sirr_jax.data.sources.segmentation import FolderLabelled
 from sirr_jax.data.sources.synthetic_scenes import SceneSource
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
+from tests.helpers.photo_files import labelled_photo, truncate, write
 
 KEY = StreamKey(5, "labelled")
 COUNT = 9

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from photo_files import labelled_photo, truncate, write
 
 from sirr_jax.data.sources.filtering import Skipped, screen
 from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import labelled_photo, truncate, write
 
 
 def test_good_photographs_pass_in_order(photo_folder):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from photo_files import labelled_photo, truncate, write
 
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import labelled_photo, truncate, write
 
 
 def labels(pairs):

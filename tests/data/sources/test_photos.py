@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 import skimage.data
-from photo_files import labelled_photo, truncate, write
 
 from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import labelled_photo, truncate, write
 
 
 def test_folder_reads_every_photo_in_order_of_paths(photo_folder):

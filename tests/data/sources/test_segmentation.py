@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import set_files as sets
-from photo_files import truncate
 from PIL import Image
 
 from sirr_jax.data.images.label_maps import FACE_PARTS
 from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.sources.segmentation import FolderLabelled
 from sirr_jax.errors import UserError
+from tests.helpers import set_files as sets
+from tests.helpers.photo_files import truncate
 
 
 def ade20k(root):

@@ -4,12 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
-from photo_files import labelled_photo, truncate, write, write_sequence
 from PIL import Image
 
 from sirr_jax.data.images.decode_cache import DecodedMemory
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import labelled_photo, truncate, write, write_sequence
 
 
 def test_frames_come_in_natural_order_from_every_layer(sequence_folder):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from photo_files import write
 
 from sirr_jax.data.sources import synthetic_scenes
 from sirr_jax.data.sources.photos import FolderPhotos
 from sirr_jax.data.sources.synthetic_scenes import SCENE_CLASSES, SHAPES, SceneSource
 from sirr_jax.errors import UserError
+from tests.helpers.photo_files import write
 
 
 @pytest.fixture

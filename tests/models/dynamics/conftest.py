@@ -3,10 +3,10 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
-from networks import compile_apply, images, random_parameters
 
 from sirr_jax.models import build
 from sirr_jax.models.initialise import initialise
+from tests.helpers.networks import compile_apply, images, random_parameters
 
 FRAMES, IMAGE = (1, 3, 16, 16, 3), (1, 16, 16, 3)
 

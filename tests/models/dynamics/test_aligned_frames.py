@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import compile_apply, images, parameter_shapes, random_parameters
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.models.dynamics.aligned_frames import AlignedFrames
+from tests.helpers.networks import compile_apply, images, parameter_shapes, random_parameters
 
 SIZE = 32
 SHAPES = ((1, 3, SIZE, SIZE, 3), (1, 2, SIZE // 4, SIZE // 4, 2), (1, 2, SIZE // 4, SIZE // 4, 2))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal_dynamics
 import numpy as np
 import pytest
-from networks import compile_apply, images, random_parameters
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -15,6 +13,8 @@ from sirr_jax.models.dynamics.encoder import Encoded
 from sirr_jax.models.dynamics.hypercolumn import Hypercolumn
 from sirr_jax.models.dynamics.widths import widths
 from sirr_jax.models.initialise import initialise
+from tests.helpers import literal_dynamics
+from tests.helpers.networks import compile_apply, images, random_parameters
 
 IMAGE = (1, 16, 16, 3)
 

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import compile_apply, count, images, parameter_shapes
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -14,6 +13,7 @@ from sirr_jax.models.dynamics.decoder import Decoder
 from sirr_jax.models.dynamics.encoder import Encoder
 from sirr_jax.models.dynamics.fusion_net import FusionNet, align
 from sirr_jax.models.dynamics.widths import widths
+from tests.helpers.networks import compile_apply, count, images, parameter_shapes
 
 SHAPES = {"teacher": (1, 3, 16, 16, 3), "student": (1, 16, 16, 3)}
 

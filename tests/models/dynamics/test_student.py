@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-import literal_dynamics
 import numpy as np
 import pytest
-from networks import compile_apply, images, parameter_shapes, random_parameters
 
 from sirr_jax.models import build
+from tests.helpers import literal_dynamics
+from tests.helpers.networks import compile_apply, images, parameter_shapes, random_parameters
 
 IMAGE = (1, 16, 16, 3)
 

@@ -8,7 +8,6 @@ from fractions import Fraction
 import jax
 import jax.numpy as jnp
 import numpy as np
-import published
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from skimage.filters import threshold_otsu
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.edge_gan.edge_maps import attention_target, edge_map
+from tests.helpers import published
 
 edges = jax.jit(edge_map)
 contour = jax.jit(attention_target)

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from recipe_runs import config_of
 from safetensors.numpy import save_file
 
 import sirr_jax
@@ -24,6 +23,7 @@ from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights import detect
 from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.model_file import load_model
+from tests.helpers.recipe_runs import config_of
 
 SIZE = 16
 GENERATOR, DISCRIMINATOR, TOTAL = 16, 20, 21  # steps after which the stages of the short run end

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import literal
 import numpy as np
 import pytest
-from networks import random_parameters
 from PIL import Image
 
 from sirr_jax.data.images.palettes import palette
@@ -18,6 +16,8 @@ from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.recipes.common.segmenters import SEGMENTERS, Segmenter, read_segmenter
 from sirr_jax.weights.model_file import Model, Network, save_model
+from tests.helpers import literal
+from tests.helpers.networks import random_parameters
 
 SIZE = (40, 52)
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -143,7 +143,7 @@ def test_a_segmenter_is_read_from_any_model_that_has_one(tmp_path):
 
 @pytest.fixture(scope="module")
 def script():
-    path = Path(__file__).parent.parent.parent / "scripts" / "precompute_labels.py"
+    path = Path(__file__).parents[3] / "scripts" / "precompute_labels.py"
     spec = importlib.util.spec_from_file_location("precompute_labels", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

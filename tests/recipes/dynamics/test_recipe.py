@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import compile_apply, images, random_parameters
 
 from sirr_jax.errors import UserError
 from sirr_jax.losses.pixel import reconstruction
@@ -20,6 +19,7 @@ from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import TrainState, learning_networks
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import Model, Network, save_model
+from tests.helpers.networks import compile_apply, images, random_parameters
 
 SIZE = 32
 

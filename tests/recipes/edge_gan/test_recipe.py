@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from recipe_runs import Run, changed_networks, config_of, recording, same_bits
 
 import sirr_jax
 from sirr_jax.errors import UserError
@@ -23,6 +22,7 @@ from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import TrainState, learning_networks
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import Model, Network, load_model, save_model
+from tests.helpers.recipe_runs import Run, changed_networks, config_of, recording, same_bits
 
 SIZE = 20  # the smallest that LMSE scores
 NETWORKS = {"edge_net", "attention_net", "generator", "discriminator"}

@@ -8,10 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from published import fill_random
-from recipe_runs import config_of
-from small_sgrrn import JUDGES, SIZE, draw_zeros, small_config, use_shallow
-from torch_files import write_zip
 
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import get_recipe
@@ -23,6 +19,10 @@ from sirr_jax.training.state import TrainState, learning_networks
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.variables import flatten
+from tests.helpers.published import fill_random
+from tests.helpers.recipe_runs import config_of
+from tests.helpers.small_sgrrn import JUDGES, SIZE, draw_zeros, small_config, use_shallow
+from tests.helpers.torch_files import write_zip
 
 
 @pytest.fixture(scope="module", autouse=True)

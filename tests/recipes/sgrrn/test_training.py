@@ -10,8 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from recipe_runs import Run, recording
-from small_sgrrn import JUDGES, SIZE, STEPS, Shallow, draw_zeros, small_config, use_shallow
 
 import sirr_jax
 from sirr_jax.errors import UserError
@@ -26,6 +24,8 @@ from sirr_jax.training.state import learning_networks
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import load_model
 from sirr_jax.weights.variables import flatten
+from tests.helpers.recipe_runs import Run, recording
+from tests.helpers.small_sgrrn import JUDGES, SIZE, STEPS, Shallow, draw_zeros, small_config, use_shallow
 
 pytestmark = pytest.mark.slow
 

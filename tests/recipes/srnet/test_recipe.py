@@ -9,9 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import parameter_shapes
-from recipe_runs import config_of, same_bits
-from small_srnet import JUDGES, LEARNS, SIZE, draw_quickly, drawn, optimisers_of, small_config
 
 from sirr_jax.data.images.palettes import palette
 from sirr_jax.errors import UserError
@@ -25,6 +22,9 @@ from sirr_jax.training import parallel
 from sirr_jax.training.state import TrainState
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import Model, Network, load_model, save_model
+from tests.helpers.networks import parameter_shapes
+from tests.helpers.recipe_runs import config_of, same_bits
+from tests.helpers.small_srnet import JUDGES, LEARNS, SIZE, draw_quickly, drawn, optimisers_of, small_config
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from recipe_runs import Run, changed_networks, recording, same_bits
-from small_srnet import JUDGES, LEARNS, SIZE, STEPS, draw_quickly, optimisers_of, small_config
 
 import sirr_jax
 from sirr_jax.errors import UserError
@@ -20,6 +18,8 @@ from sirr_jax.training import parallel, trainer
 from sirr_jax.training.checkpoints import Checkpoints
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import load_model
+from tests.helpers.recipe_runs import Run, changed_networks, recording, same_bits
+from tests.helpers.small_srnet import JUDGES, LEARNS, SIZE, STEPS, draw_quickly, optimisers_of, small_config
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from synthesis_layers import layers
 
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.reflection import SYNTHESES, WenOptions, ZhangOptions, get_synthesis, synthesise_batch
+from tests.helpers.synthesis_layers import layers
 
 # Small kernels and shifts, so that small images do.
 OPTIONS = {"wen": WenOptions(sigma=(1.0, 2.0), shift=(2, 6)), "zhang": ZhangOptions(sigma=(1.0, 2.0))}

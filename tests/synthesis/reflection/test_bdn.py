@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-from synthesis_layers import each, layers, literal_blur, make
+
+from tests.helpers.synthesis_layers import each, layers, literal_blur, make
 
 
 def test_the_published_steps():

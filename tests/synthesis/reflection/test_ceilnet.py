@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
-from synthesis_layers import each, layers, literal_blur, make
 
 from sirr_jax.synthesis.reflection import CeilnetOptions
+from tests.helpers.synthesis_layers import each, layers, literal_blur, make
 
 SEEDS = range(12)
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from synthesis_layers import each, layers, make
 
 from sirr_jax.synthesis.reflection import GlassOptions
 from sirr_jax.synthesis.reflection.pane import fresnel_reflectance, incidence_cosine, pane_weights
+from tests.helpers.synthesis_layers import each, layers, make
 
 INDEX = 1.474
 

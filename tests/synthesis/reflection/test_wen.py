@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from synthesis_layers import each, layers, literal_blur, make
 
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.reflection import WenOptions
+from tests.helpers.synthesis_layers import each, layers, literal_blur, make
 
 FOCUSED, DEFOCUSED, GHOSTING = range(3)
 

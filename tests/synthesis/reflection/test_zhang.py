@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from synthesis_layers import each, layers, literal_blur, make
 
 from sirr_jax.synthesis.reflection import ZhangOptions
 from sirr_jax.synthesis.reflection.vignette import vignette_profile
+from tests.helpers.synthesis_layers import each, layers, literal_blur, make
 
 
 def literal(transmission, reflection, parameters):

@@ -9,12 +9,8 @@ import sys
 
 import h5py
 import jax
-import keras_files
 import numpy as np
-import published
 import pytest
-from keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR, save_combined, save_model, save_weights
-from narrow_edge_gan import NETWORKS, arrays, assert_same, keras_shapes, layers, small
 
 from sirr_jax.errors import UserError
 from sirr_jax.weights.errors import ConversionError
@@ -22,6 +18,17 @@ from sirr_jax.weights.keras import convert
 from sirr_jax.weights.keras.convert import detect_keras, from_keras, to_keras
 from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
 from sirr_jax.weights.variables import flatten, variable_shapes
+from tests.helpers import keras_files, published
+from tests.helpers.keras_files import (
+    ATTENTION_NET,
+    DISCRIMINATOR,
+    EDGE_NET,
+    GENERATOR,
+    save_combined,
+    save_model,
+    save_weights,
+)
+from tests.helpers.narrow_edge_gan import NETWORKS, arrays, assert_same, keras_shapes, layers, small
 
 pytestmark = pytest.mark.usefixtures("trace_once")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from keras_files import save_weights
-from narrow_edge_gan import assert_same
 
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
 from sirr_jax.models.width import scaled
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.keras.convert import detect_keras, from_keras
+from tests.helpers.keras_files import save_weights
+from tests.helpers.narrow_edge_gan import assert_same
 
 pytestmark = pytest.mark.usefixtures("trace_once")
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from keras_files import DISCRIMINATOR, GENERATOR, save_weights
-from narrow_edge_gan import layers, small
 
 from sirr_jax.errors import UserError
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.keras.convert import detect_keras
 from sirr_jax.weights.readers import hdf5_file
+from tests.helpers.keras_files import DISCRIMINATOR, GENERATOR, save_weights
+from tests.helpers.narrow_edge_gan import layers, small
 
 pytestmark = pytest.mark.usefixtures("trace_once")
 

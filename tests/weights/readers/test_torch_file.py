@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch_files import Built, Call, Raw, Strided, Writer, write_legacy, write_zip
 
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.readers.torch_file import read_torch
+from tests.helpers.torch_files import Built, Call, Raw, Strided, Writer, write_legacy, write_zip
 
 GEN_PKL = {"python2": True, "location": "cuda:0", "rebuild": "_rebuild_tensor"}
 WRITERS = [pytest.param(write_zip, id="zip"), pytest.param(write_legacy, id="legacy")]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sirr_jax.data.layouts.registry import Adapter, Entry
+from sirr_jax.data.layouts.base import Adapter, Entry
 from sirr_jax.data.layouts.sequence_folders import SEQUENCES
 from sirr_jax.data.prepare.tfds.catalogue import OFFERS, Offer, offer_called
 from sirr_jax.data.prepare.tfds.features import LABEL_LAYERS, check_layers, label_space, read_example

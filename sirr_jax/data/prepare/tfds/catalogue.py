@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sirr_jax.data.images.reader import list_folder
-from sirr_jax.data.layouts.registry import (
-    ADAPTERS,
-    Adapter,
-    Entry,
+from sirr_jax.data.layouts import (
     ceilnet,
     cityscapes_weather,
     deraindrop,
     label_sets,
-    pairs,
+    pair_folders,
     rsir2,
-    sequences,
+    sequence_folders,
     sgrrn,
     sir2_raw,
 )
+from sirr_jax.data.layouts.base import Adapter, Entry
+from sirr_jax.data.layouts.registry import ADAPTERS
 from sirr_jax.errors import UserError
 
 _PAIR = ("mixture", "transmission")
@@ -113,11 +112,11 @@ def _offers(*table: tuple[tuple[Adapter, ...], Mapping[str, tuple[str, ...]], st
 
 # Sets that are for scores alone are "test" where they have no parts; all others "train".
 OFFERS = _offers(
-    ((pairs.REAL20,), {"pairs": _PAIR}, "test"),
-    ((pairs.REAL89,), {"pairs": _PAIR}, "train"),
-    ((pairs.NATURE, pairs.IBCLN), {"pairs": _PAIR}, "test"),
-    ((pairs.SIR2, sir2_raw.SIR2_RAW), _PAIRS_OR_TRIPLETS, "test"),
-    ((ceilnet.CEILNET, pairs.TABLE2), {**_PAIRS_OR_TRIPLETS, "mixtures": ("mixture",)}, "test"),
+    ((pair_folders.REAL20,), {"pairs": _PAIR}, "test"),
+    ((pair_folders.REAL89,), {"pairs": _PAIR}, "train"),
+    ((pair_folders.NATURE, pair_folders.IBCLN), {"pairs": _PAIR}, "test"),
+    ((pair_folders.SIR2, sir2_raw.SIR2_RAW), _PAIRS_OR_TRIPLETS, "test"),
+    ((ceilnet.CEILNET, pair_folders.TABLE2), {**_PAIRS_OR_TRIPLETS, "mixtures": ("mixture",)}, "test"),
     ((deraindrop.DERAINDROP,), {"pairs": _PAIR}, "train"),
     ((rsir2.RSIR2,), {"pairs": _PAIR}, "train"),
     ((sgrrn.SGRRN,), {"labelled": (*_PAIR, "reflection", "labels", "reflection_labels")}, "train"),
@@ -133,8 +132,8 @@ OFFERS = _offers(
     ((label_sets.COCO_STUFF,), {"labelled": _LABELLED}, "train"),
     ((label_sets.CELEBAMASK_HQ,), {"labelled": _LABELLED}, "train"),
     ((label_sets.SEG,), {"labelled": _LABELLED}, "train"),
-    ((pairs.PAIRS,), _PAIRS_OR_TRIPLETS, "train"),
-    ((sequences.SEQUENCES,), _PAIRS_OR_TRIPLETS, "train"),
+    ((pair_folders.PAIRS,), _PAIRS_OR_TRIPLETS, "train"),
+    ((sequence_folders.SEQUENCES,), _PAIRS_OR_TRIPLETS, "train"),
 )
 
 

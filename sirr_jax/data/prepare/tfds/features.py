@@ -12,8 +12,8 @@ from PIL import Image
 from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.images.label_maps import FACE_PARTS, read_face_parts, read_labels
 from sirr_jax.data.images.label_spaces import LabelSpace
+from sirr_jax.data.layouts.base import Adapter, Entry
 from sirr_jax.data.layouts.layer_folders import check_equal_sizes
-from sirr_jax.data.layouts.registry import Adapter, Entry
 from sirr_jax.errors import UserError
 
 LABEL_LAYERS = ("labels", "reflection_labels")

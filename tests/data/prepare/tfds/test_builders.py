@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import set_files as sets
-from photo_files import labelled_photo, truncate
 from PIL import Image
 
 from sirr_jax.data.images.decode import UnreadableImageError, read_image
@@ -20,6 +18,8 @@ from sirr_jax.data.layouts.registry import recognise
 from sirr_jax.data.prepare import tfds as sirr_tfds
 from sirr_jax.data.prepare.tfds.catalogue import OFFERS
 from sirr_jax.errors import UserError
+from tests.helpers import set_files as sets
+from tests.helpers.photo_files import labelled_photo, truncate
 
 pytest.importorskip("tensorflow_datasets")
 

@@ -13,7 +13,7 @@ from sirr_jax.training import parallel, trainer
 from sirr_jax.training.state import TrainState
 from sirr_jax.training.train_step import build_step
 
-_CONFIGS = Path(__file__).parent.parent / "configs"
+_CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def config_of(name):

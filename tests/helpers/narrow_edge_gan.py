@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 
 import jax
-import keras_files
 import numpy as np
-from keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR
 
 from sirr_jax.weights.keras.convert import from_keras
 from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
 from sirr_jax.weights.variables import flatten, variable_shapes
+from tests.helpers import keras_files
+from tests.helpers.keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR
 
 NETWORKS = (EDGE_NET, ATTENTION_NET, GENERATOR, DISCRIMINATOR)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from recipe_runs import config_of
 
 from sirr_jax.training.optimisers import make_optimiser
 from sirr_jax.training.state import learning_networks
+from tests.helpers.recipe_runs import config_of
 
 SIZE = 24  # the smallest that can be judged
 STEPS = 2  # of each stage of the short run

@@ -7,10 +7,10 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from recipe_runs import config_of
 
 from sirr_jax.models.resnet import ResNet, ResNet50
 from sirr_jax.models.sgrrn.encoder import BACKBONES
+from tests.helpers.recipe_runs import config_of
 
 SIZE = 32
 JUDGES = {"discriminator_background", "discriminator_reflection"}

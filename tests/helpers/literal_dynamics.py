@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from literal import (
+
+from tests.helpers.literal import (
     conv2d,
     cost_volume,
     leaky_relu,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import h5py
 import numpy as np
-import published
 
 from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
+from tests.helpers import published
 
 EDGE_NET, ATTENTION_NET = "edge_gan/edge_net", "edge_gan/attention_net"
 GENERATOR, DISCRIMINATOR = "edge_gan/generator", "edge_gan/discriminator"

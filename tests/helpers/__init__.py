@@ -1,0 +1,1 @@
+"""What several tests share: files, networks, literal references, short runs."""

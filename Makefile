@@ -20,6 +20,7 @@ test-torch: .venv/torch.stamp  ## parity with PyTorch
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
@@ -33,11 +34,11 @@ clean:
 	$(PYTHON) -m venv .venv
 	touch $@
 
-.venv/train.stamp: .venv/pip.stamp pyproject.toml constraints.txt
+.venv/train.stamp: .venv/pip.stamp pyproject.toml setup.py constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	touch $@
 
-.venv/test.stamp: .venv/pip.stamp pyproject.toml constraints.txt
+.venv/test.stamp: .venv/pip.stamp pyproject.toml setup.py constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,test]'
 	touch $@ .venv/train.stamp
 

@@ -3,10 +3,10 @@
     sirr train --config=configs/attentive_gan.py:tiny --workdir=runs/drops --cpu_devices=2
 
 A config is chosen by what follows the colon; any value can be overridden, for example
-`--config.data.layers=/photos --config.batch_size=4`.
+`--config.data.photos=/photos --config.batch_size=4`.
 
 * `tiny`: 0.39 M / 0.09 M parameters, 64 px, drops laid over photographs; 25 minutes of processor time. With 117
-  photographs to train on (`--config.data.layers`) and 24 held out (`--config.data.validation`): input 27.59 dB,
+  photographs to train on (`--config.data.photos`) and 24 held out (`--config.data.validation`): input 27.59 dB,
   restored 29.32 dB in luminance; docs/recipes.md says how to read that.
 * `base`: the published networks, the paper's losses, 224 px, 100 + 300 epochs of the 861 training pairs in batches of
   8. Drops are laid over photographs unless pairs are given: `--config.data.pairs=/DeRaindrop#train
@@ -30,7 +30,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     """Make the config of a variant: "tiny", "base" or "released"."""
     config = training_config("attentive_gan")  # what all recipes have
     config.preset = "paper"  # or released: the losses' numbers, what VGG-16 is fed, the initial values
-    config.start_from = ""  # a model file to go on from, for example of the authors' converted gen.pkl
+    config.init_from = ""  # a model file to go on from, for example of the authors' converted gen.pkl
 
     config.data.crop = 224  # the published discriminator takes no other; at other sizes its head is a mean
     config.data.flip = True  # mirror half of the scenes
@@ -58,11 +58,11 @@ def get_config(variant: str = "base") -> ConfigDict:
 
     # Ablations. The paper's A is without attention and discriminator, A+D without attention and discriminator_map,
     # A+AD without attention.
-    config.without = ConfigDict()
+    config.ablate = ConfigDict()
     for part in ("attention", "discriminator", "discriminator_map", "map_loss"):
-        config.without[part] = False
+        config.ablate[part] = False
 
-    config.optimiser.b1 = 0.5
+    config.optimizer.b1 = 0.5
     config.protocol = "y"  # the authors' metric
     return varied(config, variant, _VARIANTS)
 
@@ -81,20 +81,20 @@ def _released(config: ConfigDict) -> None:
     config.steps.generator = 1_400
     config.steps.discriminator = 466
     config.steps.adversarial = 280_000
-    config.optimiser.kind = "rmsprop"
-    config.optimiser.schedule = "constant"
-    config.optimiser.learning_rate = 2e-5
-    config.optimiser.final_learning_rate = 2e-5
-    config.optimiser.clip = 0.0
-    config.optimiser.networks.discriminator = ConfigDict({"learning_rate": 1e-5})
+    config.optimizer.name = "rmsprop"
+    config.optimizer.schedule = "constant"
+    config.optimizer.learning_rate = 2e-5
+    config.optimizer.final_learning_rate = 2e-5
+    config.optimizer.clip = 0.0
+    config.optimizer.networks.discriminator = ConfigDict({"learning_rate": 1e-5})
     config.ema_decay = 0.0
     config.weights.stand_in = 0.0
 
 
 def _tiny(config: ConfigDict) -> None:
-    config.width = "small"  # narrower still, two features would have to carry three colours
+    config.width = "small"  # narrower still, two features would have to carry three colors
     config.data.crop = 64
-    config.data.pipeline = "memory"
+    config.data.loader = "threads"
     # Few drops, of several pixels each: smaller ones could not be told from what they lie on.
     config.data.raindrops.count = (5, 12)
     config.data.raindrops.radius = (0.06, 0.16)
@@ -103,15 +103,15 @@ def _tiny(config: ConfigDict) -> None:
     config.steps.generator = 3_000
     config.steps.discriminator = 60
     config.steps.adversarial = 200
-    config.optimiser.learning_rate = 3e-3
-    config.optimiser.final_learning_rate = 3e-5
-    config.optimiser.networks.discriminator = ConfigDict({"learning_rate": 3e-4})  # at 3e-3 it does worse than guess
-    config.optimiser.b1 = 0.9
+    config.optimizer.learning_rate = 3e-3
+    config.optimizer.final_learning_rate = 3e-5
+    config.optimizer.networks.discriminator = ConfigDict({"learning_rate": 3e-4})  # at 3e-3 it does worse than guess
+    config.optimizer.b1 = 0.9
     config.ema_decay = 0.995
     config.validation_samples = 48
     config.log_every = 20
-    config.evaluate_every = 100
-    config.panels_every = 400
+    config.eval_every = 100
+    config.log_images_every = 400
     config.checkpoint_every = 500
 
 

@@ -3,18 +3,18 @@
     sirr train --config=configs/edge_gan.py:tiny --workdir=runs/edges --cpu_devices=2
 
 A config is chosen by what follows the colon; any value can be overridden, for example
-`--config.data.layers=/photos --config.batch_size=4`.
+`--config.data.photos=/photos --config.batch_size=4`.
 
 * `tiny`: a quarter of the channels, 64 px, DSRNet's screen blend alone; trained on 232 photographs and judged on 48
   mixtures of others: input 17.48 dB, restored 20.88 dB (the input less its best constant: 20.57 dB).
 * `base`: the published networks but for the attention net, which is the corrected one, taught the reflection's area;
   maps in [0, 1] inside the networks, the balanced loss, crops of 256 px, three times 100k steps.
 * `released`: what the authors' code does without its listed defects: the attention net is trained, the discriminator
-  too, pairs are paired by name. Raw maps, the released attention net and loss, truths and restored images judged in
+  too, pairs are paired by name. Raw maps, the released attention net and loss, targets and restored images judged in
   separate steps, Keras's initial values, a constant learning rate, crops of 400 px. Give it real pairs:
   `--config.data.pairs=/RSIR2 --config.data.validation=/held_out`, and `--config.perceptual_weights` a VGG-16 file of
   Keras's. It trains the networks that `sirr convert` makes of the authors' files:
-  `--config.start_from=model.safetensors`.
+  `--config.init_from=model.safetensors`.
 
 Where the authors resize a whole picture to 400x400 pixels, crops are taken, which keep its proportions.
 `base` and `released` have not been run at full length yet.
@@ -32,7 +32,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config = training_config("edge_gan")  # what all recipes have
     config.preset = "balanced"  # or release: the generator's loss, separate steps of the discriminator, initial values
     config.batch_size = 10
-    config.start_from = ""  # a model file to go on from: of a training run, or converted
+    config.init_from = ""  # a model file to go on from: of a training run, or converted
     config.aux_scale = 1 / 255  # inside the networks, the unit of the maps in 0..255; 1 as released
     config.discriminator_steps = 5  # per step of the generator
 
@@ -51,9 +51,9 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.steps.attention = 100_000
     config.steps.adversarial = 100_000
 
-    config.optimiser.learning_rate = 1e-4
-    config.optimiser.epsilon = 1e-7
-    config.optimiser.clip = 0.0  # errors of maps in 0..255 have large gradients
+    config.optimizer.learning_rate = 1e-4
+    config.optimizer.eps = 1e-7
+    config.optimizer.clip = 0.0  # errors of maps in 0..255 have large gradients
     config.protocol = "rgb"
     return varied(config, variant, _VARIANTS)
 
@@ -71,15 +71,15 @@ def _released(config: ConfigDict) -> None:
     config.data.pairs_share = 1.0
     config.data.crop = 400
     config.data.turn = False
-    config.optimiser.schedule = "constant"
-    config.optimiser.final_learning_rate = 1e-4
+    config.optimizer.schedule = "constant"
+    config.optimizer.final_learning_rate = 1e-4
     config.ema_decay = 0.0
 
 
 def _tiny(config: ConfigDict) -> None:
     config.width = "small"
     config.data.crop = 64
-    config.data.pipeline = "memory"
+    config.data.loader = "threads"
     config.data.max_scale = 4.0  # at 64 px, a crop must show enough of a photograph to be understood
     # The screen blend alone: what a small network can learn in minutes.
     config.data.synthesis.name = "dsrnet"
@@ -89,16 +89,16 @@ def _tiny(config: ConfigDict) -> None:
     config.steps.attention = 250
     config.steps.adversarial = 700
     config.discriminator_steps = 1
-    config.optimiser.learning_rate = 2e-3
-    config.optimiser.final_learning_rate = 2e-5
-    config.optimiser.networks.edge_net = ConfigDict({"learning_rate": 1e-2})  # its answers must reach 255
-    config.optimiser.networks.attention_net = ConfigDict({"learning_rate": 3e-3, "clip": 1.0})
-    config.optimiser.networks.discriminator = ConfigDict({"learning_rate": 2e-4})
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.final_learning_rate = 2e-5
+    config.optimizer.networks.edge_net = ConfigDict({"learning_rate": 1e-2})  # its answers must reach 255
+    config.optimizer.networks.attention_net = ConfigDict({"learning_rate": 3e-3, "clip": 1.0})
+    config.optimizer.networks.discriminator = ConfigDict({"learning_rate": 2e-4})
     config.ema_decay = 0.99
     config.validation_samples = 48
     config.log_every = 20
-    config.evaluate_every = 100
-    config.panels_every = 200
+    config.eval_every = 100
+    config.log_images_every = 200
     config.checkpoint_every = 200
 
 

@@ -7,7 +7,7 @@ A config is chosen by what follows the colon; any value can be overridden, for e
 
 * `tiny`: a quarter of the published width, resnet50 from scratch, 64 px, procedural scenes of seven classes, the screen
   blend; 800 + 2,400 steps, 25 minutes on two busy CPU cores. With 232 photographs to make scenes of
-  (`--config.data.layers`) and 24 held out (`--config.data.validation`): input 16.19 dB, restored 19.38 dB (the best
+  (`--config.data.photos`) and 24 held out (`--config.data.validation`): input 16.19 dB, restored 19.38 dB (the best
   constant: 18.63 dB), reflection 19.89 dB, mIoU 0.471. SSIM falls from 0.781 to 0.751: a decoder that must first learn
   to copy the image is still soft.
 * `base`: the published network, the terms that its configuration means, 256 px. Give it
@@ -34,7 +34,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     """Make the config of a variant: "tiny", "base" or "released"."""
     config = training_config("sgrrn")  # what all recipes have
     config.profile = "intended"  # or released: the terms that its code really trains, initial values, void labels
-    config.start_from = ""  # a model file to go on from: of a training run, or converted
+    config.init_from = ""  # a model file to go on from: of a training run, or converted
     config.backbone = "resnet101"  # or resnet50
     config.backbone_weights = ""  # torchvision's resnet101-5d3b4d8f.pth or resnet50-19c8e357.pth
     # Leave parts out: Basic, Basic+Channel, Basic+Channel+Pyramid; +Semantic in place of +Guidance, labels alone.
@@ -50,7 +50,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.data.scenes.count = 2000
     config.data.scenes.size = 256
     config.data.scenes.seed = 0
-    config.data.scenes.hint = 0.0  # share of the shapes that have the typical colour of their kind
+    config.data.scenes.hint = 0.0  # share of the shapes that have the typical color of their kind
     config.data.flip = True  # mirror half of the samples
     config.data.synthesis = ConfigDict()
     config.data.synthesis.name = "zhang"  # see `sirr synthesize list`
@@ -60,19 +60,20 @@ def get_config(variant: str = "base") -> ConfigDict:
     config.steps.semantic = 50_000
     config.steps.joint = 250_000
 
-    config.optimiser.kind = "sgd"
-    config.optimiser.momentum = 0.9
-    config.optimiser.learning_rate = 2e-3
-    config.optimiser.final_learning_rate = 0.0
-    config.optimiser.schedule = "halving"
-    config.optimiser.halve_every = 100_000
-    config.optimiser.clip = 0.0
-    config.optimiser.networks.generator = ConfigDict()
-    # The backbone learns slower, and its normalisation keeps ImageNet's scales and shifts.
-    config.optimiser.networks.generator.rates = (_BACKBONE_NORMS, ("encoder/backbone", 0.1))
+    config.optimizer.name = "sgd"
+    config.optimizer.momentum = 0.9
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.final_learning_rate = 0.0
+    config.optimizer.schedule = "step"
+    config.optimizer.step_size = 100_000
+    config.optimizer.gamma = 0.5
+    config.optimizer.clip = 0.0
+    config.optimizer.networks.generator = ConfigDict()
+    # The backbone learns slower, and its normalization keeps ImageNet's scales and shifts.
+    config.optimizer.networks.generator.lr_mults = (_BACKBONE_NORMS, ("encoder/backbone", 0.1))
     for layer in ("background", "reflection"):
-        config.optimiser.networks[f"discriminator_{layer}"] = ConfigDict(
-            {"kind": "adam", "learning_rate": 1e-4, "b1": 0.9, "b2": 0.999, "weight_decay": 1e-4}
+        config.optimizer.networks[f"discriminator_{layer}"] = ConfigDict(
+            {"name": "adam", "learning_rate": 1e-4, "b1": 0.9, "b2": 0.999, "l2": 1e-4}
         )
     config.protocol = "rgb"
     return varied(config, variant, _VARIANTS)
@@ -90,7 +91,7 @@ def _released(config: ConfigDict) -> None:
     config.steps.semantic = 0
     config.steps.joint = 291_500  # 500 epochs of PASCAL VOC's 2,913 labelled photographs
     # What the release forgets to train stays as it was drawn.
-    config.optimiser.networks.generator.rates = (
+    config.optimizer.networks.generator.lr_mults = (
         _BACKBONE_NORMS,
         ("encoder/backbone", 0.1),
         ("semantic/.*norm", 0.0),
@@ -107,25 +108,25 @@ def _tiny(config: ConfigDict) -> None:
     config.data.max_scale = 1.0
     config.data.scenes.size = 64
     config.data.scenes.hint = 0.8  # from outlines alone, labels take longer to learn
-    config.data.pipeline = "memory"
+    config.data.loader = "threads"
     # The screen blend alone: what a small network can learn in minutes.
     config.data.synthesis.name = "dsrnet"
     config.data.synthesis.options.screen_probability = 1.0
     config.batch_size = 8
     config.steps.semantic = 800
     config.steps.joint = 2_400
-    config.optimiser.kind = "adam"
-    config.optimiser.b1 = 0.9
-    config.optimiser.b2 = 0.999
-    config.optimiser.schedule = "cosine"
-    config.optimiser.learning_rate = 2e-3
-    config.optimiser.final_learning_rate = 2e-5
-    config.optimiser.networks.generator.rates = ()  # there are no ImageNet weights to keep
+    config.optimizer.name = "adam"
+    config.optimizer.b1 = 0.9
+    config.optimizer.b2 = 0.999
+    config.optimizer.schedule = "cosine"
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.final_learning_rate = 2e-5
+    config.optimizer.networks.generator.lr_mults = ()  # there are no ImageNet weights to keep
     config.ema_decay = 0.99
     config.validation_samples = 48
     config.log_every = 20
-    config.evaluate_every = 200
-    config.panels_every = 800
+    config.eval_every = 200
+    config.log_images_every = 800
     config.checkpoint_every = 200
 
 

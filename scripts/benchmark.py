@@ -1,10 +1,10 @@
 """Time a training stage: step on resident batches, data pipeline alone, both together; compile time, peak memory.
 
     python scripts/benchmark.py --config=configs/dynamics.py:tiny --cpu_devices=2
-    python scripts/benchmark.py --config=configs/dynamics.py:base --stage=student --config.precision=bfloat16
+    python scripts/benchmark.py --config=configs/dynamics.py:base --stage=student --config.compute_dtype=bfloat16
 
 Times are medians, with the 10th and 90th percentile, of calls that are waited for one by one, each of
-`config.steps_per_call` steps. Nothing is written.
+`config.scan_steps` steps. Nothing is written.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from sirr_jax.data.from_config import samples_per_batch, training_streams
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.recipes import get_recipe
 from sirr_jax.training import parallel
-from sirr_jax.training.device_batches import placed
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.device_batches import to_devices
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import create_state, learning_networks
-from sirr_jax.training.train_step import Settings, build_step, steps_in_a_row
+from sirr_jax.training.train_step import Settings, build_step, scan_steps
 
 _CONFIG = config_flags.DEFINE_config_file("config", lock_config=True)
 _STAGE = flags.DEFINE_string("stage", "teacher", "Stage of the recipe to time.")
@@ -66,17 +66,19 @@ def main(argv: list[str]) -> int:
         print(f"no stage {_STAGE.value!r}; this config has {', '.join(names)}", file=sys.stderr)
         return 2
     index = names.index(_STAGE.value)
-    counts = samples_per_batch(recipe.stages[index].mix, config.batch_size, parallel.device_count() * config.accumulate)
+    counts = samples_per_batch(
+        recipe.stages[index].mix, config.batch_size, parallel.device_count() * config.grad_accum_steps
+    )
     streams = training_streams(config.data, counts)
-    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
-    state = parallel.replicate(create_state(recipe, optimisers, jax.random.key(config.seed)))
-    step = build_step(recipe, index, 0, optimisers, Settings(config.seed, config.accumulate))
-    at_once = config.steps_per_call
-    call = parallel.parallelise(steps_in_a_row(step, at_once))
+    optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
+    state = parallel.replicate(create_state(recipe, optimizers, jax.random.key(config.seed)))
+    step = build_step(recipe, index, 0, optimizers, Settings(config.seed, config.grad_accum_steps))
+    at_once = config.scan_steps
+    call = parallel.parallelize(scan_steps(step, at_once))
     rows = {}
 
-    with build_pipeline(streams, counts, kind=config.data.pipeline, seed=config.seed, start_step=0) as pipeline:
-        batches = placed(pipeline, at_once)
+    with build_loader(streams, counts, loader=config.data.loader, seed=config.seed, start_step=0) as pipeline:
+        batches = to_devices(pipeline, at_once)
         raw = next(batches)
         start = time.perf_counter()
         state, scalars = call(state, raw)
@@ -108,7 +110,7 @@ def main(argv: list[str]) -> int:
 
     device = f"{parallel.device_count()} x {jax.devices()[0].device_kind}"
     mix = ", ".join(f"{n} {kind}" for kind, n in counts.items())
-    title = f"{config.recipe}, {config.width}, stage {_STAGE.value}, crop {config.data.crop}, {config.precision}; "
+    title = f"{config.recipe}, {config.width}, stage {_STAGE.value}, crop {config.data.crop}, {config.compute_dtype}; "
     table = Table(title=title + f"{mix} per step; {device}; jax {jax.__version__}")
     for name in ("", "median ms a step", "p10", "p90", "images/s"):
         table.add_column(name, justify="left" if not name else "right")

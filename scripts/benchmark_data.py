@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sirr_jax.data.images.crops import cut, draw_region
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.data.samples.photo import PhotoCrops
@@ -64,8 +64,8 @@ def _decoded_per_second(stream: PhotoCrops, count: int) -> float:
 
 def _fed_per_second(stream: PhotoCrops, *, kind: str, batch: int, batches: int) -> float:
     seconds = []
-    with build_pipeline(
-        {"photos": stream}, {"photos": batch}, kind=kind, seed=1, start_step=0, memory_limit=0
+    with build_loader(
+        {"photos": stream}, {"photos": batch}, loader=kind, seed=1, start_step=0, memory_limit=0
     ) as pipeline:
         for _ in range(4):
             next(pipeline)
@@ -86,7 +86,7 @@ def _memory(stream: PhotoCrops, *, epochs: int, count: int, batch: int) -> list[
     """Resident memory after each tenth of the epochs."""
     sizes = []
     steps = max(epochs * count // batch, 10)
-    with build_pipeline({"photos": stream}, {"photos": batch}, kind="tf", seed=1, start_step=0) as pipeline:
+    with build_loader({"photos": stream}, {"photos": batch}, loader="tf", seed=1, start_step=0) as pipeline:
         for step in range(steps):
             next(pipeline)
             if (step + 1) % (steps // 10) == 0:
@@ -119,7 +119,8 @@ def main() -> int:
             streams[name] = stream = PhotoCrops(FolderPhotos(place), crop=args.crop)
             rates = [_decoded_per_second(stream, args.batch * args.batches)]
             rates += [
-                _fed_per_second(stream, kind=kind, batch=args.batch, batches=args.batches) for kind in ("tf", "memory")
+                _fed_per_second(stream, loader=kind, batch=args.batch, batches=args.batches)
+                for kind in ("tf", "threads")
             ]
             size = sum(path.stat().st_size for path in place.iterdir()) / 2**20
             table.add_row(name, *(f"{rate:.0f}/s" for rate in rates), f"{size:.1f}")

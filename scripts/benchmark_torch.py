@@ -35,7 +35,7 @@ from sirr_jax.weights.convert import from_torch
 _ROOT = Path(__file__).resolve().parents[1]
 # Network and hyperparameters here; the twin's arguments; the compared output of ours, and of the twin.
 _NETWORKS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "errnet": ("errnet/generator", {"hyper": False}, (3, 256), lambda y: y["restored"], lambda y: y),
+    "errnet": ("errnet/generator", {"model_args": False}, (3, 256), lambda y: y["restored"], lambda y: y),
     "bdn": ("bdn/generator", {}, (64,), lambda y: y["steps"][-1], lambda y: y[-1]),
 }
 _BDN_SIDE = 128
@@ -57,13 +57,13 @@ class _Ours:
     """The network of this project, with the twin's weights."""
 
     def __init__(self, name: str, precision: str, state: dict[str, np.ndarray], image: np.ndarray) -> None:
-        network, hyper, _, self.answer, _ = _NETWORKS[name]
-        self.module = build(network, **hyper, dtype=_TYPES[precision][0])
-        variables = from_torch(network, state, **hyper)
-        variables.pop("carried", None)
+        network, model_args, _, self.answer, _ = _NETWORKS[name]
+        self.module = build(network, **model_args, dtype=_TYPES[precision][0])
+        variables = from_torch(network, state, **model_args)
+        variables.pop("passthrough", None)
         self.params, self.statistics = variables.pop("params"), variables
-        self.optimiser = optax.adam(1e-4)
-        self.opt_state = self.optimiser.init(self.params)
+        self.optimizer = optax.adam(1e-4)
+        self.opt_state = self.optimizer.init(self.params)
         self.image = jnp.asarray(image)
         self.target = self.image[::-1]
         self.inferred = jax.jit(self._apply)
@@ -80,7 +80,7 @@ class _Ours:
             return jnp.abs(self.answer(found) - target).mean(), updated
 
         (value, statistics), gradients = jax.value_and_grad(loss, has_aux=True)(params)
-        updates, opt_state = self.optimiser.update(gradients, opt_state)
+        updates, opt_state = self.optimizer.update(gradients, opt_state)
         return optax.apply_updates(params, updates), statistics, opt_state, value
 
     def infer(self) -> jax.Array:
@@ -104,7 +104,7 @@ class _Theirs:
         first = torch.from_numpy(np.moveaxis(image, -1, 1).copy())
         self.image = first.to(self.device, memory_format=torch.channels_last)
         self.target = self.image.flip(0)
-        self.optimiser = torch.optim.Adam(self.twin.parameters(), 1e-4, fused=True)
+        self.optimizer = torch.optim.Adam(self.twin.parameters(), 1e-4, fused=True)
 
     def _apply(self) -> torch.Tensor:
         with torch.autocast(self.device, torch.bfloat16, enabled=self.type == torch.bfloat16):
@@ -123,9 +123,9 @@ class _Theirs:
 
     def train(self) -> None:
         self.network.train()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         (self._apply() - self.target).abs().mean().backward()
-        self.optimiser.step()
+        self.optimizer.step()
         self._wait()
 
 
@@ -162,7 +162,7 @@ def main() -> int:
     console = Console(width=110)
     device = f"{jax.devices()[0].device_kind}; jax {jax.__version__}, torch {torch.__version__}"
     table = Table(title=f"{chosen.batch} images of {chosen.size} px a step; {device}")
-    for column in ("", "precision", "with", "inference ms", "p10", "p90", "training ms", "p10", "p90"):
+    for column in ("", "compute_dtype", "with", "inference ms", "p10", "p90", "training ms", "p10", "p90"):
         table.add_column(column, justify="right" if column.endswith(("ms", "0")) else "left")
     for name in chosen.networks:
         for precision in chosen.precision:

@@ -22,7 +22,7 @@ from sirr_jax.cli.tables import print_scores
 from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.sources.photos import EmbeddedPhotos
 from sirr_jax.metrics import score
-from sirr_jax.synthesis.multiview import MultiviewOptions, synthesise_single
+from sirr_jax.synthesis.multiview import MultiviewOptions, synthesize_single
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "dynamics.py"
 
@@ -32,16 +32,16 @@ def _write(path: Path, image: np.ndarray) -> None:
 
 
 def _make_photograph(folder: Path, synthesis: dict[str, Any], *, seed: int) -> None:
-    """Mix the two halves of the held-out photograph, at full size, into `mixture.png`; the truth beside it."""
+    """Mix the two halves of the held-out photograph, at full size, into `mixture.png`; the target beside it."""
     photos = EmbeddedPhotos("validation")
     transmission, reflection = (jnp.asarray(photos.read(i), jnp.float32) / 255.0 for i in range(2))
     height, width = (min(a, b) for a, b in zip(transmission.shape[:2], reflection.shape[:2], strict=True))
     options = MultiviewOptions(size=(height, width), margin=0, **synthesis)
     layers = transmission[:height, :width], reflection[:height, :width]
-    mixture = synthesise_single(jax.random.key(seed), *layers, options=options)
+    mixture = synthesize_single(jax.random.key(seed), *layers, options=options)
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "mixture.png", np.asarray(mixture.frame))
-    _write(folder / "truth.png", np.asarray(mixture.transmission))
+    _write(folder / "target.png", np.asarray(mixture.transmission))
 
 
 def main() -> int:
@@ -62,12 +62,12 @@ def main() -> int:
     print("\nsirr " + " ".join(command))
     if code := sirr(command):
         return code
-    images = {name: read_image(folder / f"{name}.png") / 255.0 for name in ("mixture", "restored", "truth")}
-    scores = {name: score(images[name], images["truth"]) for name in ("mixture", "restored")}
+    images = {name: read_image(folder / f"{name}.png") / 255.0 for name in ("mixture", "restored", "target")}
+    scores = {name: score(images[name], images["target"]) for name in ("mixture", "restored")}
     print_scores("One held-out photograph at full size, written, restored and read as files", scores)
     _write(folder / "comparison.png", np.concatenate(list(images.values()), axis=1))
-    print(f"mixture | restored | truth: {folder / 'comparison.png'}")
-    print(f"validation panels (input | teacher | student | truth): {args.workdir / 'panels'}")
+    print(f"mixture | restored | target: {folder / 'comparison.png'}")
+    print(f"validation panels (input | teacher | student | target): {args.workdir / 'panels'}")
     print(f"student: {student}")
     return 0
 

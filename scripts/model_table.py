@@ -1,6 +1,6 @@
 """Write the README's table of networks from the registry: `python scripts/model_table.py`.
 
-Parameters and multiply-adds are counted by tracing the networks; nothing is run. `--check` compares instead of writing.
+Parameters and MACs are counted by tracing the networks; nothing is run. `--check` compares instead of writing.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 from sirr_jax.models import build
-from sirr_jax.models.cost import cost
+from sirr_jax.models.macs import cost
 from sirr_jax.models.registry import REGISTRY
-from sirr_jax.weights.provenance import origin_of
+from sirr_jax.weights.provenance import pretrained_info
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- models -->\n", "<!-- end of models -->"
 HEAD = (
-    "| network | year | parameters | multiply-adds at 256x256 | licence of the original weights | "
+    "| network | year | parameters | MACs at 256x256 | license of the original weights | "
     "where the authors publish them | verified by |",
     "|---|---|---|---|---|---|---|",
 )
@@ -31,15 +31,15 @@ def table() -> str:
 
 def row(network_id: str) -> str:
     """One network's row."""
-    entry, origin, counted = REGISTRY[network_id], origin_of(network_id), cost(build(network_id))
+    entry, origin, counted = REGISTRY[network_id], pretrained_info(network_id), cost(build(network_id))
     tied = {shape[-3:-1] for shape in counted.shapes} - {(256, 256)}
     at = f" (at {tied.pop()[0]})" if tied else ""
     where = (
         f"[{origin.repository}](https://github.com/{origin.repository}): {origin.weights}" if origin.repository else "-"
     )
     return (
-        f"| `{network_id}` | {entry.year} | {counted.parameters:,} | {counted.multiply_adds / 1e9:.2f} G{at} | "
-        f"{origin.licence if origin.repository else '-'} | {where} | {entry.verified} |"
+        f"| `{network_id}` | {entry.year} | {counted.parameters:,} | {counted.macs / 1e9:.2f} G{at} | "
+        f"{origin.license if origin.repository else '-'} | {where} | {entry.verified} |"
     )
 
 

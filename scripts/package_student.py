@@ -24,10 +24,10 @@ import numpy as np
 from sirr_jax import UserError
 from sirr_jax.inference.restorer import PACKAGED
 from sirr_jax.inference.self_ensemble import check_count
-from sirr_jax.weights.model_file import Network, load_model, save_model
+from sirr_jax.weights.model_file import StoredNetwork, load_model, save_model
 
-_LICENCE = "Apache-2.0"
-_VGG_LICENCE = "its layers of VGG-19: CC BY 4.0, Karen Simonyan and Andrew Zisserman, rounded to half precision"
+_LICENSE = "Apache-2.0"
+_VGG_LICENSE = "its layers of VGG-19: CC BY 4.0, Karen Simonyan and Andrew Zisserman, rounded to half precision"
 
 
 def main(argv: list[str]) -> int:
@@ -53,10 +53,10 @@ def main(argv: list[str]) -> int:
         if args.average:
             student = _mean(student, args.average, args.share)
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
-        licence = f"{_LICENCE}; {_VGG_LICENCE}" if student.hyper.get("hypercolumn") else _LICENCE
+        terms = f"{_LICENSE}; {_VGG_LICENSE}" if student.model_args.get("hypercolumn") else _LICENSE
         averaged = {"earlier": args.average.name, "share": args.share} if args.average else None
         use = {"max_side": args.max_side, "self_ensemble": args.self_ensemble}
-        model = model._replace(networks={"student": halved}, licence=licence, **use)
+        model = model._replace(networks={"student": halved}, license=terms, **use)
         save_model(PACKAGED, model, overwrite=True)
         PACKAGED.with_name("training.json").write_text(_log(args.runs, averaged), encoding="utf-8")
     except (UserError, OSError) as error:
@@ -66,10 +66,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _mean(last: Network, path: Path, share: float) -> Network:
+def _mean(last: StoredNetwork, path: Path, share: float) -> StoredNetwork:
     earlier = load_model(path).networks.get("student")
-    if earlier is None or earlier.hyper != last.hyper:
-        raise UserError(f"{path} holds no student {last.hyper}; give --average one of the same form")
+    if earlier is None or earlier.model_args != last.model_args:
+        raise UserError(f"{path} holds no student {last.model_args}; give --average one of the same form")
     if not 0.0 < share < 1.0:
         raise UserError(f"--share is {share}; choose a number between 0 and 1")
 

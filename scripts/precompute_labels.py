@@ -1,4 +1,4 @@
-"""Segment a folder of photographs: one indexed PNG of classes for each, coloured by a palette.
+"""Segment a folder of photographs: one indexed PNG of classes for each, colored by a palette.
 
     python scripts/precompute_labels.py photos labels --model segmenter.safetensors
 
@@ -21,7 +21,7 @@ from sirr_jax.data.images.palettes import palette
 from sirr_jax.data.images.reader import list_images
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.recipes.common.segmenters import Segmenter, read_segmenter
+from sirr_jax.recipes.common.segmenters import PublishedSegmenter, read_segmenter
 
 
 def _targets(photos: list[Path], folder: Path, out: Path) -> dict[Path, Path]:
@@ -39,10 +39,10 @@ def _targets(photos: list[Path], folder: Path, out: Path) -> dict[Path, Path]:
     return targets
 
 
-def _write(labels: np.ndarray, colours: np.ndarray, target: Path) -> None:
+def _write(labels: np.ndarray, colors: np.ndarray, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(labels.astype(np.uint8), "P")
-    image.putpalette(colours.tobytes())
+    image.putpalette(colors.tobytes())
     partial = target.with_name(target.name + ".partial")
     image.save(partial, "PNG")
     partial.replace(target)
@@ -59,14 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         targets = _targets(list_images(args.photos, recursive=True), args.photos, args.out)
         network = read_segmenter(args.model)
-        segmenter = Segmenter(build(network.id, **network.hyper))
-        colours = palette(segmenter.classes)
+        segmenter = PublishedSegmenter(build(network.id, **network.model_args))
+        colors = palette(segmenter.classes)
         label = jax.jit(segmenter.labels)
         kept = {photo for photo, target in targets.items() if target.exists() and not args.overwrite}
         for photo, target in targets.items():
             if photo not in kept:
                 image = read_image(photo).astype(np.float32) / np.float32(255)
-                _write(np.asarray(label(network.variables, image[None]))[0], colours, target)
+                _write(np.asarray(label(network.variables, image[None]))[0], colors, target)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -29,7 +29,7 @@ from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.images.reader import list_images
 from sirr_jax.metrics import psnr, score
 from sirr_jax.models.convex_suppression import suppress
-from sirr_jax.synthesis.multiview import MIXING_MODELS, MultiviewOptions, synthesise_single
+from sirr_jax.synthesis.multiview import MIXING_MODELS, MultiviewOptions, synthesize_single
 
 _TRAINED_SIDE = 320
 _RELEASE = Path(__file__).parent.parent / "configs" / "release.py"
@@ -88,18 +88,18 @@ def _score_mixtures(
     for number, name in enumerate(MIXING_MODELS):
         alone = tuple(float(i == number) for i in range(len(MIXING_MODELS)))
         options = MultiviewOptions(**given | {"size": size, "model_probabilities": alone})
-        make = jax.jit(lambda key, t, r, options=options: synthesise_single(key, t, r, options=options))
+        make = jax.jit(lambda key, t, r, options=options: synthesize_single(key, t, r, options=options))
         keys = jax.random.split(jax.random.key(number), len(crops))
         made = [make(key, t, r) for key, t, r in zip(keys, crops, np.roll(crops, -1, axis=0), strict=True)]
-        images, truths = (np.stack([np.asarray(m[i]) for m in made]) for i in (0, 1))
-        constant = _best_constant(images, truths)
+        images, targets = (np.stack([np.asarray(m[i]) for m in made]) for i in (0, 1))
+        constant = _best_constant(images, targets)
         answers: dict[str, Callable[[np.ndarray], np.ndarray]] = {
             "input": lambda image: image,
             "input less a constant": lambda image, c=constant: np.clip(image - c, 0.0, 1.0),
         }
         answers |= {name: lambda image, model=model: model(image).restored for name, model in models.items()}
-        rows = {answer: _mean(images, truths, how) for answer, how in answers.items()}
-        closed = [_mean(images, truths, lambda image, h=h: _suppressed(image, h)) for h in _THRESHOLDS]
+        rows = {answer: _mean(images, targets, how) for answer, how in answers.items()}
+        closed = [_mean(images, targets, lambda image, h=h: _suppressed(image, h)) for h in _THRESHOLDS]
         rows["Yang et al., best threshold"] = max(closed, key=lambda row: row["psnr"])
         report[name] = rows
     report["mean"] = {
@@ -125,17 +125,17 @@ def _middle(photo: np.ndarray, size: int) -> np.ndarray:
     return photo[top : top + size, left : left + size]
 
 
-def _best_constant(images: np.ndarray, truths: np.ndarray) -> float:
+def _best_constant(images: np.ndarray, targets: np.ndarray) -> float:
     candidates = np.linspace(0.0, 0.4, 41)
-    return float(max(candidates, key=lambda c: np.mean(psnr(np.clip(images - c, 0.0, 1.0), truths))))
+    return float(max(candidates, key=lambda c: np.mean(psnr(np.clip(images - c, 0.0, 1.0), targets))))
 
 
 def _suppressed(image: np.ndarray, threshold: float) -> np.ndarray:
     return np.clip(np.asarray(suppress(jnp.asarray(image[None]), threshold=threshold))[0], 0.0, 1.0)
 
 
-def _mean(images: np.ndarray, truths: np.ndarray, how: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
-    scores = [score(how(image), truth, protocol="sirr") for image, truth in zip(images, truths, strict=True)]
+def _mean(images: np.ndarray, targets: np.ndarray, how: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
+    scores = [score(how(image), target, protocol="errnet") for image, target in zip(images, targets, strict=True)]
     return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
 
 

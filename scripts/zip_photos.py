@@ -1,7 +1,7 @@
 """Put photographs into one .zip file to train from elsewhere: reduced to a longest side, saved as JPEG.
 
     python scripts/zip_photos.py photos/cid22 photos/clic2025 --out photos.zip --side 768 --quality 92
-    sirr train --config=configs/dynamics.py:small --workdir=runs/small --config.data.layers=photos.zip
+    sirr train --config=configs/dynamics.py:small --workdir=runs/small --config.data.photos=photos.zip
 
 The same photographs give the same bytes.
 """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(ValueError):
     """A mistake in a file, a value or a flag.
@@ -12,3 +15,18 @@ class UserError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+def did_you_mean(name: object, known: Iterable[str], otherwise: str) -> str:
+    """The end of a message about an unknown name.
+
+    Args:
+        name: what was given.
+        known: the names that exist.
+        otherwise: what to say where none of them is close.
+
+    Returns:
+        `did you mean 'NAME'?`, or `otherwise`.
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else otherwise

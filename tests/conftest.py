@@ -52,10 +52,10 @@ def dynamics_config():
 
 @pytest.fixture(scope="session")
 def student_params():
-    """Parameters of `dynamics/student`, width test: random kernels, an output layer of zeros. Nothing is compiled."""
+    """Parameters of `dynamics/student`, width tiny: random kernels, an output layer of zeros. Nothing is compiled."""
     from sirr_jax.models import build
 
-    network = build("dynamics/student", width="test")
+    network = build("dynamics/student", width="tiny")
     shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
     rng = np.random.default_rng(0)
 

@@ -18,7 +18,7 @@ ROOT = Path(sirr_jax.__file__).parent
 
 # The design fixes these orders: a raw batch or a network comes first, the key last.
 KEY_COMES_LATER = {
-    "sirr_jax.models.initialise.initialise",
+    "sirr_jax.models.initialize.initialize",
     "sirr_jax.training.state.create_state",
 }
 KEYWORD_ONLY = ("layers", "models", "losses", "metrics", "synthesis.multiview")

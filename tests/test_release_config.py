@@ -24,13 +24,13 @@ def test_a_training_from_scratch(variant, stages, at_once):
     recipe = get_recipe(config.recipe)(config)
     assert [stage.name for stage in recipe.stages] == stages
     check_training(config, recipe.stages)
-    assert config.steps_per_call == at_once
+    assert config.scan_steps == at_once
 
 
 def test_polishing_takes_one_student_further(tmp_path):
     config = release("polish")
-    with pytest.raises(UserError, match=r"needs a student to grow out of.*give config\.student\.weights_file"):
+    with pytest.raises(UserError, match=r"needs a student to grow out of.*give config\.student\.init_from"):
         get_recipe(config.recipe)(config)
-    config.student.weights_file = str(tmp_path / "student.safetensors")
+    config.student.init_from = str(tmp_path / "student.safetensors")
     stages = get_recipe(config.recipe)(config).stages
     assert [(stage.name, dict(stage.mix)) for stage in stages] == [("student", {"single": 1.0})]

@@ -29,14 +29,14 @@ def run(argv: list[str]) -> int:
     from sirr_jax.weights.model_file import Model
 
     model: Model = load_any(
-        args.sources, network_id=args.network, part=args.part, hyper=parse_values("--hyper", args.hyper)
+        args.sources, network_id=args.network, part=args.part, model_args=parse_values("--model-arg", args.model_arg)
     )
     for network in model.networks.values():
         _print_groups(network.id, network.variables)
     written = _write(destination, model, layout, force=args.force)
     for role, network in model.networks.items():
-        _print_summary(role, network.id, network.hyper, network.variables)
-    _print_rows({"licence": model.licence, "origin": model.origin})
+        _print_summary(role, network.id, network.model_args, network.variables)
+    _print_rows({"license": model.license, "description": model.description})
     for path in written:
         _print_rows({"written": str(path), "bytes": f"{path.stat().st_size:,}", "sha256": _sha256(path)})
     return 0
@@ -58,7 +58,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="which of several: a state dict of a file (bg, netD), a model's network by its role",
     )
     parser.add_argument(
-        "--hyper", action="append", default=[], metavar="NAME=VALUE", help="a hyper-parameter that shapes do not tell"
+        "--model-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a model argument that shapes do not tell",
     )
     parser.add_argument("--layout", choices=("flax", "torch"), help="of a .safetensors DST (default: flax, a model)")
     parser.add_argument("--force", action="store_true", help="replace DST")
@@ -99,9 +103,9 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
     if layout == "keras":
         from sirr_jax.weights.keras.convert import to_keras
 
-        to_keras(network.id, network.variables, destination, overwrite=force, **network.hyper)
+        to_keras(network.id, network.variables, destination, overwrite=force, **network.model_args)
         return [destination]
-    state_dict = to_torch(network.id, network.variables, **network.hyper)
+    state_dict = to_torch(network.id, network.variables, **network.model_args)
     parts = key_map(network.id).parts
     files = {destination: state_dict}
     if parts:
@@ -126,19 +130,19 @@ def _print_groups(network_id: str, variables: Mapping[str, Any]) -> None:
 
     groups: dict[str, list[np.ndarray]] = {}
     for path, array in flatten(variables).items():
-        groups.setdefault(path[0] if path[0] == "carried" else "/".join(path[:2]), []).append(array)
+        groups.setdefault(path[0] if path[0] == "passthrough" else "/".join(path[:2]), []).append(array)
     for name, arrays in groups.items():
         numbers = sum(array.size for array in arrays)
         print(f"{network_id}: {name}, {len(arrays)} tensors, {numbers:,} numbers", flush=True)
 
 
-def _print_summary(role: str, network_id: str, hyper: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+def _print_summary(role: str, network_id: str, model_args: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
     from sirr_jax.weights.variables import flatten
 
     arrays = flatten(variables)
-    kinds = sorted({array.dtype.name for path, array in arrays.items() if path[0] != "carried"})
+    kinds = sorted({array.dtype.name for path, array in arrays.items() if path[0] != "passthrough"})
     parameters = sum(array.size for path, array in arrays.items() if path[0] == "params")
-    said = "".join(f" {name}={value}" for name, value in hyper.items())
+    said = "".join(f" {name}={value}" for name, value in model_args.items())
     _print_rows(
         {
             "network": f"{network_id}{said}" + (f" (as {role})" if role not in network_id else ""),
@@ -151,7 +155,7 @@ def _print_summary(role: str, network_id: str, hyper: Mapping[str, Any], variabl
 
 def _print_rows(rows: Mapping[str, str]) -> None:
     for name, value in rows.items():
-        print(f"  {name:<11}{value}")
+        print(f"  {name:<13}{value}")
 
 
 def _sha256(path: Path) -> str:

@@ -32,11 +32,11 @@ def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     check = commands.add_parser(
         "check",
         help="what a folder holds, and what is wrong with it",
-        description="Recognise a data set by its layout and check names, counts, sizes and labels. The exit code is "
+        description="Recognize a data set by its layout and check names, counts, sizes and labels. The exit code is "
         "0 for a set that can be used as it is, and 2 otherwise.",
     )
     check.add_argument("folder", type=Path, metavar="DIR", help="the data set")
-    check.add_argument("--as", dest="adapter", metavar="NAME", help="take it for this layout instead of recognising it")
+    check.add_argument("--as", dest="layout", metavar="NAME", help="take it for this layout instead of recognizing it")
     check.add_argument("--thorough", action="store_true", help="decode every file, not only its header")
     check.add_argument("--crop", type=int, metavar="N", help="shortest side that pictures must have, in pixels")
     check.add_argument("--all", action="store_true", help=f"list every finding, not only {_LISTED} of each kind")
@@ -48,12 +48,12 @@ def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "pack",
         help="a data set into a few large files",
         description="Write the files of a data set, byte for byte, into ArrayRecord shards with an index and a "
-        "manifest (counts, SHA-256 of every shard, licence). Training reads OUT wherever it reads the set.",
+        "manifest (counts, SHA-256 of every shard, license). Training reads OUT wherever it reads the set.",
     )
     pack.add_argument("set", metavar="SET", help="the data set, or SET#PART for one of its parts")
     pack.add_argument("out", type=Path, metavar="OUT", help="the folder to make")
-    pack.add_argument("--as", dest="adapter", metavar="NAME", help="take it for this layout instead of recognising it")
-    pack.add_argument("--licence", default="", help="under which terms the pictures may be used, for the manifest")
+    pack.add_argument("--as", dest="layout", metavar="NAME", help="take it for this layout instead of recognizing it")
+    pack.add_argument("--license", default="", help="under which terms the pictures may be used, for the manifest")
     pack.add_argument("--shard-mib", type=int, default=256, metavar="N", help="size of a shard (default: 256 MiB)")
     pack.add_argument("--on-corrupt", choices=("error", "skip"), default="error", help="what unreadable files do")
     pack.set_defaults(run=_pack)
@@ -70,18 +70,18 @@ def _pack(args: argparse.Namespace) -> int:
         manifest = pack(
             args.set,
             args.out,
-            adapter=args.adapter,
+            layout=args.layout,
             shard_bytes=args.shard_mib * 2**20,
-            licence=args.licence,
+            license=args.license,
             skip_unreadable=args.on_corrupt == "skip",
             report=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    print(f"{args.out}: {manifest.title} ({manifest.adapter})")
+    print(f"{args.out}: {manifest.title} ({manifest.layout})")
     for part, count in manifest.parts.items():
         _print_row(part or "pictures", str(count))
     size = sum(shard.bytes for shard in manifest.shards) / 2**20
     _print_row("shards", f"{len(manifest.shards)}, {size:.1f} MiB")
-    _print_row("licence", manifest.licence)
+    _print_row("license", manifest.license)
     if manifest.skipped:
         _print_row("skipped", f"{len(manifest.skipped)} pictures that cannot be decoded; manifest.json names them")
     return 0
@@ -90,7 +90,7 @@ def _pack(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     from sirr_jax.data.prepare.validate import check
 
-    report = check(args.folder, adapter=args.adapter, thorough=args.thorough, crop=args.crop)
+    report = check(args.folder, layout=args.layout, thorough=args.thorough, crop=args.crop)
     _print_summary(report)
     limit = None if args.all else _LISTED
     _print_findings("notes", report.notes, report.root, limit)
@@ -102,7 +102,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _print_summary(report: Report) -> None:
-    print(f"{report.root}: {report.adapter.title} ({report.adapter.name})")
+    print(f"{report.root}: {report.layout.title} ({report.layout.name})")
     for part in report.parts:
         expected = f" of {' or '.join(map(str, part.expected))}" if part.expected else ""
         _print_row(part.name or "pictures", f"{len(part.entries)}{expected}")

@@ -39,16 +39,16 @@ def run(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    from sirr_jax.data.prepare.generate import get_maker, kinds
+    from sirr_jax.data.prepare.generate import get_generator, kinds
 
     if args.kind == "list":
-        print("\n".join(f"{kind:<22}{' '.join(get_maker(kind, {}).options)}" for kind in kinds()))
+        print("\n".join(f"{kind:<22}{' '.join(get_generator(kind, {}).options)}" for kind in kinds()))
         return 0
     if args.photos is None or args.out is None:
         parser.error("PHOTOS and OUT are needed")
     if args.out.exists():
         raise UserError(f"{args.out} exists; choose another folder or remove it first")
-    maker = get_maker(args.kind, parse_values("--option", args.option))
+    generator = get_generator(args.kind, parse_values("--option", args.option))
 
     from rich.progress import Progress
 
@@ -67,7 +67,7 @@ def run(argv: list[str]) -> int:
             args.out,
             photos,
             kind=args.kind,
-            maker=maker,
+            generator=generator,
             count=args.count,
             seed=args.seed,
             size=args.size,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from sirr_jax.data.layouts.base import Adapter, Entry
-from sirr_jax.data.layouts.registry import recognise
+from sirr_jax.data.layouts.base import Entry, Layout
+from sirr_jax.data.layouts.registry import recognize
 from sirr_jax.errors import UserError
 
 
@@ -14,12 +14,12 @@ class FoundSet(NamedTuple):
     """A data set that was found.
 
     Attributes:
-      adapter: What it was recognised as.
+      layout: What it was recognized as.
       root: Its folder.
       parts: Part to its pictures, at least one in all; the part's name is empty where the set has none.
     """
 
-    adapter: Adapter
+    layout: Layout
     root: Path
     parts: dict[str, tuple[Entry, ...]]
 
@@ -36,12 +36,12 @@ class FoundSet(NamedTuple):
         return entries
 
 
-def find_set(where: str | Path, *, adapter: str | None = None, skip: bool = False) -> FoundSet:
+def find_set(where: str | Path, *, layout: str | None = None, skip: bool = False) -> FoundSet:
     """Finds a data set by its layout, or by its manifest if it is packed.
 
     Args:
       where: `ROOT` or `ROOT#PART`.
-      adapter: Name of the layout; None to recognise it.
+      layout: Name of the layout; None to recognize it.
       skip: Leave files without partners out, with a warning that counts them.
 
     Returns:
@@ -51,7 +51,7 @@ def find_set(where: str | Path, *, adapter: str | None = None, skip: bool = Fals
       UserError: The folder cannot be read, has no known layout, holds files without partners, or has no such part.
     """
     root, _, part = str(where).partition("#") if not Path(where).exists() else (str(where), "", "")
-    found = recognise(root, name=adapter)
+    found = recognize(root, name=layout)
     parts = found.parts(root, skip=skip)
     if part:
         if part not in parts:

@@ -13,7 +13,7 @@ from sirr_jax.data.from_config_segmentation import LABELLED_KINDS, labelled_set,
 from sirr_jax.data.samples.photo import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops, Stream
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
-from sirr_jax.data.sources.preloaded import ResidentPhotos
+from sirr_jax.data.sources.preloaded import PreloadedPhotos
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.multiview import MultiviewOptions
@@ -60,9 +60,9 @@ def validation_stream(data: ConfigDict, kind: str) -> Stream:
         UserError: if the folder is missing or holds something else than expected.
     """
     if kind == "pairs":
-        return _pairs(data, _folder(data.validation, "validation", "config.evaluate_every=0 and config.panels_every=0"))
+        return _pairs(data, _folder(data.validation, "validation", "config.eval_every=0 and config.log_images_every=0"))
     if kind in LABELLED_KINDS and data.labelled != "scenes":
-        place = _folder(data.validation, "validation", "config.evaluate_every=0 and config.panels_every=0")
+        place = _folder(data.validation, "validation", "config.eval_every=0 and config.log_images_every=0")
         return stream_of_labelled(data, kind, labelled_set(data, place))
     if data.validation:
         photos: PhotoSource = FolderPhotos(data.validation, crop=data.crop, on_corrupt=data.on_corrupt)
@@ -89,7 +89,7 @@ def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> d
         raise UserError(f"the shares of a batch are {dict(mix)}; expected numbers of at least 0 that sum to 1")
     if batch_size < 1 or batch_size % unit:
         raise UserError(
-            f"config.batch_size={batch_size} cannot be divided among devices x config.accumulate = {unit}; "
+            f"config.batch_size={batch_size} cannot be divided among devices x config.grad_accum_steps = {unit}; "
             f"choose a multiple of {unit}"
         )
     units = batch_size // unit
@@ -97,7 +97,7 @@ def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> d
     if units < len(kinds):
         raise UserError(
             f"config.batch_size={batch_size} leaves no sample for one of {', '.join(kinds)} (devices x "
-            f"config.accumulate = {unit}); choose at least {unit * len(kinds)}"
+            f"config.grad_accum_steps = {unit}); choose at least {unit * len(kinds)}"
         )
     wanted = {kind: mix[kind] * units for kind in kinds}
     counts = {kind: max(int(wanted[kind]), 1) for kind in kinds}
@@ -120,7 +120,7 @@ def skipped_positions(steps: Sequence[int], counts: Sequence[Mapping[str, int]])
         counts: samples of each kind per step, of all stages.
 
     Returns:
-        Kind -> positions for each stage, see `build_pipeline`.
+        Kind -> positions for each stage, see `build_loader`.
     """
     made, reached, first = [], dict[str, int](), 0
     for number, count in zip(steps, counts, strict=True):
@@ -141,9 +141,9 @@ def _training_stream(data: ConfigDict, kind: str, photos: Callable[[], PhotoSour
     if kind in LABELLED_KINDS and data.labelled != "scenes":
         place = _folder(data.labelled, "labelled", "config.data.labelled=scenes")
         return stream_of_labelled(data, kind, labelled_set(data, place))
-    if data.layers == "procedural":
+    if data.photos == "procedural":
         if kind == "photos" or kind in LABELLED_KINDS:
-            raise UserError("config.data.layers is 'procedural', which has no photographs; give a folder or 'embedded'")
+            raise UserError("config.data.photos is 'procedural', which has no photographs; give a folder or 'embedded'")
         return ProceduralLayers()
     if kind in LABELLED_KINDS:
         return stream_of_labelled(data, kind, scenes(data, photos()))
@@ -151,13 +151,13 @@ def _training_stream(data: ConfigDict, kind: str, photos: Callable[[], PhotoSour
 
 
 def _training_photos(data: ConfigDict) -> PhotoSource:
-    if data.layers == "embedded":
+    if data.photos == "embedded":
         photos: PhotoSource = EmbeddedPhotos("train", crop=data.crop)
     else:
-        folder = _folder(data.layers, "layers", "config.data.layers=embedded")
+        folder = _folder(data.photos, "layers", "config.data.photos=embedded")
         photos = FolderPhotos(folder, crop=data.crop, on_corrupt=data.on_corrupt)
-    _log.info("%d photographs from %s", len(photos), data.layers)
-    return ResidentPhotos(photos) if data.pipeline == "device" else photos
+    _log.info("%d photographs from %s", len(photos), data.photos)
+    return PreloadedPhotos(photos) if data.loader == "device" else photos
 
 
 def _of_photos(data: ConfigDict, kind: str, photos: PhotoSource) -> Stream:

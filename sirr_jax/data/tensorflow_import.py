@@ -26,7 +26,7 @@ def load_tensorflow() -> ModuleType:
         import tensorflow as tf
     except ImportError as error:
         raise UserError(
-            f"data.pipeline=tf needs TensorFlow ({error}): pip install 'sirr_jax[train]', or set data.pipeline=memory"
+            f"data.loader=tf needs TensorFlow ({error}): pip install 'sirr_jax[train]', or set data.loader=threads"
         ) from None
     tf.config.set_visible_devices([], "GPU")
     return tf

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
-from sirr_jax.inference.large_photos import enlarge, reduce, reduced_size
+from sirr_jax.inference.guided_resize import enlarge, reduce, reduced_size
 from sirr_jax.inference.self_ensemble import check_count, self_ensemble
 from sirr_jax.models.registry import build
-from sirr_jax.recipes.common.bound_network import Applied
-from sirr_jax.recipes.restoration import get_answer
-from sirr_jax.weights.model_file import Model, Network, load_model
+from sirr_jax.recipes.common.bound_network import BoundNetwork
+from sirr_jax.recipes.restoration import get_restoration
+from sirr_jax.weights.model_file import Model, StoredNetwork, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 PACKAGED = Path(__file__).parent / "packaged" / "student.safetensors"
@@ -62,7 +62,7 @@ class Restorer:
         Args:
             model: see `sirr_jax.weights.model_file`.
             max_side: photographs with a longer side than this are restored by way of a reduced copy, see
-                `sirr_jax.inference.large_photos`; 0 for never, None for what the model says of itself, or 1536.
+                `sirr_jax.inference.guided_resize`; 0 for never, None for what the model says of itself, or 1536.
             self_ensemble: 1, 2, 4 or 8 symmetries of the photograph, see `sirr_jax.inference.self_ensemble`; None for
                 what the model says of itself, or 1.
 
@@ -76,7 +76,7 @@ class Restorer:
         if limit is not None and limit < _LEAST_SIDE:
             raise UserError(f"max_side is {limit}; choose {_LEAST_SIDE} pixels or more, or 0 for any size")
         self.model, self.max_side = model, limit
-        answer = get_answer(model.recipe)
+        answer = get_restoration(model.recipe)
         missing = [role for role in answer.roles if role not in model.networks]
         if missing:
             raise UserError(
@@ -85,11 +85,11 @@ class Restorer:
                 "together"
             )
         networks = {role: model.networks[role] for role in answer.roles}
-        modules = {role: build(network.id, **network.hyper) for role, network in networks.items()}
+        modules = {role: build(network.id, **network.model_args) for role, network in networks.items()}
         variables = {role: _checked_variables(network) for role, network in networks.items()}
 
         def restore(variables: dict[str, Any], image: jax.Array) -> dict[str, jax.Array]:
-            applied = {role: Applied(module, variables[role]) for role, module in modules.items()}
+            applied = {role: BoundNetwork(module, variables[role]) for role, module in modules.items()}
             _, height, width, _ = image.shape
             made = answer.restore(applied, image)
             return {name: jnp.clip(x[:, :height, :width], 0.0, 1.0) for name, x in made.items()}
@@ -158,12 +158,14 @@ def load(path: str | Path | None = None, *, max_side: int | None = None, self_en
     return Restorer(load_model(PACKAGED if path is None else path), max_side=max_side, self_ensemble=self_ensemble)
 
 
-def _checked_variables(network: Network) -> dict[str, Any]:
+def _checked_variables(network: StoredNetwork) -> dict[str, Any]:
     """What the network uses, in float32."""
-    expected = flatten(variable_shapes(network.id, **network.hyper))
-    used = {name: tree for name, tree in network.variables.items() if name != "carried"}
+    expected = flatten(variable_shapes(network.id, **network.model_args))
+    used = {name: tree for name, tree in network.variables.items() if name != "passthrough"}
     if {path: x.shape for path, x in flatten(used).items()} != {path: x.shape for path, x in expected.items()}:
-        raise UserError(f"the variables do not fit {network.id} {network.hyper}; export or convert the model again")
+        raise UserError(
+            f"the variables do not fit {network.id} {network.model_args}; export or convert the model again"
+        )
     return jax.tree.map(lambda x: np.asarray(x, np.float32), used)
 
 

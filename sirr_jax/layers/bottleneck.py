@@ -12,7 +12,7 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 
 EXPANSION = 4
 
@@ -20,14 +20,14 @@ EXPANSION = 4
 class Bottleneck(nn.Module):
     """`[B, H, W, C] -> [B, H', W', 4 * planes]`: 1x1, 3x3 and 1x1 convolution, plus the input, ReLU.
 
-    Every convolution is without bias and followed by batch normalisation; ReLU after the first two. H' is H divided by
+    Every convolution is without bias and followed by batch normalization; ReLU after the first two. H' is H divided by
     the stride, rounded up. A block that does not project needs stride 1 and C = 4 * planes.
 
     Attributes:
         planes: channels of the 3x3 convolution.
         stride: step of the block.
         dilation: spacing of the 3x3 kernel's taps.
-        project: whether the shortcut is a 1x1 convolution with batch normalisation (else the input itself).
+        project: whether the shortcut is a 1x1 convolution with batch normalization (else the input itself).
         stride_on: which convolution takes the step: "spatial", the 3x3 (torchvision, "version 1.5"), or "reduce", the
             first 1x1 (He et al.).
         momentum: weight of the new batch in the running statistics.
@@ -51,19 +51,19 @@ class Bottleneck(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the block to `x` [B, H, W, C]; `train` normalises with the batch's statistics."""
+        """Apply the block to `x` [B, H, W, C]; `train` normalizes with the batch's statistics."""
 
-        def normalised(x: jax.Array, features: int, name: str, norm: str, **options: int) -> jax.Array:
+        def normalized(x: jax.Array, features: int, name: str, norm: str, **options: int) -> jax.Array:
             x = conv(features, bias=False, dtype=self.dtype, name=name, **options)(x)
             return BatchNorm(momentum=self.momentum, axis_name=self.axis_name, name=norm)(x, train=train)
 
         first, second = (self.stride, 1) if self.stride_on == "reduce" else (1, self.stride)
         features = EXPANSION * self.planes
-        y = nn.relu(normalised(x, self.planes, "conv1", "norm1", kernel=1, stride=first))
-        y = nn.relu(normalised(y, self.planes, "conv2", "norm2", stride=second, dilation=self.dilation))
-        y = normalised(y, features, "conv3", "norm3", kernel=1)
+        y = nn.relu(normalized(x, self.planes, "conv1", "norm1", kernel=1, stride=first))
+        y = nn.relu(normalized(y, self.planes, "conv2", "norm2", stride=second, dilation=self.dilation))
+        y = normalized(y, features, "conv3", "norm3", kernel=1)
         if self.project:
-            x = normalised(x, features, "project_conv", "project_norm", kernel=1, stride=self.stride)
+            x = normalized(x, features, "project_conv", "project_norm", kernel=1, stride=self.stride)
         return nn.relu(x.astype(y.dtype) + y)
 
 

@@ -9,7 +9,7 @@ from flax.typing import Dtype
 from sirr_jax.layers.dilated import dilated_conv
 from sirr_jax.layers.padding import Padding, sides
 
-# Uniform: as good as normal here, and a network of a hundred kernels initialises (compiles) twice as fast.
+# Uniform: as good as normal here, and a network of a hundred kernels initializes (compiles) twice as fast.
 he_uniform = nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
 
 

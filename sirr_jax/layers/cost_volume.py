@@ -1,4 +1,4 @@
-"""Correlation of two feature maps over a square neighbourhood."""
+"""Correlation of two feature maps over a square neighborhood."""
 
 from __future__ import annotations
 

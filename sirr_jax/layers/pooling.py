@@ -24,7 +24,7 @@ def max_pool(
     pads = sides(padding)
     if ceil_mode:
         pads = tuple(_reach(n, window, stride, pad) for n, pad in zip(x.shape[1:3], pads, strict=True))
-    # NumPy's: what JAX makes is a tracer under jit, and then the maximum is not recognised and has no gradient.
+    # NumPy's: what JAX makes is a tracer under jit, and then the maximum is not recognized and has no gradient.
     lowest = np.array(-np.inf, x.dtype)
     return jax.lax.reduce_window(
         x, lowest, jax.lax.max, (1, window, window, 1), (1, stride, stride, 1), ((0, 0), *pads, (0, 0))

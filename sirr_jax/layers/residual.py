@@ -1,4 +1,4 @@
-"""Residual block without normalisation, with squeeze-and-excitation."""
+"""Residual block without normalization, with squeeze-and-excitation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SqueezeExcite(nn.Module):
 class Residual(nn.Module):
     """conv3x3, ReLU, conv3x3, squeeze-excite, times 0.1, plus the input (EDSR's and ERRNet's block).
 
-    Without normalisation layers batches of one to four are safe; the factor keeps deep stacks stable. Without `gated`
+    Without normalization layers batches of one to four are safe; the factor keeps deep stacks stable. Without `gated`
     the squeeze-excite is left out.
     """
 

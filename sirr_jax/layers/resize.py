@@ -60,7 +60,7 @@ def resize_bilinear(
     Args:
         x: the images.
         size: height and width to reach.
-        align_corners: whether the centres of the corner pixels stay in place (else the outer edges do).
+        align_corners: whether the centers of the corner pixels stay in place (else the outer edges do).
         scale: the factor that torch was asked for; where it was asked for a size, None. It matters where
             `size` is not exactly `scale` times the old one, and only without `align_corners`; a side that keeps its
             length is left alone.

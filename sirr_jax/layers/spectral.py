@@ -19,7 +19,7 @@ def _unit(x: jax.Array) -> jax.Array:
 
 
 class SpectralConv(nn.Module):
-    """A convolution or transposed convolution with spectral normalisation (Miyato et al. 2018).
+    """A convolution or transposed convolution with spectral normalization (Miyato et al. 2018).
 
     The kernel, as a matrix W of one row per output channel, is divided by sigma = u^T W v. The vectors `u` [features]
     and `v` [in * k * k] stand in the collection `batch_stats`. With `train` they first take one step of the power

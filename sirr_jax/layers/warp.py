@@ -9,7 +9,7 @@ import jax.numpy as jnp
 def warp(x: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Sample `x` bilinearly at `p + flow(p)`.
 
-    Neighbours outside the image are clamped to the border. Differentiable in `x` and in `flow`; the validity is
+    Neighbors outside the image are clamped to the border. Differentiable in `x` and in `flow`; the validity is
     constant. Reflection-dynamics specification, section 2.4.
 
     Args:
@@ -28,8 +28,8 @@ def warp(x: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
     left, top = jnp.floor(column), jnp.floor(row)
     pixels = x.reshape(batch, height * width, channels)
 
-    def neighbour(dx: int, dy: int) -> jax.Array:
-        """Values at one of the four integer neighbours, times their bilinear weight."""
+    def neighbor(dx: int, dy: int) -> jax.Array:
+        """Values at one of the four integer neighbors, times their bilinear weight."""
         weight = (1.0 - jnp.abs(column - (left + dx))) * (1.0 - jnp.abs(row - (top + dy)))
         i = jnp.clip(top + dy, 0, height - 1).astype(jnp.int32)
         j = jnp.clip(left + dx, 0, width - 1).astype(jnp.int32)
@@ -37,6 +37,6 @@ def warp(x: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
         values = jnp.take_along_axis(pixels, index, axis=1, mode="clip")
         return values.astype(jnp.float32) * weight.reshape(batch, height * width, 1)
 
-    total = neighbour(0, 0) + neighbour(1, 0) + neighbour(0, 1) + neighbour(1, 1)
+    total = neighbor(0, 0) + neighbor(1, 0) + neighbor(0, 1) + neighbor(1, 1)
     warped = total.reshape(batch, height, width, channels).astype(x.dtype)
     return warped, jax.lax.stop_gradient(inside[..., None].astype(jnp.float32))

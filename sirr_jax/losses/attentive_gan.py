@@ -47,14 +47,14 @@ def attention_loss(maps: Sequence[jax.Array], mask: jax.Array, *, theta: float, 
     return sum(theta**e * _mse(a, mask) for e, a in zip(exponents, maps, strict=True))
 
 
-def truth_pyramid(truth: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The truth at a quarter and at half the resolution, as OpenCV's bilinear reduction gives it.
+def truth_pyramid(target: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The target at a quarter and at half the resolution, as OpenCV's bilinear reduction gives it.
 
     It does not filter first: a pixel of the half image is the mean of 2x2, one of the quarter image the mean of the
     *central* 2x2 of 4x4.
 
     Args:
-        truth: [B, H, W, C]; H and W multiples of 4.
+        target: [B, H, W, C]; H and W multiples of 4.
 
     Returns:
         [B, H/4, W/4, C] and [B, H/2, W/2, C].
@@ -63,22 +63,22 @@ def truth_pyramid(truth: jax.Array) -> tuple[jax.Array, jax.Array]:
         UserError: if H or W is not a multiple of 4.
     """
     # One pixel further on, the blocks of 2x2 are the middles of every other block of 4x4.
-    between = downsample_area(jnp.roll(truth, (-1, -1), axis=(1, 2)), 2)
-    return between[:, ::2, ::2], downsample_area(truth, 2)
+    between = downsample_area(jnp.roll(target, (-1, -1), axis=(1, 2)), 2)
+    return between[:, ::2, ::2], downsample_area(target, 2)
 
 
-def multiscale_loss(images: Sequence[jax.Array], truth: jax.Array, *, scales: Sequence[float]) -> jax.Array:
+def multiscale_loss(images: Sequence[jax.Array], target: jax.Array, *, scales: Sequence[float]) -> jax.Array:
     """L_M: the weighted sum of the mean squared errors at three resolutions.
 
     Args:
         images: the estimates at a quarter, half and the full resolution, [B, h, w, 3].
-        truth: [B, H, W, 3]; H and W multiples of 4.
+        target: [B, H, W, 3]; H and W multiples of 4.
         scales: their weights, in the same order.
 
     Raises:
         UserError: if H or W is not a multiple of 4.
     """
-    targets = (*truth_pyramid(truth), truth)
+    targets = (*truth_pyramid(target), target)
     return sum(w * _mse(s, t) for w, s, t in zip(scales, images, targets, strict=True))
 
 

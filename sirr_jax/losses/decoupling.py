@@ -15,7 +15,7 @@ def layer_error(estimate: jax.Array, layer: jax.Array, weight: jax.Array) -> jax
     Args:
         estimate: [B, 3, H/4, W/4, 3].
         layer: true layer of the three frames [B, 3, H, W, 3].
-        weight: [B], how far each sample's truth can be trusted.
+        weight: [B], how far each sample's target can be trusted.
     """
     small = downsample_area(layer.reshape(-1, *layer.shape[2:]), 4).reshape(estimate.shape)
     return (jnp.abs(estimate - small).mean(axis=(1, 2, 3, 4)) * weight).mean()

@@ -41,14 +41,20 @@ PRESETS = {"release": RELEASE, "balanced": BALANCED}
 
 
 def generator_terms(
-    loss: GeneratorLoss, restored: jax.Array, truth: jax.Array, perceptual: jax.Array, logits: jax.Array, *, scales: int
+    loss: GeneratorLoss,
+    restored: jax.Array,
+    target: jax.Array,
+    perceptual: jax.Array,
+    logits: jax.Array,
+    *,
+    scales: int,
 ) -> dict[str, jax.Array]:
     """The weighted terms `pixel`, `structure`, `perceptual` and `adversarial`, whose sum is the loss.
 
     Args:
         loss: weights, one of `PRESETS` or others.
         restored: [B, H, W, 3] in [0, 1]: (g + 1) / 2 of the generator's output g.
-        truth: the same shape and range.
+        target: the same shape and range.
         perceptual: the distance of the features, not weighted yet.
         logits: the discriminator's, of the restored images.
         scales: of MS-SSIM; 5 as released takes images from 161 pixels a side.
@@ -57,11 +63,11 @@ def generator_terms(
         UserError: if the images are too small for the scales.
     """
     if loss.raw:
-        pixel = 255.0**2 * jnp.square(restored - truth).mean()
-        similarity = ms_ssim(2.0 * restored - 1.0, 2.0 * truth - 1.0, max_value=2.0, scales=scales)
+        pixel = 255.0**2 * jnp.square(restored - target).mean()
+        similarity = ms_ssim(2.0 * restored - 1.0, 2.0 * target - 1.0, max_value=2.0, scales=scales)
     else:
-        pixel = l1(restored, truth)
-        similarity = ms_ssim(restored, truth, max_value=1.0, scales=scales)
+        pixel = l1(restored, target)
+        similarity = ms_ssim(restored, target, max_value=1.0, scales=scales)
     return {
         "pixel": loss.pixel * pixel,
         "structure": loss.structure * (1.0 - similarity.mean()),

@@ -22,7 +22,7 @@ ERRORS = {"l1": jnp.abs, "mse": jnp.square}
 
 def perceptual(
     estimate: Mapping[str, jax.Array],
-    truth: Mapping[str, jax.Array],
+    target: Mapping[str, jax.Array],
     *,
     unit: float = 1.0,
     weights: Mapping[str, float] = VGG_WEIGHTS,
@@ -32,7 +32,7 @@ def perceptual(
 
     Args:
         estimate: `relu1_1`, ... [B, h, w, C] of the estimate.
-        truth: the same layers of the truth.
+        target: the same layers of the target.
         unit: factor that brings the features' scale to that of torchvision's weights.
         weights: of the layers; ERRNet's if nothing is said.
         error: "l1" for mean absolute, "mse" for mean squared differences.
@@ -41,7 +41,7 @@ def perceptual(
     # A squared difference is measured in squared units.
     factor = unit**2 if error == "mse" else unit
     for name, weight in weights.items():
-        if name in truth:
-            difference = estimate[name].astype(jnp.float32) - truth[name].astype(jnp.float32)
+        if name in target:
+            difference = estimate[name].astype(jnp.float32) - target[name].astype(jnp.float32)
             total += weight * factor * ERRORS[error](difference).mean()
     return total

@@ -44,7 +44,7 @@ def multiscale_gradient_l1(a: jax.Array, b: jax.Array, *, scales: int = 3) -> ja
 
 
 def _gaussian_filter(length: int, size: int, sigma: float) -> np.ndarray:
-    """Matrix [length - size + 1, length] that filters a row with a normalised Gaussian, without padding."""
+    """Matrix [length - size + 1, length] that filters a row with a normalized Gaussian, without padding."""
     taps = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2)
     rows = length - size + 1
     matrix = np.zeros((rows, length), np.float32)
@@ -92,27 +92,27 @@ def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 
     return (luminance * (2 * covariance + c2) / (variance_a + variance_b + c2)).mean()
 
 
-def log_mse(a: jax.Array, b: jax.Array) -> jax.Array:
+def psnr_loss(a: jax.Array, b: jax.Array) -> jax.Array:
     """0.03 ln(1 + MSE / 1e-4) of each of `[B, H, W, C]` images, averaged: 0.13 at 21 dB, 0.02 at 40 dB.
 
-    A decibel counts the same whether an image is far from the truth or near. Where a pixel may be either of two
+    A decibel counts the same whether an image is far from the target or near. Where a pixel may be either of two
     things, a squared error is least at their mean, and L1 at the likelier one: for a sharp reflection, no change.
     """
     mse = jnp.square(a - b).mean(axis=(1, 2, 3))
     return 0.03 * jnp.log1p(mse / 1e-4).mean()
 
 
-ERRORS = {"l1": l1, "log_mse": log_mse}
+ERRORS = {"l1": l1, "psnr": psnr_loss}
 """What `reconstruction` may measure the distance of pixels by."""
 
 
-def reconstruction(estimate: jax.Array, truth: jax.Array, *, error: str = "l1") -> jax.Array:
+def reconstruction(estimate: jax.Array, target: jax.Array, *, error: str = "l1") -> jax.Array:
     """L_R: an error + 0.5 gradient L1 + 0.2 (1 - SSIM) of `[B, H, W, 3]`. Specification, section 3 (our form).
 
     Args:
         estimate: [B, H, W, 3].
-        truth: the same shape.
-        error: "l1", as specified, or "log_mse", see there.
+        target: the same shape.
+        error: "l1", as specified, or "psnr", see there.
     """
-    structure = 1.0 - ssim_gaussian(estimate, truth)
-    return ERRORS[error](estimate, truth) + 0.5 * gradient_l1(estimate, truth) + 0.2 * structure
+    structure = 1.0 - ssim_gaussian(estimate, target)
+    return ERRORS[error](estimate, target) + 0.5 * gradient_l1(estimate, target) + 0.2 * structure

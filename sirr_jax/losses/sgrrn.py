@@ -47,7 +47,7 @@ PROFILES = {"intended": INTENDED, "released": RELEASED}
 def layer_terms(
     objective: Objective,
     estimate: jax.Array,
-    truth: jax.Array,
+    target: jax.Array,
     *,
     distance: jax.Array | None = None,
     verdict: jax.Array | None = None,
@@ -58,16 +58,16 @@ def layer_terms(
     Args:
         objective: one of `PROFILES` or another.
         estimate: [B, H, W, 3] in [-1, 1], H and W at least 8.
-        truth: the same shape and range.
+        target: the same shape and range.
         distance: of the VGG features; None to leave `perceptual` out. The images' own L1 is added to it.
         verdict: the discriminator's probabilities [B, ...] of the estimate; None to leave `adversarial` out.
         batch_size: number of images of all devices, over which `batch_sum` sums.
     """
-    error = l1(estimate, truth)
+    error = l1(estimate, target)
     terms = {"pixel": objective.pixel * error}
     if objective.gradient > 0:
         # The mean of both directions, where `multiscale_gradient_l1` has the sum.
-        terms["gradient"] = 0.5 * objective.gradient * multiscale_gradient_l1(estimate, truth)
+        terms["gradient"] = 0.5 * objective.gradient * multiscale_gradient_l1(estimate, target)
     if objective.perceptual > 0 and distance is not None:
         terms["perceptual"] = objective.perceptual * (distance + error)
     if objective.adversarial > 0 and verdict is not None:

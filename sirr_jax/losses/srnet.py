@@ -38,7 +38,7 @@ def refiner_terms(
 
     Args:
         verdict: of D_map, `scores` and `features` [2B, h, w, C], of the true maps first.
-        supervised: the distance from the true labels: cross-entropy, or L1 of colours.
+        supervised: the distance from the true labels: cross-entropy, or L1 of colors.
         weights: see `WEIGHTS`.
     """
     halves = [jnp.split(x, 2) for x in verdict["features"]]
@@ -50,7 +50,7 @@ def refiner_terms(
 
 def restorer_terms(
     restored: jax.Array,
-    truth: jax.Array,
+    target: jax.Array,
     scores: jax.Array,
     perceptual: jax.Array,
     style: jax.Array,
@@ -61,14 +61,14 @@ def restorer_terms(
 
     Args:
         restored: I_r [B, H, W, 3], here in [0, 1]: the range in which the weights are published.
-        truth: I_gt, the same.
+        target: I_gt, the same.
         scores: of D_img on I_r.
         perceptual: distance of VGG features.
         style: distance of their correlations.
         weights: see `WEIGHTS`.
     """
     terms = {
-        "l1": l1(restored, truth),
+        "l1": l1(restored, target),
         "adversarial": 0.5 * least_squares_generator(scores),
         "perceptual": perceptual,
         "style": style,

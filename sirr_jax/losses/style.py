@@ -21,7 +21,7 @@ def gram(features: jax.Array) -> jax.Array:
 
 def style(
     estimate: Mapping[str, jax.Array],
-    truth: Mapping[str, jax.Array],
+    target: Mapping[str, jax.Array],
     *,
     unit: float = 1.0,
     layers: tuple[str, ...] = STYLE_LAYERS,
@@ -30,13 +30,13 @@ def style(
 
     Args:
         estimate: `relu1_1`, ... [B, h, w, C] of the estimate.
-        truth: the same layers of the truth.
+        target: the same layers of the target.
         unit: factor that brings the features' scale to that of torchvision's weights.
         layers: to compare.
     """
     total = jnp.zeros(())
     for name in layers:
-        if name in truth:
+        if name in target:
             # A product of two features is measured in squared units.
-            total += unit**2 * jnp.abs(gram(estimate[name]) - gram(truth[name])).mean()
+            total += unit**2 * jnp.abs(gram(estimate[name]) - gram(target[name])).mean()
     return total

@@ -1,4 +1,4 @@
-"""L_VS: the flow of a layer should carry its neighbours onto the middle frame."""
+"""L_VS: the flow of a layer should carry its neighbors onto the middle frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sirr_jax.losses.pixel import differences
 
 
 def synthesis_error(flow: jax.Array, layer: jax.Array, weight: jax.Array) -> jax.Array:
-    """Photometric error of the neighbours warped onto the middle frame.
+    """Photometric error of the neighbors warped onto the middle frame.
 
     Args:
         flow: [B, 2, H/4, W/4, 2] in quarter-resolution pixels.
@@ -19,7 +19,7 @@ def synthesis_error(flow: jax.Array, layer: jax.Array, weight: jax.Array) -> jax
         weight: [B].
 
     Returns:
-        Mean over samples, both neighbours, valid and invalid pixels (the latter count zero) and channels.
+        Mean over samples, both neighbors, valid and invalid pixels (the latter count zero) and channels.
     """
     batch, _, height, width, _ = layer.shape
     full = 4.0 * upsample_bilinear(flow.reshape(batch * 2, *flow.shape[2:]), 4)
@@ -55,22 +55,22 @@ def view_synthesis(
     """
     total = jnp.zeros(())
     for flow, layer, weight in zip(flows, layers, weights, strict=True):
-        # Dividing by the two layers; the mean inside already halves for the two neighbours.
+        # Dividing by the two layers; the mean inside already halves for the two neighbors.
         total += synthesis_error(flow, layer, weight) / 2 + 0.05 * smoothness(flow, layer)
     return total
 
 
-def flow_error(flow: jax.Array, truth: jax.Array, valid: jax.Array, weight: jax.Array) -> jax.Array:
+def flow_error(flow: jax.Array, target: jax.Array, valid: jax.Array, weight: jax.Array) -> jax.Array:
     """Mean |du| + |dv| against exact flows, in quarter-resolution pixels.
 
     Args:
         flow: [B, 2, H/n, W/n, 2] for some n, in pixels of its own grid.
-        truth: [B, 2, H, W, 2] in pixels.
+        target: [B, 2, H, W, 2] in pixels.
         valid: [B, 2, H, W]; where 0, the point has left the frame or is hidden.
         weight: [B]; 0 for real sequences, whose flow is unknown.
     """
-    stride = truth.shape[2] // flow.shape[2]
-    small = downsample_area(truth.reshape(-1, *truth.shape[2:]), stride).reshape(flow.shape)
+    stride = target.shape[2] // flow.shape[2]
+    small = downsample_area(target.reshape(-1, *target.shape[2:]), stride).reshape(flow.shape)
     seen = downsample_area(valid.reshape(-1, *valid.shape[2:])[..., None], stride).reshape(*flow.shape[:-1])
     error = jnp.abs(stride * flow - small).sum(axis=-1) * seen
     return (error.mean(axis=(1, 2, 3)) * weight).mean() / 4.0

@@ -17,17 +17,17 @@ Score = float | np.ndarray | jax.Array
 _FAR_ABOVE = 16.0
 
 
-def prepare(estimate: Any, truth: Any, *, metric: str, smallest: int = 1) -> tuple[ModuleType, Image, Image]:
+def prepare(estimate: Any, target: Any, *, metric: str, smallest: int = 1) -> tuple[ModuleType, Image, Image]:
     """Checks a pair of images and prepares it as every metric wants it (benchmark protocol, section 1).
 
-    The estimate is clipped to [0, 1], the truth is taken as it is, and neither is rounded. The published code
+    The estimate is clipped to [0, 1], the target is taken as it is, and neither is rounded. The published code
     then multiplies both by 255. Here the constants of the metrics are scaled down instead, which is the
     same score: a compiler may fuse that product into the subtraction that follows, and equal pixels would
     differ by a rounding.
 
     Args:
         estimate: [H, W, C] or [N, H, W, C], floating point, meant to lie in [0, 1].
-        truth: the same shape, floating point, in [0, 1].
+        target: the same shape, floating point, in [0, 1].
         metric: name of the metric, for the error message.
         smallest: the fewest pixels per side that the metric can score.
 
@@ -39,8 +39,8 @@ def prepare(estimate: Any, truth: Any, *, metric: str, smallest: int = 1) -> tup
         UserError: the arguments are not floating point, differ in shape, are not images, or are too small; NumPy arrays
             also if their values are far above 1.
     """
-    xp = jnp if isinstance(estimate, jax.Array) or isinstance(truth, jax.Array) else np
-    images = {"estimate": xp.asarray(estimate), "truth": xp.asarray(truth)}
+    xp = jnp if isinstance(estimate, jax.Array) or isinstance(target, jax.Array) else np
+    images = {"estimate": xp.asarray(estimate), "target": xp.asarray(target)}
     for role, image in images.items():
         if not jnp.issubdtype(image.dtype, jnp.floating):
             raise UserError(
@@ -50,13 +50,13 @@ def prepare(estimate: Any, truth: Any, *, metric: str, smallest: int = 1) -> tup
     x, y = images.values()
     if x.shape != y.shape:
         raise UserError(
-            f"{metric}: the estimate has shape {x.shape} and the truth {y.shape}, expected equal shapes: "
+            f"{metric}: the estimate has shape {x.shape} and the target {y.shape}, expected equal shapes: "
             "crop or resize one to the other"
         )
     if x.ndim not in (3, 4) or x.shape[-1] == 0:
         raise UserError(
             f"{metric}: got arrays of shape {x.shape}, expected [H, W, C] or [N, H, W, C]: "
-            "give grey images a last axis of size 1"
+            "give gray images a last axis of size 1"
         )
     height, width = x.shape[-3:-1]
     if min(height, width) < smallest:

@@ -10,28 +10,28 @@ _DARK = 1e-5 / 255.0**2
 _ALL = (-5, -4, -3, -2, -1)
 
 
-def lmse(estimate: Image, truth: Image) -> Score:
+def lmse(estimate: Image, target: Image) -> Score:
     """Local mean squared error, blind to local scale; lower is better (benchmark protocol, section 1).
 
     Windows of 20x20 pixels with stride 10 from the top left corner, incomplete ones dropped, each channel on
-    its own. In each window the estimate X is scaled by the alpha that fits the truth Y best, sum(Y X) /
+    its own. In each window the estimate X is scaled by the alpha that fits the target Y best, sum(Y X) /
     sum(X^2), or by 0 where sum(X^2) <= 1e-5 on the 0..255 scale. The score is the sum of (Y - alpha X)^2 over
     windows and channels, divided by the sum of Y^2 over the same windows.
 
     Args:
         estimate: [H, W, C] or [N, H, W, C], floating point; clipped to [0, 1], not rounded.
-        truth: the same shape, floating point, in [0, 1].
+        target: the same shape, floating point, in [0, 1].
 
     Returns:
         One value per image: a `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; a float32 JAX
-        array if either argument is a JAX array or tracer. 0 where the truth is black in every window, because
+        array if either argument is a JAX array or tracer. 0 where the target is black in every window, because
         alpha = 0 then fits it exactly (the published code divides 0 by 0).
 
     Raises:
         UserError: images under 20 pixels a side; shapes differ or are not images; an array is not floating
             point.
     """
-    xp, x, y = prepare(estimate, truth, metric="lmse", smallest=_WINDOW)
+    xp, x, y = prepare(estimate, target, metric="lmse", smallest=_WINDOW)
     x, y = _blocks(x), _blocks(y)
     energy = _window_sums(x * x)
     dark = energy <= _DARK

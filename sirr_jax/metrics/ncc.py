@@ -1,4 +1,4 @@
-"""Normalised cross-correlation."""
+"""Normalized cross-correlation."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from sirr_jax.metrics._images import Image, Score, finish, prepare
 _ALL = (-3, -2, -1)
 
 
-def ncc(estimate: Image, truth: Image) -> Score:
-    """Normalised cross-correlation, in [-1, 1]; higher is better (benchmark protocol, section 1).
+def ncc(estimate: Image, target: Image) -> Score:
+    """Normalized cross-correlation, in [-1, 1]; higher is better (benchmark protocol, section 1).
 
     One mean and one population standard deviation per image, over all pixels and channels together.
 
     Args:
         estimate: [H, W, C] or [N, H, W, C], floating point; clipped to [0, 1], not rounded.
-        truth: the same shape, floating point, in [0, 1].
+        target: the same shape, floating point, in [0, 1].
 
     Returns:
         One value per image: a `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; a float32 JAX
@@ -24,14 +24,14 @@ def ncc(estimate: Image, truth: Image) -> Score:
     Raises:
         UserError: shapes differ, are not images or are empty, or an array is not floating point.
     """
-    xp, x, y = prepare(estimate, truth, metric="ncc")
-    x, y = _centred(x), _centred(y)
+    xp, x, y = prepare(estimate, target, metric="ncc")
+    x, y = _centerd(x), _centerd(y)
     spread = xp.sqrt((x * x).mean(axis=_ALL)) * xp.sqrt((y * y).mean(axis=_ALL))
     constant = spread == 0.0
     return finish(xp.where(constant, 0.0, (x * y).mean(axis=_ALL) / xp.where(constant, 1.0, spread)))
 
 
-def _centred(image: Image) -> Image:
+def _centerd(image: Image) -> Image:
     """The image less its mean."""
     # Less its first value beforehand, a constant image becomes exact zeros whatever the rounding of its mean.
     image = image - image[..., :1, :1, :1]

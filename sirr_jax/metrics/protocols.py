@@ -21,9 +21,9 @@ class _Protocol(NamedTuple):
     view: Callable[[Image, Image], tuple[Image, Image]] | None = None
 
 
-def _coloured(estimate: Image, truth: Image, protocol: str) -> tuple[ModuleType, Image, Image]:
+def _colored(estimate: Image, target: Image, protocol: str) -> tuple[ModuleType, Image, Image]:
     """What `prepare` gives, of RGB images only."""
-    xp, *images = prepare(estimate, truth, metric=f"protocol {protocol}")
+    xp, *images = prepare(estimate, target, metric=f"protocol {protocol}")
     channels = images[0].shape[-1]
     if channels != 3:
         raise UserError(
@@ -32,17 +32,17 @@ def _coloured(estimate: Image, truth: Image, protocol: str) -> tuple[ModuleType,
     return xp, *images
 
 
-def _luma(estimate: Image, truth: Image) -> tuple[Image, Image]:
+def _luma(estimate: Image, target: Image) -> tuple[Image, Image]:
     """Studio-swing BT.601 luma of both RGB images, [..., H, W, 1], as a fraction of 255."""
-    _, *images = _coloured(estimate, truth, "y")
+    _, *images = _colored(estimate, target, "y")
     red, green, blue, offset = 65.481 / 255.0, 128.553 / 255.0, 24.966 / 255.0, 16.0 / 255.0
     luma_x, luma_y = (red * rgb[..., :1] + green * rgb[..., 1:2] + blue * rgb[..., 2:] + offset for rgb in images)
     return luma_x, luma_y
 
 
-def _eight_bit(estimate: Image, truth: Image) -> tuple[Image, Image]:
+def _eight_bit(estimate: Image, target: Image) -> tuple[Image, Image]:
     """Both RGB images as a file of eight bits per channel would hold them."""
-    xp, *images = _coloured(estimate, truth, "srnet")
+    xp, *images = _colored(estimate, target, "srnet")
     stored_x, stored_y = (_levels(xp, x) / 255.0 for x in images)
     return stored_x, stored_y
 
@@ -51,9 +51,9 @@ def _levels(xp: ModuleType, image: Image) -> Image:
     return xp.floor(255.0 * image + 0.5)
 
 
-def _grey_ssim(estimate: Image, truth: Image) -> Score:
-    """SSIM of OpenCV's eight-bit grey, 0.299 R + 0.587 G + 0.114 B in its fixed-point arithmetic."""
-    xp, *images = prepare(estimate, truth, metric="ssim")
+def _gray_ssim(estimate: Image, target: Image) -> Score:
+    """SSIM of OpenCV's eight-bit gray, 0.299 R + 0.587 G + 0.114 B in its fixed-point arithmetic."""
+    xp, *images = prepare(estimate, target, metric="ssim")
     levels = (_levels(xp, x) for x in images)
     # Whole numbers below 2^24: exact in float32 too.
     sums = (4899.0 * x[..., :1] + 9617.0 * x[..., 1:2] + 1868.0 * x[..., 2:] + 8192.0 for x in levels)
@@ -61,7 +61,7 @@ def _grey_ssim(estimate: Image, truth: Image) -> Score:
 
 
 _PROTOCOLS = {
-    "sirr": _Protocol(
+    "errnet": _Protocol(
         "Reflection removal as ERRNet, YTMT and DSRNet report it: PSNR is the mean of the three channels' "
         "dB values; SSIM has the 7x7 uniform window and sample covariance, mean over channels; LMSE "
         "(20x20 windows, stride 10); NCC over all pixels and channels.",
@@ -70,7 +70,7 @@ _PROTOCOLS = {
     "rgb": _Protocol(
         "The textbook definitions: PSNR of the squared error pooled over all channels; SSIM of Wang et "
         "al. 2004 (Gaussian 11x11 window, sigma 1.5, population covariance), mean over channels; LMSE and "
-        "NCC as in sirr.",
+        "NCC as in errnet.",
         {
             "psnr": partial(psnr, per_channel=False),
             "ssim": partial(ssim, window="gaussian"),
@@ -89,8 +89,8 @@ _PROTOCOLS = {
     ),
     "srnet": _Protocol(
         "SR-Net's evaluation scripts: images as eight-bit files; PSNR of the squared error pooled over all "
-        "channels; SSIM (7x7 uniform window, sample covariance) of OpenCV's eight-bit grey.",
-        {"psnr": partial(psnr, per_channel=False), "ssim": _grey_ssim},
+        "channels; SSIM (7x7 uniform window, sample covariance) of OpenCV's eight-bit gray.",
+        {"psnr": partial(psnr, per_channel=False), "ssim": _gray_ssim},
         _eight_bit,
     ),
 }
@@ -99,10 +99,29 @@ PROTOCOLS: Mapping[str, str] = MappingProxyType({name: entry.words for name, ent
 """What each protocol means, in words, by name."""
 
 
-def score(estimate: Image, truth: Image, *, protocol: str = "sirr") -> dict[str, Score]:
+# Names that protocols had, and still answer to.
+_ALIASES = {"sirr": "errnet"}
+
+
+def protocol_name(name: str) -> str:
+    """The name of a protocol, for itself or for an alias ("sirr" is "errnet").
+
+    Args:
+        name: name or alias.
+
+    Raises:
+        UserError: There is no such protocol.
+    """
+    name = _ALIASES.get(name, name)
+    if name not in _PROTOCOLS:
+        raise UserError(f"unknown protocol {name!r}, expected one of {', '.join(_PROTOCOLS)}")
+    return name
+
+
+def score(estimate: Image, target: Image, *, protocol: str = "errnet") -> dict[str, Score]:
     """Scores an image, or each image of a batch, by a named protocol (benchmark protocol, section 1).
 
-    `sirr` and `rgb` are described in `PROTOCOLS`. `y` follows MATLAB's `rgb2ycbcr` for the conversion and
+    `errnet` and `rgb` are described in `PROTOCOLS`. `y` follows MATLAB's `rgb2ycbcr` for the conversion and
     DeRaindrop's evaluation (attentive GAN, section 6) for the two metrics on it. It departs from DeRaindrop's
     evaluation in three ways. Y spans 16..235, not 0..255: errors shrink by 219/255, so that PSNR
     is 20 log10(255/219) = 1.3219 dB higher, and SSIM's constants weigh more. Nothing is rounded: DeRaindrop
@@ -113,23 +132,21 @@ def score(estimate: Image, truth: Image, *, protocol: str = "sirr") -> dict[str,
 
     Args:
         estimate: [H, W, C] or [N, H, W, C], RGB, floating point; clipped to [0, 1], not rounded.
-        truth: the same shape, RGB, floating point, in [0, 1].
+        target: the same shape, RGB, floating point, in [0, 1].
         protocol: a key of `PROTOCOLS`.
 
     Returns:
-        "psnr" (dB) and "ssim", and for `sirr` and `rgb` also "lmse" and "ncc". Each is one value per image: a
+        "psnr" (dB) and "ssim", and for `errnet` and `rgb` also "lmse" and "ncc". Each is one value per image: a
         `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; float32 JAX arrays if either
         argument is a JAX array or tracer, so that it may be jitted and vmapped: convert with `numpy.asarray`
         for a report.
 
     Raises:
-        UserError: unknown protocol; images smaller than a window of the protocol (20 pixels a side for `sirr`
+        UserError: unknown protocol; images smaller than a window of the protocol (20 pixels a side for `errnet`
             and `rgb`, 7 for `y`); shapes differ or are not images; `y` and not 3 channels; an array is not
             floating point.
     """
-    if protocol not in _PROTOCOLS:
-        raise UserError(f"unknown protocol {protocol!r}, expected one of {', '.join(_PROTOCOLS)}")
-    chosen = _PROTOCOLS[protocol]
+    chosen = _PROTOCOLS[protocol_name(protocol)]
     if chosen.view is not None:
-        estimate, truth = chosen.view(estimate, truth)
-    return {name: metric(estimate, truth) for name, metric in chosen.metrics.items()}
+        estimate, target = chosen.view(estimate, target)
+    return {name: metric(estimate, target) for name, metric in chosen.metrics.items()}

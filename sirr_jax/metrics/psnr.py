@@ -7,7 +7,7 @@ import math
 from sirr_jax.metrics._images import Image, Score, finish, prepare
 
 
-def psnr(estimate: Image, truth: Image, *, per_channel: bool = True) -> Score:
+def psnr(estimate: Image, target: Image, *, per_channel: bool = True) -> Score:
     """Peak signal-to-noise ratio in dB; higher is better (benchmark protocol, section 1).
 
     The reflection-removal community (ERRNet and its descendants) computes one PSNR per channel and averages
@@ -16,18 +16,18 @@ def psnr(estimate: Image, truth: Image, *, per_channel: bool = True) -> Score:
 
     Args:
         estimate: [H, W, C] or [N, H, W, C], floating point; clipped to [0, 1], not rounded.
-        truth: the same shape, floating point, in [0, 1].
+        target: the same shape, floating point, in [0, 1].
         per_channel: average the dB values of the channels; False pools their squared errors.
 
     Returns:
         dB, one value per image: a `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; a float32
         JAX array if either argument is a JAX array or tracer. Infinite where a channel (pooled: the whole
-        image) is identical to the truth.
+        image) is identical to the target.
 
     Raises:
         UserError: shapes differ, are not images or are empty, or an array is not floating point.
     """
-    xp, x, y = prepare(estimate, truth, metric="psnr")
+    xp, x, y = prepare(estimate, target, metric="psnr")
     error = ((x - y) ** 2).mean(axis=(-3, -2))
     if not per_channel:
         error = error.mean(axis=-1, keepdims=True)

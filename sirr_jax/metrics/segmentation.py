@@ -13,14 +13,14 @@ from sirr_jax.errors import UserError
 from sirr_jax.metrics._images import Image, Score, finish
 
 
-def confusion(predicted: Image, truth: Image, classes: int, *, ignore: int | None = 255) -> Image:
+def confusion(predicted: Image, target: Image, classes: int, *, ignore: int | None = 255) -> Image:
     """Counts the pixels of each true class that were given each class.
 
     Confusion matrices of parts of a data set may be added up.
 
     Args:
         predicted: whole numbers of any shape, 0 to `classes` - 1.
-        truth: the same shape, 0 to `classes` - 1, or `ignore`.
+        target: the same shape, 0 to `classes` - 1, or `ignore`.
         classes: number of classes.
         ignore: true value of pixels that do not count; None if there is none.
 
@@ -32,9 +32,9 @@ def confusion(predicted: Image, truth: Image, classes: int, *, ignore: int | Non
     Raises:
         UserError: shapes differ, an array holds no whole numbers, or a NumPy array holds other values.
     """
-    xp = _check(predicted, truth, classes, ignore)
-    predicted, truth = (xp.asarray(labels).reshape(-1) for labels in (predicted, truth))
-    return _counted(xp, predicted, truth, classes, ignore)
+    xp = _check(predicted, target, classes, ignore)
+    predicted, target = (xp.asarray(labels).reshape(-1) for labels in (predicted, target))
+    return _counted(xp, predicted, target, classes, ignore)
 
 
 def miou(confusion: Image) -> Score:
@@ -60,15 +60,15 @@ def miou(confusion: Image) -> Score:
     return finish(xp.where(occurring > 0, mean, math.nan))
 
 
-def per_image(predicted: Image, truth: Image, classes: int) -> dict[str, Score]:
+def per_image(predicted: Image, target: Image, classes: int) -> dict[str, Score]:
     """The four scores of SR-Net's evaluation; those of a set are the mean over its images.
 
     With n_ij pixels of class i that were given class j, t_i = sum_j n_ij, p_i = sum_j n_ji (SR-Net specification,
     section 7):
 
     * "pa", pixel accuracy: sum_i n_ii / sum_i t_i.
-    * "ma", mean accuracy: mean over the classes in the truth of n_ii / t_i.
-    * "miou": sum of n_ii / (t_i + p_i - n_ii), divided by the number of classes in the truth. Classes that were
+    * "ma", mean accuracy: mean over the classes in the target of n_ii / t_i.
+    * "miou": sum of n_ii / (t_i + p_i - n_ii), divided by the number of classes in the target. Classes that were
       predicted and do not occur take nothing away but the pixels that they cover: this is not `miou` of one image.
     * "fwiou": sum of t_i n_ii / (t_i + p_i - n_ii), divided by the number of pixels.
 
@@ -76,7 +76,7 @@ def per_image(predicted: Image, truth: Image, classes: int) -> dict[str, Score]:
 
     Args:
         predicted: [H, W] or [N, H, W], whole numbers from 0 to `classes` - 1.
-        truth: the same shape and range.
+        target: the same shape and range.
         classes: number of classes.
 
     Returns:
@@ -90,9 +90,9 @@ def per_image(predicted: Image, truth: Image, classes: int) -> dict[str, Score]:
     """
     if predicted.ndim not in (2, 3) or predicted.size == 0:
         raise UserError(f"per_image: labels of shape {predicted.shape}, expected [H, W] or [N, H, W]")
-    xp = _check(predicted, truth, classes, None)
+    xp = _check(predicted, target, classes, None)
     height, width = predicted.shape[-2:]
-    images = [xp.asarray(labels).reshape(-1, height * width) for labels in (predicted, truth)]
+    images = [xp.asarray(labels).reshape(-1, height * width) for labels in (predicted, target)]
     if xp is jnp:
         counts = jax.vmap(lambda p, t: _counted(jnp, p, t, classes, None))(*images).astype(jnp.float32)
     else:
@@ -109,19 +109,19 @@ def per_image(predicted: Image, truth: Image, classes: int) -> dict[str, Score]:
     return {name: finish(score.reshape(predicted.shape[:-2])) for name, score in scores.items()}
 
 
-def _check(predicted: Image, truth: Image, classes: int, ignore: int | None) -> ModuleType:
+def _check(predicted: Image, target: Image, classes: int, ignore: int | None) -> ModuleType:
     """The namespace to count in, after a look at the arguments."""
-    xp = jnp if isinstance(predicted, jax.Array) or isinstance(truth, jax.Array) else np
-    for role, labels in (("prediction", predicted), ("truth", truth)):
+    xp = jnp if isinstance(predicted, jax.Array) or isinstance(target, jax.Array) else np
+    for role, labels in (("prediction", predicted), ("target", target)):
         if not jnp.issubdtype(labels.dtype, jnp.integer):
             raise UserError(f"the {role} has dtype {labels.dtype}, expected classes as whole numbers: take the argmax")
-    if predicted.shape != truth.shape:
+    if predicted.shape != target.shape:
         raise UserError(
-            f"the prediction has shape {predicted.shape} and the truth {truth.shape}, expected equal shapes: resize "
-            "one to the other by nearest neighbours"
+            f"the prediction has shape {predicted.shape} and the target {target.shape}, expected equal shapes: resize "
+            "one to the other by nearest neighbors"
         )
     if xp is np:
-        for role, labels, other in (("prediction", predicted, None), ("truth", truth, ignore)):
+        for role, labels, other in (("prediction", predicted, None), ("target", target, ignore)):
             strange = labels[(labels < 0) | (labels >= classes)]
             strange = strange if other is None else strange[strange != other]
             if strange.size:
@@ -130,9 +130,9 @@ def _check(predicted: Image, truth: Image, classes: int, ignore: int | None) -> 
     return xp
 
 
-def _counted(xp: ModuleType, predicted: Image, truth: Image, classes: int, ignore: int | None) -> Image:
+def _counted(xp: ModuleType, predicted: Image, target: Image, classes: int, ignore: int | None) -> Image:
     """The confusion matrix of flat arrays."""
-    given, true = predicted.astype(xp.int32), truth.astype(xp.int32)
+    given, true = predicted.astype(xp.int32), target.astype(xp.int32)
     counts = (given >= 0) & (given < classes) & (true >= 0) & (true < classes)
     if ignore is not None:
         counts &= true != ignore

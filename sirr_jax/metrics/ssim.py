@@ -18,7 +18,7 @@ _C1 = 0.01**2
 _C2 = 0.03**2
 
 
-def ssim(estimate: Image, truth: Image, *, window: str = "uniform") -> Score:
+def ssim(estimate: Image, target: Image, *, window: str = "uniform") -> Score:
     """Mean structural similarity, at most 1; higher is better (benchmark protocol, section 1).
 
     Per channel, over the windows that lie inside the image, then the mean over channels; K1 = 0.01, K2 = 0.03
@@ -28,7 +28,7 @@ def ssim(estimate: Image, truth: Image, *, window: str = "uniform") -> Score:
 
     Args:
         estimate: [H, W, C] or [N, H, W, C], floating point; clipped to [0, 1], not rounded.
-        truth: the same shape, floating point, in [0, 1].
+        target: the same shape, floating point, in [0, 1].
         window: "uniform" or "gaussian".
 
     Returns:
@@ -42,7 +42,7 @@ def ssim(estimate: Image, truth: Image, *, window: str = "uniform") -> Score:
     if window not in _WINDOWS:
         raise UserError(f"ssim: unknown window {window!r}, expected one of {', '.join(_WINDOWS)}")
     weights, sample_factor = _WINDOWS[window]
-    _, x, y = prepare(estimate, truth, metric=f"ssim ({window} window)", smallest=len(weights))
+    _, x, y = prepare(estimate, target, metric=f"ssim ({window} window)", smallest=len(weights))
     mean_x, mean_y, variances, covariance = _moments(x, y, weights)
     variances, covariance = sample_factor * variances, sample_factor * covariance
     similarity = ((2.0 * mean_x * mean_y + _C1) * (2.0 * covariance + _C2)) / (

@@ -9,7 +9,7 @@ from flax.typing import Dtype
 
 from sirr_jax.layers.bottleneck import bottlenecks
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import adaptive_average_pool, max_pool
 from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.network import Network
@@ -22,7 +22,7 @@ _MOMENTUM = 1e-3
 
 
 class ConvNormRelu(nn.Module):
-    """Convolution without bias, batch normalisation, ReLU; padding keeps H and W at stride 1."""
+    """Convolution without bias, batch normalization, ReLU; padding keeps H and W at stride 1."""
 
     features: int
     kernel: int = 3
@@ -105,11 +105,11 @@ class PyramidParser(Network):
 
     SR-Net specification, section 8. The published decoder ends with the log-softmax of both heads in training; in
     inference it resizes the logits bilinearly (without aligned corners) to the photograph and ends with a softmax. Here
-    that is left to the caller. Batch normalisation has the published momentum, 0.001; on several GPUs the original also
+    that is left to the caller. Batch normalization has the published momentum, 0.001; on several GPUs the original also
     corrects the running statistics for their start.
 
     Attributes:
-        width: "base" as published, or "test", narrow.
+        width: "base" as published, or "tiny", narrow.
         classes: number of labels; label 0 is the first class (ADE20K's files number it 1).
         dtype: computation type; parameters and logits stay float32.
     """
@@ -128,7 +128,7 @@ class PyramidParser(Network):
         Args:
             image: [B, H, W, 3] RGB in [0, 1], minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225). Any size
                 (the published inference makes H and W multiples of 8).
-            train: normalise with the batch's statistics and drop channels at random (needs an rng "dropout"). The
+            train: normalize with the batch's statistics and drop channels at random (needs an rng "dropout"). The
                 batch must hold at least two images: from one, the coarsest pooling has no variance.
 
         Returns:

@@ -69,7 +69,7 @@ class Generator(Network):
     AttentiveGAN specification, sections 2.1 and 2.2.
 
     Attributes:
-        width: "base" as published, "small" or "test", narrow.
+        width: "base" as published, "small" or "tiny", narrow.
         attentive: False leaves the attentive-recurrent part out (the paper's ablation).
         steps: how often the attention map is refined; the weights are the same in each step.
         dtype: computation type; parameters and outputs stay float32.
@@ -155,7 +155,7 @@ class Discriminator(Network):
     multiplied by the map.
 
     Attributes:
-        width: "base" as published, "small" or "test", narrow.
+        width: "base" as published, "small" or "tiny", narrow.
         attentive: False leaves the map out (the paper's ablation).
         head: "dense", the published one, takes images of 224x224 alone; "gap" averages the last features over the
             image first and takes any size (ours).

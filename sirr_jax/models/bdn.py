@@ -10,17 +10,17 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.conv_transpose import ConvTranspose
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
 
 class UNet(nn.Module):
-    """pix2pix's U-Net with batch normalisation: [B, H, W, C] -> [B, H, W, 3] in [-1, 1]. BDN specification, section 3.
+    """pix2pix's U-Net with batch normalization: [B, H, W, C] -> [B, H, W, 3] in [-1, 1]. BDN specification, section 3.
 
     Attributes:
         levels: how often the size is halved.
-        width: "base" or "test".
+        width: "base" or "tiny".
         dtype: computation type.
     """
 
@@ -35,19 +35,19 @@ class UNet(nn.Module):
         def channels(depth: int) -> int:
             return scaled(min(64 * 2 ** (depth - 1), 512), self.width)
 
-        def normalised(y: jax.Array, name: str) -> jax.Array:
+        def normalized(y: jax.Array, name: str) -> jax.Array:
             return BatchNorm(name=f"{name}_norm")(y, train=train)
 
         below = [x]
         for depth in range(1, self.levels + 1):
             y = below[-1] if depth == 1 else nn.leaky_relu(below[-1], negative_slope=0.2)
             y = conv(channels(depth), kernel=4, stride=2, padding=1, dtype=self.dtype, name=f"down{depth}")(y)
-            below.append(normalised(y, f"down{depth}") if 1 < depth < self.levels else y)
+            below.append(normalized(y, f"down{depth}") if 1 < depth < self.levels else y)
         y = below.pop()
         for depth in range(self.levels, 0, -1):
             features = channels(depth - 1) if depth > 1 else 3
             y = ConvTranspose(features, dtype=self.dtype, name=f"up{depth}")(nn.relu(y))
-            y = normalised(y, f"up{depth}") if depth > 1 else jnp.tanh(y.astype(jnp.float32))
+            y = normalized(y, f"up{depth}") if depth > 1 else jnp.tanh(y.astype(jnp.float32))
             skip = below.pop()
             # An odd size was halved rounding down: what is lost comes back as zeros at the bottom and right.
             missing = (skip.shape[1] - y.shape[1], skip.shape[2] - y.shape[2])
@@ -61,10 +61,10 @@ class UNet(nn.Module):
 class Generator(Network):
     """RGB [B, H, W, 3] in [-1, 1] -> background and reflection, each estimated from the image and the one before.
 
-    Batch normalisation uses running statistics outside training. BDN specification, section 3; Yang et al. 2018.
+    Batch normalization uses running statistics outside training. BDN specification, section 3; Yang et al. 2018.
 
     Attributes:
-        width: "base" as published, "test" narrow.
+        width: "base" as published, "tiny" narrow.
         levels: halvings of each U-Net, at least two U-Nets. The first sees the image and answers a background, the
             next a reflection, and so on in turn.
         dtype: computation type; parameters and outputs stay float32.
@@ -89,7 +89,7 @@ class Generator(Network):
 
         Args:
             image: [B, H, W, 3] RGB in [-1, 1], H and W at least 2^max(levels) (128).
-            train: normalise with the statistics of the batch.
+            train: normalize with the statistics of the batch.
 
         Returns:
             `restored` (the last background) and `reflection` (the last reflection), [B, H, W, 3] in [-1, 1], and

@@ -12,7 +12,7 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import max_pool
 from sirr_jax.layers.resize import resize_bilinear, resize_nearest
 from sirr_jax.models.network import Network
@@ -23,8 +23,8 @@ _CONTEXT = 128
 _FUSED = 256
 
 
-class ConvNorm(nn.Module):
-    """Convolution without bias, batch normalisation and (`act`) ReLU."""
+class ConvBatchNormReLU(nn.Module):
+    """Convolution without bias, batch normalization and (`act`) ReLU."""
 
     features: int
     kernel: int = 3
@@ -51,10 +51,10 @@ class BasicBlock(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """`[B, H, W, C] -> [B, H', W', features]`."""
-        y = ConvNorm(self.features, stride=self.stride, dtype=self.dtype, name="first")(x, train=train)
-        y = ConvNorm(self.features, act=False, dtype=self.dtype, name="second")(y, train=train)
+        y = ConvBatchNormReLU(self.features, stride=self.stride, dtype=self.dtype, name="first")(x, train=train)
+        y = ConvBatchNormReLU(self.features, act=False, dtype=self.dtype, name="second")(y, train=train)
         if self.stride > 1 or x.shape[-1] != self.features:
-            project = ConvNorm(self.features, 1, self.stride, act=False, dtype=self.dtype, name="project")
+            project = ConvBatchNormReLU(self.features, 1, self.stride, act=False, dtype=self.dtype, name="project")
             x = project(x, train=train)
         return nn.relu(x + y)
 
@@ -68,8 +68,10 @@ class AttentionRefinement(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """`[B, H, W, C] -> [B, H, W, features]`."""
-        x = ConvNorm(self.features, dtype=self.dtype, name="refine")(x, train=train)
-        gate = ConvNorm(self.features, kernel=1, act=False, dtype=self.dtype, name="attend")(_mean(x), train=train)
+        x = ConvBatchNormReLU(self.features, dtype=self.dtype, name="refine")(x, train=train)
+        gate = ConvBatchNormReLU(self.features, kernel=1, act=False, dtype=self.dtype, name="attend")(
+            _mean(x), train=train
+        )
         return x * nn.sigmoid(gate)
 
 
@@ -83,7 +85,7 @@ class FeatureFusion(nn.Module):
     def __call__(self, spatial: jax.Array, context: jax.Array, *, train: bool) -> jax.Array:
         """Two maps of the same size -> [B, H, W, features]."""
         x = jnp.concatenate([spatial, context], axis=-1)
-        x = ConvNorm(self.features, kernel=1, dtype=self.dtype, name="merge")(x, train=train)
+        x = ConvBatchNormReLU(self.features, kernel=1, dtype=self.dtype, name="merge")(x, train=train)
         hidden = nn.relu(conv(self.features // 4, kernel=1, bias=False, dtype=self.dtype, name="squeeze")(_mean(x)))
         return x + x * nn.sigmoid(conv(self.features, kernel=1, bias=False, dtype=self.dtype, name="excite")(hidden))
 
@@ -98,7 +100,7 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, size: tuple[int, int], *, train: bool) -> jax.Array:
         """`[B, h, w, C] -> [B, *size, classes]`, float32."""
-        x = ConvNorm(self.hidden, dtype=self.dtype, name="hidden")(x, train=train)
+        x = ConvBatchNormReLU(self.hidden, dtype=self.dtype, name="hidden")(x, train=train)
         x = conv(self.classes, kernel=1, bias=False, dtype=self.dtype, name="logits")(x)
         return resize_bilinear(x.astype(jnp.float32), size, align_corners=True)
 
@@ -107,7 +109,7 @@ class BiSeNet(Network):
     """One image -> the class of each pixel, of faces the 19 of CelebAMask-HQ.
 
     Attributes:
-        width: "base" or "test".
+        width: "base" or "tiny".
         classes: classes that it tells apart, background included.
         dtype: computation type; parameters and logits stay float32.
 
@@ -132,9 +134,9 @@ class BiSeNet(Network):
         """Segment.
 
         Args:
-            image: [B, H, W, 3] RGB of any size (the published weights expect 512x512), normalised by ImageNet's mean
-                and deviation (`vgg.normalise`, "torchvision").
-            train: normalise with the statistics of the batch, which needs two images or more, and compute the
+            image: [B, H, W, 3] RGB of any size (the published weights expect 512x512), normalized by ImageNet's mean
+                and deviation (`vgg.normalize`, "torchvision").
+            train: normalize with the statistics of the batch, which needs two images or more, and compute the
                 auxiliary logits.
 
         Returns:
@@ -150,9 +152,9 @@ class BiSeNet(Network):
 
         def enlarge(x: jax.Array, like: jax.Array, stride: int) -> jax.Array:
             x = resize_nearest(x, like.shape[1:3])
-            return ConvNorm(features, dtype=self.dtype, name=f"enlarge{stride}")(x, train=train)
+            return ConvBatchNormReLU(features, dtype=self.dtype, name=f"enlarge{stride}")(x, train=train)
 
-        scene = ConvNorm(features, kernel=1, dtype=self.dtype, name="scene")(_mean(coarse), train=train)
+        scene = ConvBatchNormReLU(features, kernel=1, dtype=self.dtype, name="scene")(_mean(coarse), train=train)
         context32 = enlarge(attend(coarse, 32) + scene, middle, 32)
         context16 = enlarge(attend(middle, 16) + context32, spatial, 16)
         fused = FeatureFusion(scaled(_FUSED, self.width), dtype=self.dtype, name="fusion")(
@@ -170,7 +172,7 @@ class BiSeNet(Network):
 
     def _backbone(self, image: jax.Array, *, train: bool) -> list[jax.Array]:
         """ResNet-18's maps at strides 8, 16 and 32."""
-        stem = ConvNorm(scaled(_STAGES[0], self.width), kernel=7, stride=2, dtype=self.dtype, name="stem")
+        stem = ConvBatchNormReLU(scaled(_STAGES[0], self.width), kernel=7, stride=2, dtype=self.dtype, name="stem")
         x = max_pool(stem(image, train=train), 3, stride=2, padding=1)
         maps = []
         for stage, channels in enumerate(_STAGES, start=1):

@@ -12,13 +12,13 @@ from jax.scipy.fft import dctn, idctn
 def suppress(image: jax.Array, *, threshold: float | jax.Array = 0.033, epsilon: float | jax.Array = 1e-8) -> jax.Array:
     """Remove the weak gradients of an image, among which are those of a blurred reflection.
 
-    "Fast single image reflection suppression via convex optimization": of every colour channel Y it keeps the gradients
+    "Fast single image reflection suppression via convex optimization": of every color channel Y it keeps the gradients
     G that are long enough and finds the T for which L(L T - div G) + epsilon (T - Y) = 0, L being the Laplacian under
     mirrored borders. The discrete cosine transform makes L a multiplication. Baselines specification, section 1.
 
     Args:
         image: [B, H, W, C] in [0, 1], float32.
-        threshold: gradients (differences of neighbours) of at most this length are set to 0. The authors choose it by
+        threshold: gradients (differences of neighbors) of at most this length are set to 0. The authors choose it by
             eye for each photograph; their example has 0.033.
         epsilon: how much T is drawn to Y; it settles the mean of T, which is that of Y.
 

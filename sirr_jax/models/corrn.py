@@ -12,7 +12,7 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.conv_transpose import ConvTranspose
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import max_pool
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
@@ -25,7 +25,7 @@ _EPSILON = 1e-3
 
 
 class Encoder(nn.Module):
-    """VGG-16 with batch normalisation: image -> what its five poolings answer, at 1/2 to 1/32 of the size."""
+    """VGG-16 with batch normalization: image -> what its five poolings answer, at 1/2 to 1/32 of the size."""
 
     width: str
     dtype: Dtype = jnp.float32
@@ -44,7 +44,7 @@ class Encoder(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Convolution without bias, batch normalisation, ReLU."""
+    """Convolution without bias, batch normalization, ReLU."""
 
     features: int
     kernel: int = 3
@@ -73,7 +73,7 @@ def _not_smaller(layer: nn.Conv, x: jax.Array, kernel: int) -> jax.Array:
 
 
 class UpBlock(nn.Module):
-    """Transposed 4x4 convolution without bias, batch normalisation, ReLU; doubles H and W.
+    """Transposed 4x4 convolution without bias, batch normalization, ReLU; doubles H and W.
 
     The published image branch evaluates each such block several times on one input and stacks the equal answers,
     which also moves the running statistics several times per batch.
@@ -198,10 +198,10 @@ class ImageBranch(nn.Module):
 class Generator(Network):
     """RGB [B, H, W, 3] in [0, 1] -> background, reflection and the background's contours.
 
-    Batch normalisation uses running statistics outside training. CoRRN specification, section 8; Wan et al. 2019.
+    Batch normalization uses running statistics outside training. CoRRN specification, section 8; Wan et al. 2019.
 
     Attributes:
-        width: "base" as published, "test" narrow.
+        width: "base" as published, "tiny" narrow.
         brightness: the published network2 multiplies the background by 1.1; network1 does not. The specification
             does not say more: here the factor comes last, and the reflection is what the brightened background leaves.
         dtype: computation type; parameters and outputs stay float32.
@@ -221,7 +221,7 @@ class Generator(Network):
 
         Args:
             image: [B, H, W, 3] RGB in [0, 1], H and W multiples of 32.
-            train: normalise with the statistics of the batch.
+            train: normalize with the statistics of the batch.
 
         Returns:
             `restored` B [B, H, W, 3] (at least 0, not clipped above), `reflection` I - B (may be negative) and

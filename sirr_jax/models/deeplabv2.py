@@ -12,7 +12,7 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.layers.bottleneck import bottlenecks
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import max_pool
 from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.network import Network
@@ -63,7 +63,7 @@ class DeepLabV2(Network):
     section 8.
 
     Attributes:
-        width: "base" as published, or "test", narrow.
+        width: "base" as published, or "tiny", narrow.
         classes: number of labels.
         scales: the image is labelled in its own size and shrunk by these factors.
         dtype: computation type; parameters and logits stay float32.
@@ -81,13 +81,13 @@ class DeepLabV2(Network):
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array | tuple[jax.Array, ...]]:
         """Label an image.
 
-        The published training keeps the running statistics of the batch normalisation fixed: to train like it, apply
+        The published training keeps the running statistics of the batch normalization fixed: to train like it, apply
         the network without `train`.
 
         Args:
             image: [B, H, W, 3] **BGR** in 0..255 minus (104.008, 116.669, 122.675). Any size of which a pixel is left
                 at the smallest scale.
-            train: normalise with the batch's statistics, and let the running ones move, once for every scale.
+            train: normalize with the batch's statistics, and let the running ones move, once for every scale.
 
         Returns:
             `semantic_logits` [B, h, w, classes], the published result: the largest logits over all scales, at the

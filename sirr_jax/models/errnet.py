@@ -12,7 +12,7 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.conv_transpose import ConvTranspose
-from sirr_jax.layers.normalisation import GroupNorm
+from sirr_jax.layers.normalization import GroupNorm
 from sirr_jax.layers.pooling import average_pool
 from sirr_jax.layers.residual import Residual
 from sirr_jax.layers.resize import resize_bilinear, resize_nearest
@@ -27,9 +27,9 @@ PYRAMID = (4, 8, 16, 32)
 JUDGE = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2), (512, 1), (512, 2))
 
 
-def input_channels(width: str, *, hyper: bool) -> int:
+def input_channels(width: str, *, hypercolumn: bool) -> int:
     """Channels of the generator's input: 1475 with a hypercolumn at width "base", 3 without."""
-    return 3 + sum(scaled(channels, width) for channels in HYPERCOLUMN.values()) if hyper else 3
+    return 3 + sum(scaled(channels, width) for channels in HYPERCOLUMN.values()) if hypercolumn else 3
 
 
 def hypercolumn(image: jax.Array, features: Mapping[str, jax.Array]) -> jax.Array:
@@ -39,7 +39,7 @@ def hypercolumn(image: jax.Array, features: Mapping[str, jax.Array]) -> jax.Arra
 
     Args:
         image: [B, H, W, 3] RGB in [0, 1].
-        features: outputs of `Vgg19` for this very image, without the normalisation that its weights were trained
+        features: outputs of `Vgg19` for this very image, without the normalization that its weights were trained
             with: `relu1_1`, `relu2_1`, `relu3_1`, `relu4_1`, `relu5_1` [B, h, w, C]. No gradient flows into them.
 
     Returns:
@@ -77,28 +77,28 @@ class Generator(Network):
     """An image, as a rule with its hypercolumn -> its transmission layer.
 
     Attributes:
-        width: "base" or "test" (narrow; takes the features of a `Vgg19` that is as narrow).
-        hyper: whether the input is `hypercolumn(...)`, as in the published weights, or the image alone.
+        width: "base" or "tiny" (narrow; takes the features of a `Vgg19` that is as narrow).
+        hypercolumn: whether the input is `hypercolumn(...)`, as in the published weights, or the image alone.
         base: leave out the squeeze-excite gates and the pyramid pooling (the paper's baseline).
         dtype: computation type; parameters and the restored image stay float32.
     """
 
-    hyper: bool = True
+    hypercolumn: bool = True
     base: bool = False
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
         """Shapes of the inputs for images of about `size` (height, width)."""
         height, width = (max(n + n % 2, PYRAMID[-1]) for n in size)
-        return ((1, height, width, input_channels(self.width, hyper=self.hyper)),)
+        return ((1, height, width, input_channels(self.width, hypercolumn=self.hypercolumn)),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
         """Restore.
 
         Args:
-            image: [B, H, W, 1475], what `hypercolumn` returns; without `hyper` [B, H, W, 3] RGB in [0, 1]. H and W at
-                least 32, save for the base net, and even: as in the published network, an odd one comes out one
+            image: [B, H, W, 1475], what `hypercolumn` returns; without one [B, H, W, 3] RGB in [0, 1]. H and W
+                at least 32, save for the base net, and even: as in the published network, an odd one comes out one
                 pixel larger.
             train: without effect (the network has no dropout and no batch statistics).
 
@@ -114,11 +114,11 @@ class Generator(Network):
                 f"image size {height}x{width} is too small for ERRNet, which averages over squares of {PYRAMID[-1]} "
                 f"pixels; it takes images from {PYRAMID[-1]} pixels a side"
             )
-        expected = input_channels(self.width, hyper=self.hyper)
+        expected = input_channels(self.width, hypercolumn=self.hypercolumn)
         if channels != expected:
             raise UserError(
                 f"ERRNet's input has {channels} channels, expected {expected}; "
-                "with hyper=True it is the result of hypercolumn, with hyper=False the image"
+                "with hypercolumn=True it is the result of hypercolumn, with hypercolumn=False the image"
             )
         n, dtype = scaled(256, self.width), self.dtype
         x = nn.relu(conv(n, kernel=1, dtype=dtype, name="stem")(image))
@@ -135,10 +135,10 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """One score for a whole image (VGG-like, with group normalisation); trained relativistically.
+    """One score for a whole image (VGG-like, with group normalization); trained relativistically.
 
     Attributes:
-        width: "base" or "test" (narrow).
+        width: "base" or "tiny" (narrow).
         dtype: computation type; parameters and logits stay float32.
     """
 

@@ -16,7 +16,7 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import adaptive_average_pool, average_pool
 from sirr_jax.layers.prelu import PReLU
 from sirr_jax.layers.resize import resize_bilinear
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
 
 
 def plan(width: str, scale: float) -> Plan:
-    """Sizes of the published network of `scale`, or (`width` "test") of the narrowest that its groups allow.
+    """Sizes of the published network of `scale`, or (`width` "tiny") of the narrowest that its groups allow.
 
     Raises:
         UserError: if there is no such width or scale.
@@ -63,13 +63,13 @@ def plan(width: str, scale: float) -> Plan:
     if scale not in _CHANNELS:
         raise UserError(f"ESPNetv2 has no scale {scale!r}; choose one of {', '.join(map(str, _CHANNELS))}")
     decoder = (4 * base, 3 * base, 2 * base)
-    if width == "test":
+    if width == "tiny":
         return Plan((16, 32, 48, 64), (1, 1), decoder, base)
     return Plan(_CHANNELS[scale], (3, 7), decoder, base)
 
 
 class NormAct(nn.Module):
-    """Batch normalisation and PReLU."""
+    """Batch normalization and PReLU."""
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -77,8 +77,8 @@ class NormAct(nn.Module):
         return PReLU(name="act")(BatchNorm(name="norm")(x, train=train))
 
 
-class ConvNorm(nn.Module):
-    """Convolution without bias, batch normalisation and (`act`) PReLU."""
+class ConvBatchNormPReLU(nn.Module):
+    """Convolution without bias, batch normalization and (`act`) PReLU."""
 
     features: int
     kernel: int = 1
@@ -113,14 +113,16 @@ class EespUnit(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """`[B, H, W, C] -> [B, H', W', features]`; H' is H over the stride, rounded up."""
         channels = self.features // _BRANCHES
-        low = ConvNorm(channels, groups=_BRANCHES, dtype=self.dtype, name="project")(x, train=train)
+        low = ConvBatchNormPReLU(channels, groups=_BRANCHES, dtype=self.dtype, name="project")(x, train=train)
         sums: list[jax.Array] = []
         for i, dilation in enumerate(self.dilations):
             options = {"stride": self.stride, "dilation": dilation, "groups": channels}
             y = conv(channels, **options, bias=False, dtype=self.dtype, name=f"branch{i}")(low)
             sums.append(y + sums[-1] if sums else y)
         y = NormAct(name="merge")(jnp.concatenate(sums, axis=-1), train=train)
-        y = ConvNorm(self.features, groups=_BRANCHES, act=False, dtype=self.dtype, name="expand")(y, train=train)
+        y = ConvBatchNormPReLU(self.features, groups=_BRANCHES, act=False, dtype=self.dtype, name="expand")(
+            y, train=train
+        )
         return y if self.stride > 1 else PReLU(name="act")(y + x)
 
 
@@ -135,8 +137,8 @@ class Reduction(nn.Module):
         """`x` [B, H, W, C] and the image reduced to the output's size, [B, H', W', 3] -> [B, H', W', features]."""
         unit = EespUnit(self.features - x.shape[-1], _WIDE, stride=2, dtype=self.dtype, name="unit")
         y = jnp.concatenate([_halve(x), unit(x, train=train)], axis=-1)
-        seen = ConvNorm(image.shape[-1], kernel=3, dtype=self.dtype, name="image_conv")(image, train=train)
-        seen = ConvNorm(self.features, act=False, dtype=self.dtype, name="image_expand")(seen, train=train)
+        seen = ConvBatchNormPReLU(image.shape[-1], kernel=3, dtype=self.dtype, name="image_conv")(image, train=train)
+        seen = ConvBatchNormPReLU(self.features, act=False, dtype=self.dtype, name="image_expand")(seen, train=train)
         return PReLU(name="act")(y + seen)
 
 
@@ -146,7 +148,7 @@ class PyramidPool(nn.Module):
     Attributes:
         pooled: channels of each resolution.
         features: channels of the output.
-        last: whether the output is the network's: with bias instead of normalisation and PReLU.
+        last: whether the output is the network's: with bias instead of normalization and PReLU.
         dtype: computation type.
     """
 
@@ -158,7 +160,7 @@ class PyramidPool(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """`[B, H, W, C] -> [B, H, W, features]`."""
-        x = ConvNorm(self.pooled, dtype=self.dtype, name="project")(x, train=train)
+        x = ConvBatchNormPReLU(self.pooled, dtype=self.dtype, name="project")(x, train=train)
         size = x.shape[1:3]
         maps = []
         for i, scale in enumerate(_PYRAMID):
@@ -175,7 +177,7 @@ class PyramidPool(nn.Module):
         y = NormAct(name="merge")(jnp.concatenate(maps, axis=-1), train=train)
         # Each group of the next convolution sees one channel at all resolutions.
         y = y.reshape(*y.shape[:3], len(maps), self.pooled).swapaxes(3, 4).reshape(y.shape)
-        y = ConvNorm(self.pooled, kernel=3, groups=self.pooled, dtype=self.dtype, name="mix")(y, train=train)
+        y = ConvBatchNormPReLU(self.pooled, kernel=3, groups=self.pooled, dtype=self.dtype, name="mix")(y, train=train)
         y = conv(self.features, kernel=1, bias=self.last, dtype=self.dtype, name="out")(y)
         return y if self.last else NormAct(name="out_norm")(y, train=train)
 
@@ -193,14 +195,16 @@ class Skip(nn.Module):
         mean = x.astype(jnp.float32).mean(axis=(1, 2), keepdims=True)
         gate = nn.sigmoid(conv(self.features, kernel=1, bias=False, dtype=self.dtype, name="gate")(mean))
         groups = math.gcd(x.shape[-1], self.features)
-        return gate * ConvNorm(self.features, kernel=3, groups=groups, dtype=self.dtype, name="expand")(x, train=train)
+        return gate * ConvBatchNormPReLU(self.features, kernel=3, groups=groups, dtype=self.dtype, name="expand")(
+            x, train=train
+        )
 
 
 class EspNetV2(nn.Module):
     """One image -> the class of each pixel.
 
     Attributes:
-        width: "base", or "test" (one EESP unit where there are several, the fewest channels; whatever `scale` says).
+        width: "base", or "tiny" (one EESP unit where there are several, the fewest channels; whatever `scale` says).
         scale: how wide the published network is: 0.5, 1.0, 1.25, 1.5 or 2.0.
         classes: classes that it tells apart, background included; 21 for PASCAL VOC.
         dtype: computation type; parameters and logits stay float32.
@@ -229,10 +233,10 @@ class EspNetV2(nn.Module):
         """Segment.
 
         Args:
-            image: [B, H, W, 3] RGB, normalised by ImageNet's mean and deviation (`vgg.normalise`, "torchvision"). H and
+            image: [B, H, W, 3] RGB, normalized by ImageNet's mean and deviation (`vgg.normalize`, "torchvision"). H and
                 W are multiples of 16, or one less; the published weights were trained at 256x256 (scale 0.5) and
                 384x384 (scale 2.0).
-            train: normalise with the statistics of the batch.
+            train: normalize with the statistics of the batch.
 
         Returns:
             `semantic_logits` [B, H, W, classes], before softmax.
@@ -265,7 +269,7 @@ class EspNetV2(nn.Module):
 
     def _encode(self, image: jax.Array, sizes: Plan, *, train: bool) -> list[jax.Array]:
         """Maps at strides 2, 4, 8 and 16."""
-        x = ConvNorm(sizes.encoder[0], kernel=3, stride=2, dtype=self.dtype, name="stem")(image, train=train)
+        x = ConvBatchNormPReLU(sizes.encoder[0], kernel=3, stride=2, dtype=self.dtype, name="stem")(image, train=train)
         maps = [x]
         image = _halve(image)
         units = (0, *sizes.units)

@@ -16,7 +16,7 @@ def glorot_uniform(key: jax.Array, params: dict[str, Any]) -> dict[str, Any]:
         params: of a network; kernels are [..., in, out], or [..., out, in] where convolutions are transposed.
 
     Returns:
-        The same tree with new float32 kernels; biases and what normalises are left as they are.
+        The same tree with new float32 kernels; biases and what normalizes are left as they are.
     """
     return {name: _drawn(jax.random.fold_in(key, i), name, x) for i, (name, x) in enumerate(sorted(params.items()))}
 

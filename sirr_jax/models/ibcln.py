@@ -23,7 +23,7 @@ class Refiner(Network):
     AttentiveGAN's contextual autoencoder with a ConvLSTM in its middle. 10,804,169 parameters.
 
     Attributes:
-        width: "base" as published, "test" narrow.
+        width: "base" as published, "tiny" narrow.
         dtype: computation type; parameters are float32.
     """
 
@@ -60,7 +60,7 @@ class Cascade(Network):
     the new T.
 
     Attributes:
-        width: "base" as published, "test" narrow.
+        width: "base" as published, "tiny" narrow.
         steps: how often each layer is refined; the weights are the same in each step.
         dtype: computation type; parameters and outputs stay float32.
     """

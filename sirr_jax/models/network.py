@@ -11,10 +11,10 @@ class Network(nn.Module):
     """A network that can be built as published or narrow.
 
     Networks also have `example_shapes(*, size)`: the shapes of their inputs for about that size, by which they are
-    initialised and counted.
+    initialized and counted.
 
     Attributes:
-        width: "base" as published, "test" narrow; see `sirr_jax.models.width.scaled`.
+        width: "base" as published, "tiny" narrow; see `sirr_jax.models.width.scaled`.
     """
 
     width: str = "base"

@@ -16,7 +16,7 @@ def normal(key: jax.Array, params: dict[str, Any], *, deviation: float = 0.02) -
         deviation: the standard deviation.
 
     Returns:
-        The same tree with new float32 kernels; biases and what normalises are left as they are.
+        The same tree with new float32 kernels; biases and what normalizes are left as they are.
     """
     leaves, structure = jax.tree_util.tree_flatten_with_path(params)
     drawn = [

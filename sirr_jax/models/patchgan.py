@@ -11,7 +11,7 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import instance_norm
+from sirr_jax.layers.normalization import instance_norm
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
@@ -20,10 +20,10 @@ class PatchDiscriminator(Network):
     """RGB [B, H, W, 3] in [0, 1], H and W at least 24 -> one logit per patch (receptive field 70 px).
 
     Five 4x4 convolutions with padding 1: 64, 128, 256 (stride 2), 512, 1 (stride 1); leaky ReLU 0.2; instance
-    normalisation on the middle three. Reflection-dynamics specification, section 2.8.
+    normalization on the middle three. Reflection-dynamics specification, section 2.8.
 
     Attributes:
-        width: "base" as published, "test" narrow.
+        width: "base" as published, "tiny" narrow.
         features: output channels of all convolutions but the last, at width "base".
         dtype: computation type; parameters and logits stay float32.
         rescale: whether the image is first mapped from [0, 1] to [-1, 1]. Not an option: subclasses that stand for

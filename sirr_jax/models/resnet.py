@@ -12,7 +12,7 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.layers.bottleneck import bottlenecks
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import max_pool
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
@@ -32,7 +32,7 @@ class ResNet(Network):
     Takes torchvision's weights: the 3x3 convolution of a block takes its stride.
 
     Attributes:
-        width: "base" or "test".
+        width: "base" or "tiny".
         output_stride: 32, or 16 or 8 with dilated last stages: torchvision's `replace_stride_with_dilation`.
         last_dilations: dilations of the last stage's blocks, where they are not torchvision's.
         momentum: weight of a new batch in the running statistics.
@@ -66,8 +66,8 @@ class ResNet(Network):
         """Compute features.
 
         Args:
-            image: [B, H, W, 3] RGB, normalised by ImageNet's mean and deviation (`vgg.normalise`, "torchvision").
-            train: normalise with the statistics of the batch.
+            image: [B, H, W, 3] RGB, normalized by ImageNet's mean and deviation (`vgg.normalize`, "torchvision").
+            train: normalize with the statistics of the batch.
 
         Returns:
             `stem` (behind the maximum, stride 4, 64 channels), `stage1` ... `stage4` (256, 512, 1024, 2048

@@ -12,7 +12,7 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.conv_transpose import ConvTranspose
-from sirr_jax.layers.normalisation import instance_norm
+from sirr_jax.layers.normalization import instance_norm
 from sirr_jax.layers.padding import reflect_pad
 from sirr_jax.models.network import Network
 from sirr_jax.models.patchgan import PatchDiscriminator
@@ -53,7 +53,7 @@ class Generator(Network):
     RmNet specification, section 2.1; Wen et al. 2019.
 
     Attributes:
-        width: "base" as published, "test" narrow.
+        width: "base" as published, "tiny" narrow.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -98,7 +98,7 @@ class Generator(Network):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions over mirrored borders with instance normalisation, plus the input (Johnson et al. 2016)."""
+    """Two 3x3 convolutions over mirrored borders with instance normalization, plus the input (Johnson et al. 2016)."""
 
     dtype: Dtype = jnp.float32
 
@@ -118,7 +118,7 @@ class SynNet(Network):
     The ResNet generator with nine blocks. RmNet specification, section 2.3; Wen et al. 2019.
 
     Attributes:
-        width: "base" as published, "test" narrow.
+        width: "base" as published, "tiny" narrow.
         dtype: computation type; parameters and the mask stay float32.
     """
 

@@ -1,7 +1,7 @@
 """A small segmenter of our own, so that systems guided by labels work without downloads.
 
 The SR-Net specification asks for one (section 9); the design is this project's: a U-Net (Ronneberger et al. 2015) with
-group normalisation, so that it answers the same whatever stands beside an image in its batch.
+group normalization, so that it answers the same whatever stands beside an image in its batch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import GroupNorm
+from sirr_jax.layers.normalization import GroupNorm
 from sirr_jax.layers.padding import pad_to_multiple
 from sirr_jax.layers.resize import upsample_bilinear
 from sirr_jax.layers.upsample_conv import UpsampleConv
@@ -28,8 +28,8 @@ _GROUPS = 8
 _MULTIPLE = 2 ** len(FEATURES)
 
 
-class ConvNorm(nn.Module):
-    """3x3 convolution, group normalisation, ReLU.
+class ConvGroupNormReLU(nn.Module):
+    """3x3 convolution, group normalization, ReLU.
 
     Attributes:
         features: output channels.
@@ -58,7 +58,7 @@ class Segmenter(Network):
     the lowest, skip connections; the logits are doubled bilinearly.
 
     Attributes:
-        width: "base" (0.8 M parameters), "small" (a quarter of the features) or "test".
+        width: "base" (0.8 M parameters), "small" (a quarter of the features) or "tiny".
         classes: classes that it tells apart, background included.
         dtype: computation type; parameters and logits stay float32.
 
@@ -93,7 +93,7 @@ class Segmenter(Network):
         features = [scaled(n, self.width) for n in FEATURES]
 
         def block(x: jax.Array, level: int, name: str, *, stride: int = 1, dilation: int = 1) -> jax.Array:
-            return ConvNorm(features[level], stride=stride, dilation=dilation, dtype=self.dtype, name=name)(x)
+            return ConvGroupNormReLU(features[level], stride=stride, dilation=dilation, dtype=self.dtype, name=name)(x)
 
         x = pad_to_multiple(image * 2.0 - 1.0, _MULTIPLE).astype(self.dtype)
         skips = []

@@ -31,7 +31,7 @@ class Vgg(Network):
     """The convolutional part of a VGG network, cut off where the weights at hand or the loss end.
 
     Attributes:
-        width: "base" or "test" (narrow).
+        width: "base" or "tiny" (narrow).
         layers: names of the convolutions to compute, in order from `conv1_1`; a prefix of the network.
         pool: "max", or "average" as in Zhang et al.'s perceptual loss (2018).
         pre_activations: also return every convolution's output before its ReLU.
@@ -73,7 +73,7 @@ class Vgg(Network):
         """Compute features.
 
         Args:
-            image: [B, H, W, 3] in the range the weights were trained for: see `normalise`.
+            image: [B, H, W, 3] in the range the weights were trained for: see `normalize`.
             train: without effect.
 
         Returns:
@@ -127,7 +127,7 @@ CAFFE_SCALE = 255.0 * 0.226
 """How many times as large Caffe's inputs are as torchvision's, and every feature with them."""
 
 
-def normalise(image: jax.Array, convention: str) -> jax.Array:
+def normalize(image: jax.Array, convention: str) -> jax.Array:
     """Bring RGB `[B, H, W, 3]` in [0, 1] into the range of a weight file's convention.
 
     Args:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sirr_jax.errors import UserError
 
-_DIVISORS = {"base": 1, "small": 4, "test": 16}
+_DIVISORS = {"base": 1, "small": 4, "tiny": 16}
 
 
 def scaled(channels: int, width: str) -> int:
-    """`channels` of the published network at `width` "base", a quarter of them at "small", a sixteenth at "test".
+    """`channels` of the published network at `width` "base", a quarter of them at "small", a sixteenth at "tiny".
 
     At least 2.
 

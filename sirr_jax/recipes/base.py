@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from sirr_jax.weights.model_file import Network
+from sirr_jax.weights.model_file import StoredNetwork
 
 AXIS = "devices"
 """The pmapped axis, by which losses take batch statistics over all devices."""
@@ -40,11 +40,11 @@ class Start(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """One optimiser step of some networks.
+    """One optimizer step of some networks.
 
     Attributes:
         learns: networks that are differentiated and stepped; empty for an update that only replaces collections.
-        loss: what they minimise.
+        loss: what they minimize.
         times: how often per training step.
     """
 
@@ -85,7 +85,7 @@ class Recipe(abc.ABC):
         panels: names of the images that `compare` makes, in the order to show them.
         classes: number of classes of what `segment` returns; 0 for recipes without label maps.
         maps: those of the panels that are no estimates: shown, not scored.
-        truths: estimate -> the panel that it is scored against, where that is not "truth".
+        targets: estimate -> the panel that it is scored against, where that is not "target".
         validation: the kind of sample ("layers", "single", "pairs", "photos") to validate on.
         notes: sentences for the log and the run's metadata (which losses are really in use, and so on).
     """
@@ -95,7 +95,7 @@ class Recipe(abc.ABC):
     panels: tuple[str, ...]
     classes: int = 0
     maps: tuple[str, ...] = ()
-    truths: Mapping[str, str] = {}
+    targets: Mapping[str, str] = {}
     validation: str = "layers"
     notes: tuple[str, ...] = ()
 
@@ -122,13 +122,13 @@ class Recipe(abc.ABC):
 
     @abc.abstractmethod
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Images `[B, H, W, 3]` in [0, 1] for scores and panels: "input", the estimates, maps, "truth"."""
+        """Images `[B, H, W, 3]` in [0, 1] for scores and panels: "input", the estimates, maps, "target"."""
 
     def segment(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Label maps `[B, H, W]` int32 to score: "truth" (255 where there is no class) and the estimates; none here."""
+        """Label maps `[B, H, W]` int32 to score: "target" (255: no class) and the estimates; none here."""
         del params, collections, batch
         return {}
 
     @abc.abstractmethod
-    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, Network]]:
+    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, StoredNetwork]]:
         """Models to ship: file stem -> its networks by role; see `sirr_jax.recipes.restoration`."""

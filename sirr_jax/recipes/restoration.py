@@ -9,17 +9,17 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.images.palettes import colourise, palette
+from sirr_jax.data.images.palettes import colorize, palette
 from sirr_jax.errors import UserError
 from sirr_jax.layers.padding import reflect_pad
 from sirr_jax.models.errnet import hypercolumn
-from sirr_jax.recipes.common.bound_network import Applied, Apply
-from sirr_jax.recipes.common.segmenters import Segmenter
+from sirr_jax.recipes.common.bound_network import Apply, BoundNetwork
+from sirr_jax.recipes.common.segmenters import PublishedSegmenter
 from sirr_jax.recipes.edge_gan import forward as edge_gan_forward
 from sirr_jax.recipes.srnet import forward as srnet_forward
 
 
-class Answer(NamedTuple):
+class Restoration(NamedTuple):
     """How a system restores.
 
     Attributes:
@@ -33,17 +33,17 @@ class Answer(NamedTuple):
     restore: Callable[[Mapping[str, Apply], jax.Array], dict[str, jax.Array]]
 
 
-def get_answer(recipe: str) -> Answer:
+def get_restoration(recipe: str) -> Restoration:
     """The way of answering of a recipe, or of a system that can only be converted.
 
     Raises:
         UserError: if there is none of that name.
     """
-    if recipe not in _ANSWERS:
+    if recipe not in _RESTORATIONS:
         raise UserError(
-            f"{recipe} does not restore photographs by itself; systems that do: {', '.join(sorted(_ANSWERS))}"
+            f"{recipe} does not restore photographs by itself; systems that do: {', '.join(sorted(_RESTORATIONS))}"
         )
-    return _ANSWERS[recipe]
+    return _RESTORATIONS[recipe]
 
 
 def _dynamics(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
@@ -58,20 +58,20 @@ def _attentive_gan(networks: Mapping[str, Apply], image: jax.Array) -> dict[str,
 
 
 def _sgrrn(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
-    """RGB in [-1, 1]; the largest pooling window is 32. Classes are shown in colours, where the network names them."""
+    """RGB in [-1, 1]; the largest pooling window is 32. Classes are shown in colors, where the network names them."""
     made = networks["generator"](_signed(_extended(image, 1, least=32)))
     if "restored" not in made:
         raise UserError("this sgrrn/generator has the mode OnlySemantic: it names objects and removes no reflection")
     answer = {name: _unsigned(made[name]) for name in ("restored", "reflection")}
     if "semantic_logits" in made:
         logits = made["semantic_logits"]
-        colours = colourise(logits.argmax(axis=-1), palette(logits.shape[-1]))
-        answer["labels"] = colours.astype(jnp.float32) / 255.0
+        colors = colorize(logits.argmax(axis=-1), palette(logits.shape[-1]))
+        answer["labels"] = colors.astype(jnp.float32) / 255.0
     return answer
 
 
 def _errnet(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
-    """The image as it is, with its VGG-19 features (of the un-normalised image, as published)."""
+    """The image as it is, with its VGG-19 features (of the un-normalized image, as published)."""
     padded = _extended(image, 2, least=32)
     features = networks["vgg19"](padded)
     return {"restored": networks["generator"](hypercolumn(padded, features))["restored"]}
@@ -105,35 +105,35 @@ def _edge_gan(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.
     return {"restored": made["restored"], "edge": made["edge"] / 255.0, "attention": made["attention"] / 255.0}
 
 
-def _srnet(networks: Mapping[str, Applied], image: jax.Array) -> dict[str, jax.Array]:
-    """Labels before and after refinement as colours, `segmented` and `refined`."""
+def _srnet(networks: Mapping[str, BoundNetwork], image: jax.Array) -> dict[str, jax.Array]:
+    """Labels before and after refinement as colors, `segmented` and `refined`."""
     segmenter, refiner = networks["segmenter"], networks["refiner"]
     code = srnet_forward.LabelCode(refiner.module.mode, refiner.module.classes)
     found = srnet_forward.run_chain(
         code,
-        functools.partial(Segmenter(segmenter.module).labels, segmenter.variables),
+        functools.partial(PublishedSegmenter(segmenter.module).labels, segmenter.variables),
         refiner,
         networks["restorer"],
         _extended(image, 4),
     )
     return {
         "restored": _unsigned(found.restored),
-        "segmented": code.colours(found.segmented),
-        "refined": code.colours(code.decode(code.soft(found.refined))),
+        "segmented": code.colors(found.segmented),
+        "refined": code.colors(code.decode(code.soft(found.refined))),
     }
 
 
-_ANSWERS = {
-    "dynamics": Answer(("student",), _dynamics),
-    "attentive_gan": Answer(("generator",), _attentive_gan),
-    "sgrrn": Answer(("generator",), _sgrrn),
-    "edge_gan": Answer(("edge_net", "attention_net", "generator"), _edge_gan),
-    "errnet": Answer(("generator", "vgg19"), _errnet),
-    "ibcln": Answer(("cascade",), _ibcln),
-    "bdn": Answer(("generator",), _bdn),
-    "rmnet": Answer(("generator",), _rmnet),
-    "corrn": Answer(("generator",), _corrn),
-    "srnet": Answer(("segmenter", "refiner", "restorer"), _srnet),
+_RESTORATIONS = {
+    "dynamics": Restoration(("student",), _dynamics),
+    "attentive_gan": Restoration(("generator",), _attentive_gan),
+    "sgrrn": Restoration(("generator",), _sgrrn),
+    "edge_gan": Restoration(("edge_net", "attention_net", "generator"), _edge_gan),
+    "errnet": Restoration(("generator", "vgg19"), _errnet),
+    "ibcln": Restoration(("cascade",), _ibcln),
+    "bdn": Restoration(("generator",), _bdn),
+    "rmnet": Restoration(("generator",), _rmnet),
+    "corrn": Restoration(("generator",), _corrn),
+    "srnet": Restoration(("segmenter", "refiner", "restorer"), _srnet),
 }
 
 

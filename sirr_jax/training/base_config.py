@@ -1,4 +1,7 @@
-"""What the configs of all recipes have in common; a config file says what is its own."""
+"""The config keys that all recipes share; a file in configs/ adds those of its recipe.
+
+The comment behind a key is its description in the reference (`scripts/generate_docs.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,56 +11,66 @@ from ml_collections import ConfigDict
 
 
 def training_config(recipe: str) -> ConfigDict:
-    """Make a config with the values that every recipe needs; `configs/` adds the rest."""
+    """Makes a config with the keys that every recipe needs.
+
+    Args:
+        recipe: name of the recipe.
+    """
     config = ConfigDict()
-    config.recipe = recipe
-    config.seed = 0
-    config.width = "base"
-    config.precision = "float32"  # or bfloat16: computation only, parameters stay float32
-    config.batch_size = 8  # samples per step, of all devices together
-    config.accumulate = 1  # micro-batches per step
-    config.steps_per_call = 1  # with more, accelerators are told once what they do for so many steps
-    config.perceptual_weights = ""  # VGG file; "" for a stand-in, which the log names
+    config.recipe = recipe  # name of the recipe
+    config.seed = 0  # base random seed
+    config.width = "base"  # width of the networks: tiny, small, compact, medium or base (not all have all)
+    config.compute_dtype = "float32"  # dtype of activations: float32 or bfloat16; parameters stay float32
+    config.batch_size = 8  # samples per step, over all devices
+    config.grad_accum_steps = 1  # micro-batches per step
+    config.scan_steps = 1  # steps per jitted `lax.scan`; more than 1 removes dispatch overhead on a GPU
+    config.perceptual_weights = ""  # VGG weight file of the perceptual loss; empty for a 3-scale gradient loss
 
     config.data = ConfigDict()
-    config.data.layers = "embedded"  # photographs: a folder, a .zip file, a packed set, or "embedded"
-    config.data.pairs = ""  # real pairs: any set that `sirr data check` knows, in folders or packed
-    config.data.pairs_share = 0.0
-    config.data.validation = ""  # of the kind that is trained on; "" for the held-out embedded photograph
-    config.data.crop = 256
-    config.data.min_scale = 1.0  # below 1, crops of photographs are enlarged by up to its inverse: close-ups
-    config.data.max_scale = 2.0  # pictures are reduced by up to this factor before they are cropped
-    config.data.pipeline = (
-        "tf"  # or memory: decoded pictures held there, no TensorFlow; or device: held by accelerators
-    )
-    config.data.on_corrupt = "error"  # or skip: leave out by name, and count, what cannot be used
+    config.data.photos = "embedded"  # photographs to synthesize from: folder, .zip file, packed set or "embedded"
+    config.data.pairs = ""  # real pairs: any layout that `sirr data check` knows, `ROOT` or `ROOT#PART`
+    config.data.pairs_share = 0.0  # fraction of real pairs among single images
+    config.data.validation = ""  # data set to validate on; empty for the held-out embedded photograph
+    config.data.crop = 256  # side of the crops in pixels
+    config.data.min_scale = 1.0  # smallest reduction of a photograph; below 1 crops are enlarged (close-ups)
+    config.data.max_scale = 2.0  # largest reduction of a photograph before it is cropped
+    config.data.loader = "tf"  # tf (tf.data), threads (no TensorFlow, decoded images cached) or device (cached on GPU)
+    config.data.on_corrupt = "error"  # what an unusable file does: error, or skip (left out by name and counted)
 
-    config.optimiser = ConfigDict()
-    config.optimiser.kind = "adam"  # or rmsprop, sgd
-    config.optimiser.schedule = "cosine"  # or constant, halving
-    config.optimiser.learning_rate = 2e-4
-    config.optimiser.final_learning_rate = 1e-6
-    config.optimiser.b1 = 0.9
-    config.optimiser.b2 = 0.999
-    config.optimiser.clip = 1.0  # largest norm of a network's gradient; 0 for none
-    config.optimiser.networks = ConfigDict()  # values for one network alone
-    config.ema_decay = 0.999
+    config.optimizer = ConfigDict()
+    config.optimizer.name = "adam"  # any optimizer of optax by its name there
+    config.optimizer.schedule = "cosine"  # learning rate schedule: cosine, constant or step (step_size, gamma)
+    config.optimizer.learning_rate = 2e-4  # initial learning rate
+    config.optimizer.final_learning_rate = 1e-6  # learning rate at the end of the cosine
+    config.optimizer.b1 = 0.9  # decay rate of the first moment
+    config.optimizer.b2 = 0.999  # decay rate of the second moment
+    config.optimizer.clip = 1.0  # largest global norm of a network's gradient; 0 for no clipping
+    config.optimizer.networks = ConfigDict()  # the same keys for one network alone, by its name
+    config.ema_decay = 0.999  # decay of the moving average of the parameters, which is evaluated and exported
 
-    config.protocol = "sirr"  # or rgb, y, srnet
-    config.validation_samples = 16
-    config.log_every = 100
-    config.evaluate_every = 2_000
-    config.panels_every = 10_000
-    config.checkpoint_every = 2_000
-    config.keep = 3
+    config.protocol = "errnet"  # metric protocol of the evaluation, see the reference
+    config.validation_samples = 16  # samples to evaluate on
+    config.log_every = 100  # steps between two log lines
+    config.eval_every = 2_000  # steps between two evaluations; 0 for none
+    config.log_images_every = 10_000  # steps between two validation panels; 0 for none
+    config.checkpoint_every = 2_000  # steps between two checkpoints; 0 for stage ends alone
+    config.max_to_keep = 3  # number of checkpoints to keep
     return config
 
 
 def varied(config: ConfigDict, variant: str, variants: Mapping[str, Callable[[ConfigDict], None]]) -> ConfigDict:
-    """Apply what a variant changes.
+    """Applies the changes of a variant.
+
+    Args:
+        config: config to change.
+        variant: name of the variant.
+        variants: name -> function that changes a config in place.
+
+    Returns:
+        `config`.
 
     Raises:
-        ValueError: if there is no such variant.
+        ValueError: There is no such variant.
     """
     if variant not in variants:
         raise ValueError(f"no variant {variant!r}; choose one of {', '.join(variants)}")

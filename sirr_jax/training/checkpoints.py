@@ -16,13 +16,14 @@ import orbax.checkpoint as ocp
 
 import sirr_jax
 from sirr_jax.errors import UserError
+from sirr_jax.training.renamed_keys import translate
 
 _log = logging.getLogger(__name__)
 
 # What may differ between a run and its continuation without changing what is computed.
-_FREE = ("log_every", "evaluate_every", "panels_every", "checkpoint_every", "keep")
+_FREE = ("log_every", "eval_every", "log_images_every", "checkpoint_every", "max_to_keep")
 # What may differ because a run that has met a loss that is not finite could not go on otherwise; it is written down.
-_MENDING = re.compile(r"precision|optimiser\.(networks\.\w+\.)?(learning_rate|final_learning_rate|clip)")
+_MENDING = re.compile(r"compute_dtype|optimizer\.(networks\.\w+\.)?(learning_rate|final_learning_rate|clip)")
 
 
 class Checkpoints:
@@ -56,7 +57,7 @@ class Checkpoints:
         if not self._config_file.exists():
             return []
         try:
-            before = flatten_config(json.loads(self._config_file.read_text()))
+            before = translate(flatten_config(json.loads(self._config_file.read_text())))
         except ValueError as error:
             raise UserError(f"{self._config_file} is not valid JSON ({error}); choose another --workdir") from error
         now = flatten_config(json.loads(json.dumps(self._config)))
@@ -206,9 +207,9 @@ def _mends(name: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether a value may change in the middle of a run."""
     if not _MENDING.fullmatch(name):
         return False
-    of_all = f"optimiser.{name.rpartition('.')[2]}"  # what counts where a network has no value of its own
+    of_all = f"optimizer.{name.rpartition('.')[2]}"  # what counts where a network has no value of its own
     values = [config.get(name, config.get(of_all)) for config in (before, now)]
-    # Where nothing is clipped the optimiser's state has another form.
+    # Where nothing is clipped the optimizer's state has another form.
     return all(values) if name.endswith("clip") else None not in values
 
 

@@ -10,8 +10,8 @@ from sirr_jax.errors import UserError
 from sirr_jax.recipes.base import Stage
 
 # Numbers of which 0 would lose something: checkpoints, or the news that a run must stop.
-_AT_LEAST_ONE = ("steps_per_call", "accumulate", "log_every", "keep", "validation_samples")
-_FROM_ZERO = ("evaluate_every", "panels_every", "checkpoint_every")
+_AT_LEAST_ONE = ("scan_steps", "grad_accum_steps", "log_every", "max_to_keep", "validation_samples")
+_FROM_ZERO = ("eval_every", "log_images_every", "checkpoint_every")
 _REAL = ("pairs", "sequences")
 
 
@@ -52,12 +52,10 @@ def _check_real(config: ConfigDict, stages: Sequence[Stage], kind: str) -> None:
 
 
 def _check_steps_per_call(config: ConfigDict, stages: Sequence[Stage]) -> None:
-    count = config.steps_per_call
+    count = config.scan_steps
     numbers = {f"the {stage.steps} steps of stage {stage.name}": stage.steps for stage in stages}
     for name in ("log_every", *_FROM_ZERO):
         numbers[f"config.{name}={config[name]}"] = config[name]
     for words, number in numbers.items():
         if number % count:
-            raise UserError(
-                f"config.steps_per_call={count} does not divide {words}; change one of them, or set it to 1"
-            )
+            raise UserError(f"config.scan_steps={count} does not divide {words}; change one of them, or set it to 1")

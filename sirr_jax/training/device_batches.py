@@ -9,17 +9,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from sirr_jax.data.loaders.build import BatchPipeline
-from sirr_jax.data.loaders.on_device import DevicePipeline
+from sirr_jax.data.loaders.build import BatchLoader
+from sirr_jax.data.loaders.on_device import OnDeviceLoader
 from sirr_jax.data.loaders.threads import Batch
 from sirr_jax.training import parallel
 
 
-def placed(pipeline: BatchPipeline, steps: int = 1) -> Iterator[Any]:
+def to_devices(pipeline: BatchLoader, steps: int = 1) -> Iterator[Any]:
     """Divide each batch; crops that the devices are to cut are cut, out of photographs that they hold from then on.
 
     Args:
-        pipeline: of `build_pipeline`.
+        pipeline: of `build_loader`.
         steps: batches that travel together, for as many steps in a row.
 
     Yields:
@@ -32,7 +32,7 @@ def placed(pipeline: BatchPipeline, steps: int = 1) -> Iterator[Any]:
     batches = map(parallel.shard_batch, pipeline)
     if steps > 1:
         batches = map(_together, zip(*[batches] * steps, strict=True))
-    if not isinstance(pipeline, DevicePipeline):
+    if not isinstance(pipeline, OnDeviceLoader):
         yield from batches
         return
     photographs = parallel.replicate(pipeline.photographs)

@@ -10,7 +10,7 @@ import jax
 _CALLS = 2
 
 
-class RunAhead:
+class DispatchLimiter:
     """Lets the host be two calls ahead of a CPU, and as far ahead of an accelerator as JAX lets it be.
 
     JAX queues some thirty calls. On an accelerator that is a second; on a CPU, where a step takes seconds, whoever
@@ -23,7 +23,7 @@ class RunAhead:
         self._limited = jax.default_backend() == "cpu"
         self._on_the_way: deque[Any] = deque()
 
-    def started(self, results: Any) -> None:
+    def track(self, results: Any) -> None:
         """Take note of a call by what it will return; wait for an earlier one where there are too many."""
         if not self._limited:
             return

@@ -12,9 +12,10 @@ from ml_collections import ConfigDict
 
 from sirr_jax.data.from_config import validation_stream
 from sirr_jax.data.images.grid import contact_sheet
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.errors import UserError
 from sirr_jax.metrics import PROTOCOLS, confusion, miou, per_image, score
+from sirr_jax.metrics.protocols import protocol_name
 from sirr_jax.recipes import Recipe
 from sirr_jax.recipes.base import Tree
 from sirr_jax.training import parallel
@@ -27,7 +28,7 @@ _MOST_AT_ONCE = 16
 _SEED = 1_000_003  # apart from the training seeds in use
 
 
-class Judge:
+class Evaluator:
     """Scores and draws the recipe's estimates on a fixed set of held-out samples."""
 
     def __init__(self, recipe: Recipe, config: ConfigDict) -> None:
@@ -36,13 +37,14 @@ class Judge:
         Raises:
             UserError: if the config names no such protocol, or its validation data cannot be used.
         """
-        self._protocol = config.get("protocol", "sirr")
-        if self._protocol not in PROTOCOLS:
-            raise UserError(f"config.protocol is {self._protocol!r}; choose one of {', '.join(PROTOCOLS)}")
+        try:
+            self._protocol = protocol_name(config.get("protocol", "errnet"))
+        except UserError as error:
+            raise UserError(f"config.protocol is {config.protocol!r}; choose one of {', '.join(PROTOCOLS)}") from error
         kind = recipe.validation
         stream = validation_stream(config.data, kind)
-        with build_pipeline(
-            {kind: stream}, {kind: config.validation_samples}, kind="memory", seed=_SEED, start_step=0
+        with build_loader(
+            {kind: stream}, {kind: config.validation_samples}, loader="threads", seed=_SEED, start_step=0
         ) as pipeline:
             raw = next(pipeline)
         self._recipe = recipe
@@ -56,23 +58,23 @@ class Judge:
     def scores(self, step: int, state: TrainState) -> dict[str, dict[str, float]]:
         """Name of the estimate -> the protocol's metrics, means over the samples, and the scores of label maps.
 
-        A mixture that equals its truth has an infinite PSNR and nothing to restore: such samples are left out. Of label
-        maps: `miou`, the mean intersection over union of the whole set, that is of the sum of the samples' confusion
-        matrices; and, where every pixel has a class, the means over the samples of `sirr_jax.metrics.per_image`: `pa`,
+        A mixture that equals its target has an infinite PSNR and nothing to restore: such samples are left out.
+        Of label maps: `miou`, the mean intersection over union of the whole set, that is of the sum of the samples'
+        confusion matrices; and, where every pixel has a class, the means over the samples of `sirr_jax.metrics.per_image`: `pa`,
         `ma`, `image_miou`, `fwiou`.
         """
         images = self._estimates(step, state)
-        reflected = np.isfinite(self._score(images["input"], images["truth"])["psnr"])
+        reflected = np.isfinite(self._score(images["input"], images["target"])["psnr"])
         if not reflected.all() and not self._told:
-            _log.warning("%d of %d validation samples equal their truth; left out", (~reflected).sum(), len(reflected))
+            _log.warning("%d of %d validation samples equal their target; left out", (~reflected).sum(), len(reflected))
             self._told = True
-        truths = self._recipe.truths
-        hidden = {"truth", *self._recipe.maps, *truths.values()}
+        targets = self._recipe.targets
+        hidden = {"target", *self._recipe.maps, *targets.values()}
         scores = {
             name: {
                 metric: float(np.mean(values))
                 for metric, values in self._score(
-                    image[reflected], images[truths.get(name, "truth")][reflected]
+                    image[reflected], images[targets.get(name, "target")][reflected]
                 ).items()
             }
             for name, image in images.items()
@@ -80,9 +82,9 @@ class Judge:
         }
         if self._recipe.classes:
             labels = self._apply(self._segment, state)
-            truth = labels.pop("truth")
+            target = labels.pop("target")
             for name, predicted in labels.items():
-                scores.setdefault(name, {}).update(_label_scores(predicted, truth, self._recipe.classes))
+                scores.setdefault(name, {}).update(_label_scores(predicted, target, self._recipe.classes))
         return scores
 
     def evaluate(self, step: int, state: TrainState, writer: Writer) -> None:
@@ -93,7 +95,7 @@ class Judge:
         )
 
     def panel(self, step: int, state: TrainState, writer: Writer) -> None:
-        """Write a sheet: one row per sample; input, estimates, maps and truth side by side."""
+        """Write a sheet: one row per sample; input, estimates, maps and target side by side."""
         estimates = np.stack(list(self._estimates(step, state).values()), axis=1)
         rows = np.rint(np.clip(estimates, 0.0, 1.0) * 255.0).astype(np.uint8)
         writer.panel(step, "validation", contact_sheet(rows))
@@ -110,14 +112,14 @@ class Judge:
         made = [jax.device_get(function(evaluation_params(state), state.collections, chunk)) for chunk in self._chunks]
         return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
 
-    def _score(self, estimate: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
-        return score(estimate, truth, protocol=self._protocol)
+    def _score(self, estimate: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
+        return score(estimate, target, protocol=self._protocol)
 
 
-def _label_scores(predicted: np.ndarray, truth: np.ndarray, classes: int) -> dict[str, float]:
-    scores = {"miou": float(miou(confusion(predicted, truth, classes)))}
-    if truth.max() < classes:
-        each = {name: float(np.mean(values)) for name, values in per_image(predicted, truth, classes).items()}
+def _label_scores(predicted: np.ndarray, target: np.ndarray, classes: int) -> dict[str, float]:
+    scores = {"miou": float(miou(confusion(predicted, target, classes)))}
+    if target.max() < classes:
+        each = {name: float(np.mean(values)) for name, values in per_image(predicted, target, classes).items()}
         scores |= {"image_miou": each.pop("miou")} | each
     return scores
 

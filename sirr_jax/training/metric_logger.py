@@ -11,7 +11,7 @@ from sirr_jax.training.metric_writers import Writer
 from sirr_jax.training.progress import ProgressBar
 
 
-class Reporter:
+class MetricLogger:
     """Collects device scalars without waiting for them and averages them when it is time to log."""
 
     def __init__(
@@ -20,21 +20,21 @@ class Reporter:
         """Report a stage that begins at `step` of `total`; without a writer, to the bar alone."""
         self._writer, self._bar, self._stage = writer, bar, stage
         self._step, self._total, self._batch_size = step, total, batch_size
-        self._kept: list[dict[str, jax.Array]] = []
+        self._pending: list[dict[str, jax.Array]] = []
         self._since: float | None = None
 
-    def keep(self, scalars: dict[str, jax.Array]) -> None:
-        """Remember a step's scalars without waiting for them."""
-        self._kept.append(scalars)
+    def append(self, scalars: dict[str, jax.Array]) -> None:
+        """Appends a step's scalars without waiting for them."""
+        self._pending.append(scalars)
 
-    def report(self, step: int) -> None:
-        """Average what was kept, show it and write it."""
-        fetched = jax.device_get(self._kept)
+    def flush(self, step: int) -> None:
+        """Averages the pending scalars, shows and writes them."""
+        fetched = jax.device_get(self._pending)
         now = time.perf_counter()
         means = {name: float(np.mean([s[name] for s in fetched])) for name in sorted(fetched[0])}
         # The first window of a stage holds its compilation and says nothing about speed.
         rate = (step - self._step) * self._batch_size / (now - self._since) if self._since else None
-        self._since, self._step, self._kept = now, step, []
+        self._since, self._step, self._pending = now, step, []
         left = (self._total - step) * self._batch_size / rate if rate else None
         losses = [value for name, value in means.items() if name.endswith("/loss")]
         self._bar.report(step, self._stage, losses[-1] if losses else None, rate, left)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +21,7 @@ Step = Callable[[Any, Any], tuple[Any, Any]]
 """`step(state, batch) -> (state, scalars)`: written for one device, averaging over `AXIS` itself."""
 
 
-def parallelise(step: Step) -> Step:
+def parallelize(step: Step) -> Step:
     """Compile a step for all local devices (and, through collectives, all processes). The state is donated."""
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
@@ -35,7 +35,7 @@ def trace_checked(step: Step, state: Any, batch: Any) -> None:
     """Trace a step so that JAX proves what `pmap` takes on trust: that every output is the same on all devices.
 
     Args:
-        step: what would be given to `parallelise`.
+        step: what would be given to `parallelize`.
         state: arrays or shapes.
         batch: with the leading device axis.
 
@@ -128,26 +128,46 @@ def to_host(tree: Any) -> Any:
     return jax.tree_util.tree_map_with_path(fetch, tree)
 
 
-def start_processes() -> None:
-    """Join the other processes of a multi-process run.
+def start_processes(
+    coordinator_address: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    local_device_ids: Sequence[int] | None = None,
+) -> None:
+    """Joins the other processes of a multi-process run (`jax.distributed.initialize`).
 
-    Reads `SIRR_COORDINATOR` (host:port of process 0), `SIRR_PROCESSES` and `SIRR_PROCESS`; "auto" as the coordinator
-    leaves all three to JAX's detection of Slurm, Open MPI and cloud clusters. Without it this is a single process.
-    Must precede every other use of devices.
+    A single process, if neither an argument nor JAX's environment variable `JAX_COORDINATOR_ADDRESS` is given. Must
+    precede every other use of devices.
+
+    Args:
+        coordinator_address: host:port of process 0; "auto" leaves everything to JAX's detection of Slurm, Open MPI and
+            cloud clusters.
+        num_processes: number of processes; None to detect it.
+        process_id: index of this process; None to detect it.
+        local_device_ids: devices that this process uses; None for all that it sees.
 
     Raises:
-        UserError: if the numbers are missing.
+        UserError: A number is missing or out of range, or the processes cannot be joined.
     """
-    coordinator = os.environ.get("SIRR_COORDINATOR")
-    if coordinator == "auto":
-        jax.distributed.initialize()
-    elif coordinator:
-        count, index = (_integer(name) for name in ("SIRR_PROCESSES", "SIRR_PROCESS"))
-        jax.distributed.initialize(coordinator, count, index)
-
-
-def _integer(name: str) -> int:
-    value = os.environ.get(name, "")
-    if not value.isdigit():
-        raise UserError(f"{name} is {value!r}; with SIRR_COORDINATOR set it must be a whole number")
-    return int(value)
+    auto = coordinator_address == "auto"
+    numbers = (num_processes, process_id, local_device_ids)
+    if not coordinator_address and "JAX_COORDINATOR_ADDRESS" not in os.environ:
+        if any(number is not None for number in numbers):
+            raise UserError("--num_processes, --process_id and --local_device_ids need --coordinator_address=HOST:PORT")
+        return
+    if num_processes is not None and num_processes < 1:
+        raise UserError(f"--num_processes={num_processes}: expected 1 or more")
+    if process_id is not None and not 0 <= process_id < (num_processes or process_id + 1):
+        raise UserError(f"--process_id={process_id}: expected 0 to {num_processes - 1 if num_processes else 'N - 1'}")
+    try:
+        jax.distributed.initialize(
+            None if auto else coordinator_address or None,
+            num_processes,
+            process_id,
+            None if local_device_ids is None else list(local_device_ids),
+        )
+    except ValueError as error:
+        raise UserError(
+            f"cannot join the processes of the run ({' '.join(str(error).split())}); give --coordinator_address, "
+            "--num_processes and --process_id"
+        ) from error

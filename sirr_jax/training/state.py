@@ -24,7 +24,7 @@ class TrainState:
         params: network -> parameters.
         collections: name -> statistics that losses replace.
         ema: learning network -> moving average of its parameters (a copy, never the same buffers).
-        opt_state: learning network -> optimiser state.
+        opt_state: learning network -> optimizer state.
     """
 
     step: jax.Array
@@ -46,7 +46,7 @@ def learning_networks(recipe: Recipe) -> dict[str, int]:
     return updates
 
 
-def create_state(recipe: Recipe, optimisers: dict[str, optax.GradientTransformation], key: jax.Array) -> TrainState:
+def create_state(recipe: Recipe, optimizers: dict[str, optax.GradientTransformation], key: jax.Array) -> TrainState:
     """Draw the initial state, on the host. Every leaf owns its buffer, as donation demands."""
     with parallel.on_host():
         params, collections = recipe.init(key)
@@ -56,8 +56,8 @@ def create_state(recipe: Recipe, optimisers: dict[str, optax.GradientTransformat
             bad_step=jnp.full((), -1, jnp.int32),
             params=params,
             collections=collections,
-            ema={name: params[name] for name in optimisers},
-            opt_state={name: optimiser.init(params[name]) for name, optimiser in optimisers.items()},
+            ema={name: params[name] for name in optimizers},
+            opt_state={name: optimizer.init(params[name]) for name, optimizer in optimizers.items()},
         )
         return jax.tree.map(lambda x: jnp.array(x, copy=True), state)
 

@@ -10,7 +10,7 @@ import optax
 
 from sirr_jax.recipes.base import Aux, Recipe, Tree, Update
 from sirr_jax.training import parallel
-from sirr_jax.training.optimisers import apply_gradients
+from sirr_jax.training.optimizers import apply_gradients
 from sirr_jax.training.state import TrainState
 
 
@@ -19,12 +19,12 @@ class Settings(NamedTuple):
 
     Attributes:
         seed: of all random numbers.
-        accumulate: micro-batches per step.
+        grad_accum_steps: micro-batches per step.
         ema_decay: of the moving averages; reached gradually, min(decay, (1 + n) / (10 + n)) at a stage's step n.
     """
 
     seed: int
-    accumulate: int = 1
+    grad_accum_steps: int = 1
     ema_decay: float = 0.999
 
 
@@ -32,20 +32,20 @@ def build_step(
     recipe: Recipe,
     stage_index: int,
     first_step: int,
-    optimisers: dict[str, optax.GradientTransformation],
+    optimizers: dict[str, optax.GradientTransformation],
     settings: Settings,
 ) -> parallel.Step:
     """Turn a stage into `step(state, raw_batch) -> (state, scalars)` for one device of many.
 
     For each update of the stage, in order: differentiate its loss with respect to the networks that learn, and to
-    nothing else; average over micro-batches and devices; apply each network's optimiser. Then move the averages. What
+    nothing else; average over micro-batches and devices; apply each network's optimizer. Then move the averages. What
     does not learn passes through untouched.
 
     Args:
         recipe: the recipe.
         stage_index: which of its stages.
         first_step: `state.step` at which the stage begins.
-        optimisers: one per learning network.
+        optimizers: one per learning network.
         settings: see `Settings`.
     """
     stage = recipe.stages[stage_index]
@@ -55,7 +55,7 @@ def build_step(
         run_key = jax.random.key(settings.seed)
         in_stage = state.step - first_step
         batch = recipe.prepare(raw, run_key)
-        batches = jax.tree.map(lambda x: x.reshape(settings.accumulate, -1, *x.shape[1:]), batch)
+        batches = jax.tree.map(lambda x: x.reshape(settings.grad_accum_steps, -1, *x.shape[1:]), batch)
         progress = in_stage.astype(jnp.float32) / stage.steps
         step_key = jax.random.fold_in(jax.random.fold_in(run_key, state.step), jax.lax.axis_index(parallel.AXIS))
 
@@ -69,7 +69,7 @@ def build_step(
                 norms = {name: optax.tree.norm(gradients[name]) for name in update.learns}
                 for name in update.learns:
                     params[name], opt_state[name] = apply_gradients(
-                        optimisers[name], gradients[name], opt_state[name], params[name], rate=stage.rate
+                        optimizers[name], gradients[name], opt_state[name], params[name], rate=stage.rate
                     )
                     scalars[f"gradient_norm/{name}"] = norms[name]
                 collections |= aux.collections
@@ -96,7 +96,7 @@ def build_step(
     return step
 
 
-def steps_in_a_row(step: parallel.Step, count: int) -> parallel.Step:
+def scan_steps(step: parallel.Step, count: int) -> parallel.Step:
     """Turn a step into `call(state, raw_batches) -> (state, means of the scalars)`: `count` steps of one program.
 
     An accelerator is then told once what it does for `count` steps, and its buffers stay where they are meanwhile.

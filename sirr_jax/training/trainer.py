@@ -14,7 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from sirr_jax.data.from_config import samples_per_batch, skipped_positions, training_streams
-from sirr_jax.data.loaders.build import build_pipeline, check_pipeline
+from sirr_jax.data.loaders.build import build_loader, check_loader
 from sirr_jax.data.samples.photo import Stream
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import Recipe, get_recipe
@@ -22,16 +22,16 @@ from sirr_jax.recipes.base import Start
 from sirr_jax.training import parallel
 from sirr_jax.training.checkpoints import Checkpoints
 from sirr_jax.training.config_checks import check_training
-from sirr_jax.training.device_batches import placed
-from sirr_jax.training.dispatch_limit import RunAhead
-from sirr_jax.training.evaluator import Judge
-from sirr_jax.training.metric_logger import Reporter
+from sirr_jax.training.device_batches import to_devices
+from sirr_jax.training.dispatch_limit import DispatchLimiter
+from sirr_jax.training.evaluator import Evaluator
+from sirr_jax.training.metric_logger import MetricLogger
 from sirr_jax.training.metric_writers import Writer
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.preemption import stop_requests
 from sirr_jax.training.progress import ProgressBar
 from sirr_jax.training.state import TrainState, create_state, evaluation_params, learning_networks
-from sirr_jax.training.train_step import Settings, build_step, steps_in_a_row
+from sirr_jax.training.train_step import Settings, build_step, scan_steps
 from sirr_jax.weights.model_file import Model, save_model
 
 _log = logging.getLogger(__name__)
@@ -63,17 +63,17 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     # --- recipe, state --------------------------------------------------------------------------------------------
     recipe = get_recipe(config.recipe)(config)
     check_training(config, recipe.stages)
-    check_pipeline(config.data.pipeline)
-    total, at_once = sum(stage.steps for stage in recipe.stages), config.steps_per_call
-    unit = parallel.device_count() * config.accumulate
+    check_loader(config.data.loader)
+    total, at_once = sum(stage.steps for stage in recipe.stages), config.scan_steps
+    unit = parallel.device_count() * config.grad_accum_steps
     counts = [samples_per_batch(stage.mix, config.batch_size, unit) for stage in recipe.stages]
     skipped = skipped_positions([stage.steps for stage in recipe.stages], counts)
     streams = training_streams(config.data, {kind for count in counts for kind in count})
-    optimisers = {
-        name: make_optimiser(config.optimiser, name, updates) for name, updates in learning_networks(recipe).items()
+    optimizers = {
+        name: make_optimizer(config.optimizer, name, updates) for name, updates in learning_networks(recipe).items()
     }
-    checkpoints = Checkpoints(workdir, config.to_dict(), keep=config.keep)
-    state = create_state(recipe, optimisers, jax.random.key(config.seed))
+    checkpoints = Checkpoints(workdir, config.to_dict(), keep=config.max_to_keep)
+    state = create_state(recipe, optimizers, jax.random.key(config.seed))
     restored = checkpoints.restore(state)
     if restored is not None:
         state = restored
@@ -85,12 +85,12 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     for note in notes:
         _log.info("%s", note)
     primary = jax.process_index() == 0
-    judge = Judge(recipe, config) if primary and (config.evaluate_every or config.panels_every) else None
+    evaluator = Evaluator(recipe, config) if primary and (config.eval_every or config.log_images_every) else None
     step = int(state.step)
     checkpoints.record_config(step, total=total)  # now that nothing else can be refused
     if primary:
         _write_metadata(workdir, notes)
-    settings = Settings(config.seed, config.accumulate, config.ema_decay)
+    settings = Settings(config.seed, config.grad_accum_steps, config.ema_decay)
 
     # --- stages ---------------------------------------------------------------------------------------------------
     with (
@@ -99,7 +99,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
         ProgressBar(total, step) as bar,
         contextlib.closing(checkpoints),
     ):
-        last, ahead = 0, RunAhead()
+        last, limiter = 0, DispatchLimiter()
         for index, stage in enumerate(recipe.stages):
             first, last = last, last + stage.steps
             if step >= last:
@@ -107,23 +107,23 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
             bar.stage(stage.name)
             if int(parallel.first_replica(state).stage) < index:
                 state = _begin(stage.begin, state, index)
-            one_step = build_step(recipe, index, first, optimisers, settings)
-            call = parallel.parallelise(steps_in_a_row(one_step, at_once))
-            reporter = Reporter(writer, bar, stage.name, step, total, config.batch_size)
+            one_step = build_step(recipe, index, first, optimizers, settings)
+            call = parallel.parallelize(scan_steps(one_step, at_once))
+            metric_logger = MetricLogger(writer, bar, stage.name, step, total, config.batch_size)
             with _batches(streams, counts[index], skipped[index], config, step) as batches:
                 for step, raw in zip(range(step + at_once, last + 1, at_once), batches, strict=False):  # noqa: B020
                     state, scalars = call(state, raw)
-                    reporter.keep(scalars)
-                    ahead.started(scalars)
+                    metric_logger.append(scalars)
+                    limiter.track(scalars)
                     stopping = stop_requested(step)
                     ending = step == last or stopping
                     if ending or _due(step, config.log_every):
                         _check_finite(state, workdir)
-                        reporter.report(step)
-                    if judge and _due(step, config.evaluate_every, last=step == last):
-                        judge.evaluate(step, state, writer)
-                    if judge and _due(step, config.panels_every, last=step == last):
-                        judge.panel(step, state, writer)
+                        metric_logger.flush(step)
+                    if evaluator and _due(step, config.eval_every, last=step == last):
+                        evaluator.evaluate(step, state, writer)
+                    if evaluator and _due(step, config.log_images_every, last=step == last):
+                        evaluator.panel(step, state, writer)
                     if ending or _due(step, config.checkpoint_every):
                         _check_finite(state, workdir)
                         checkpoints.save(step, parallel.to_host(state))
@@ -137,8 +137,8 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     # --- results --------------------------------------------------------------------------------------------------
     if primary:
         _export(recipe, state, workdir, notes)
-    if judge and config.evaluate_every:
-        text = json.dumps(judge.scores(step, state), indent=2) + "\n"
+    if evaluator and config.eval_every:
+        text = json.dumps(evaluator.scores(step, state), indent=2) + "\n"
         (workdir / "scores.json").write_text(text, encoding="utf-8")
     return workdir
 
@@ -186,10 +186,10 @@ def _begin(begin: Callable[[Start], Start] | None, state: TrainState, index: int
 def _batches(
     streams: Mapping[str, Stream], counts: dict[str, int], skipped: dict[str, int], config: ConfigDict, step: int
 ) -> Iterator[Iterator[Any]]:
-    pipeline = build_pipeline(
+    pipeline = build_loader(
         {kind: streams[kind] for kind in counts},
         counts,
-        kind=config.data.pipeline,
+        loader=config.data.loader,
         seed=config.seed,
         start_step=step,
         skipped=skipped,
@@ -197,7 +197,7 @@ def _batches(
         process_count=jax.process_count(),
     )
     with contextlib.closing(pipeline):
-        yield placed(pipeline, config.steps_per_call)
+        yield to_devices(pipeline, config.scan_steps)
 
 
 def _check_finite(state: TrainState, workdir: Path) -> None:
@@ -205,14 +205,14 @@ def _check_finite(state: TrainState, workdir: Path) -> None:
     if bad >= 0:
         raise FloatingPointError(
             f"the loss or its gradient was not finite at step {bad}; {workdir} keeps the checkpoints before it. "
-            "Go on from there with a lower config.optimiser.learning_rate, a lower config.optimiser.clip (unless it is "
-            "0: no clipping) or config.precision=float32"
+            "Go on from there with a lower config.optimizer.learning_rate, a lower config.optimizer.clip (unless it is "
+            "0: no clipping) or config.compute_dtype=float32"
         )
 
 
 def _export(recipe: Recipe, state: TrainState, workdir: Path, notes: list[str]) -> None:
     state = parallel.to_host(state)
     for stem, networks in recipe.exports(evaluation_params(state), state.collections).items():
-        origin = f"trained with sirr_jax; {notes[0]}"
-        model = Model(recipe.name, networks, licence="the user's", origin=origin)
+        description = f"trained with sirr_jax; {notes[0]}"
+        model = Model(recipe.name, networks, license="the user's", description=description)
         save_model(workdir / "models" / f"{stem}.safetensors", model, overwrite=True)

@@ -12,30 +12,30 @@ import numpy as np
 
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.key_maps import key_map
-from sirr_jax.weights.key_maps.base import Row, to_flax, torch_shape
+from sirr_jax.weights.key_maps.base import KeyRule, to_flax, torch_shape
 from sirr_jax.weights.key_maps.base import to_torch as reorder
 from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 
-def from_torch(network_id: str, state_dict: Mapping[str, Any], **hyper: Any) -> dict[str, Any]:
+def from_torch(network_id: str, state_dict: Mapping[str, Any], **model_args: Any) -> dict[str, Any]:
     """A state dict as a network's variables.
 
     Args:
         network_id: see `sirr_jax.list_networks`.
         state_dict: `{key: array}` with the published keys; NumPy arrays or torch tensors. Networks published in several
             files take their state dicts together, under the prefixes of their parts ("G_T.", "G_R.").
-        **hyper: the hyper-parameters for `sirr_jax.build`.
+        **model_args: the arguments for `sirr_jax.build`.
 
     Returns:
-        `{"params": ..., "batch_stats": ..., "carried": ...}`, as far as the network has them: nested dicts of NumPy
-        arrays that share memory with the input and keep its number types. "carried" holds what the network has no use
-        for, such as step counters, so that `to_torch` gives it back.
+        `{"params": ..., "batch_stats": ..., "passthrough": ...}`, as far as the network has them: nested dicts of NumPy
+        arrays that share memory with the input and keep its number types. "passthrough" holds what the network has no
+        use for, such as step counters, so that `to_torch` gives it back.
 
     Raises:
         ConversionError: lists every missing, unexpected and mis-shaped key.
     """
-    rows, shapes = _rows(network_id, hyper)
+    rows, shapes = _rows(network_id, model_args)
     arrays = {key: as_numpy(value) for key, value in strip_prefixes(state_dict).items()}
     missing = [row.key for row in rows if row.key not in arrays and not row.optional]
     known = {row.key for row in rows}
@@ -58,28 +58,28 @@ def from_torch(network_id: str, state_dict: Mapping[str, Any], **hyper: Any) -> 
     return variables
 
 
-def to_torch(network_id: str, variables: Mapping[str, Any], **hyper: Any) -> dict[str, np.ndarray]:
+def to_torch(network_id: str, variables: Mapping[str, Any], **model_args: Any) -> dict[str, np.ndarray]:
     """The opposite of `from_torch`: the published keys in their order, with torch's shapes.
 
     Args:
         network_id: see `sirr_jax.list_networks`.
         variables: what `from_torch` or `module.init` returned, trained or not.
-        **hyper: the hyper-parameters for `sirr_jax.build`.
+        **model_args: the arguments for `sirr_jax.build`.
 
     Returns:
         C-ordered NumPy arrays. What the published files hold besides and the network does not use comes back if it is
-        in the collection "carried".
+        in the collection "passthrough".
 
     Raises:
         ConversionError: if variables are missing, unexpected or mis-shaped; named by their paths.
     """
-    rows, shapes = _rows(network_id, hyper)
+    rows, shapes = _rows(network_id, model_args)
     flat = flatten(variables)
     missing, misshaped, state_dict = [], [], {}
     for row in rows:
         value = flat.pop(row.path, None)
         if value is None:
-            if not row.optional and row.path[0] != "carried":
+            if not row.optional and row.path[0] != "passthrough":
                 missing.append("/".join(row.path))
             continue
         array = np.asarray(value)
@@ -94,9 +94,9 @@ def to_torch(network_id: str, variables: Mapping[str, Any], **hyper: Any) -> dic
     return state_dict
 
 
-def expected_shapes(network_id: str, **hyper: Any) -> dict[str, tuple[int, ...]]:
+def expected_shapes(network_id: str, **model_args: Any) -> dict[str, tuple[int, ...]]:
     """The keys that a state dict of this network must have, in order, with torch's shapes."""
-    rows, shapes = _rows(network_id, hyper)
+    rows, shapes = _rows(network_id, model_args)
     return {row.key: shapes[row.key] for row in rows if row.key in shapes}
 
 
@@ -110,17 +110,17 @@ def as_numpy(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
-def _rows(network_id: str, hyper: Mapping[str, Any]) -> tuple[list[Row], dict[str, tuple[int, ...]]]:
+def _rows(network_id: str, model_args: Mapping[str, Any]) -> tuple[list[KeyRule], dict[str, tuple[int, ...]]]:
     """The rows, and by key the shapes of those that the network uses."""
     # The computation type changes no shape.
-    counted = {name: value for name, value in hyper.items() if name != "dtype"}
+    counted = {name: value for name, value in model_args.items() if name != "dtype"}
     return _cached_rows(network_id, json.dumps(counted, sort_keys=True))
 
 
 @functools.lru_cache(maxsize=64)
-def _cached_rows(network_id: str, hyper_json: str) -> tuple[list[Row], dict[str, tuple[int, ...]]]:
-    hyper = json.loads(hyper_json)
-    rows = key_map(network_id).rows(hyper)
-    flat = flatten(variable_shapes(network_id, **hyper))
-    shapes = {row.key: torch_shape(flat[row.path].shape, row.layout) for row in rows if row.path[0] != "carried"}
+def _cached_rows(network_id: str, model_args_json: str) -> tuple[list[KeyRule], dict[str, tuple[int, ...]]]:
+    model_args = json.loads(model_args_json)
+    rows = key_map(network_id).rows(model_args)
+    flat = flatten(variable_shapes(network_id, **model_args))
+    shapes = {row.key: torch_shape(flat[row.path].shape, row.layout) for row in rows if row.path[0] != "passthrough"}
     return rows, shapes

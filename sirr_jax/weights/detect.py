@@ -9,7 +9,7 @@ from sirr_jax.models import list_networks
 from sirr_jax.weights.convert import as_numpy, expected_shapes
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.key_maps import key_map
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes
 from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
 
 _SHOWN = 3
@@ -17,7 +17,7 @@ _SHOWN = 3
 
 class _Candidate(NamedTuple):
     network_id: str
-    hyper: dict[str, Any]
+    model_args: dict[str, Any]
     part: str | None
 
 
@@ -29,7 +29,7 @@ def detect(state_dict: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
             before all keys are overlooked.
 
     Returns:
-        The network id and the hyper-parameters that differ from its defaults: what `build` and `from_torch` need.
+        The network id and the arguments that differ from its defaults: what `build` and `from_torch` need.
 
     Raises:
         ConversionError: if no network fits, or several do, or it is one part of a network that is published in several
@@ -41,7 +41,7 @@ def detect(state_dict: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     found = list(_candidates(shapes))
     whole = [candidate for candidate in found if candidate.part is None]
     if len(whole) == 1:
-        return whole[0].network_id, whole[0].hyper
+        return whole[0].network_id, whole[0].model_args
     if whole:
         fitting = ", ".join(candidate.network_id for candidate in whole)
         raise ConversionError(f"the weights fit several networks: {fitting}; name the one that you mean")
@@ -54,13 +54,13 @@ def detect(state_dict: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     raise ConversionError(f"no known network has these {len(shapes)} weights; {nearest(shapes)}")
 
 
-def read_hyper(network_id: str, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyper-parameters under which a state dict fits a network; defaults where it does not say.
+def infer_model_args(network_id: str, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments under which a state dict fits a network; defaults where it does not say.
 
     Raises:
         UserError: if the id is unknown.
     """
-    return _read_hyper(key_map(network_id), shapes_of(strip_prefixes(state_dict))) or {}
+    return _infer_model_args(key_map(network_id), shapes_of(strip_prefixes(state_dict))) or {}
 
 
 def fitting_part(network_id: str, state_dict: Mapping[str, Any]) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def nearest(shapes: Shapes) -> str:
     scores = []
     for network_id in list_networks():
         mapped = key_map(network_id)
-        keys = {row.key for row in _required(mapped.rows(_read_hyper(mapped, shapes) or {}))}
+        keys = {row.key for row in _required(mapped.rows(_infer_model_args(mapped, shapes) or {}))}
         common = keys & shapes.keys()
         if common:
             scores.append(
@@ -112,36 +112,36 @@ def _candidates(shapes: Shapes) -> Iterable[_Candidate]:
     for network_id in list_networks():
         mapped = key_map(network_id)
         for part in (None, *mapped.parts):
-            hyper = _fits(network_id, mapped, shapes, part)
-            if hyper is not None:
-                yield _Candidate(network_id, hyper, part)
+            model_args = _fits(network_id, mapped, shapes, part)
+            if model_args is not None:
+                yield _Candidate(network_id, model_args, part)
 
 
 def _fits(network_id: str, mapped: KeyMap, shapes: Shapes, part: str | None) -> dict[str, Any] | None:
-    """The hyper-parameters under which the state dict is the network, or its part, exactly; None if there are none."""
+    """The arguments under which the state dict is the network, or its part, exactly; None if there are none."""
     if part is not None:
         shapes = {part + key: shape for key, shape in shapes.items()}
-    hyper = _read_hyper(mapped, shapes)
-    if hyper is None:
+    model_args = _infer_model_args(mapped, shapes)
+    if model_args is None:
         return None
-    rows = [row for row in mapped.rows(hyper) if row.key.startswith(part or "")]
+    rows = [row for row in mapped.rows(model_args) if row.key.startswith(part or "")]
     # Keys first: shapes need a trace of the network.
     if shapes.keys() - {row.key for row in rows} or {row.key for row in _required(rows)} - shapes.keys():
         return None
-    expected = expected_shapes(network_id, **hyper)
+    expected = expected_shapes(network_id, **model_args)
     same = all(shapes[key] == shape for key, shape in expected.items() if key in shapes)
-    return hyper if same else None
+    return model_args if same else None
 
 
-def _read_hyper(mapped: KeyMap, shapes: Shapes) -> dict[str, Any] | None:
+def _infer_model_args(mapped: KeyMap, shapes: Shapes) -> dict[str, Any] | None:
     try:
-        hyper = mapped.read_hyper(shapes)
+        model_args = mapped.infer_model_args(shapes)
     except (KeyError, IndexError, StopIteration):
         return None
-    return None if hyper is None else dict(hyper)
+    return None if model_args is None else dict(model_args)
 
 
-def _required(rows: Iterable[Row]) -> list[Row]:
+def _required(rows: Iterable[KeyRule]) -> list[KeyRule]:
     return [row for row in rows if not row.optional]
 
 

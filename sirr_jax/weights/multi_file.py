@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sirr_jax.weights.detect import detect, fitting_part, parts, read_hyper
+from sirr_jax.weights.detect import detect, fitting_part, infer_model_args, parts
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.key_maps import key_map
 
@@ -15,13 +15,13 @@ class Assembled(NamedTuple):
 
     Attributes:
         network_id: which.
-        hyper: the hyper-parameters that differ from its defaults.
+        model_args: the arguments that differ from its defaults.
         state_dict: its weights, under the prefixes of its parts where it has such.
         sources: names of the files that they come from.
     """
 
     network_id: str
-    hyper: dict[str, Any]
+    model_args: dict[str, Any]
     state_dict: dict[str, Any]
     sources: tuple[str, ...]
 
@@ -47,7 +47,7 @@ def assemble(
             ((candidate, fitting),) = candidates.items()
             pending.setdefault(candidate, []).append((name, fitting, state_dict))
         elif network_id:
-            whole.append(Assembled(network_id, read_hyper(network_id, state_dict), dict(state_dict), (name,)))
+            whole.append(Assembled(network_id, infer_model_args(network_id, state_dict), dict(state_dict), (name,)))
         else:
             try:
                 whole.append(Assembled(*detect(state_dict), dict(state_dict), (name,)))
@@ -77,4 +77,4 @@ def _join(network_id: str, files: list[tuple[str, tuple[str, ...], Mapping[str, 
         )
     merged = {part + key: value for part in wanted for key, value in assigned[part][1].items()}
     names = tuple(assigned[part][0] for part in wanted)
-    return Assembled(network_id, read_hyper(network_id, merged), merged, names)
+    return Assembled(network_id, infer_model_args(network_id, merged), merged, names)

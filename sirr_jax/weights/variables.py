@@ -12,9 +12,9 @@ import jax.numpy as jnp
 from sirr_jax.models import build
 
 
-def variable_shapes(network_id: str, **hyper: Any) -> dict[str, Any]:
+def variable_shapes(network_id: str, **model_args: Any) -> dict[str, Any]:
     """A network's variables as `jax.ShapeDtypeStruct`s, found by tracing; nothing is computed."""
-    module = build(network_id, **hyper)
+    module = build(network_id, **model_args)
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in module.example_shapes()]
     return jax.eval_shape(functools.partial(module.init, train=True), jax.random.key(0), *inputs)
 

@@ -19,11 +19,11 @@ OVERRIDES = (
     "--config.student.steps=6",
     "--config.student.gan_start=0",  # one program less to compile
     "--config.student.weights.adversarial=0.01",
-    "--config.student.measure_samples=8",
+    "--config.student.feature_stats_samples=8",
     "--config.validation_samples=2",
     "--config.log_every=3",
-    "--config.evaluate_every=100",
-    "--config.panels_every=100",
+    "--config.eval_every=100",
+    "--config.log_images_every=100",
     "--config.checkpoint_every=100",
 )
 

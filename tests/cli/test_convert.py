@@ -19,8 +19,8 @@ from tests.helpers.torch_files import Call, write_legacy, write_zip
 GENERATOR = "attentive_gan/generator"
 
 
-def weights(network_id=GENERATOR, **hyper):
-    return fill_random(expected_shapes(network_id, **({"width": "test"} | hyper)))
+def weights(network_id=GENERATOR, **model_args):
+    return fill_random(expected_shapes(network_id, **({"width": "tiny"} | model_args)))
 
 
 @pytest.fixture
@@ -39,18 +39,18 @@ def test_a_published_file_becomes_a_model_that_restores(source, tmp_path, capsys
     printed = capsys.readouterr().out
     assert f"{GENERATOR}: params/" in printed
     for line in (
-        f"network    {GENERATOR} width=test",
-        "tensors    70",
-        "dtype      float32",
-        "licence    none stated",
-        "origin     converted from gen.pkl; by rui1996/DeRaindrop",
-        f"sha256     {hashlib.sha256(target.read_bytes()).hexdigest()}",
-        f"written    {target}",
+        f"network      {GENERATOR} width=tiny",
+        "tensors      70",
+        "dtype        float32",
+        "license      none stated",
+        "description  converted from gen.pkl; by rui1996/DeRaindrop",
+        f"sha256       {hashlib.sha256(target.read_bytes()).hexdigest()}",
+        f"written      {target}",
     ):
         assert f"  {line}" in printed
     model = load_model(target)
     assert (model.recipe, list(model.networks)) == ("attentive_gan", ["generator"])
-    returned = to_torch(GENERATOR, model.networks["generator"].variables, width="test")
+    returned = to_torch(GENERATOR, model.networks["generator"].variables, width="tiny")
     assert all(returned[key].tobytes() == value.tobytes() for key, value in weights().items())
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (17, 30, 3), np.uint8)).save(tmp_path / "photo.png")
     assert main(["remove", str(tmp_path / "photo.png"), "--model", str(target)]) == 0
@@ -95,7 +95,7 @@ def test_one_of_several_state_dicts_is_chosen_by_name(tmp_path, capsys):
     assert convert(tmp_path / "dis_148.pt", tmp_path / "d.safetensors") == 2
     assert "holds several state dicts: bg, rf; name the one that you mean (--part bg)" in capsys.readouterr().err
     assert convert(tmp_path / "dis_148.pt", tmp_path / "d.safetensors", "--part", "rf") == 0
-    assert "network    sgrrn/discriminator" in capsys.readouterr().out
+    assert "network      sgrrn/discriminator" in capsys.readouterr().out
 
 
 def test_the_name_of_a_network_decides_between_twins(tmp_path, capsys):
@@ -129,7 +129,7 @@ def wrong(tmp_path):
         "page.pth": "is a web page, not weights",
         "pointer.pth": "git lfs pull",
         "huge.safetensors": "its header claims 4611686018427387904 bytes",
-        "optimizer.pt": "an optimiser's state",
+        "optimizer.pt": "an optimizer's state",
         "other.safetensors": "no known network has these 1 weights",
         "none.pth": "no file at",
     }
@@ -164,10 +164,10 @@ def test_a_named_network_lists_all_that_is_wrong(tmp_path, capsys):
         (["gen.pkl", "model.onnx"], "DST is model.onnx; give a name that ends in .safetensors, .pth or .h5"),
         (["gen.pkl", "gen.pkl"], "gen.pkl exists; choose another name or add --force"),
         (["gen.pkl", "m.safetensors", "--network", "attentive"], "no network is called 'attentive'"),
-        (["gen.pkl", "m.safetensors", "--hyper", "width"], "--hyper width has no value; write NAME=VALUE"),
+        (["gen.pkl", "m.safetensors", "--model-arg", "width"], "--model-arg width has no value; write NAME=VALUE"),
         (
-            ["gen.pkl", "m.safetensors", "--hyper", "colour=red"],
-            "no hyper-parameter of attentive_gan/generator is called 'colour'",
+            ["gen.pkl", "m.safetensors", "--model-arg", "color=red"],
+            "no argument of attentive_gan/generator is called 'color'",
         ),
         (["gen.pkl", "m.pth", "--layout", "flax"], "--layout flax writes models"),
         (["gen.pkl", "m.h5", "--layout", "torch"], "--layout torch writes .safetensors or .pth files; DST is m.h5"),

@@ -93,12 +93,12 @@ def test_packing_says_what_it_packed(tmp_path, capsys):
     pack = ["data", "pack", str(root), str(tmp_path / "packed")]
     assert main(pack) == 2
     assert "0_rain.png: not an image" in capsys.readouterr().err
-    assert main([*pack, "--licence", "mine", "--on-corrupt", "skip"]) == 0
+    assert main([*pack, "--license", "mine", "--on-corrupt", "skip"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{tmp_path / 'packed'}: DeRaindrop (deraindrop)"
     assert lines[1:4] == ["  train      10", "  test_a     3", "  test_b     2"]
     assert lines[4].startswith("  shards     1, ")
-    assert lines[5] == "  licence    mine"
+    assert lines[5] == "  license    mine"
     assert lines[6].startswith("  skipped    1 pictures")
     assert check(tmp_path / "packed", "--thorough") == 0
     assert "a packed set (shards)" in capsys.readouterr().out

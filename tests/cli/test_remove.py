@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 import sirr_jax
 from sirr_jax.cli.main import main
 from sirr_jax.cli.photo_files import save
-from sirr_jax.weights.model_file import Model, Network, save_model
+from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +17,8 @@ def model(tmp_path_factory, student_params):
     params = jax.tree.map(np.array, student_params)
     params["decoder"]["out"]["bias"] += np.float32(0.25)
     path = tmp_path_factory.mktemp("model") / "student.safetensors"
-    student = Network("dynamics/student", {"width": "test"}, {"params": params})
-    save_model(path, Model("dynamics", {"student": student}, licence="Apache-2.0", origin="made for tests"))
+    student = StoredNetwork("dynamics/student", {"width": "tiny"}, {"params": params})
+    save_model(path, Model("dynamics", {"student": student}, license="Apache-2.0", description="made for tests"))
     return path
 
 
@@ -134,7 +134,7 @@ def test_one_bad_photograph_does_not_stop_the_others(model, photo, tmp_path, cap
     assert "2 of 4 photographs could not be restored" in lines[2]
 
 
-def test_the_colours_of_the_result_are_the_photographs(model, photo, tmp_path):
+def test_the_colors_of_the_result_are_the_photographs(model, photo, tmp_path):
     def profile_of(path):
         with Image.open(path) as image:
             return image.info.get("icc_profile")
@@ -203,8 +203,8 @@ def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, model, pho
     (tmp_path / "copy" / "photo.png").write_bytes(photo.read_bytes())
     (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:200])
     Image.new("RGB", (8, 8)).save(tmp_path / "small.png")
-    teacher = Network("dynamics/teacher", {"width": "test"}, {"params": {"w": np.zeros(1)}})
-    save_model(tmp_path / "teacher.safetensors", Model("dynamics", {"teacher": teacher}, licence="-", origin="-"))
+    teacher = StoredNetwork("dynamics/teacher", {"width": "tiny"}, {"params": {"w": np.zeros(1)}})
+    save_model(tmp_path / "teacher.safetensors", Model("dynamics", {"teacher": teacher}, license="-", description="-"))
     before = sorted(p.name for p in tmp_path.rglob("*"))
     if "--model" not in arguments:
         arguments = [*arguments, "--model", model]

@@ -61,7 +61,7 @@ def test_the_run_says_which_losses_it_had(run):
     assert "stage adversarial: 6 steps; 2/4 layers (asked 60%), 2/4 single (asked 40%)" in metadata
     config = json.loads((run / "config.json").read_text())
     assert config["teacher"]["steps"] == 12
-    assert config["width"] == "test"
+    assert config["width"] == "tiny"
 
 
 def test_both_networks_are_exported_with_their_cards(run):
@@ -70,9 +70,9 @@ def test_both_networks_are_exported_with_their_cards(run):
         assert model.networks.keys() == {name}
         assert model.networks[name].id == f"dynamics/{name}"
         assert model.recipe == "dynamics"
-        assert "3-scale gradient L1" in model.origin
+        assert "3-scale gradient L1" in model.description
         image = np.random.default_rng(0).random((1, *((3,) if name == "teacher" else ()), 16, 16, 3), np.float32)
-        network = build(model.networks[name].id, **model.networks[name].hyper)
+        network = build(model.networks[name].id, **model.networks[name].model_args)
         assert np.isfinite(jax.jit(network.apply)(model.networks[name].variables, image)["restored"]).all()
 
 
@@ -87,7 +87,7 @@ def test_the_student_inherited_the_teacher(run):
 
 def test_a_finished_run_is_told_and_changes_nothing(run, command, capsys):
     before = (run / "models" / "student.safetensors").read_bytes()
-    assert main([*command, f"--workdir={run}", "--config.evaluate_every=0"]) == 0
+    assert main([*command, f"--workdir={run}", "--config.eval_every=0"]) == 0
     assert (run / "models" / "student.safetensors").read_bytes() == before
     assert "student" in capsys.readouterr().out
 
@@ -110,7 +110,21 @@ def test_the_exported_student_restores(run):
         (["--config=missing.py", "--workdir=W"], "no config file at missing.py"),
         (
             ["--config", "missing.py:tiny", "--workdir=W"],
-            "no config file at missing.py; expected --config=FILE:VARIANT",
+            "no config file at missing.py; expected --config=NAME:VARIANT",
+        ),
+        (["--config=dynamix:tiny", "--workdir=W"], "no config is called 'dynamix'; did you mean 'dynamics'?"),
+        (
+            ["--config=dynamics:tiny", "--workdir=W", "--config.optimiser.networks.student.rates=1"],
+            "config.optimiser.networks.student.rates has been renamed; did you mean "
+            "--config.optimizer.networks.student.lr_mults=...?",
+        ),
+        (
+            ["--config", "dynamics:tiny", "--workdir=W", "--config.data.pipeline=memory"],
+            "did you mean --config.data.loader=...?",
+        ),
+        (
+            ["--config=dynamics:tiny", "--workdir=W", "--num_processes=2"],
+            "need --coordinator_address=HOST:PORT",
         ),
         (["--config=BROKEN", "--workdir=W"], "line 2: expected ':'"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.batchsize=4"], 'Did you mean "batch_size"'),
@@ -118,17 +132,17 @@ def test_the_exported_student_restores(run):
         (["--config=CONFIG:tiny", "--workdir=W", "extra"], "'extra' is not a flag"),
         (["--config=CONFIG:tiny", "--workdir=W", "--unknown=1"], "unknown"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.batch_size=3"], r"config.batch_size=3 cannot be divided"),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.layers=/no/such"], "/no/such"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.photos=/no/such"], "/no/such"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.data.crop=600"], "600"),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.pipeline=grain"], "expected one of tf, memory, device"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.loader=grain"], "expected one of tf, threads, device"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.perceptual_weights=/no.npz"], "no VGG-19 weight file"),
         (
             ["--config=CONFIG:tiny", "--workdir=W", "--config.data.sequences_share=0.5"],
             "data.sequences is empty",
         ),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.teacher.weights_file=/no.safetensors"], "no model file"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.teacher.init_from=/no.safetensors"], "no model file"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.width=huge"], "no width is called 'huge'"),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.precision=half"], "choose float32 or bfloat16"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.compute_dtype=half"], "choose float32 or bfloat16"),
     ],
 )
 def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, tmp_path, capsys, monkeypatch, command):

@@ -16,7 +16,7 @@ from sirr_jax.data.from_config import (
     validation_stream,
 )
 from sirr_jax.data.from_config_segmentation import random_degradation
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.errors import UserError
 from tests.helpers.photo_files import write
@@ -106,24 +106,24 @@ def data(dynamics_config, tmp_path):
     data.classes = 7
     data.scenes = ConfigDict({"count": 5, "size": 40, "seed": 0})
     data.degradations = ConfigDict({"kinds": ("jpeg", "window_reflection"), "levels": (1, 2), "resave_jpeg": False})
-    data.layers, data.sequences, data.pairs = (str(tmp_path / n) for n in ("photos", "sequences", "pairs"))
+    data.photos, data.sequences, data.pairs = (str(tmp_path / n) for n in ("photos", "sequences", "pairs"))
     return data
 
 
 def test_every_kind_comes_from_its_folder(data):
     streams = training_streams(data, KINDS)
     counts = dict.fromkeys(KINDS, 2)
-    with build_pipeline(streams, counts, kind="memory", seed=0, start_step=0) as pipeline:
+    with build_loader(streams, counts, loader="threads", seed=0, start_step=0) as pipeline:
         batch = next(pipeline)
     canvas = 32 + 2 * multiview_options(data).border
     assert batch["layers"]["transmission"].shape == (2, canvas, canvas, 3)
     assert batch["single"]["reflection"].shape == (2, 32, 32, 3)
-    assert batch["sequences"]["blended"].shape == (2, 3, 32, 32, 3)
+    assert batch["sequences"]["mixture"].shape == (2, 3, 32, 32, 3)
     assert not batch["sequences"]["has_reflection"].any()
     assert batch["pairs"]["transmission"].shape == (2, 32, 32, 3)
     assert batch["photos"].keys() == {"transmission", "index"}
     assert batch["labelled"]["labels"].shape == batch["labelled_pairs"]["reflection_labels"].shape == (2, 32, 32)
-    assert batch["degraded"]["degraded"].shape == (2, 32, 32, 3)
+    assert batch["degraded"]["mixture"].shape == (2, 32, 32, 3)
     assert batch["degraded"]["kind"].dtype == np.int32
 
 
@@ -152,7 +152,7 @@ LABELLED = ("labelled", "labelled_pairs", "degraded")
 
 
 def labels_of(stream, kind, key="labels"):
-    with build_pipeline({kind: stream}, {kind: 4}, kind="memory", seed=0, start_step=0) as pipeline:
+    with build_loader({kind: stream}, {kind: 4}, loader="threads", seed=0, start_step=0) as pipeline:
         return next(pipeline)[kind][key]
 
 
@@ -170,18 +170,18 @@ def test_scenes_are_made_of_the_layers_photographs(data, kind):
     labels = labels_of(stream, kind)
     assert 0 < labels.max() < 7
     # To validate on: of the user's photographs, or of the held-out one; not the outlines trained on.
-    for validation in (data.layers, ""):
+    for validation in (data.photos, ""):
         data.validation = validation
         held_out = labels_of(validation_stream(data, kind), kind)
         assert 0 < held_out.max() < 7
         assert (held_out != labels).any()
-    data.layers = "procedural"
-    with pytest.raises(UserError, match=r"config\.data\.layers is 'procedural'"):
+    data.photos = "procedural"
+    with pytest.raises(UserError, match=r"config\.data\.photos is 'procedural'"):
         training_streams(data, [kind])
 
 
 def test_scenes_of_embedded_photographs(data):
-    data.labelled, data.layers = "scenes", "embedded"
+    data.labelled, data.photos = "scenes", "embedded"
     (stream,) = training_streams(data, ["labelled"]).values()
     assert stream.sample(0, StreamKey(0, "labelled"))["transmission"].std() > 1.0
 
@@ -192,7 +192,7 @@ def test_a_labelled_set_is_validated_on_another(data, kind):
     assert labels_of(validation_stream(data, kind), kind).max() < 7
     data.validation = ""
     with pytest.raises(
-        UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0 and config\.panels_every=0"
+        UserError, match=r"config\.data\.validation is empty; .* config\.eval_every=0 and config\.log_images_every=0"
     ):
         validation_stream(data, kind)
 
@@ -227,9 +227,9 @@ def test_no_labelled_set(data):
 
 
 def test_procedural_layers_carry_no_images(data):
-    data.layers = "procedural"
+    data.photos = "procedural"
     streams = training_streams(data, ["layers", "single"])
-    with build_pipeline(streams, {"layers": 2, "single": 2}, kind="memory", seed=0, start_step=3) as pipeline:
+    with build_loader(streams, {"layers": 2, "single": 2}, loader="threads", seed=0, start_step=3) as pipeline:
         batch = next(pipeline)
     assert batch.keys() == {"layers", "single"}
     assert batch["layers"].keys() == {"index"}
@@ -237,9 +237,9 @@ def test_procedural_layers_carry_no_images(data):
 
 
 def test_validation_photographs_of_the_user(data):
-    data.validation = data.layers
+    data.validation = data.photos
     streams = {"layers": validation_stream(data, "layers")}
-    with build_pipeline(streams, {"layers": 1}, kind="memory", seed=0, start_step=0) as pipeline:
+    with build_loader(streams, {"layers": 1}, loader="threads", seed=0, start_step=0) as pipeline:
         assert next(pipeline)["layers"]["transmission"].shape == (1, 48, 48, 3)
     data.validation = "/no/such/folder"
     with pytest.raises(UserError, match="/no/such/folder"):
@@ -248,17 +248,17 @@ def test_validation_photographs_of_the_user(data):
 
 def test_pairs_to_validate_on(data):
     data.validation = data.pairs
-    assert validation_stream(data, "pairs").spec["blended"].shape == (32, 32, 3)
+    assert validation_stream(data, "pairs").spec["mixture"].shape == (32, 32, 3)
     data.validation = ""
     with pytest.raises(
-        UserError, match=r"config\.data\.validation is empty; .* config\.evaluate_every=0 and config\.panels_every=0"
+        UserError, match=r"config\.data\.validation is empty; .* config\.eval_every=0 and config\.log_images_every=0"
     ):
         validation_stream(data, "pairs")
 
 
 def test_photographs_to_degrade_cannot_be_procedural(data):
-    data.layers = "procedural"
-    with pytest.raises(UserError, match=r"config\.data\.layers is 'procedural'"):
+    data.photos = "procedural"
+    with pytest.raises(UserError, match=r"config\.data\.photos is 'procedural'"):
         training_streams(data, ["photos"])
 
 

@@ -37,9 +37,9 @@ def test_generators_are_stateless_and_independent():
         StreamKey(4, "layers").generator("crop", 7),
         StreamKey(3, "pairs").generator("crop", 7),
     ]
-    # A generator that began where its neighbour's second draw is would share almost all its draws.
-    neighbours = [key.generator("crop", position).random(50) for position in (7, 8)]
-    assert not np.intersect1d(*neighbours).size
+    # A generator that began where its neighbor's second draw is would share almost all its draws.
+    neighbors = [key.generator("crop", position).random(50) for position in (7, 8)]
+    assert not np.intersect1d(*neighbors).size
     draws = [key.generator("crop", 7).random()] + [other.random() for other in others]
     assert len(set(draws)) == len(draws)
 

@@ -58,14 +58,14 @@ def save_weights(path, layers, **options):
 
 
 def save_model(path, layers):
-    """`generator.h5`, `discriminator.h5`: layers under /model_weights, beside the optimiser's state."""
+    """`generator.h5`, `discriminator.h5`: layers under /model_weights, beside the optimizer's state."""
     with h5py.File(path, "w") as file:
         write_layers(file.create_group("model_weights"), layers)
         file.attrs["model_config"] = b'{"class_name": "Model"}'
         file.attrs["training_config"] = b'{"loss": "MSE"}'
-        optimiser = file.create_group("optimizer_weights")
-        optimiser.attrs["weight_names"] = [b"Adam/iterations:0"]
-        optimiser.create_dataset("Adam/iterations:0", data=np.int64(3))
+        optimizer = file.create_group("optimizer_weights")
+        optimizer.attrs["weight_names"] = [b"Adam/iterations:0"]
+        optimizer.create_dataset("Adam/iterations:0", data=np.int64(3))
     return path
 
 

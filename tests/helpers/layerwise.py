@@ -26,7 +26,7 @@ def listening(network):
 
 
 def answers(module, variables, *inputs):
-    """The outputs, and `{path of a layer: (its answers in turn)}`; compiled without optimisation."""
+    """The outputs, and `{path of a layer: (its answers in turn)}`; compiled without optimization."""
 
     def apply(variables, *inputs):
         return module.apply(variables, *inputs, capture_intermediates=True)
@@ -42,9 +42,9 @@ def answers(module, variables, *inputs):
     return outputs, {path: [turns[i] for i in sorted(turns)] for path, turns in found.items()}
 
 
-def pairs(network_id, hyper):
+def pairs(network_id, model_args):
     """`(PyTorch name, path)` of every layer with a kernel."""
-    rows = key_map(network_id).rows(hyper)
+    rows = key_map(network_id).rows(model_args)
     return [
         (row.key.removesuffix(".weight"), "/".join(row.path[1:-1]))
         for row in rows
@@ -53,7 +53,7 @@ def pairs(network_id, hyper):
 
 
 def gradients(loss, *arguments):
-    """`jax.grad` with respect to all arguments, compiled without optimisation."""
+    """`jax.grad` with respect to all arguments, compiled without optimization."""
     lowered = jax.jit(jax.grad(loss, argnums=tuple(range(len(arguments))))).lower(*arguments)
     return lowered.compile(compiler_options={"xla_backend_optimization_level": 0})(*arguments)
 

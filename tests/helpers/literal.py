@@ -21,7 +21,7 @@ def leaky_relu(x, slope):
 
 
 def conv2d(x, kernel, bias=0.0, *, stride=1, dilation=1, padding=None, groups=1):
-    """Cross-correlation of [B, H, W, C] with HWIO; by default as much padding as keeps odd kernels centred."""
+    """Cross-correlation of [B, H, W, C] with HWIO; by default as much padding as keeps odd kernels centered."""
     x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
     side = kernel.shape[0]
     pad = dilation * (side - 1) // 2 if padding is None else padding
@@ -115,7 +115,7 @@ def resize_nearest(x, size):
 
 
 def resize_bilinear(x, size, *, align_corners=False, scale=None):
-    """Between the two pixels around each position; positions are pixel centres, kept inside the image."""
+    """Between the two pixels around each position; positions are pixel centers, kept inside the image."""
     for axis, target in enumerate(size, start=1):
         source, lines = x.shape[axis], []
         for i in range(target):
@@ -136,7 +136,7 @@ def upsample_nearest(x, factor):
 
 
 def upsample_bilinear(x, factor):
-    """torch's `interpolate(mode="bilinear", align_corners=False)`: centres at half pixels, clamped at 0 and n - 1."""
+    """torch's `interpolate(mode="bilinear", align_corners=False)`: centers at half pixels, clamped at 0 and n - 1."""
     for axis in (1, 2):
         size = x.shape[axis]
         lines = []
@@ -158,7 +158,7 @@ def downsample_area(x, factor):
 
 
 def warp(x, flow):
-    """The sum over the four integer neighbours, pixel by pixel, and the validity (specification, section 2.4)."""
+    """The sum over the four integer neighbors, pixel by pixel, and the validity (specification, section 2.4)."""
     x, flow = np.asarray(x, np.float64), np.asarray(flow, np.float64)
     batch, height, width, _ = x.shape
     out, valid = np.zeros_like(x), np.zeros((batch, height, width, 1))

@@ -76,14 +76,14 @@ def flow_net(source, target, p):
 
 
 def fusion_net(psi, flow, f, p):
-    """Per layer L in "tr" and neighbour s in (0, 1): psi[L] three frames, flow[L][s]."""
+    """Per layer L in "tr" and neighbor s in (0, 1): psi[L] three frames, flow[L][s]."""
     half = f.shape[-1] // 2
     fused = {}
     for layer, name in (("t", "transmission"), ("r", "reflection")):
         before, middle, after = psi[layer]
         gated = []
-        for neighbour, motion in zip((before, after), flow[layer], strict=True):
-            z, valid = warp(neighbour, motion)
+        for neighbor, motion in zip((before, after), flow[layer], strict=True):
+            z, valid = warp(neighbor, motion)
             similarity = (conv2d(z, **p["theta"]) * conv2d(middle, **p["phi"])).sum(-1, keepdims=True)
             gated.append(sigmoid(similarity / np.sqrt(half)) * valid * z)
         merged = conv2d(np.concatenate([gated[0], middle, gated[1]], -1), **p[f"merge_{name}"])

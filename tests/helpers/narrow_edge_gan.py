@@ -17,14 +17,14 @@ NETWORKS = (EDGE_NET, ATTENTION_NET, GENERATOR, DISCRIMINATOR)
 
 
 @functools.cache
-def traced(network_id, **hyper):
-    return variable_shapes(network_id, **hyper)
+def traced(network_id, **model_args):
+    return variable_shapes(network_id, **model_args)
 
 
 @functools.cache
-def keras_shapes(network_id, **hyper):
+def keras_shapes(network_id, **model_args):
     """`{"step2.gate_f/kernel": shape}` in the saved order, from the network itself."""
-    flat = flatten(traced(network_id, **hyper))
+    flat = flatten(traced(network_id, **model_args))
     found = {}
     for layer in KERAS[network_id].layers:
         for part in PARTS[layer.kind]:
@@ -35,15 +35,17 @@ def keras_shapes(network_id, **hyper):
 
 
 @functools.cache
-def arrays(network_id, **hyper):
+def arrays(network_id, **model_args):
     """Random numbers for each array, by the specification's names; of a narrow network if not told otherwise."""
     rng = np.random.default_rng(7)
-    hyper = {"width": "test"} | hyper
-    return {name: rng.standard_normal(s).astype(np.float32) for name, s in keras_shapes(network_id, **hyper).items()}
+    model_args = {"width": "tiny"} | model_args
+    return {
+        name: rng.standard_normal(s).astype(np.float32) for name, s in keras_shapes(network_id, **model_args).items()
+    }
 
 
 def small(network_id, *, path):
-    return from_keras(network_id, path, width="test")
+    return from_keras(network_id, path, width="tiny")
 
 
 def layers(network_id, first=None, changes=None):

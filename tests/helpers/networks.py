@@ -34,13 +34,13 @@ def random_parameters(module, *shapes, seed=0):
 
 
 def compile_apply(module, params, *inputs, train=False):
-    """`f(params, *inputs)`: compiled without optimisation, which takes a third of the time."""
+    """`f(params, *inputs)`: compiled without optimization, which takes a third of the time."""
     compiled = compile_variables(module, {"params": params}, *inputs, train=train)
     return lambda params, *inputs: compiled({"params": params}, *inputs)
 
 
 def compile_variables(module, variables, *inputs, train=False, mutable=False):
-    """`f(variables, *inputs)`, compiled without optimisation; returns what `module.apply` does."""
+    """`f(variables, *inputs)`, compiled without optimization; returns what `module.apply` does."""
 
     def apply(variables, *inputs):
         keywords = {"train": train} if train else {}

@@ -52,11 +52,11 @@ class Run(NamedTuple):
 def recording(patch, steps, compiled):
     """Record every step of a training in `steps`; compile each stage once for all trainings, in `compiled`."""
     patch.setattr(trainer, "build_step", lambda recipe, index, *rest: (index, build_step(recipe, index, *rest)))
-    parallelise = parallel.parallelise
+    parallelize = parallel.parallelize
 
     def recorded(numbered):
         index, step = numbered
-        compiled.setdefault(index, parallelise(step))
+        compiled.setdefault(index, parallelize(step))
 
         def call(state, raw):
             before = parallel.to_host(state)
@@ -66,7 +66,7 @@ def recording(patch, steps, compiled):
 
         return call
 
-    patch.setattr(parallel, "parallelise", recorded)
+    patch.setattr(parallel, "parallelize", recorded)
 
 
 def changed_networks(before, after):

@@ -30,13 +30,13 @@ def use_shallow(patch):
 
 def small_config(variant="tiny"):
     config = config_of("sgrrn")(variant)
-    config.width, config.backbone, config.batch_size = "test", "resnet50", 4
+    config.width, config.backbone, config.batch_size = "tiny", "resnet50", 4
     config.data.crop = config.data.scenes.size = SIZE
     config.data.scenes.count = 8
-    config.data.pipeline = "memory"
+    config.data.loader = "threads"
     config.adversarial, config.exclusion = True, 0.1
-    config.optimiser.schedule = "constant"
-    config.optimiser.networks.generator.rates = (("encoder/backbone/.*norm", 0.0),)
+    config.optimizer.schedule = "constant"
+    config.optimizer.networks.generator.lr_mults = (("encoder/backbone/.*norm", 0.0),)
     for stage in config.steps:
         config.steps[stage] = STEPS
     return config
@@ -50,7 +50,7 @@ def draw_zeros(config, patch):
         shapes = jax.eval_shape(init, key, *(jnp.zeros(shape) for shape in shapes))
         return jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
 
-    patch.setattr("sirr_jax.recipes.sgrrn.recipe.initialise", zeros)
+    patch.setattr("sirr_jax.recipes.sgrrn.recipe.initialize", zeros)
     patch.setitem(BACKBONES, "resnet50", (ResNet50, (1, 2, 1)))
     config.adversarial = False
     return config

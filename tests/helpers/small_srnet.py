@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import learning_networks
 from tests.helpers.recipe_runs import config_of
 
@@ -23,9 +23,9 @@ LEARNS = {
 
 def small_config(variant="tiny"):
     config = config_of("srnet")(variant)
-    config.width = config.segmenter.width = "test"
+    config.width = config.segmenter.width = "tiny"
     config.data.crop = config.data.scenes.size = SIZE
-    config.data.pipeline, config.batch_size = "memory", 4
+    config.data.loader, config.batch_size = "threads", 4
     config.data.scenes.count = 8
     # No kind that takes long.
     config.data.degradations.kinds = "gaussian_noise,jpeg"
@@ -35,7 +35,7 @@ def small_config(variant="tiny"):
 
 
 def drawn(network, key, *shapes):
-    """In place of `initialise`: random variables, without compiling anything."""
+    """In place of `initialize`: random variables, without compiling anything."""
     traced = jax.eval_shape(lambda: network.init(key, *(jnp.zeros(shape) for shape in shapes), train=True))
     rng = np.random.default_rng(int(jax.random.bits(key) % 1000))
 
@@ -50,8 +50,8 @@ def drawn(network, key, *shapes):
 
 def draw_quickly(patch):
     """Let the recipe's networks be `drawn`."""
-    patch.setattr("sirr_jax.recipes.srnet.networks.initialise", drawn)
+    patch.setattr("sirr_jax.recipes.srnet.networks.initialize", drawn)
 
 
-def optimisers_of(recipe, config):
-    return {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+def optimizers_of(recipe, config):
+    return {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}

@@ -41,8 +41,8 @@ def make(name, seeds, pair, options=None, *, mask=None):
 
 @functools.partial(jax.jit, static_argnames=("name", "options"))
 def _run(keys, transmission, reflection, *, name, options, **arguments):
-    synthesise = functools.partial(get_synthesis(name).synthesise, options=options, **arguments)
-    return jax.vmap(lambda key: synthesise(key, transmission, reflection))(keys)
+    synthesize = functools.partial(get_synthesis(name).synthesize, options=options, **arguments)
+    return jax.vmap(lambda key: synthesize(key, transmission, reflection))(keys)
 
 
 def each(mixtures):

@@ -12,7 +12,7 @@ import sirr_jax
 from sirr_jax.data.sources.photos import EmbeddedPhotos
 from sirr_jax.inference.restorer import PACKAGED
 from sirr_jax.metrics import psnr, score
-from sirr_jax.synthesis.multiview import MultiviewOptions, synthesise_single
+from sirr_jax.synthesis.multiview import MultiviewOptions, synthesize_single
 from sirr_jax.weights.model_file import load_model
 
 SIZE = 128
@@ -35,22 +35,22 @@ def test_the_files_say_what_they_are():
     model = load_model(PACKAGED)
     assert (model.max_side, model.self_ensemble) == (640, 4)
     assert PACKAGED.stat().st_size < 8 * 2**20
-    assert model.licence.startswith("Apache-2.0; its layers of VGG-19: CC BY 4.0, Karen Simonyan")  # as CC BY asks
-    assert model.networks["student"].hyper["hypercolumn"] == "caffe"
+    assert model.license.startswith("Apache-2.0; its layers of VGG-19: CC BY 4.0, Karen Simonyan")  # as CC BY asks
+    assert model.networks["student"].model_args["hypercolumn"] == "caffe"
     assert {role: network.id for role, network in model.networks.items()} == {"student": "dynamics/student"}
     runs = json.loads(PACKAGED.with_name("training.json").read_text())["runs"]
     for run in runs:
         assert run["config"]["recipe"] == "dynamics"
-        assert run["config"]["width"] == model.networks["student"].hyper["width"]
+        assert run["config"]["width"] == model.networks["student"].model_args["width"]
         assert run["log"][-1]["step"] >= 1000
     of_students = []
     for run in runs:  # a teacher is trained, or a student with what was there
         teacher = run["config"]["teacher"]
-        learning = "teacher" if teacher["steps"] and not teacher["weights_file"] else "student"
+        learning = "teacher" if teacher["steps"] and not teacher["init_from"] else "student"
         assert {name.split("/")[0] for record in run["log"] for name in record if name.endswith("/loss")} == {learning}
         if learning == "student":
             of_students.append(run)
-    given = [bool(run["config"]["student"]["weights_file"]) for run in of_students]
+    given = [bool(run["config"]["student"]["init_from"]) for run in of_students]
     assert given == [i > 0 for i in range(len(given))]  # each student went on with what there was
     assert PACKAGED.with_name("CARD.md").read_text().startswith("# ")
 
@@ -67,14 +67,14 @@ def test_reflections_grow_weaker(photos):
     """
     restorer = sirr_jax.load(self_ensemble=1)
     options = MultiviewOptions(size=SIZE, model_probabilities=(0.0, 0.0, 0.5, 0.0, 0.5), noise_probability=0.0)
-    make = jax.jit(jax.vmap(lambda key, t, r: synthesise_single(key, t, r, options=options)))
+    make = jax.jit(jax.vmap(lambda key, t, r: synthesize_single(key, t, r, options=options)))
     before, after = [], []
     for shift in range(1, len(photos)):
         keys = jax.random.split(jax.random.key(shift - 1), len(photos))
         made = make(keys, photos, np.roll(photos, shift, axis=0))
-        mixtures, truths = np.asarray(made.frame), np.asarray(made.transmission)
-        before.append(score(mixtures, truths))
-        after.append(score(restorer(mixtures).restored, truths))
+        mixtures, targets = np.asarray(made.frame), np.asarray(made.transmission)
+        before.append(score(mixtures, targets))
+        after.append(score(restorer(mixtures).restored, targets))
     for name, sign in {"psnr": 1, "ssim": 1, "lmse": -1}.items():
         gains = [sign * (a[name] - b[name]) for a, b in zip(after, before, strict=True)]
         assert np.mean(gains) > 0.0, name

@@ -5,12 +5,12 @@ import pytest
 
 from sirr_jax import UserError
 from sirr_jax.inference.restorer import Restorer
-from sirr_jax.weights.model_file import Model, Network
+from sirr_jax.weights.model_file import Model, StoredNetwork
 
 
-def model_of(params, network_id="dynamics/student", **hyper):
-    network = Network(network_id, {"width": "test"} | hyper, {"params": params})
-    return Model("dynamics", {network_id.split("/")[1]: network}, licence="-", origin="-")
+def model_of(params, network_id="dynamics/student", **model_args):
+    network = StoredNetwork(network_id, {"width": "tiny"} | model_args, {"params": params})
+    return Model("dynamics", {network_id.split("/")[1]: network}, license="-", description="-")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from sirr_jax import Restorer, UserError
 from sirr_jax.inference.self_ensemble import COUNTS, self_ensemble
-from sirr_jax.weights.model_file import Model, Network
+from sirr_jax.weights.model_file import Model, StoredNetwork
 
 TURNS = {  # of [H, W, C]: there, and back
     "itself": (lambda x: x, lambda x: x),
@@ -67,7 +67,9 @@ def model(student_params):
     """A student that changes its input, differently for every symmetry."""
     keys = iter(jax.random.split(jax.random.key(0), 200))
     params = jax.tree.map(lambda x: np.asarray(x + 0.05 * jax.random.normal(next(keys), x.shape)), student_params)
-    return Model("dynamics", {"student": Network("dynamics/student", {"width": "test"}, {"params": params})}, "-", "-")
+    return Model(
+        "dynamics", {"student": StoredNetwork("dynamics/student", {"width": "tiny"}, {"params": params})}, "-", "-"
+    )
 
 
 def test_a_restorer_averages_as_the_model_says_unless_it_is_told(model):

@@ -40,7 +40,7 @@ def test_values_and_gradients_are_those_of_jax(size, side, dilation, padding, gr
     def both(x, kernel):
         options = {"rhs_dilation": dilation, "feature_group_count": groups}
         expected, expected_vjp = jax.vjp(lambda *a: plain(*a, strides, padding, **options), x, kernel)
-        numbers = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "precision": "highest"}
+        numbers = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "compute_dtype": "highest"}
         found, found_vjp = jax.vjp(lambda *a: dilated_conv(*a, strides, padding, **options, **numbers), x, kernel)
         gradient = jax.random.normal(jax.random.key(2), expected.shape)
         return (expected, *expected_vjp(gradient)), (found, *found_vjp(gradient))

@@ -22,7 +22,7 @@ def transposed(x, kernel):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4)])
-def test_each_pixel_is_the_mean_of_itself_and_its_upper_left_neighbours(size):
+def test_each_pixel_is_the_mean_of_itself_and_its_upper_left_neighbors(size):
     rng = np.random.default_rng(4)
     layer, x = SmoothUpsample(8), rng.standard_normal((2, *size, 3)).astype(np.float32)
     kernel, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 4, 3, 8), (8,)))

@@ -1,4 +1,4 @@
-"""Spectral normalisation against the power method in NumPy: when its vectors move, and what the gradient sees."""
+"""Spectral normalization against the power method in NumPy: when its vectors move, and what the gradient sees."""
 
 from __future__ import annotations
 

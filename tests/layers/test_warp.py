@@ -74,7 +74,7 @@ def test_gradients_are_those_of_finite_differences():
 
 
 def test_at_rest_the_flow_still_has_a_slope():
-    # Flows begin at exactly zero: the derivative there must be the difference of neighbours, not nothing.
+    # Flows begin at exactly zero: the derivative there must be the difference of neighbors, not nothing.
     x = image(7, batch=1)
     slope = jax.jit(jax.grad(lambda flow: warp(x, flow)[0].sum()))(jnp.zeros((1, *SIZE, 2)))
     x = x.sum(axis=-1)
@@ -94,7 +94,7 @@ def texture(x, y):
     return np.stack([np.sin(0.5 * x + 0.2 * y), np.cos(0.4 * y - 0.3 * x), np.sin(0.3 * (x + y))], axis=-1)
 
 
-def test_the_generators_exact_flow_brings_the_neighbours_back():
+def test_the_generators_exact_flow_brings_the_neighbors_back():
     options = MultiviewOptions(size=(24, 32), parallax_probability=0.0)
 
     @jax.jit
@@ -110,11 +110,11 @@ def test_the_generators_exact_flow_brings_the_neighbours_back():
         (geometry.homographies_t[:, 0], motion.flow_t, motion.valid_t),
         (geometry.homographies_r, motion.flow_r, motion.valid_r),
     ):
-        neighbours = []
+        neighbors = []
         for homography in np.asarray(homographies, np.float64):
             a, b, c = np.einsum("ij,jhw->ihw", np.linalg.inv(homography), grid)
-            neighbours.append(texture(a / c, b / c))
-        warped, valid = jit_warp(np.stack(neighbours).astype(np.float32), flow)
+            neighbors.append(texture(a / c, b / c))
+        warped, valid = jit_warp(np.stack(neighbors).astype(np.float32), flow)
         np.testing.assert_array_equal(valid[..., 0], inside)
         assert np.mean(inside) > 0.5
         assert np.abs(flow).mean() > 0.2

@@ -38,26 +38,26 @@ def test_later_attention_maps_weigh_more(weights, expected):
     assert float(found) == pytest.approx(literal, rel=1e-5)
 
 
-def literal_pyramid(truth):
-    batch, height, width, channels = truth.shape
+def literal_pyramid(target):
+    batch, height, width, channels = target.shape
     quarter, half = (np.zeros((batch, height // n, width // n, channels)) for n in (4, 2))
     for i in range(height // 2):
         for j in range(width // 2):
-            half[:, i, j] = truth[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean(axis=(1, 2))
+            half[:, i, j] = target[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean(axis=(1, 2))
     for i in range(height // 4):
         for j in range(width // 4):
-            quarter[:, i, j] = truth[:, 4 * i + 1 : 4 * i + 3, 4 * j + 1 : 4 * j + 3].mean(axis=(1, 2))
+            quarter[:, i, j] = target[:, 4 * i + 1 : 4 * i + 3, 4 * j + 1 : 4 * j + 3].mean(axis=(1, 2))
     return quarter, half
 
 
 def test_the_pyramid_is_opencvs_bilinear_reduction():
-    truth = draw(2, 12, 16, 3)
-    for found, expected in zip(truth_pyramid(jnp.asarray(truth)), literal_pyramid(truth), strict=True):
+    target = draw(2, 12, 16, 3)
+    for found, expected in zip(truth_pyramid(jnp.asarray(target)), literal_pyramid(target), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     # Sampling halfway between pixels is what a bilinear reduction without a filter does.
-    for found, factor in zip(truth_pyramid(jnp.asarray(truth)), (4, 2), strict=True):
+    for found, factor in zip(truth_pyramid(jnp.asarray(target)), (4, 2), strict=True):
         shape = (2, 12 // factor, 16 // factor, 3)
-        np.testing.assert_allclose(found, jax.image.resize(truth, shape, "linear", antialias=False), atol=1e-6)
+        np.testing.assert_allclose(found, jax.image.resize(target, shape, "linear", antialias=False), atol=1e-6)
 
 
 def test_a_size_that_is_no_multiple_of_four_is_refused():
@@ -66,12 +66,12 @@ def test_a_size_that_is_no_multiple_of_four_is_refused():
 
 
 def test_multiscale_errors_are_weighted():
-    truth = draw(2, 8, 12, 3)
+    target = draw(2, 8, 12, 3)
     images = draw(2, 2, 3, 3), draw(2, 4, 6, 3), draw(2, 8, 12, 3)
-    targets = (*literal_pyramid(truth), truth)
+    targets = (*literal_pyramid(target), target)
     literal = sum(w * mse(s, t) for w, s, t in zip((0.6, 0.8, 1.0), images, targets, strict=True))
     for weights in (PAPER, RELEASED):
-        found = multiscale_loss([jnp.asarray(s) for s in images], jnp.asarray(truth), scales=weights.scales)
+        found = multiscale_loss([jnp.asarray(s) for s in images], jnp.asarray(target), scales=weights.scales)
         assert float(found) == pytest.approx(literal, rel=1e-5)
 
 

@@ -43,21 +43,21 @@ def test_perceptual_sums_errnets_layers_with_its_weights():
     weights = {"relu1_1": 1 / 2.6, "relu2_1": 1 / 4.8, "relu3_1": 1 / 3.7, "relu4_1": 1 / 5.6, "relu5_1": 10 / 1.5}
     assert weights == VGG_WEIGHTS
     rng = np.random.default_rng(1)
-    estimate, truth = (
+    estimate, target = (
         {n: rng.random((1, 2, 3, 4)).astype(np.float32) for n in (*weights, "relu1_2")} for _ in range(2)
     )
-    errors = {name: np.abs(estimate[name] - truth[name]).mean() for name in weights}
+    errors = {name: np.abs(estimate[name] - target[name]).mean() for name in weights}
     expected = sum(weights[name] * errors[name] for name in weights)
-    assert float(jax.jit(perceptual)(estimate, truth)) == pytest.approx(expected, rel=1e-5)
-    assert float(perceptual(truth, truth)) == 0.0
-    del estimate["relu5_1"], truth["relu5_1"]
+    assert float(jax.jit(perceptual)(estimate, target)) == pytest.approx(expected, rel=1e-5)
+    assert float(perceptual(target, target)) == 0.0
+    del estimate["relu5_1"], target["relu5_1"]
     expected -= weights["relu5_1"] * errors["relu5_1"]
-    assert float(perceptual(estimate, truth, unit=0.5)) == pytest.approx(0.5 * expected, rel=1e-5)
+    assert float(perceptual(estimate, target, unit=0.5)) == pytest.approx(0.5 * expected, rel=1e-5)
 
 
 def test_perceptual_takes_other_layers_and_squares():
     rng = np.random.default_rng(2)
-    estimate, truth = ({n: rng.random((1, 2, 3, 4)).astype(np.float32) for n in ("relu1_2", "relu3_3")} for _ in "ab")
-    expected = 0.6 * 0.25 * np.square(estimate["relu1_2"] - truth["relu1_2"]).mean()
-    found = perceptual(estimate, truth, unit=0.5, weights={"relu1_2": 0.6}, error="mse")
+    estimate, target = ({n: rng.random((1, 2, 3, 4)).astype(np.float32) for n in ("relu1_2", "relu3_3")} for _ in "ab")
+    expected = 0.6 * 0.25 * np.square(estimate["relu1_2"] - target["relu1_2"]).mean()
+    found = perceptual(estimate, target, unit=0.5, weights={"relu1_2": 0.6}, error="mse")
     assert float(found) == pytest.approx(expected, rel=1e-5)

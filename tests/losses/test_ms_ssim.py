@@ -20,10 +20,10 @@ similarity = jax.jit(ms_ssim, static_argnames=("max_value", "scales"))
 def pair(seed, *shape):
     """Noisy images and the blocks that they were, [0, 1]."""
     generator = np.random.default_rng(seed)
-    truth = generator.random((shape[0], shape[1] // 8 + 1, shape[2] // 8 + 1, shape[3]))
-    truth = truth.repeat(8, axis=1).repeat(8, axis=2)[:, : shape[1], : shape[2]]
-    estimate = np.clip(truth + 0.2 * generator.standard_normal(shape), 0.0, 1.0)
-    return estimate.astype(np.float32), truth.astype(np.float32)
+    target = generator.random((shape[0], shape[1] // 8 + 1, shape[2] // 8 + 1, shape[3]))
+    target = target.repeat(8, axis=1).repeat(8, axis=2)[:, : shape[1], : shape[2]]
+    estimate = np.clip(target + 0.2 * generator.standard_normal(shape), 0.0, 1.0)
+    return estimate.astype(np.float32), target.astype(np.float32)
 
 
 def tensorflows(a, b, max_value, weights):

@@ -38,7 +38,7 @@ def test_pixels_without_a_class_have_no_gradient():
     logits, labels = case(1)
     gradient = np.asarray(jax.grad(cross_entropy)(logits, labels))
     assert not gradient[labels == 255].any()
-    # Probabilities less the truth, over the count.
+    # Probabilities less the target, over the count.
     odds = np.exp(logits.astype(np.float64))
     expected = odds / odds.sum(-1, keepdims=True) - np.eye(6)[np.where(labels == 255, 0, labels)]
     expected = expected[labels != 255] / np.count_nonzero(labels != 255)

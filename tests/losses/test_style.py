@@ -40,12 +40,12 @@ def test_gram_multiplies_channels_and_averages():
 def test_style_sums_the_layers_that_are_there_in_squared_units():
     assert STYLE_LAYERS == ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
     names = ("relu1_1", "relu2_2", "relu3_4")
-    estimate, truth = ({n: drawn(10 * k + i, 2, 3, 3, 4) for i, n in enumerate(names)} for k in range(2))
-    expected = sum(np.abs(literal_gram(estimate[n]) - literal_gram(truth[n])).mean() for n in names[1:])
-    assert float(style(estimate, truth)) == pytest.approx(expected, rel=1e-5)
-    assert float(style(estimate, truth, unit=0.1)) == pytest.approx(0.01 * expected, rel=1e-5)
-    assert float(style(estimate, truth, layers=("relu5_2",))) == 0.0
-    assert float(style(truth, truth)) == 0.0
+    estimate, target = ({n: drawn(10 * k + i, 2, 3, 3, 4) for i, n in enumerate(names)} for k in range(2))
+    expected = sum(np.abs(literal_gram(estimate[n]) - literal_gram(target[n])).mean() for n in names[1:])
+    assert float(style(estimate, target)) == pytest.approx(expected, rel=1e-5)
+    assert float(style(estimate, target, unit=0.1)) == pytest.approx(0.01 * expected, rel=1e-5)
+    assert float(style(estimate, target, layers=("relu5_2",))) == 0.0
+    assert float(style(target, target)) == 0.0
 
 
 def test_feature_matching_sums_the_maps_and_leaves_the_real_ones_alone():
@@ -81,11 +81,11 @@ def test_srnets_sums_are_the_specifications():
     }
     assert {name: float(x) for name, x in terms.items()} == pytest.approx(expected, rel=1e-5)
 
-    restored, truth = (np.abs(drawn(i, 2, 4, 5, 3)) for i in (2, 3))
-    terms = restorer_terms(restored, truth, verdict["scores"], 0.3, 0.002, weights=WEIGHTS["restorer"])
+    restored, target = (np.abs(drawn(i, 2, 4, 5, 3)) for i in (2, 3))
+    terms = restorer_terms(restored, target, verdict["scores"], 0.3, 0.002, weights=WEIGHTS["restorer"])
     variation = np.abs(np.diff(restored, axis=1)).mean() + np.abs(np.diff(restored, axis=2)).mean()
     expected = {
-        "l1": np.abs(restored - truth).mean(),
+        "l1": np.abs(restored - target).mean(),
         "adversarial": 0.1 * 0.5 * np.mean((scores - 1) ** 2),
         "perceptual": 0.1 * 0.3,
         "style": 250 * 0.002,

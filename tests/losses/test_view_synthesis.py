@@ -21,7 +21,7 @@ def sample():
 
 
 def literal_synthesis_errors(flow, layer):
-    """For each sample, mean over the two neighbours of mean(V abs(W(L_s, up4 flow) - L_t))."""
+    """For each sample, mean over the two neighbors of mean(V abs(W(L_s, up4 flow) - L_t))."""
     errors = []
     for b in range(len(layer)):
         total = 0.0
@@ -69,7 +69,7 @@ def test_the_whole_is_the_weighted_sum_over_both_layers(sample):
     weights = (ONES, np.array([1.0, 0.5], np.float32))
     expected = 0.0
     for f, x, w in zip(flows, layers, weights, strict=True):
-        # The mean over two layers and two neighbours: the spec's sum over s and L, divided by 4.
+        # The mean over two layers and two neighbors: the spec's sum over s and L, divided by 4.
         expected += np.mean(literal_synthesis_errors(f, x) * w) / 2 + 0.05 * literal_smoothness(f, x)
     assert float(jax.jit(view_synthesis)(flows, layers, weights)) == pytest.approx(expected, rel=1e-4)
 
@@ -77,7 +77,7 @@ def test_the_whole_is_the_weighted_sum_over_both_layers(sample):
 def moving(linear, shift):
     """Layers [1, 3, 32, 32, 3] of a smooth texture, and their exact flows [1, 2, 32, 32, 2].
 
-    The flow from the middle frame to neighbour s = -1, 1 is `s (linear p + shift)`.
+    The flow from the middle frame to neighbor s = -1, 1 is `s (linear p + shift)`.
     """
     grid = np.stack(np.meshgrid(np.arange(32.0), np.arange(32.0)), -1)
 
@@ -99,7 +99,7 @@ def moving(linear, shift):
     [(((0.0, 0.0), (0.0, 0.0)), (3.3, -1.7)), (((0.02, 0.0), (-0.02, 0.03)), (2.0, 0.0))],
     ids=["shift", "affine"],
 )
-def test_exact_flows_explain_the_neighbours_and_others_do_not(linear, shift):
+def test_exact_flows_explain_the_neighbors_and_others_do_not(linear, shift):
     flow, layer = moving(linear, shift)
     quarter = (literal.downsample_area(flow[0].astype(np.float64), 4)[None] / 4.0).astype(np.float32)
     evaluate = jax.jit(synthesis_error)
@@ -124,20 +124,20 @@ def downsample(flow, stride):
 def test_flow_error_leaves_out_hidden_pixels_and_unknown_flows():
     rng = np.random.default_rng(1)
     flow = rng.standard_normal((2, 2, 2, 3, 2)).astype(np.float32)
-    truth = rng.standard_normal((2, 2, 8, 12, 2)).astype(np.float32)
+    target = rng.standard_normal((2, 2, 8, 12, 2)).astype(np.float32)
     valid = (rng.random((2, 2, 8, 12)) < 0.6).astype(np.float32)
     weight = np.array([1.0, 0.5], np.float32)
     expected = np.zeros(2)
     for b, k, i, j in np.ndindex(2, 2, 2, 3):
         block = (b, k, slice(4 * i, 4 * i + 4), slice(4 * j, 4 * j + 4))
-        exact = truth[block].reshape(16, 2).mean(axis=0) / 4.0
+        exact = target[block].reshape(16, 2).mean(axis=0) / 4.0
         expected[b] += np.abs(flow[b, k, i, j] - exact).sum() * valid[block].mean() / 12.0
     evaluate = jax.jit(flow_error)
-    assert float(evaluate(flow, truth, valid, weight)) == pytest.approx(np.mean(expected * weight), rel=1e-4)
+    assert float(evaluate(flow, target, valid, weight)) == pytest.approx(np.mean(expected * weight), rel=1e-4)
     # A coarser grid has larger pixels.
-    halved = downsample(truth, 2).astype(np.float32) / 2
-    assert float(evaluate(halved, truth, np.ones_like(valid), weight)) < 1e-6
+    halved = downsample(target, 2).astype(np.float32) / 2
+    assert float(evaluate(halved, target, np.ones_like(valid), weight)) < 1e-6
     moved = halved + np.array([0.5, 0.0], np.float32)  # half a pixel of its grid: a quarter of a quarter-resolution one
-    assert float(evaluate(moved, truth, np.ones_like(valid), ONES)) == pytest.approx(0.25, rel=1e-4)
-    assert float(evaluate(flow, truth, valid, 0.0 * weight)) == 0.0
-    assert float(evaluate(flow, truth, 0.0 * valid, weight)) == 0.0
+    assert float(evaluate(moved, target, np.ones_like(valid), ONES)) == pytest.approx(0.25, rel=1e-4)
+    assert float(evaluate(flow, target, valid, 0.0 * weight)) == 0.0
+    assert float(evaluate(flow, target, 0.0 * valid, weight)) == 0.0

@@ -15,8 +15,8 @@ ALL = pytest.mark.parametrize("metric", [psnr, ssim, lmse, ncc])
 
 def pair(*shape: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(sum(shape))
-    truth = rng.random(shape)
-    return np.clip(truth + 0.2 * rng.standard_normal(shape), 0.0, 1.0), truth
+    target = rng.random(shape)
+    return np.clip(target + 0.2 * rng.standard_normal(shape), 0.0, 1.0), target
 
 
 @ALL
@@ -29,19 +29,19 @@ def test_one_numpy_image_scores_a_float_in_double_precision(metric):
 
 @ALL
 def test_a_batch_scores_each_image_on_its_own(metric):
-    estimates, truths = pair(3, 21, 23, 2)
-    scores = metric(estimates, truths)
+    estimates, targets = pair(3, 21, 23, 2)
+    scores = metric(estimates, targets)
     assert scores.dtype == np.float64
-    alone = [metric(x, y) for x, y in zip(estimates, truths, strict=True)]
+    alone = [metric(x, y) for x, y in zip(estimates, targets, strict=True)]
     np.testing.assert_allclose(scores, alone, rtol=1e-12)
 
 
 @ALL
-@pytest.mark.parametrize("on_device", ["estimate", "truth", "both"])
+@pytest.mark.parametrize("on_device", ["estimate", "target", "both"])
 def test_a_jax_array_on_either_side_selects_float32(metric, on_device):
-    estimate, truth = pair(20, 20, 1)
-    x = estimate if on_device == "truth" else jnp.asarray(estimate)
-    y = truth if on_device == "estimate" else jnp.asarray(truth, jnp.bfloat16)
+    estimate, target = pair(20, 20, 1)
+    x = estimate if on_device == "target" else jnp.asarray(estimate)
+    y = target if on_device == "estimate" else jnp.asarray(target, jnp.bfloat16)
     score = metric(x, y)
     assert isinstance(score, jax.Array)
     assert score.shape == ()
@@ -50,34 +50,34 @@ def test_a_jax_array_on_either_side_selects_float32(metric, on_device):
 
 @ALL
 def test_values_up_to_255_are_refused(metric):
-    estimate, truth = pair(20, 20, 3)
-    for role, images in (("truth", (estimate, 255.0 * truth)), ("estimate", (255.0 * estimate, truth))):
+    estimate, target = pair(20, 20, 3)
+    for role, images in (("target", (estimate, 255.0 * target)), ("estimate", (255.0 * estimate, target))):
         with pytest.raises(UserError, match=rf"the {role}'s values reach .*: divide 8-bit images by 255"):
             metric(*images)
 
 
 @ALL
 def test_the_estimate_is_clipped_but_neither_rounded_nor_the_truth_clipped(metric):
-    estimate, truth = pair(20, 20, 3)
+    estimate, target = pair(20, 20, 3)
     wild = 3.0 * estimate - 1.0
-    assert metric(wild, truth) == metric(np.clip(wild, 0.0, 1.0), truth)
-    assert metric(estimate, truth) != metric(np.floor(estimate * 255.0) / 255.0, truth)
-    assert metric(estimate, 3.0 * truth - 1.0) != metric(estimate, np.clip(3.0 * truth - 1.0, 0.0, 1.0))
+    assert metric(wild, target) == metric(np.clip(wild, 0.0, 1.0), target)
+    assert metric(estimate, target) != metric(np.floor(estimate * 255.0) / 255.0, target)
+    assert metric(estimate, 3.0 * target - 1.0) != metric(estimate, np.clip(3.0 * target - 1.0, 0.0, 1.0))
 
 
 @ALL
 def test_a_broken_pixel_is_never_scored_as_if_it_were_fine(metric):
-    estimate, truth = pair(20, 20, 3)
+    estimate, target = pair(20, 20, 3)
     estimate[3, 4, 1] = np.nan
-    assert np.isnan(metric(estimate, truth))
+    assert np.isnan(metric(estimate, target))
 
 
 @ALL
 def test_refuses_what_is_not_a_pair_of_images_in_unit_range(metric):
     image = np.zeros((20, 24, 3))
-    with pytest.raises(UserError, match=r"\(20, 24, 3\) and the truth \(24, 20, 3\)"):
+    with pytest.raises(UserError, match=r"\(20, 24, 3\) and the target \(24, 20, 3\)"):
         metric(image, np.zeros((24, 20, 3)))
-    with pytest.raises(UserError, match="truth has dtype uint8"):
+    with pytest.raises(UserError, match="target has dtype uint8"):
         metric(image, image.astype(np.uint8))
     with pytest.raises(UserError, match="estimate has dtype int32"):
         metric(jnp.zeros((20, 24, 3), jnp.int32), image)

@@ -13,15 +13,15 @@ from sirr_jax.metrics import ncc
 
 def pair(seed: int, *shape: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    truth = rng.random(shape)
-    return np.clip(truth + 0.5 * rng.standard_normal(shape), 0.0, 1.0), truth
+    target = rng.random(shape)
+    return np.clip(target + 0.5 * rng.standard_normal(shape), 0.0, 1.0), target
 
 
 def test_is_the_correlation_over_all_pixels_and_channels():
-    estimate, truth = pair(1, 8, 9, 3)
-    truth = truth * np.array([1.0, 0.5, 0.1])
-    expected = np.corrcoef(estimate.ravel(), truth.ravel())[0, 1]
-    assert ncc(estimate, truth) == pytest.approx(expected, rel=1e-12)
+    estimate, target = pair(1, 8, 9, 3)
+    target = target * np.array([1.0, 0.5, 0.1])
+    expected = np.corrcoef(estimate.ravel(), target.ravel())[0, 1]
+    assert ncc(estimate, target) == pytest.approx(expected, rel=1e-12)
 
 
 @settings(max_examples=30, deadline=None)
@@ -32,19 +32,19 @@ def test_is_the_correlation_over_all_pixels_and_channels():
     channels=st.integers(1, 3),
 )
 def test_ignores_gain_and_offset_and_follows_the_sign(seed, gain, offset, channels):
-    estimate, truth = pair(seed, 6, 7, channels)
-    value = ncc(estimate, truth)
+    estimate, target = pair(seed, 6, 7, channels)
+    value = ncc(estimate, target)
     offset *= 1.0 - gain
-    assert ncc(gain * estimate + offset, truth) == pytest.approx(value, abs=1e-9)
-    assert ncc(1.0 - estimate, truth) == pytest.approx(-value, abs=1e-9)
-    assert ncc(gain * truth + offset, truth) == pytest.approx(1.0, abs=1e-9)
+    assert ncc(gain * estimate + offset, target) == pytest.approx(value, abs=1e-9)
+    assert ncc(1.0 - estimate, target) == pytest.approx(-value, abs=1e-9)
+    assert ncc(gain * target + offset, target) == pytest.approx(1.0, abs=1e-9)
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
 @pytest.mark.parametrize("level", [0.0, 0.1, 1.0 / 3.0, 0.7, 1.0])
 def test_a_constant_image_scores_zero(xp, level):
-    _, truth = pair(2, 24, 33, 3)
-    truth, flat = xp.asarray(truth), xp.full(truth.shape, level)
-    assert ncc(flat, truth) == 0.0
-    assert ncc(truth, flat) == 0.0
+    _, target = pair(2, 24, 33, 3)
+    target, flat = xp.asarray(target), xp.full(target.shape, level)
+    assert ncc(flat, target) == 0.0
+    assert ncc(target, flat) == 0.0
     assert ncc(flat, flat) == 0.0

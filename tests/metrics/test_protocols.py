@@ -17,7 +17,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.metrics import PROTOCOLS, score
 
 KEYS = {
-    "sirr": ["psnr", "ssim", "lmse", "ncc"],
+    "errnet": ["psnr", "ssim", "lmse", "ncc"],
     "rgb": ["psnr", "ssim", "lmse", "ncc"],
     "y": ["psnr", "ssim"],
     "srnet": ["psnr", "ssim"],
@@ -27,12 +27,12 @@ EACH = pytest.mark.parametrize("protocol", list(KEYS))
 # Benchmark protocol, section 2.
 GOLDEN = {
     (64, 96): {
-        "sirr": {"psnr": 22.145226, "ssim": 0.90279520, "ncc": 0.90079165, "lmse": 0.00850958},
+        "errnet": {"psnr": 22.145226, "ssim": 0.90279520, "ncc": 0.90079165, "lmse": 0.00850958},
         "rgb": {"psnr": 20.892563, "ssim": 0.89481087, "ncc": 0.90079165, "lmse": 0.00850958},
         "truncated": {"psnr": 22.136355, "ssim": 0.90250917},
     },
     (53, 75): {
-        "sirr": {"psnr": 22.168139, "ssim": 0.90294012, "ncc": 0.90103357, "lmse": 0.00861092},
+        "errnet": {"psnr": 22.168139, "ssim": 0.90294012, "ncc": 0.90103357, "lmse": 0.00861092},
         "rgb": {"psnr": 20.901655, "ssim": 0.89501353, "ncc": 0.90103357, "lmse": 0.00861092},
         "truncated": {"psnr": 22.159730, "ssim": 0.90263263},
     },
@@ -40,49 +40,49 @@ GOLDEN = {
 
 
 def golden_pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate and truth of section 2, on the 0..255 scale."""
+    """Estimate and target of section 2, on the 0..255 scale."""
     i, j, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
-    truth = 127.5 + 100 * np.sin(0.21 * i + 0.13 * j * (1 + c) + 0.7 * c) * np.cos(0.05 * i - 0.09 * j + c)
+    target = 127.5 + 100 * np.sin(0.21 * i + 0.13 * j * (1 + c) + 0.7 * c) * np.cos(0.05 * i - 0.09 * j + c)
     ripple = 12 * np.sin(0.31 * i - 0.17 * j + 0.5 * c) + 6 * np.cos(1.7 * i + 2.3 * j)
-    return np.clip((0.95 - 0.15 * c) * truth + 18 + ripple, 0, 255), truth
+    return np.clip((0.95 - 0.15 * c) * target + 18 + ripple, 0, 255), target
 
 
 @pytest.mark.parametrize("size", list(GOLDEN))
-@pytest.mark.parametrize("row", ["sirr", "rgb", "truncated"])
+@pytest.mark.parametrize("row", ["errnet", "rgb", "truncated"])
 def test_golden_values(size, row):
-    estimate, truth = golden_pair(*size)
+    estimate, target = golden_pair(*size)
     if row == "truncated":
         estimate = np.floor(estimate)
-    scores = score(estimate / 255, truth / 255, protocol="rgb" if row == "rgb" else "sirr")
+    scores = score(estimate / 255, target / 255, protocol="rgb" if row == "rgb" else "errnet")
     for name, expected in GOLDEN[size][row].items():
         assert scores[name] == pytest.approx(expected, abs=6e-7 if name == "psnr" else 6e-9), name
 
 
 def test_y_is_scikit_image_on_studio_swing_luma():
-    estimate, truth = (image / 255 for image in golden_pair(24, 31))
-    luma = [16 + image @ np.array([65.481, 128.553, 24.966]) for image in (estimate, truth)]
-    scores = score(estimate, truth, protocol="y")
+    estimate, target = (image / 255 for image in golden_pair(24, 31))
+    luma = [16 + image @ np.array([65.481, 128.553, 24.966]) for image in (estimate, target)]
+    scores = score(estimate, target, protocol="y")
     assert scores["psnr"] == pytest.approx(peak_signal_noise_ratio(*luma[::-1], data_range=255.0), rel=1e-12)
     assert scores["ssim"] == pytest.approx(structural_similarity(*luma[::-1], data_range=255.0), rel=1e-12)
 
 
-def test_srnet_scores_eight_bit_files_and_their_grey():
+def test_srnet_scores_eight_bit_files_and_their_gray():
     pair = [image / 255 for image in golden_pair(24, 31)]
-    estimate, truth = (np.floor(255 * image + 0.5).astype(np.uint8) for image in pair)
-    grey = [
+    estimate, target = (np.floor(255 * image + 0.5).astype(np.uint8) for image in pair)
+    gray = [
         ((image.astype(int) @ np.array([4899, 9617, 1868]) + 8192) >> 14).astype(np.uint8)
-        for image in (truth, estimate)
+        for image in (target, estimate)
     ]
     scores = score(*pair, protocol="srnet")
-    assert scores["psnr"] == pytest.approx(peak_signal_noise_ratio(truth, estimate), rel=1e-12)
-    assert scores["ssim"] == pytest.approx(structural_similarity(*grey), rel=1e-12)
+    assert scores["psnr"] == pytest.approx(peak_signal_noise_ratio(target, estimate), rel=1e-12)
+    assert scores["ssim"] == pytest.approx(structural_similarity(*gray), rel=1e-12)
 
 
 def test_y_is_a_known_offset_from_full_range_luma():
-    estimate, truth = (image / 255 for image in golden_pair(24, 31))
-    full_range = [255 * image @ np.array([0.299, 0.587, 0.114]) for image in (truth, estimate)]
+    estimate, target = (image / 255 for image in golden_pair(24, 31))
+    full_range = [255 * image @ np.array([0.299, 0.587, 0.114]) for image in (target, estimate)]
     expected = peak_signal_noise_ratio(*full_range, data_range=255.0) + 20 * math.log10(255 / 219)
-    assert score(estimate, truth, protocol="y")["psnr"] == pytest.approx(expected, abs=1e-9)
+    assert score(estimate, target, protocol="y")["psnr"] == pytest.approx(expected, abs=1e-9)
     assert f"{20 * math.log10(255 / 219):.4f} dB" in PROTOCOLS["y"]
 
 
@@ -103,8 +103,8 @@ def awkward_batch() -> tuple[np.ndarray, np.ndarray]:
         (1.4 * photo - 0.2, photo),
         (photo, photo),
     ]
-    estimates, truths = (np.stack(images).astype(np.float32) for images in zip(*pairs, strict=True))
-    return estimates, truths
+    estimates, targets = (np.stack(images).astype(np.float32) for images in zip(*pairs, strict=True))
+    return estimates, targets
 
 
 # Largest error in float32. PSNR in dB; LMSE relative, since it spans five decades here.
@@ -113,9 +113,9 @@ TOLERANCE = {"psnr": {"atol": 1e-4}, "ssim": {"atol": 5e-7}, "ncc": {"atol": 5e-
 
 @EACH
 def test_jit_and_vmap_agree_with_double_precision(protocol):
-    estimates, truths = awkward_batch()
-    double = score(estimates, truths, protocol=protocol)
-    single = jax.jit(jax.vmap(partial(score, protocol=protocol)))(jnp.asarray(estimates), jnp.asarray(truths))
+    estimates, targets = awkward_batch()
+    double = score(estimates, targets, protocol=protocol)
+    single = jax.jit(jax.vmap(partial(score, protocol=protocol)))(jnp.asarray(estimates), jnp.asarray(targets))
     assert list(double) == sorted(single, key=KEYS[protocol].index) == KEYS[protocol]
     for name, expected in double.items():
         assert single[name].dtype == jnp.float32
@@ -133,18 +133,18 @@ def test_identical_images_are_perfect(protocol):
 
 def test_sirr_is_the_default_and_every_protocol_is_explained():
     pair = [image / 255 for image in golden_pair(20, 20)]
-    assert score(*pair) == score(*pair, protocol="sirr") != score(*pair, protocol="rgb")
+    assert score(*pair) == score(*pair, protocol="errnet") != score(*pair, protocol="rgb")
     assert list(PROTOCOLS) == list(KEYS)
     assert all(len(words) > 50 for words in PROTOCOLS.values())
 
 
-def test_refuses_unknown_protocols_and_luma_without_colour():
-    grey = np.zeros((20, 20, 1))
+def test_refuses_unknown_protocols_and_luma_without_color():
+    gray = np.zeros((20, 20, 1))
     with pytest.raises(UserError, match="'ycbcr', expected one of sirr, rgb, y"):
-        score(grey, grey, protocol="ycbcr")
+        score(gray, gray, protocol="ycbcr")
     for protocol in ("y", "srnet"):
         with pytest.raises(UserError, match=f"protocol {protocol}: the images have 1 channels, expected 3"):
-            score(grey, grey, protocol=protocol)
+            score(gray, gray, protocol=protocol)
 
 
 def test_importing_the_metrics_stays_light():

@@ -15,29 +15,29 @@ from sirr_jax.metrics import psnr
 @pytest.fixture
 def images():
     rng = np.random.default_rng(3)
-    truth = rng.random((9, 11, 3))
-    return np.clip(truth + np.array([0.02, 0.1, 0.3]) * rng.standard_normal(truth.shape), 0.0, 1.0), truth
+    target = rng.random((9, 11, 3))
+    return np.clip(target + np.array([0.02, 0.1, 0.3]) * rng.standard_normal(target.shape), 0.0, 1.0), target
 
 
 def test_per_channel_is_the_mean_of_the_channels_decibels(images):
-    estimate, truth = images
+    estimate, target = images
     channels = [
-        peak_signal_noise_ratio(truth[..., c] * 255.0, estimate[..., c] * 255.0, data_range=255.0) for c in range(3)
+        peak_signal_noise_ratio(target[..., c] * 255.0, estimate[..., c] * 255.0, data_range=255.0) for c in range(3)
     ]
-    assert psnr(estimate, truth) == pytest.approx(np.mean(channels), rel=1e-12)
+    assert psnr(estimate, target) == pytest.approx(np.mean(channels), rel=1e-12)
 
 
 def test_pooled_is_scikit_image(images):
-    estimate, truth = images
-    expected = peak_signal_noise_ratio(truth * 255.0, estimate * 255.0, data_range=255.0)
-    assert psnr(estimate, truth, per_channel=False) == pytest.approx(expected, rel=1e-12)
+    estimate, target = images
+    expected = peak_signal_noise_ratio(target * 255.0, estimate * 255.0, data_range=255.0)
+    assert psnr(estimate, target, per_channel=False) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
 def test_one_identical_channel_makes_only_the_per_channel_value_infinite(images, xp):
-    estimate, truth = images
-    estimate[..., 1] = truth[..., 1]
-    estimate, truth = xp.asarray(estimate), xp.asarray(truth)
-    assert psnr(estimate, truth) == math.inf
-    assert psnr(estimate, truth, per_channel=False) < 30.0
-    assert psnr(truth, truth, per_channel=False) == math.inf
+    estimate, target = images
+    estimate[..., 1] = target[..., 1]
+    estimate, target = xp.asarray(estimate), xp.asarray(target)
+    assert psnr(estimate, target) == math.inf
+    assert psnr(estimate, target, per_channel=False) < 30.0
+    assert psnr(target, target, per_channel=False) == math.inf

@@ -32,35 +32,35 @@ def label_maps(draw, *, ignore=False):
 @settings(max_examples=60)
 @given(label_maps(ignore=True))
 def test_confusion_counts_pixels(maps):
-    predicted, truth = maps
+    predicted, target = maps
     expected = np.zeros((CLASSES, CLASSES), np.int64)
-    for p, t in zip(predicted.flat, truth.flat, strict=True):
+    for p, t in zip(predicted.flat, target.flat, strict=True):
         if t != 255:
             expected[t, p] += 1
-    counted = confusion(predicted, truth, CLASSES)
+    counted = confusion(predicted, target, CLASSES)
     assert counted.dtype == np.int64
     np.testing.assert_array_equal(counted, expected)
-    union = [set(np.flatnonzero(predicted[truth != 255] == c)) for c in range(CLASSES)]
-    true = [set(np.flatnonzero(truth[truth != 255] == c)) for c in range(CLASSES)]
+    union = [set(np.flatnonzero(predicted[target != 255] == c)) for c in range(CLASSES)]
+    true = [set(np.flatnonzero(target[target != 255] == c)) for c in range(CLASSES)]
     scores = [len(u & t) / len(u | t) for u, t in zip(union, true, strict=True) if u | t]
     assert miou(counted) == (pytest.approx(np.mean(scores)) if scores else pytest.approx(math.nan, nan_ok=True))
 
 
 def test_confusion_is_scikit_images_contingency_table():
     rng = np.random.default_rng(1)
-    predicted, truth = rng.integers(0, CLASSES, (2, 30, 40))
+    predicted, target = rng.integers(0, CLASSES, (2, 30, 40))
     np.testing.assert_array_equal(
-        confusion(predicted, truth, CLASSES), contingency_table(truth, predicted).toarray().astype(int)
+        confusion(predicted, target, CLASSES), contingency_table(target, predicted).toarray().astype(int)
     )
 
 
-def literal_scores(predicted, truth):
+def literal_scores(predicted, target):
     """SR-Net specification, section 7, as the public evaluation script goes about it."""
-    true_classes, all_classes = np.unique(truth), np.union1d(np.unique(truth), np.unique(predicted))
-    right = sum(int(((predicted == c) & (truth == c)).sum()) for c in true_classes)
+    true_classes, all_classes = np.unique(target), np.union1d(np.unique(target), np.unique(predicted))
+    right = sum(int(((predicted == c) & (target == c)).sum()) for c in true_classes)
     accuracies, overlaps, weighted = [], [], 0.0
     for c in all_classes:
-        p, t = predicted == c, truth == c
+        p, t = predicted == c, target == c
         both = int((p & t).sum())
         if t.sum():
             accuracies.append(both / t.sum())
@@ -69,10 +69,10 @@ def literal_scores(predicted, truth):
             overlaps.append(overlap)
             weighted += t.sum() * overlap
     return {
-        "pa": right / truth.size,
+        "pa": right / target.size,
         "ma": sum(accuracies) / len(true_classes),
         "miou": sum(overlaps) / len(true_classes),
-        "fwiou": weighted / truth.size,
+        "fwiou": weighted / target.size,
     }
 
 
@@ -85,62 +85,62 @@ def test_scores_of_an_image_are_those_of_the_loop(maps):
 
 
 def test_toy_cases():
-    truth = np.array([[0, 0], [1, 1]], np.uint8)
-    assert per_image(truth, truth, 3) == {"pa": 1.0, "ma": 1.0, "miou": 1.0, "fwiou": 1.0}
+    target = np.array([[0, 0], [1, 1]], np.uint8)
+    assert per_image(target, target, 3) == {"pa": 1.0, "ma": 1.0, "miou": 1.0, "fwiou": 1.0}
     # Class 2 was predicted and does not occur: the published score divides by the two true classes all the same.
     predicted = np.array([[0, 2], [1, 1]], np.uint8)
-    assert per_image(predicted, truth, 3) == pytest.approx({"pa": 0.75, "ma": 0.75, "miou": 0.75, "fwiou": 0.75})
-    assert miou(confusion(predicted, truth, 3)) == pytest.approx((0.5 + 1.0 + 0.0) / 3)
-    assert miou(confusion(predicted, np.full_like(truth, 255), 3)) != miou(np.eye(3, dtype=np.int64)) == 1.0
+    assert per_image(predicted, target, 3) == pytest.approx({"pa": 0.75, "ma": 0.75, "miou": 0.75, "fwiou": 0.75})
+    assert miou(confusion(predicted, target, 3)) == pytest.approx((0.5 + 1.0 + 0.0) / 3)
+    assert miou(confusion(predicted, np.full_like(target, 255), 3)) != miou(np.eye(3, dtype=np.int64)) == 1.0
 
 
 def test_matrices_of_parts_add_up_and_batches_are_images():
     rng = np.random.default_rng(2)
-    predicted, truth = rng.integers(0, CLASSES, (2, 3, 8, 9))
-    parts = [confusion(p, t, CLASSES) for p, t in zip(predicted, truth, strict=True)]
-    np.testing.assert_array_equal(sum(parts), confusion(predicted, truth, CLASSES))
-    batch = per_image(predicted, truth, CLASSES)
+    predicted, target = rng.integers(0, CLASSES, (2, 3, 8, 9))
+    parts = [confusion(p, t, CLASSES) for p, t in zip(predicted, target, strict=True)]
+    np.testing.assert_array_equal(sum(parts), confusion(predicted, target, CLASSES))
+    batch = per_image(predicted, target, CLASSES)
     for index in range(3):
-        one = per_image(predicted[index], truth[index], CLASSES)
+        one = per_image(predicted[index], target[index], CLASSES)
         assert {name: scores[index] for name, scores in batch.items()} == pytest.approx(one)
 
 
 def test_jax_gives_the_same_inside_jit():
     rng = np.random.default_rng(3)
     predicted = rng.integers(0, CLASSES, (2, 7, 6)).astype(np.int32)
-    truth = rng.integers(0, CLASSES, (2, 7, 6)).astype(np.uint8)
-    void = np.where(rng.random(truth.shape) < 0.3, np.uint8(255), truth)
+    target = rng.integers(0, CLASSES, (2, 7, 6)).astype(np.uint8)
+    void = np.where(rng.random(target.shape) < 0.3, np.uint8(255), target)
 
     @jax.jit
     def scored(p, t, v):
         counted = confusion(p, v, CLASSES)
         return counted, miou(counted), per_image(p, t, CLASSES)
 
-    counted, mean, scores = scored(jnp.asarray(predicted), truth, void)
+    counted, mean, scores = scored(jnp.asarray(predicted), target, void)
     assert counted.dtype == jnp.int32
     np.testing.assert_array_equal(counted, confusion(predicted, void, CLASSES))
     assert mean == pytest.approx(miou(confusion(predicted, void, CLASSES)), rel=1e-6)
-    for name, expected in per_image(predicted, truth, CLASSES).items():
+    for name, expected in per_image(predicted, target, CLASSES).items():
         np.testing.assert_allclose(scores[name], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("predicted", "truth", "message"),
+    ("predicted", "target", "message"),
     [
         (np.zeros((2, 2)), np.zeros((2, 2), int), "prediction has dtype float64"),
-        (np.zeros((2, 2), int), np.zeros((2, 3), int), r"shape \(2, 2\) and the truth \(2, 3\)"),
+        (np.zeros((2, 2), int), np.zeros((2, 3), int), r"shape \(2, 2\) and the target \(2, 3\)"),
         (np.full((2, 2), 5), np.zeros((2, 2), int), "prediction holds 5, expected classes from 0 to 4"),
-        (np.zeros((2, 2), int), np.full((2, 2), 9), "truth holds 9, expected classes from 0 to 4, or 255 to ignore"),
+        (np.zeros((2, 2), int), np.full((2, 2), 9), "target holds 9, expected classes from 0 to 4, or 255 to ignore"),
     ],
 )
-def test_what_cannot_be_scored(predicted, truth, message):
+def test_what_cannot_be_scored(predicted, target, message):
     with pytest.raises(UserError, match=message):
-        confusion(predicted, truth, CLASSES)
+        confusion(predicted, target, CLASSES)
 
 
 def test_images_without_a_class_have_no_score_of_their_own():
     labels = np.zeros((2, 2), np.uint8)
-    with pytest.raises(UserError, match=r"truth holds 255, expected classes from 0 to 4$"):
+    with pytest.raises(UserError, match=r"target holds 255, expected classes from 0 to 4$"):
         per_image(labels, np.full_like(labels, 255), CLASSES)
     with pytest.raises(UserError, match=r"shape \(4,\), expected \[H, W\]"):
         per_image(labels.reshape(-1), labels.reshape(-1), CLASSES)

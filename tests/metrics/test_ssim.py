@@ -21,24 +21,24 @@ SCIKIT_IMAGE = {
 
 def pair(seed: int, *shape: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    truth = rng.random(shape)
-    return np.clip(truth + rng.uniform(0.01, 0.5) * rng.standard_normal(shape), 0.0, 1.0), truth
+    target = rng.random(shape)
+    return np.clip(target + rng.uniform(0.01, 0.5) * rng.standard_normal(shape), 0.0, 1.0), target
 
 
-def literal_ssim(estimate: np.ndarray, truth: np.ndarray, window: str) -> float:
+def literal_ssim(estimate: np.ndarray, target: np.ndarray, window: str) -> float:
     """One window after the other, on the 0..255 scale, as the protocol words it."""
     size = 7 if window == "uniform" else 11
     profile = np.ones(size) if window == "uniform" else np.exp(-((np.arange(size) - 5.0) ** 2) / (2 * 1.5**2))
     weights = np.outer(profile, profile) / profile.sum() ** 2
     factor = 49 / 48 if window == "uniform" else 1.0
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    height, width, channels = truth.shape
+    height, width, channels = target.shape
     values = []
     for c in range(channels):
         for i in range(height - size + 1):
             for j in range(width - size + 1):
                 x = 255 * estimate[i : i + size, j : j + size, c]
-                y = 255 * truth[i : i + size, j : j + size, c]
+                y = 255 * target[i : i + size, j : j + size, c]
                 ux, uy = (weights * x).sum(), (weights * y).sum()
                 vx, vy = (factor * (weights * (a - u) ** 2).sum() for a, u in ((x, ux), (y, uy)))
                 vxy = factor * (weights * (x - ux) * (y - uy)).sum()
@@ -55,32 +55,32 @@ def test_equals_literal_window_loops(window, shape):
 
 @WINDOWS
 def test_equals_scikit_image(window):
-    estimate, truth = pair(2, 23, 31, 3)
+    estimate, target = pair(2, 23, 31, 3)
     expected = structural_similarity(
-        truth * 255.0, estimate * 255.0, data_range=255.0, channel_axis=2, **SCIKIT_IMAGE[window]
+        target * 255.0, estimate * 255.0, data_range=255.0, channel_axis=2, **SCIKIT_IMAGE[window]
     )
-    assert ssim(estimate, truth, window=window) == pytest.approx(expected, rel=1e-12)
+    assert ssim(estimate, target, window=window) == pytest.approx(expected, rel=1e-12)
 
 
 @WINDOWS
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(11, 16), width=st.integers(11, 16))
 def test_is_symmetric_at_most_one_and_one_only_for_identical_images(window, seed, height, width):
-    estimate, truth = pair(seed, height, width, 3)
-    value = ssim(estimate, truth, window=window)
-    assert value == pytest.approx(ssim(truth, estimate, window=window), rel=1e-12)
+    estimate, target = pair(seed, height, width, 3)
+    value = ssim(estimate, target, window=window)
+    assert value == pytest.approx(ssim(target, estimate, window=window), rel=1e-12)
     assert value < 1.0
-    assert ssim(truth, truth, window=window) == 1.0
+    assert ssim(target, target, window=window) == 1.0
 
 
 @WINDOWS
 def test_bright_flat_images_keep_their_precision_in_float32(window):
-    # Pixels deviate by 0.1 of 247 grey levels: E[x^2] - E[x]^2 in float32 errs by 1e-5 here.
+    # Pixels deviate by 0.1 of 247 gray levels: E[x^2] - E[x]^2 in float32 errs by 1e-5 here.
     rng = np.random.default_rng(4)
-    truth = (0.97 + 0.02 * rng.random((24, 24, 3)) / 16).astype(np.float32)
-    estimate = (truth + 0.02 * rng.standard_normal(truth.shape) / 16).astype(np.float32)
-    single = ssim(jnp.asarray(estimate), jnp.asarray(truth), window=window)
-    assert float(single) == pytest.approx(ssim(estimate, truth, window=window), abs=4e-7)
+    target = (0.97 + 0.02 * rng.random((24, 24, 3)) / 16).astype(np.float32)
+    estimate = (target + 0.02 * rng.standard_normal(target.shape) / 16).astype(np.float32)
+    single = ssim(jnp.asarray(estimate), jnp.asarray(target), window=window)
+    assert float(single) == pytest.approx(ssim(estimate, target, window=window), abs=4e-7)
 
 
 def test_the_gaussian_window_needs_eleven_pixels():

@@ -27,10 +27,10 @@ def state_dict():
 @pytest.fixture(scope="module")
 def trained():
     """A training step of the narrow network: gradients, statistics, outputs and what its layers return."""
-    network = build("ade20k_ppm", width="test")
+    network = build("ade20k_ppm", width="tiny")
     image = networks.images(4, 2, 33, 40, 3) * 4 - 2
-    state = published.fill_random(expected_shapes("ade20k_ppm", width="test"))
-    variables = from_torch("ade20k_ppm", state, width="test")
+    state = published.fill_random(expected_shapes("ade20k_ppm", width="tiny"))
+    variables = from_torch("ade20k_ppm", state, width="tiny")
 
     def loss(params, image, key):
         answer, rest = network.apply(
@@ -60,7 +60,7 @@ def test_parameter_count():
 
 @pytest.mark.parametrize("train", [False, True])
 def test_sizes_of_the_logits(train):
-    network = build("ade20k_ppm", width="test", classes=5, dtype=jnp.bfloat16)
+    network = build("ade20k_ppm", width="tiny", classes=5, dtype=jnp.bfloat16)
     params = networks.parameter_shapes(network, *network.example_shapes())
 
     def apply(params, image):
@@ -94,24 +94,24 @@ def test_state_dict_survives(state_dict):
 
 def test_state_dict_of_several_gpus_survives():
     state = {}
-    for key, shape in expected_shapes("ade20k_ppm", width="test").items():
+    for key, shape in expected_shapes("ade20k_ppm", width="tiny").items():
         state[key] = np.zeros(shape, np.float32)
         if key.endswith("running_var"):
             norm = key.removesuffix("running_var")
             state[f"{norm}_tmp_running_mean"] = np.full(shape, 2, np.float32)
             state[f"{norm}_tmp_running_var"] = np.full(shape, 3, np.float32)
             state[f"{norm}_running_iter"] = np.full(1, 4, np.float32)
-    variables = from_torch("ade20k_ppm", state, width="test")
-    returned = to_torch("ade20k_ppm", variables, width="test")
+    variables = from_torch("ade20k_ppm", state, width="tiny")
+    returned = to_torch("ade20k_ppm", variables, width="tiny")
     assert list(returned) == list(state)
     assert all(np.array_equal(returned[key], value) for key, value in state.items())
 
 
-@pytest.mark.parametrize("hyper", [{}, {"classes": 19}, {"width": "test"}, {"width": "test", "classes": 3}])
-def test_its_state_dicts_are_recognised(hyper):
-    shapes = expected_shapes("ade20k_ppm", **hyper)
-    assert key_map("ade20k_ppm").read_hyper(shapes) == hyper
-    if not hyper:
+@pytest.mark.parametrize("model_args", [{}, {"classes": 19}, {"width": "tiny"}, {"width": "tiny", "classes": 3}])
+def test_its_state_dicts_are_recognized(model_args):
+    shapes = expected_shapes("ade20k_ppm", **model_args)
+    assert key_map("ade20k_ppm").infer_model_args(shapes) == model_args
+    if not model_args:
         listed = published_shapes().items()
         assert list(shapes.items()) == [each for each in listed if not each[0].endswith("num_batches_tracked")]
 
@@ -125,7 +125,7 @@ def test_its_state_dicts_are_recognised(hyper):
     ],
 )
 def test_other_networks_are_not(change):
-    assert key_map("ade20k_ppm").read_hyper({**published_shapes(), **change}) is None
+    assert key_map("ade20k_ppm").infer_model_args({**published_shapes(), **change}) is None
 
 
 def test_gradients_are_finite_and_reach_everything(trained):

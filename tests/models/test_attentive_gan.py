@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.models.attentive_gan import Discriminator, Generator, RectifiedResidual
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
 from tests.helpers import literal, published
@@ -45,8 +45,8 @@ def answers(network_id, *size):
 @functools.cache
 def tiny_generator():
     """`f(variables, image)` and `f(variables, image, mask)`, and some variables."""
-    module, image = Generator(width="test"), images(0, *TINY)
-    variables = from_torch(GENERATOR, published.fill_random(expected_shapes(GENERATOR, width="test")), width="test")
+    module, image = Generator(width="tiny"), images(0, *TINY)
+    variables = from_torch(GENERATOR, published.fill_random(expected_shapes(GENERATOR, width="tiny")), width="tiny")
     plain = compile_variables(module, variables, image)
     masked = jax.jit(lambda variables, image, mask: module.apply(variables, image, mask=mask))
     return variables, plain, masked
@@ -92,10 +92,10 @@ def test_the_discriminator_answers_as_the_original():
 # Keys ----------------------------------------------------------------------------------------------------------------
 
 
-def published_shapes(network_id, **hyper):
+def published_shapes(network_id, **model_args):
     """The published list, or what it becomes in the ablation."""
     shapes = published.shapes(network_id)
-    if hyper.get("attentive", True):
+    if model_args.get("attentive", True):
         return shapes
     if network_id == GENERATOR:
         return shapes | {"conv1.0.weight": (64, 3, 5, 5)}
@@ -116,7 +116,7 @@ def test_published_keys_go_there_and_back(network_id, attentive):
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper"),
+    ("network_id", "model_args"),
     [
         (GENERATOR, {}),
         (GENERATOR, {"attentive": False}),
@@ -125,15 +125,15 @@ def test_published_keys_go_there_and_back(network_id, attentive):
         (DISCRIMINATOR, {"head": "gap"}),
     ],
 )
-@pytest.mark.parametrize("width", [{}, {"width": "test"}])
-def test_hyper_parameters_are_read_from_the_shapes(network_id, hyper, width):
-    hyper = hyper | width
-    assert key_map(network_id).read_hyper(expected_shapes(network_id, **hyper)) == hyper
+@pytest.mark.parametrize("width", [{}, {"width": "tiny"}])
+def test_hyper_parameters_are_read_from_the_shapes(network_id, model_args, width):
+    model_args = model_args | width
+    assert key_map(network_id).infer_model_args(expected_shapes(network_id, **model_args)) == model_args
 
 
 def test_the_published_ablation_is_told_too():
     shapes = published_shapes(GENERATOR, attentive=False)
-    assert key_map(GENERATOR).read_hyper(shapes) == {"attentive": False}
+    assert key_map(GENERATOR).infer_model_args(shapes) == {"attentive": False}
 
 
 @pytest.mark.parametrize("network_id", [GENERATOR, DISCRIMINATOR])
@@ -142,17 +142,17 @@ def test_no_other_network_is_taken_for_it(network_id):
         if name == network_id:
             continue
         try:
-            assert key_map(network_id).read_hyper(published.shapes(name)) is None, name
+            assert key_map(network_id).infer_model_args(published.shapes(name)) is None, name
         except (KeyError, IndexError):
             continue
 
 
 def test_an_ablation_of_our_own_lacks_what_it_does_not_use():
-    module = Generator(width="test", attentive=False)
+    module = Generator(width="tiny", attentive=False)
     params = random_parameters(module, TINY)
-    state = to_torch(GENERATOR, {"params": params}, width="test", attentive=False)
+    state = to_torch(GENERATOR, {"params": params}, width="tiny", attentive=False)
     assert not any(key.startswith("det_") for key in state)
-    back = from_torch(GENERATOR, state, width="test", attentive=False)
+    back = from_torch(GENERATOR, state, width="tiny", attentive=False)
     jax.tree.map(np.testing.assert_array_equal, back["params"], params)
 
 
@@ -160,7 +160,7 @@ def test_an_ablation_of_our_own_lacks_what_it_does_not_use():
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "parameters"),
+    ("network_id", "model_args", "parameters"),
     [
         (GENERATOR, {}, 6_244_362),
         (GENERATOR, {"attentive": False}, 6_242_762 - 167_809),
@@ -168,22 +168,22 @@ def test_an_ablation_of_our_own_lacks_what_it_does_not_use():
         (DISCRIMINATOR, {"attentive": False}, 7_734_545),
     ],
 )
-def test_parameter_counts(network_id, hyper, parameters):
-    module = build(network_id, **hyper)
+def test_parameter_counts(network_id, model_args, parameters):
+    module = build(network_id, **model_args)
     assert count(parameter_shapes(module, *module.example_shapes())) == parameters
-    total = sum(math.prod(shape) for shape in published_shapes(network_id, **hyper).values())
+    total = sum(math.prod(shape) for shape in published_shapes(network_id, **model_args).values())
     # The published ablation of the generator declares the attention's parameters, too.
-    assert total == parameters + (167_809 if (network_id, hyper) == (GENERATOR, {"attentive": False}) else 0)
+    assert total == parameters + (167_809 if (network_id, model_args) == (GENERATOR, {"attentive": False}) else 0)
 
 
 @pytest.mark.parametrize("size", [(4, 4), (20, 36)])
-@pytest.mark.parametrize("hyper", [{}, {"steps": 2}, {"attentive": False}, {"dtype": jnp.bfloat16}])
-def test_generator_outputs(size, hyper):
+@pytest.mark.parametrize("model_args", [{}, {"steps": 2}, {"attentive": False}, {"dtype": jnp.bfloat16}])
+def test_generator_outputs(size, model_args):
     height, width = size
-    found = outputs_of(Generator(width="test", **hyper), (2, height, width, 3))
+    found = outputs_of(Generator(width="tiny", **model_args), (2, height, width, 3))
     maps = found.pop("attention", ())
     assert [a.shape for a in maps] == [(2, height, width, 1)] * (
-        hyper.get("steps", 4) if "attentive" not in hyper else 0
+        model_args.get("steps", 4) if "attentive" not in model_args else 0
     )
     assert {name: leaf.shape for name, leaf in found.items()} == {
         "restored_quarter": (2, height // 4, width // 4, 3),
@@ -194,12 +194,12 @@ def test_generator_outputs(size, hyper):
 
 
 @pytest.mark.parametrize(
-    ("hyper", "size"),
+    ("model_args", "size"),
     [({}, (224, 224)), ({"head": "gap"}, (11, 11)), ({"head": "gap", "dtype": jnp.bfloat16}, (33, 50))],
 )
 @pytest.mark.parametrize("attentive", [True, False])
-def test_discriminator_outputs(hyper, size, attentive):
-    found = outputs_of(Discriminator(width="test", attentive=attentive, **hyper), (2, *size, 3))
+def test_discriminator_outputs(model_args, size, attentive):
+    found = outputs_of(Discriminator(width="tiny", attentive=attentive, **model_args), (2, *size, 3))
     expected = {"attention": (2, *size, 1)} if attentive else {}
     assert {name: leaf.shape for name, leaf in found.items()} == expected | {"logits": (2, 1), "probability": (2, 1)}
     assert {leaf.dtype for leaf in found.values()} == {jnp.dtype("float32")}
@@ -215,9 +215,9 @@ def test_example_shapes_are_legal():
 @pytest.mark.parametrize(
     ("make", "shape", "message"),
     [
-        (lambda: Generator(width="test"), (1, 66, 98, 3), "66x98 is not a multiple of 4; crop or pad"),
-        (lambda: Discriminator(width="test"), (1, 224, 220, 3), "takes 224x224 alone; crop, or build with head='gap'"),
-        (lambda: Discriminator(width="test", head="gap"), (1, 10, 64, 3), "10x64 is too small; .* from 11 px"),
+        (lambda: Generator(width="tiny"), (1, 66, 98, 3), "66x98 is not a multiple of 4; crop or pad"),
+        (lambda: Discriminator(width="tiny"), (1, 224, 220, 3), "takes 224x224 alone; crop, or build with head='gap'"),
+        (lambda: Discriminator(width="tiny", head="gap"), (1, 10, 64, 3), "10x64 is too small; .* from 11 px"),
         (lambda: Discriminator(head="pool"), (), "no head 'pool'; choose one of dense, gap"),
         (lambda: Generator(steps=0), (), "steps is 0"),
         (lambda: Generator(width="wide"), (), "no width 'wide'"),
@@ -231,8 +231,8 @@ def test_mistakes_are_answered(make, shape, message):
 
 def test_a_mask_must_fit():
     image = jnp.zeros(TINY)
-    apply = lambda mask, **hyper: jax.eval_shape(  # noqa: E731
-        lambda: Generator(width="test", **hyper).init_with_output(jax.random.key(0), image, mask=mask)
+    apply = lambda mask, **model_args: jax.eval_shape(  # noqa: E731
+        lambda: Generator(width="tiny", **model_args).init_with_output(jax.random.key(0), image, mask=mask)
     )
     with pytest.raises(UserError, match=r"shape \(1, 12, 16, 3\), expected \(1, 12, 16, 1\)"):
         apply(image)
@@ -240,7 +240,7 @@ def test_a_mask_must_fit():
         apply(image[..., :1], attentive=False)
 
 
-# Behaviour -----------------------------------------------------------------------------------------------------------
+# Behavior -----------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=10)
@@ -281,7 +281,7 @@ def test_the_map_is_the_fourth_input_of_the_autoencoder():
     blind = changed(variables, "encoder/full/kernel", lambda k: np.where(np.arange(4)[:, None] < 3, k, 0.0))
     params = {name: blind["params"][name] for name in ("encoder", "decoder")}
     params = changed({"params": params}, "encoder/full/kernel", lambda k: k[:, :, :3])
-    found = run(Generator(width="test", attentive=False), params, image)
+    found = run(Generator(width="tiny", attentive=False), params, image)
     np.testing.assert_allclose(found["restored"], plain(blind, image)["restored"], atol=1e-5)
 
 
@@ -295,7 +295,7 @@ def test_the_residual_block_rectifies_its_branch_and_its_sum():
 
 
 def test_the_discriminator_multiplies_its_features_by_the_map():
-    module, shape = Discriminator(width="test", head="gap"), (2, 24, 20, 3)
+    module, shape = Discriminator(width="tiny", head="gap"), (2, 24, 20, 3)
     params, image = random_parameters(module, shape), images(4, *shape)
     params["map"] = {"kernel": np.zeros_like(params["map"]["kernel"]), "bias": np.full(1, 2.0, np.float32)}
     found = run(module, {"params": params}, image)
@@ -308,9 +308,9 @@ def test_the_discriminator_multiplies_its_features_by_the_map():
 
 
 def test_the_dense_head_reads_channel_by_channel():
-    module, image = Discriminator(width="test", attentive=False), images(5, 1, 224, 224, 3)
-    state = published.fill_random(expected_shapes(DISCRIMINATOR, width="test", attentive=False))
-    variables = from_torch(DISCRIMINATOR, state, width="test", attentive=False)
+    module, image = Discriminator(width="tiny", attentive=False), images(5, 1, 224, 224, 3)
+    state = published.fill_random(expected_shapes(DISCRIMINATOR, width="tiny", attentive=False))
+    variables = from_torch(DISCRIMINATOR, state, width="tiny", attentive=False)
 
     def apply(variables, image):
         return module.apply(variables, image, capture_intermediates=lambda layer, _: layer.name == "conv8")
@@ -323,10 +323,10 @@ def test_the_dense_head_reads_channel_by_channel():
     np.testing.assert_allclose(outputs["logits"][0], state["fc.1.weight"] @ hidden + state["fc.1.bias"], atol=1e-5)
 
 
-@pytest.mark.parametrize("module", [Generator(width="test", steps=2), Discriminator(width="test", head="gap")])
+@pytest.mark.parametrize("module", [Generator(width="tiny", steps=2), Discriminator(width="tiny", head="gap")])
 def test_starts_and_learns(module):
     shape = module.example_shapes(size=(32, 32))[0]
-    params, image = initialise(module, jax.random.key(3), shape)["params"], images(6, *shape)
+    params, image = initialize(module, jax.random.key(3), shape)["params"], images(6, *shape)
 
     def loss(params):
         outputs = module.apply({"params": params}, image, train=True)

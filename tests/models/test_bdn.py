@@ -10,7 +10,7 @@ import pytest
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.models.bdn import Generator
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.variables import variable_shapes
@@ -18,7 +18,7 @@ from tests.helpers import literal, published
 from tests.helpers.networks import compile_variables, count, images, run
 
 NETWORK = "bdn/generator"
-SMALL = {"width": "test", "levels": (3, 2, 2)}
+SMALL = {"width": "tiny", "levels": (3, 2, 2)}
 
 
 def reference_input(height, width):
@@ -37,12 +37,12 @@ def reference_state():
 @pytest.fixture(scope="module")
 def drawn():
     module = build(NETWORK, **SMALL)
-    return module, initialise(module, jax.random.key(0), *module.example_shapes(size=(32, 32)))
+    return module, initialize(module, jax.random.key(0), *module.example_shapes(size=(32, 32)))
 
 
 def test_the_published_network_answers_as_its_reference(reference_state):
     variables = from_torch(NETWORK, reference_state)
-    variables.pop("carried")
+    variables.pop("passthrough")
     found = run(Generator(), variables, reference_input(150, 203))
     golden = published.golden("bdn")
     assert found.keys() == {"restored", "reflection", "steps"}
@@ -63,7 +63,7 @@ def test_has_the_published_keys_and_parameters():
     counters = {key: () for key in listed if key.endswith("num_batches_tracked")}
     assert shapes | counters == listed
     assert [row.key for row in key_map(NETWORK).rows({})] == list(listed)
-    assert key_map(NETWORK).read_hyper(listed) == {}
+    assert key_map(NETWORK).infer_model_args(listed) == {}
 
 
 def test_the_published_state_dict_comes_back_as_it_was(reference_state):
@@ -74,19 +74,19 @@ def test_the_published_state_dict_comes_back_as_it_was(reference_state):
         assert np.array_equal(back[key], value)
 
 
-@pytest.mark.parametrize("hyper", [{"width": "test"}, {"levels": (7, 5)}, SMALL])
-def test_other_state_dicts_tell_their_hyper_parameters(hyper):
-    shapes = expected_shapes(NETWORK, **hyper)
-    assert key_map(NETWORK).read_hyper(shapes) == hyper
-    if "width" in hyper:
+@pytest.mark.parametrize("model_args", [{"width": "tiny"}, {"levels": (7, 5)}, SMALL])
+def test_other_state_dicts_tell_their_hyper_parameters(model_args):
+    shapes = expected_shapes(NETWORK, **model_args)
+    assert key_map(NETWORK).infer_model_args(shapes) == model_args
+    if "width" in model_args:
         state = published.fill_random(shapes)
-        back = to_torch(NETWORK, from_torch(NETWORK, state, **hyper), **hyper)
+        back = to_torch(NETWORK, from_torch(NETWORK, state, **model_args), **model_args)
         assert list(back) == list(state)
         assert all(np.array_equal(back[key], value) for key, value in state.items())
 
 
 def test_state_dicts_of_others_are_not_taken_for_bdn():
-    read = key_map(NETWORK).read_hyper
+    read = key_map(NETWORK).infer_model_args
     shapes = published.shapes(NETWORK)
     assert read(shapes | {"model2.model.model.0.weight": (64, 3, 4, 4)}) is None
     assert (
@@ -98,16 +98,16 @@ def test_state_dicts_of_others_are_not_taken_for_bdn():
 
 @pytest.mark.parametrize("size", [(128, 128), (129, 131), (255, 190)])
 def test_sizes_come_out_as_they_went_in(size):
-    module = Generator(width="test")
-    variables = variable_shapes(NETWORK, width="test")
+    module = Generator(width="tiny")
+    variables = variable_shapes(NETWORK, width="tiny")
     found = jax.eval_shape(module.apply, variables, jnp.zeros((2, *size, 3)))
     assert {leaf.shape for leaf in jax.tree.leaves(found)} == {(2, *size, 3)}
     assert len(found["steps"]) == 3
 
 
 def test_what_does_not_fit_is_refused():
-    module = Generator(width="test")
-    variables = variable_shapes(NETWORK, width="test")
+    module = Generator(width="tiny")
+    variables = variable_shapes(NETWORK, width="tiny")
     with pytest.raises(UserError, match=r"image size 127x200 is too small; BDN takes images from 128 px a side"):
         jax.eval_shape(module.apply, variables, jnp.zeros((1, 127, 200, 3)))
     with pytest.raises(UserError, match="there is no width 'narrow'"):
@@ -125,9 +125,9 @@ def test_example_shapes_are_large_enough():
 
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_backgrounds_and_reflections_take_turns(count):
-    hyper = {"width": "test", "levels": (2,) * count}
-    module = build(NETWORK, **hyper)
-    variables = from_torch(NETWORK, published.fill_random(expected_shapes(NETWORK, **hyper)), **hyper)
+    model_args = {"width": "tiny", "levels": (2,) * count}
+    module = build(NETWORK, **model_args)
+    variables = from_torch(NETWORK, published.fill_random(expected_shapes(NETWORK, **model_args)), **model_args)
     found = run(module, variables, images(0, 1, 8, 8, 3))
     background, reflection = {2: (0, 1), 3: (2, 1), 4: (2, 3)}[count]
     np.testing.assert_array_equal(found["restored"], found["steps"][background])

@@ -43,7 +43,7 @@ def test_a_state_dict_comes_back_as_it_was(state):
 
 def test_logits_equal_the_reference(state):
     variables = from_torch("bisenet", state)
-    del variables["carried"]
+    del variables["passthrough"]
     outputs = run(build("bisenet"), variables, 4 * images(0, 1, 45, 70, 3) - 2)
     expected = golden("bisenet")["semantic_logits"]
     assert np.std(expected, axis=(1, 2)).min() > 0.2
@@ -54,7 +54,7 @@ def test_logits_equal_the_reference(state):
 @pytest.mark.parametrize(("train", "more"), [(False, ()), (True, ("semantic_logits_16", "semantic_logits_32"))])
 @pytest.mark.parametrize("size", [(1, 1), (45, 70), (512, 512)])
 def test_logits_have_the_size_of_the_image(size, train, more):
-    module = build("bisenet", width="test", classes=5, dtype=jnp.bfloat16)
+    module = build("bisenet", width="tiny", classes=5, dtype=jnp.bfloat16)
     image = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
     outputs, _ = jax.eval_shape(functools.partial(module.init_with_output, jax.random.key(0), train=train), image)
     assert outputs.keys() == {"semantic_logits", *more}
@@ -62,30 +62,30 @@ def test_logits_have_the_size_of_the_image(size, train, more):
 
 
 @pytest.mark.parametrize(
-    ("hyper", "said"),
+    ("model_args", "said"),
     [
         ({"width": "huge"}, "no width 'huge'; choose one of base, small, test"),
         ({"classes": 0}, "cannot tell 0 classes apart"),
     ],
 )
-def test_refuses_networks_that_there_are_not(hyper, said):
+def test_refuses_networks_that_there_are_not(model_args, said):
     with pytest.raises(UserError, match=said):
-        build("bisenet", **hyper)
+        build("bisenet", **model_args)
 
 
-@pytest.mark.parametrize("hyper", [{}, {"width": "test"}, {"classes": 11}], ids=str)
-def test_a_state_dict_tells_its_hyper_parameters(hyper):
-    assert key_map("bisenet").read_hyper(expected_shapes("bisenet", **hyper)) == hyper
+@pytest.mark.parametrize("model_args", [{}, {"width": "tiny"}, {"classes": 11}], ids=str)
+def test_a_state_dict_tells_its_hyper_parameters(model_args):
+    assert key_map("bisenet").infer_model_args(expected_shapes("bisenet", **model_args)) == model_args
 
 
 def test_no_hyper_parameters_of_foreign_widths():
-    assert key_map("bisenet").read_hyper({**shapes("bisenet"), "cp.resnet.conv1.weight": (32, 3, 7, 7)}) is None
+    assert key_map("bisenet").infer_model_args({**shapes("bisenet"), "cp.resnet.conv1.weight": (32, 3, 7, 7)}) is None
 
 
 def test_first_step_of_the_narrow_network():
-    module, image = build("bisenet", width="test"), images(1, 2, 32, 48, 3)
+    module, image = build("bisenet", width="tiny"), images(1, 2, 32, 48, 3)
     assert module.example_shapes(size=(45, 70)) == ((1, 45, 70, 3),)
-    variables = from_torch("bisenet", fill_random(expected_shapes("bisenet", width="test")), width="test")
+    variables = from_torch("bisenet", fill_random(expected_shapes("bisenet", width="tiny")), width="tiny")
 
     def loss(params, image):
         outputs, moved = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])

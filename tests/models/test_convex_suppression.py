@@ -1,4 +1,4 @@
-"""Reflection suppression by convex optimisation, against float64 linear algebra."""
+"""Reflection suppression by convex optimization, against float64 linear algebra."""
 
 from __future__ import annotations
 

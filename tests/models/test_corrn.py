@@ -10,7 +10,7 @@ import pytest
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.models.corrn import ConvBlock, Generator
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.variables import variable_shapes
@@ -36,13 +36,13 @@ def reference_state():
 @pytest.fixture(scope="module")
 def narrow():
     """A narrow network and its variables."""
-    state = published.fill_random(expected_shapes(NETWORK, width="test"))
-    return Generator(width="test"), from_torch(NETWORK, state, width="test")
+    state = published.fill_random(expected_shapes(NETWORK, width="tiny"))
+    return Generator(width="tiny"), from_torch(NETWORK, state, width="tiny")
 
 
 def test_the_published_network_answers_as_its_reference(reference_state):
     variables = from_torch(NETWORK, reference_state)
-    variables.pop("carried")
+    variables.pop("passthrough")
     image = reference_input(96, 128)
     found = run(Generator(), variables, image)
     golden = {name: value.transpose(0, 2, 3, 1) for name, value in published.golden("corrn").items()}
@@ -60,7 +60,7 @@ def test_has_the_published_keys_and_parameters():
     counters = {key: () for key in listed if key.endswith("num_batches_tracked")}
     assert expected_shapes(NETWORK) | counters == listed
     assert [row.key for row in key_map(NETWORK).rows({})] == list(listed)
-    assert key_map(NETWORK).read_hyper(listed) == {}
+    assert key_map(NETWORK).infer_model_args(listed) == {}
 
 
 def test_the_published_state_dict_comes_back_as_it_was(reference_state):
@@ -73,16 +73,16 @@ def test_the_published_state_dict_comes_back_as_it_was(reference_state):
 
 def test_narrow_state_dicts_without_counters_come_back_as_they_were():
     # PyTorch 0.3.1, for which the network was written, has none.
-    shapes = expected_shapes(NETWORK, width="test")
-    assert key_map(NETWORK).read_hyper(shapes) == {"width": "test"}
+    shapes = expected_shapes(NETWORK, width="tiny")
+    assert key_map(NETWORK).infer_model_args(shapes) == {"width": "tiny"}
     state = published.fill_random(shapes)
-    back = to_torch(NETWORK, from_torch(NETWORK, state, width="test"), width="test")
+    back = to_torch(NETWORK, from_torch(NETWORK, state, width="tiny"), width="tiny")
     assert list(back) == list(state)
     assert all(np.array_equal(back[key], value) for key, value in state.items())
 
 
 def test_state_dicts_of_others_are_not_taken_for_corrn():
-    read = key_map(NETWORK).read_hyper
+    read = key_map(NETWORK).infer_model_args
     assert read(published.shapes("bdn/generator")) is None
     assert read(published.shapes(NETWORK) | {"convs1R.0.weight": (32, 3, 3, 3)}) is None
     assert read(published.shapes(NETWORK) | {"pred1_contour.weight": (2, 64, 5, 5)}) is None
@@ -90,16 +90,16 @@ def test_state_dicts_of_others_are_not_taken_for_corrn():
 
 @pytest.mark.parametrize("size", [(32, 32), (224, 288)])
 def test_sizes_come_out_as_they_went_in(size):
-    module = Generator(width="test")
-    variables = variable_shapes(NETWORK, width="test")
+    module = Generator(width="tiny")
+    variables = variable_shapes(NETWORK, width="tiny")
     found = jax.eval_shape(module.apply, variables, jnp.zeros((2, *size, 3)))
     expected = {"restored": (2, *size, 3), "reflection": (2, *size, 3), "contour": (2, *size, 1)}
     assert {name: leaf.shape for name, leaf in found.items()} == expected
 
 
 def test_what_does_not_fit_is_refused():
-    module = Generator(width="test")
-    variables = variable_shapes(NETWORK, width="test")
+    module = Generator(width="tiny")
+    variables = variable_shapes(NETWORK, width="tiny")
     with pytest.raises(UserError, match=r"image size 96x100: CoRRN takes multiples of 32; pad or resize it"):
         jax.eval_shape(module.apply, variables, jnp.zeros((1, 96, 100, 3)))
     with pytest.raises(UserError, match="there is no width 'narrow'"):
@@ -129,7 +129,7 @@ def test_brightness_scales_the_background_and_the_reflection_is_the_rest(narrow)
 def test_images_smaller_than_a_kernel_are_convolved_all_the_same(kernel, size):
     module = ConvBlock(5, kernel)
     x = images(1, 2, *size, 4) - 0.5
-    variables = initialise(module, jax.random.key(0), x.shape)
+    variables = initialize(module, jax.random.key(0), x.shape)
     y = literal.conv2d(x, variables["params"]["conv"]["kernel"])
     np.testing.assert_allclose(run(module, variables, x), literal.relu(y / np.sqrt(1 + 1e-3)), atol=1e-5)
 
@@ -137,7 +137,7 @@ def test_images_smaller_than_a_kernel_are_convolved_all_the_same(kernel, size):
 @pytest.fixture(scope="module")
 def step():
     """`f(params, statistics) -> gradients, new statistics` of a narrow network in training; its first variables."""
-    module = Generator(width="test")
+    module = Generator(width="tiny")
     image = images(3, 2, 32, 32, 3)
 
     def loss(params, statistics):
@@ -146,7 +146,7 @@ def step():
         return jnp.square(found["reflection"]).mean() + found["contour"].mean(), updated["batch_stats"]
 
     graded = jax.jit(jax.grad(loss, has_aux=True), compiler_options={"xla_backend_optimization_level": 0})
-    return graded, initialise(module, jax.random.key(0), image.shape)
+    return graded, initialize(module, jax.random.key(0), image.shape)
 
 
 def test_a_narrow_network_learns(step):
@@ -170,8 +170,8 @@ def test_stacked_copies_move_the_running_statistics_three_times_per_batch(step):
 
 
 def test_bfloat16_concerns_the_computation_alone():
-    module = Generator(width="test", dtype=jnp.bfloat16)
-    variables = variable_shapes(NETWORK, width="test", dtype=jnp.bfloat16)
+    module = Generator(width="tiny", dtype=jnp.bfloat16)
+    variables = variable_shapes(NETWORK, width="tiny", dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     found = jax.eval_shape(module.apply, variables, jnp.zeros((1, 32, 32, 3)))
     assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}

@@ -31,10 +31,10 @@ def outputs(state_dict):
 @pytest.fixture(scope="module")
 def trained():
     """A training step of the narrow network at one scale."""
-    network = build("deeplabv2", width="test", scales=())
+    network = build("deeplabv2", width="tiny", scales=())
     image = networks.images(4, 2, 33, 40, 3) * 255 - MEAN_BGR
-    state = published.fill_random(expected_shapes("deeplabv2", scales=(), width="test"))
-    variables = from_torch("deeplabv2", state, scales=(), width="test")
+    state = published.fill_random(expected_shapes("deeplabv2", scales=(), width="tiny"))
+    variables = from_torch("deeplabv2", state, scales=(), width="tiny")
 
     def loss(params, image):
         answer, updated = network.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
@@ -52,8 +52,8 @@ def test_parameter_count(classes, expected):
 
 
 def test_sizes_of_the_logits():
-    network = build("deeplabv2", width="test", classes=5, scales=(0.5,), dtype=jnp.bfloat16)
-    params = networks.parameter_shapes(build("deeplabv2", width="test", classes=5, scales=()), (1, 64, 64, 3))
+    network = build("deeplabv2", width="tiny", classes=5, scales=(0.5,), dtype=jnp.bfloat16)
+    params = networks.parameter_shapes(build("deeplabv2", width="tiny", classes=5, scales=()), (1, 64, 64, 3))
 
     def sizes(height, width):
         image = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
@@ -91,12 +91,12 @@ def test_state_dict_survives(state_dict):
         assert np.array_equal(returned[key], value), key
 
 
-@pytest.mark.parametrize("hyper", [{}, {"classes": 182}, {"width": "test"}, {"width": "test", "classes": 3}])
-def test_its_state_dicts_are_recognised(hyper):
-    shapes = expected_shapes("deeplabv2", scales=(), **hyper)
-    assert key_map("deeplabv2").read_hyper(shapes) == hyper
-    if "width" not in hyper:
-        name = "deeplabv2 classes=182" if hyper else "deeplabv2"
+@pytest.mark.parametrize("model_args", [{}, {"classes": 182}, {"width": "tiny"}, {"width": "tiny", "classes": 3}])
+def test_its_state_dicts_are_recognized(model_args):
+    shapes = expected_shapes("deeplabv2", scales=(), **model_args)
+    assert key_map("deeplabv2").infer_model_args(shapes) == model_args
+    if "width" not in model_args:
+        name = "deeplabv2 classes=182" if model_args else "deeplabv2"
         listed = published.shapes(name).items()
         assert list(shapes.items()) == [each for each in listed if not each[0].endswith("num_batches_tracked")]
 
@@ -112,7 +112,7 @@ def test_its_state_dicts_are_recognised(hyper):
 def test_other_networks_are_not(change):
     shapes = {**published.shapes("deeplabv2"), **change}
     shapes = {key: shape for key, shape in shapes.items() if shape is not None}
-    assert key_map("deeplabv2").read_hyper(shapes) is None
+    assert key_map("deeplabv2").infer_model_args(shapes) is None
 
 
 @pytest.mark.slow
@@ -136,7 +136,7 @@ def test_running_statistics_move_by_a_thousandth(trained):
 
 
 def test_images_that_shrink_to_nothing_are_refused():
-    network = build("deeplabv2", width="test")
+    network = build("deeplabv2", width="tiny")
     with pytest.raises(UserError, match=r"1x9 shrinks to nothing at scale 0\.5"):
         jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, 1, 9, 3), jnp.float32))
 

@@ -13,7 +13,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.models.edge_gan.maps import scale_maps
 from sirr_jax.models.edge_gan.same import same_padding
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.keras.convert import from_keras
 from sirr_jax.weights.key_maps import key_map
@@ -41,15 +41,15 @@ def pattern(network_id, height, width):
     return (127.5 + 127.5 * waves if network_id == EDGE_NET else waves).astype(np.float32)[None]
 
 
-def random_variables(network_id, **hyper):
-    return from_torch(network_id, published.fill_random(expected_shapes(network_id, **hyper)), **hyper)
+def random_variables(network_id, **model_args):
+    return from_torch(network_id, published.fill_random(expected_shapes(network_id, **model_args)), **model_args)
 
 
-def outputs_of(network_id, *size, **hyper):
+def outputs_of(network_id, *size, **model_args):
     """Names, shapes and types of what the network answers, by tracing alone."""
-    module = build(network_id, **hyper)
+    module = build(network_id, **model_args)
     image = jax.ShapeDtypeStruct((2, *size, CHANNELS[network_id]), jnp.float32)
-    found = jax.eval_shape(module.apply, variable_shapes(network_id, **hyper), image)
+    found = jax.eval_shape(module.apply, variable_shapes(network_id, **model_args), image)
     return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype.name), found)
 
 
@@ -83,7 +83,7 @@ def test_answers_as_the_original(tmp_path, network_id, output, size, tolerance):
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "parameters", "statistics"),
+    ("network_id", "model_args", "parameters", "statistics"),
     [
         (EDGE_NET, {}, 1_141_697, 3_968),
         (ATTENTION_NET, {}, 659_394, 0),
@@ -93,8 +93,8 @@ def test_answers_as_the_original(tmp_path, network_id, output, size, tolerance):
         (DISCRIMINATOR, {"head": "gap"}, 499_507 - 48 * 128, 0),
     ],
 )
-def test_has_the_published_number_of_parameters(network_id, hyper, parameters, statistics):
-    variables = variable_shapes(network_id, **hyper)
+def test_has_the_published_number_of_parameters(network_id, model_args, parameters, statistics):
+    variables = variable_shapes(network_id, **model_args)
     assert count(variables["params"]) == parameters
     assert count(variables.get("batch_stats", {})) == statistics
     assert {leaf.dtype.name for leaf in jax.tree.leaves(variables)} == {"float32"}
@@ -109,7 +109,7 @@ def test_the_attention_net_spends_them_as_published():
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("size", [(34, 22), (400, 400)])
 def test_edges_have_the_size_of_the_map(size, dtype):
-    assert outputs_of(EDGE_NET, *size, width="test", dtype=dtype) == {"edge": ((2, *size, 1), "float32")}
+    assert outputs_of(EDGE_NET, *size, width="tiny", dtype=dtype) == {"edge": ((2, *size, 1), "float32")}
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
@@ -117,22 +117,22 @@ def test_edges_have_the_size_of_the_map(size, dtype):
 def test_the_attention_net_takes_any_size(variant, maps, dtype):
     for size in ((1, 1), (17, 30)):
         each = ((2, *size, 1), "float32")
-        found = outputs_of(ATTENTION_NET, *size, width="test", variant=variant, dtype=dtype)
+        found = outputs_of(ATTENTION_NET, *size, width="tiny", variant=variant, dtype=dtype)
         assert found == {"attention": each, "attention_steps": (each,) * maps}
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("size", [(4, 8), (44, 20)])
 def test_images_come_back_in_their_size(size, dtype):
-    assert outputs_of(GENERATOR, *size, width="test", dtype=dtype) == {"restored": ((2, *size, 3), "float32")}
+    assert outputs_of(GENERATOR, *size, width="tiny", dtype=dtype) == {"restored": ((2, *size, 3), "float32")}
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_the_discriminator_answers_once_for_each_image(dtype):
     answer = {"probability": ((2, 1), "float32"), "logits": ((2, 1), "float32")}
-    assert outputs_of(DISCRIMINATOR, 400, 400, width="test", dtype=dtype) == answer
+    assert outputs_of(DISCRIMINATOR, 400, 400, width="tiny", dtype=dtype) == answer
     for size in ((1, 1), (37, 90)):
-        assert outputs_of(DISCRIMINATOR, *size, width="test", head="gap", dtype=dtype) == answer
+        assert outputs_of(DISCRIMINATOR, *size, width="tiny", head="gap", dtype=dtype) == answer
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_the_discriminator_answers_once_for_each_image(dtype):
 )
 def test_sizes_that_do_not_suit_are_refused(network_id, size, message):
     with pytest.raises(UserError, match=message):
-        outputs_of(network_id, *size, width="test")
+        outputs_of(network_id, *size, width="tiny")
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "message"),
+    ("network_id", "model_args", "message"),
     [
         *((network_id, {"width": "huge"}, "no width 'huge'") for network_id in NETWORKS),
         (ATTENTION_NET, {"variant": "fixed"}, "no variant 'fixed'; choose one of released, corrected"),
@@ -159,18 +159,18 @@ def test_sizes_that_do_not_suit_are_refused(network_id, size, message):
         (DISCRIMINATOR, {"head": "mlp"}, "no head 'mlp'; choose one of dense, gap"),
     ],
 )
-def test_unknown_options_are_refused_when_the_network_is_built(network_id, hyper, message):
+def test_unknown_options_are_refused_when_the_network_is_built(network_id, model_args, message):
     with pytest.raises(UserError, match=message):
-        build(network_id, **hyper)
+        build(network_id, **model_args)
 
 
-@pytest.mark.parametrize(("network_id", "hyper"), SHAPES)
+@pytest.mark.parametrize(("network_id", "model_args"), SHAPES)
 @pytest.mark.parametrize("size", [(1, 3), (64, 64), (65, 97)])
-def test_example_shapes_are_near_and_legal(network_id, hyper, size):
-    ((batch, *found, channels),) = build(network_id, width="test", **hyper).example_shapes(size=size)
+def test_example_shapes_are_near_and_legal(network_id, model_args, size):
+    ((batch, *found, channels),) = build(network_id, width="tiny", **model_args).example_shapes(size=size)
     assert (batch, channels) == (1, CHANNELS[network_id])
     multiple = {EDGE_NET: 2, GENERATOR: 4}.get(network_id, 1)
-    fixed = network_id == DISCRIMINATOR and not hyper
+    fixed = network_id == DISCRIMINATOR and not model_args
     assert found == ([400, 400] if fixed else [-(-n // multiple) * multiple for n in size])
 
 
@@ -211,8 +211,8 @@ def keras_conv(x, weights, *, stride=1):
 
 @pytest.mark.parametrize("size", [(9, 14), (16, 7)])
 def test_the_pooling_discriminator_equals_the_specification_at_awkward_sizes(size):
-    hyper = {"width": "test", "head": "gap"}
-    variables, image = random_variables(DISCRIMINATOR, **hyper), images(0, 2, *size, 3)
+    model_args = {"width": "tiny", "head": "gap"}
+    variables, image = random_variables(DISCRIMINATOR, **model_args), images(0, 2, *size, 3)
     p, x = variables["params"], image.astype(np.float64)
     for i in range(1, 7):
         x = literal.leaky_relu(keras_conv(x, p[f"conv{i}"]), 0.2)
@@ -220,7 +220,7 @@ def test_the_pooling_discriminator_equals_the_specification_at_awkward_sizes(siz
     for i in (7, 8, 9):
         x = literal.leaky_relu(keras_conv(x, p[f"conv{i}_s4"], stride=4), 0.2)
     x = literal.leaky_relu(x.mean(axis=(1, 2)) @ p["fc1"]["kernel"] + p["fc1"]["bias"], 0.2)
-    found = run(build(DISCRIMINATOR, **hyper), variables, image)
+    found = run(build(DISCRIMINATOR, **model_args), variables, image)
     np.testing.assert_allclose(found["logits"], x @ p["fc2"]["kernel"] + p["fc2"]["bias"], atol=1e-5)
 
 
@@ -236,8 +236,8 @@ def literal_trunk(x, weights):
 
 
 def test_the_corrected_recurrence_is_attentive_gans():
-    hyper, scale = {"width": "test", "variant": "corrected"}, 1 / 255
-    variables, x = random_variables(ATTENTION_NET, **hyper), images(1, 2, 5, 6, 4)
+    model_args, scale = {"width": "tiny", "variant": "corrected"}, 1 / 255
+    variables, x = random_variables(ATTENTION_NET, **model_args), images(1, 2, 5, 6, 4)
     x[..., 3] *= 255.0
     step = variables["params"]["step"]
     u = np.concatenate((x[..., :3], x[..., 3:] / 255.0), axis=-1).astype(np.float64)
@@ -250,13 +250,13 @@ def test_the_corrected_recurrence_is_attentive_gans():
         h = literal.sigmoid(o) * np.tanh(c)
         attention = keras_conv(h, step["mask"])
         maps.append(255.0 * attention)
-    found = run(build(ATTENTION_NET, aux_scale=scale, **hyper), variables, x)
+    found = run(build(ATTENTION_NET, aux_scale=scale, **model_args), variables, x)
     np.testing.assert_allclose(np.stack(found["attention_steps"]), np.stack(maps), atol=1e-3)
     np.testing.assert_array_equal(found["attention"], found["attention_steps"][-1])
 
 
 def test_the_released_steps_are_wired_as_published():
-    variables, x = random_variables(ATTENTION_NET, width="test"), images(2, 1, 5, 6, 4)
+    variables, x = random_variables(ATTENTION_NET, width="tiny"), images(2, 1, 5, 6, 4)
     # The scale is no part of what was published: inside, maps are in other units, outside in those of the input.
     u = x * np.array([1.0, 1.0, 1.0, 0.25])
     p, state, seen, maps = variables["params"], None, u, {}
@@ -273,7 +273,7 @@ def test_the_released_steps_are_wired_as_published():
             maps[t] = keras_conv(state[0], p[f"mask{t}"])
         if t == 1:
             seen = np.concatenate((u, maps[1]), axis=-1)
-    found = run(build(ATTENTION_NET, width="test", aux_scale=0.25), variables, x)
+    found = run(build(ATTENTION_NET, width="tiny", aux_scale=0.25), variables, x)
     np.testing.assert_allclose(found["attention_steps"][0], 4.0 * maps[1], atol=1e-5)
     np.testing.assert_allclose(found["attention"], 4.0 * maps[4], atol=1e-5)
 
@@ -281,7 +281,7 @@ def test_the_released_steps_are_wired_as_published():
 # The scale of the maps -----------------------------------------------------------------------------------------------
 
 
-def test_maps_are_scaled_and_colours_are_not():
+def test_maps_are_scaled_and_colors_are_not():
     x = images(3, 2, 3, 4, 5)
     expected = np.concatenate((x[..., :3], x[..., 3:] * np.float32(0.25)), axis=-1)
     np.testing.assert_array_equal(scale_maps(jnp.asarray(x), 0.25), expected)
@@ -289,11 +289,11 @@ def test_maps_are_scaled_and_colours_are_not():
 
 
 def test_the_generator_scales_maps_inside():
-    variables, x = random_variables(GENERATOR, width="test"), images(4, 1, 8, 8, 5)
+    variables, x = random_variables(GENERATOR, width="tiny"), images(4, 1, 8, 8, 5)
     x[..., 3:] *= 255.0
     scaled_outside = np.array(scale_maps(jnp.asarray(x), 1 / 255))
-    inside = run(build(GENERATOR, width="test", aux_scale=1 / 255), variables, x)["restored"]
-    outside = run(build(GENERATOR, width="test"), variables, scaled_outside)["restored"]
+    inside = run(build(GENERATOR, width="tiny", aux_scale=1 / 255), variables, x)["restored"]
+    outside = run(build(GENERATOR, width="tiny"), variables, scaled_outside)["restored"]
     np.testing.assert_allclose(inside, outside, atol=1e-6)
 
 
@@ -301,10 +301,10 @@ def test_the_generator_scales_maps_inside():
 
 
 @functools.cache
-def trained(network_id, size, **hyper):
+def trained(network_id, size, **model_args):
     """Variables, input, and of one step in training mode: gradient, outputs, running statistics."""
-    module, x = build(network_id, width="test", **hyper), images(5, 2, *size, CHANNELS[network_id])
-    variables = random_variables(network_id, width="test", **hyper)
+    module, x = build(network_id, width="tiny", **model_args), images(5, 2, *size, CHANNELS[network_id])
+    variables = random_variables(network_id, width="tiny", **model_args)
 
     def loss(params):
         outputs, moved = module.apply({**variables, "params": params}, x, train=True, mutable=["batch_stats"])
@@ -329,7 +329,7 @@ def test_running_statistics_move_as_kerass():
         x = literal.relu(literal.batch_norm(y, norm["scale"], norm["bias"], mean, variance, epsilon=1e-3))
 
 
-def test_every_layer_is_normalised_and_every_statistic_moves():
+def test_every_layer_is_normalized_and_every_statistic_moves():
     variables, _, _, (outputs, moved) = trained(EDGE_NET, (4, 6))
     assert np.isfinite(outputs["edge"]).all()
     assert jax.tree.structure(moved) == jax.tree.structure(variables["batch_stats"])
@@ -340,8 +340,8 @@ def test_every_layer_is_normalised_and_every_statistic_moves():
 
 def test_halves_of_a_batch_on_two_devices_have_the_statistics_of_the_whole():
     variables, x, _, (outputs, moved) = trained(EDGE_NET, (4, 6))
-    module = build(EDGE_NET, width="test", axis_name="devices")
-    assert expected_shapes(EDGE_NET, width="test", axis_name="devices") == expected_shapes(EDGE_NET, width="test")
+    module = build(EDGE_NET, width="tiny", axis_name="devices")
+    assert expected_shapes(EDGE_NET, width="tiny", axis_name="devices") == expected_shapes(EDGE_NET, width="tiny")
 
     def forward(variables, x):
         return module.apply(variables, x, train=True, mutable=["batch_stats"])
@@ -352,12 +352,12 @@ def test_halves_of_a_batch_on_two_devices_have_the_statistics_of_the_whole():
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     close(found["edge"][:, 0], outputs["edge"])
     jax.tree.map(close, together["batch_stats"], moved)
-    # Where the networks are initialised there are no devices to speak of.
+    # Where the networks are initialized there are no devices to speak of.
     jax.eval_shape(functools.partial(module.init, train=True), jax.random.key(0), x)
 
 
 @pytest.mark.parametrize(
-    ("network_id", "size", "hyper"),
+    ("network_id", "size", "model_args"),
     [
         (EDGE_NET, (4, 6), {}),
         (ATTENTION_NET, (4, 4), {}),
@@ -365,41 +365,41 @@ def test_halves_of_a_batch_on_two_devices_have_the_statistics_of_the_whole():
         (DISCRIMINATOR, (8, 8), {"head": "gap"}),
     ],
 )
-def test_gradients_reach_every_parameter(network_id, size, hyper):
-    _, _, gradient, _ = trained(network_id, size, **hyper)
+def test_gradients_reach_every_parameter(network_id, size, model_args):
+    _, _, gradient, _ = trained(network_id, size, **model_args)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    # A bias before a batch normalisation has no effect; a narrow layer's ReLU can be off everywhere.
+    # A bias before a batch normalization has no effect; a narrow layer's ReLU can be off everywhere.
     reached = [bool((leaf != 0).any()) for leaf in jax.tree.leaves(gradient)]
     assert np.mean(reached) > 0.8
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper"),
+    ("network_id", "model_args"),
     [(EDGE_NET, {}), (ATTENTION_NET, {"variant": "corrected"}), (GENERATOR, {}), (DISCRIMINATOR, {"head": "gap"})],
 )
-def test_starts_finite(network_id, hyper):
-    module = build(network_id, width="test", **hyper)
+def test_starts_finite(network_id, model_args):
+    module = build(network_id, width="tiny", **model_args)
     (shape,) = module.example_shapes(size=(4, 8))
-    variables = initialise(module, jax.random.key(0), shape)
-    assert jax.tree.structure(variables) == jax.tree.structure(variable_shapes(network_id, width="test", **hyper))
+    variables = initialize(module, jax.random.key(0), shape)
+    assert jax.tree.structure(variables) == jax.tree.structure(variable_shapes(network_id, width="tiny", **model_args))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables))
 
 
 # The torch layout ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("network_id", "hyper"), SHAPES)
-@pytest.mark.parametrize("width", [{}, {"width": "test"}])
-def test_state_dicts_go_there_and_back(network_id, hyper, width):
-    hyper = hyper | width
-    shapes = expected_shapes(network_id, **hyper)
+@pytest.mark.parametrize(("network_id", "model_args"), SHAPES)
+@pytest.mark.parametrize("width", [{}, {"width": "tiny"}])
+def test_state_dicts_go_there_and_back(network_id, model_args, width):
+    model_args = model_args | width
+    shapes = expected_shapes(network_id, **model_args)
     state = published.fill_random(shapes)
-    back = to_torch(network_id, from_torch(network_id, state, **hyper), **hyper)
+    back = to_torch(network_id, from_torch(network_id, state, **model_args), **model_args)
     assert list(back) == list(shapes)
     for key, array in back.items():
         assert (array.shape, array.dtype) == (shapes[key], np.float32)
         np.testing.assert_array_equal(array, state[key])
-    assert key_map(network_id).read_hyper(shapes) == hyper
+    assert key_map(network_id).infer_model_args(shapes) == model_args
 
 
 def test_state_dicts_have_torchs_layouts():
@@ -418,6 +418,6 @@ def test_state_dicts_have_torchs_layouts():
 def test_no_published_network_is_taken_for_it(network_id):
     for name in published.key_lists():
         try:
-            assert key_map(network_id).read_hyper(published.shapes(name)) is None, name
+            assert key_map(network_id).infer_model_args(published.shapes(name)) is None, name
         except (KeyError, IndexError):
             continue

@@ -12,7 +12,7 @@ import pytest
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.models.errnet import Discriminator, Generator, hypercolumn
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.models.vgg import Vgg19
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
@@ -21,11 +21,11 @@ from tests.helpers.networks import count, images, parameter_shapes, random_param
 
 NETWORKS = [
     ("errnet/generator", {}, "errnet/generator", 18_953_379),
-    ("errnet/generator", {"hyper": False}, "errnet/generator hyper=False", 18_576_547),
-    ("errnet/generator", {"hyper": False, "base": True}, "errnet/generator base", 18_162_947),
+    ("errnet/generator", {"hypercolumn": False}, "errnet/generator hyper=False", 18_576_547),
+    ("errnet/generator", {"hypercolumn": False, "base": True}, "errnet/generator base", 18_162_947),
     ("errnet/discriminator", {}, "errnet/discriminator", 9_937_089),
 ]
-IDS = ["hyper", "plain", "base", "discriminator"]
+IDS = ["hypercolumn", "plain", "base", "discriminator"]
 
 
 def reference_input(channels, height, width):
@@ -49,25 +49,25 @@ def test_the_published_network_answers_as_its_reference(reference_state):
     np.testing.assert_allclose(found["restored"], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("network", "hyper", "listed", "parameters"), NETWORKS, ids=IDS)
-def test_has_the_published_keys_and_parameters(network, hyper, listed, parameters):
-    module = build(network, **hyper)
+@pytest.mark.parametrize(("network", "model_args", "listed", "parameters"), NETWORKS, ids=IDS)
+def test_has_the_published_keys_and_parameters(network, model_args, listed, parameters):
+    module = build(network, **model_args)
     assert count(parameter_shapes(module, *module.example_shapes())) == parameters
-    shapes = expected_shapes(network, **hyper)
+    shapes = expected_shapes(network, **model_args)
     assert list(shapes.items()) == list(published.shapes(listed).items())
-    assert key_map(network).read_hyper(shapes) == hyper
+    assert key_map(network).infer_model_args(shapes) == model_args
 
 
-@pytest.mark.parametrize(("network", "hyper", "listed", "parameters"), NETWORKS, ids=IDS)
-def test_narrow_state_dicts_come_back_as_they_were(network, hyper, listed, parameters):
-    hyper = {**hyper, "width": "test"}
-    state = published.fill_random(expected_shapes(network, **hyper))
+@pytest.mark.parametrize(("network", "model_args", "listed", "parameters"), NETWORKS, ids=IDS)
+def test_narrow_state_dicts_come_back_as_they_were(network, model_args, listed, parameters):
+    model_args = {**model_args, "width": "tiny"}
+    state = published.fill_random(expected_shapes(network, **model_args))
     assert list(state) == list(published.shapes(listed))
-    back = to_torch(network, from_torch(network, state, **hyper), **hyper)
+    back = to_torch(network, from_torch(network, state, **model_args), **model_args)
     assert list(back) == list(state)
     for key, value in state.items():
         np.testing.assert_array_equal(back[key], value)
-    assert key_map(network).read_hyper({key: value.shape for key, value in state.items()}) == hyper
+    assert key_map(network).infer_model_args({key: value.shape for key, value in state.items()}) == model_args
 
 
 def test_the_published_state_dict_comes_back_as_it_was(reference_state):
@@ -77,7 +77,7 @@ def test_the_published_state_dict_comes_back_as_it_was(reference_state):
 
 
 def test_neither_network_is_taken_for_the_other():
-    generator, discriminator = (key_map(name).read_hyper for name in ("errnet/generator", "errnet/discriminator"))
+    generator, discriminator = (key_map(name).infer_model_args for name in ("errnet/generator", "errnet/discriminator"))
     assert generator(published.shapes("errnet/discriminator")) is None
     assert generator(published.shapes("errnet/generator") | {"conv1.conv2d.weight": (256, 4, 1, 1)}) is None
     assert discriminator(published.shapes("errnet/discriminator") | {"body.0.weight": (64, 6, 3, 3)}) is None
@@ -88,14 +88,14 @@ def test_neither_network_is_taken_for_the_other():
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize(("size", "restored"), [((32, 40), (32, 40)), ((33, 47), (34, 48)), ((50, 35), (50, 36))])
 def test_odd_sizes_come_out_one_pixel_larger(size, restored, base):
-    module = Generator(width="test", hyper=False, base=base)
+    module = Generator(width="tiny", hypercolumn=False, base=base)
     params = parameter_shapes(module, *module.example_shapes())
     found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((2, *size, 3)))
     assert {name: value.shape for name, value in found.items()} == {"restored": (2, *restored, 3)}
 
 
 def test_inputs_that_do_not_fit_are_refused():
-    module = Generator(hyper=False)
+    module = Generator(hypercolumn=False)
     params = parameter_shapes(module, *module.example_shapes())
 
     def answer(module, *shape):
@@ -105,7 +105,7 @@ def test_inputs_that_do_not_fit_are_refused():
         answer(module, 1, 31, 64, 3)
     with pytest.raises(UserError, match="input has 4 channels, expected 3;"):
         answer(module, 1, 32, 32, 4)
-    with pytest.raises(UserError, match="input has 3 channels, expected 1475; with hyper=True"):
+    with pytest.raises(UserError, match="input has 3 channels, expected 1475; with hypercolumn=True"):
         answer(Generator(), 1, 32, 32, 3)
     for name in ("errnet/generator", "errnet/discriminator"):
         with pytest.raises(UserError, match="there is no width 'narrow'"):
@@ -113,7 +113,7 @@ def test_inputs_that_do_not_fit_are_refused():
 
 
 def test_the_base_net_takes_images_of_any_size():
-    module = Generator(width="test", hyper=False, base=True)
+    module = Generator(width="tiny", hypercolumn=False, base=True)
     params = parameter_shapes(module, (1, 8, 8, 3))
     found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 1, 3, 3)))
     assert found["restored"].shape == (1, 2, 4, 3)
@@ -121,8 +121,8 @@ def test_the_base_net_takes_images_of_any_size():
 
 def test_example_shapes_are_even_and_large_enough():
     assert Generator().example_shapes() == ((1, 64, 64, 1475),)
-    assert Generator(width="test").example_shapes(size=(15, 47)) == ((1, 32, 48, 95),)
-    assert Generator(hyper=False).example_shapes(size=(100, 33)) == ((1, 100, 34, 3),)
+    assert Generator(width="tiny").example_shapes(size=(15, 47)) == ((1, 32, 48, 95),)
+    assert Generator(hypercolumn=False).example_shapes(size=(100, 33)) == ((1, 100, 34, 3),)
     assert Discriminator().example_shapes(size=(33, 40)) == ((1, 33, 40, 3),)
 
 
@@ -144,7 +144,7 @@ def test_the_hypercolumn_is_the_image_and_five_enlarged_maps():
 
 
 def test_narrow_vgg_features_fit_the_narrow_generator():
-    vgg, generator = Vgg19(width="test"), Generator(width="test")
+    vgg, generator = Vgg19(width="tiny"), Generator(width="tiny")
     sight, params = (parameter_shapes(module, *module.example_shapes()) for module in (vgg, generator))
 
     def answer(sight, params, image):
@@ -155,11 +155,11 @@ def test_narrow_vgg_features_fit_the_narrow_generator():
 
 @pytest.mark.slow
 def test_a_narrow_network_learns_from_the_image_but_not_through_its_features():
-    module = Generator(width="test")
+    module = Generator(width="tiny")
     image = images(3, 1, 32, 34, 3)
     widths = {"relu1_1": 4, "relu2_1": 8, "relu3_1": 16, "relu4_1": 32, "relu5_1": 32}
     features = {name: images(i, 1, 32 >> i, 34 >> i, c) for i, (name, c) in enumerate(widths.items())}
-    params = initialise(module, jax.random.key(0), *module.example_shapes(size=(32, 32)))["params"]
+    params = initialize(module, jax.random.key(0), *module.example_shapes(size=(32, 32)))["params"]
     params["out"]["bias"] = jnp.ones(3)  # above the last ReLU's threshold
 
     def loss(params, features, image):
@@ -178,13 +178,13 @@ def test_a_narrow_network_learns_from_the_image_but_not_through_its_features():
 def literal_group_norm(x, groups, scale, bias):
     batch, height, width, channels = x.shape
     y = x.reshape(batch, height, width, groups, channels // groups)
-    centred = y - y.mean(axis=(1, 2, 4), keepdims=True)
-    y = centred / np.sqrt(np.square(centred).mean(axis=(1, 2, 4), keepdims=True) + 1e-5)
+    centered = y - y.mean(axis=(1, 2, 4), keepdims=True)
+    y = centered / np.sqrt(np.square(centered).mean(axis=(1, 2, 4), keepdims=True) + 1e-5)
     return y.reshape(x.shape) * scale + bias
 
 
 def test_the_discriminator_equals_its_definition():
-    module = Discriminator(width="test")
+    module = Discriminator(width="tiny")
     params, image = random_parameters(module, (1, 8, 8, 3)), images(0, 2, 33, 26, 3)
     found = run(module, {"params": params}, image)
     x = image.astype(np.float64)
@@ -201,8 +201,8 @@ def test_the_discriminator_equals_its_definition():
 
 
 def test_a_narrow_discriminator_learns():
-    module, image = Discriminator(width="test"), images(4, 2, 16, 9, 3)
-    params = initialise(module, jax.random.key(1), image.shape)["params"]
+    module, image = Discriminator(width="tiny"), images(4, 2, 16, 9, 3)
+    params = initialize(module, jax.random.key(1), image.shape)["params"]
 
     def loss(params):
         return module.apply({"params": params}, image)["logits"].sum()
@@ -221,7 +221,7 @@ def test_the_discriminators_layers_at_full_width():
 
 
 def test_bfloat16_concerns_the_computation_alone():
-    for module in (Generator(width="test", dtype=jnp.bfloat16), Discriminator(width="test", dtype=jnp.bfloat16)):
+    for module in (Generator(width="tiny", dtype=jnp.bfloat16), Discriminator(width="tiny", dtype=jnp.bfloat16)):
         params = parameter_shapes(module, *module.example_shapes())
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
         (shape,) = module.example_shapes()

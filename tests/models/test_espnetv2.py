@@ -64,7 +64,7 @@ def test_has_the_published_parameters(scale, parameters):
 def test_a_state_dict_comes_back_as_it_was(scale):
     state = fill(published(scale))
     variables = from_torch("espnetv2", state, scale=scale)
-    assert set(variables["carried"]) == {key for key in state if unused(key)}
+    assert set(variables["passthrough"]) == {key for key in state if unused(key)}
     back = to_torch("espnetv2", variables, scale=scale)
     assert list(back) == list(state)
     for key, value in state.items():
@@ -74,7 +74,7 @@ def test_a_state_dict_comes_back_as_it_was(scale):
 
 def test_logits_equal_the_reference():
     variables = from_torch("espnetv2", fill(published(2.0)))
-    del variables["carried"]
+    del variables["passthrough"]
     outputs = run(build("espnetv2"), variables, 4 * images(0, 1, 47, 64, 3) - 2)
     assert outputs.keys() == {"semantic_logits"}
     expected = golden("espnetv2")["semantic_logits"]
@@ -84,7 +84,7 @@ def test_logits_equal_the_reference():
 
 @pytest.mark.parametrize("size", [(16, 16), (47, 63), (32, 1024)])
 def test_logits_have_the_size_of_the_image(size):
-    module = build("espnetv2", width="test", classes=5, dtype=jnp.bfloat16)
+    module = build("espnetv2", width="tiny", classes=5, dtype=jnp.bfloat16)
     image = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
     outputs, _ = jax.eval_shape(functools.partial(module.init_with_output, jax.random.key(0), train=True), image)
     assert {name: (x.shape, x.dtype) for name, x in outputs.items()} == {
@@ -94,7 +94,7 @@ def test_logits_have_the_size_of_the_image(size):
 
 @pytest.mark.parametrize("size", [(33, 32), (64, 70), (8, 16), (14, 16)])
 def test_refuses_sizes_whose_maps_would_not_meet(size):
-    module = build("espnetv2", width="test")
+    module = build("espnetv2", width="tiny")
     with pytest.raises(
         UserError, match=rf"cannot take {size[0]}x{size[1]} pixels: sides must be multiples of 16 or one"
     ):
@@ -102,38 +102,38 @@ def test_refuses_sizes_whose_maps_would_not_meet(size):
 
 
 @pytest.mark.parametrize(
-    ("hyper", "said"),
+    ("model_args", "said"),
     [
         ({"width": "narrow"}, "no width 'narrow'; choose one of base, "),
         ({"scale": 3.0}, "no scale 3.0; choose one of 0.5, 1.0, 1.25, 1.5, 2.0"),
         ({"classes": 1}, "cannot tell 1 classes apart"),
     ],
 )
-def test_refuses_networks_that_there_are_not(hyper, said):
+def test_refuses_networks_that_there_are_not(model_args, said):
     with pytest.raises(UserError, match=said):
-        build("espnetv2", **hyper)
+        build("espnetv2", **model_args)
 
 
 @pytest.mark.parametrize(
-    "hyper",
-    [*({} if scale == 2.0 else {"scale": scale} for scale in SCALES), {"width": "test"}, {"scale": 0.5, "classes": 7}],
+    "model_args",
+    [*({} if scale == 2.0 else {"scale": scale} for scale in SCALES), {"width": "tiny"}, {"scale": 0.5, "classes": 7}],
     ids=str,
 )
-def test_a_state_dict_tells_its_hyper_parameters(hyper):
-    assert key_map("espnetv2").read_hyper(expected_shapes("espnetv2", **hyper)) == hyper
+def test_a_state_dict_tells_its_hyper_parameters(model_args):
+    assert key_map("espnetv2").infer_model_args(expected_shapes("espnetv2", **model_args)) == model_args
 
 
 def test_no_hyper_parameters_of_foreign_widths():
     shapes = dict(published(2.0))
     shapes["base_net.level4_0.act.weight"] = (500,)
-    assert key_map("espnetv2").read_hyper(shapes) is None
+    assert key_map("espnetv2").infer_model_args(shapes) is None
 
 
 @pytest.mark.slow
 def test_first_step_of_the_narrow_network():
-    module, image = build("espnetv2", width="test"), images(1, 2, 32, 48, 3)
+    module, image = build("espnetv2", width="tiny"), images(1, 2, 32, 48, 3)
     assert module.example_shapes(size=(20, 48)) == ((1, 32, 48, 3),)
-    variables = from_torch("espnetv2", fill(expected_shapes("espnetv2", width="test")), width="test")
+    variables = from_torch("espnetv2", fill(expected_shapes("espnetv2", width="tiny")), width="tiny")
     assert count(variables["params"]) < 10_000
 
     def loss(params, image):

@@ -12,7 +12,7 @@ import pytest
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
 from sirr_jax.models.ibcln import Cascade, Discriminator, Refiner
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.models.patchgan import PatchDiscriminator
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
@@ -46,9 +46,9 @@ def pattern(height, width):
 @functools.cache
 def tiny_cascade():
     """Variables of the narrow cascade, its two refiners unlike, an image and what the cascade makes of it."""
-    variables = {"params": random_parameters(Cascade(width="test"), TINY)}
+    variables = {"params": random_parameters(Cascade(width="tiny"), TINY)}
     image = images(1, *TINY)
-    return variables, image, run(Cascade(width="test"), variables, image)
+    return variables, image, run(Cascade(width="tiny"), variables, image)
 
 
 def outputs_of(module, *shapes):
@@ -94,26 +94,26 @@ def test_published_keys_go_there_and_back(network_id):
         assert array.dtype == np.float32
 
 
-@pytest.mark.parametrize("hyper", [{}, {"width": "test"}])
+@pytest.mark.parametrize("model_args", [{}, {"width": "tiny"}])
 @pytest.mark.parametrize("network_id", [CASCADE, DISCRIMINATOR])
-def test_hyper_parameters_are_read_from_the_shapes(network_id, hyper):
-    read = key_map(network_id).read_hyper
-    shapes = expected_shapes(network_id, **hyper)
-    assert read(shapes) == hyper
+def test_hyper_parameters_are_read_from_the_shapes(network_id, model_args):
+    read = key_map(network_id).infer_model_args
+    shapes = expected_shapes(network_id, **model_args)
+    assert read(shapes) == model_args
     for part in key_map(network_id).parts:
-        assert read({key: shape for key, shape in shapes.items() if key.startswith(part)}) == hyper
+        assert read({key: shape for key, shape in shapes.items() if key.startswith(part)}) == model_args
 
 
 def test_parts_of_different_width_are_no_cascade():
     assert key_map(CASCADE).parts == tuple(PARTS)
-    base, narrow = expected_shapes(CASCADE), expected_shapes(CASCADE, width="test")
+    base, narrow = expected_shapes(CASCADE), expected_shapes(CASCADE, width="tiny")
     mixed = {key: (base if key.startswith("G_T.") else narrow)[key] for key in base}
-    assert key_map(CASCADE).read_hyper(mixed) is None
+    assert key_map(CASCADE).infer_model_args(mixed) is None
 
 
 def test_a_discriminator_of_other_channels_is_read_too():
     shapes = expected_shapes(DISCRIMINATOR, features=(4, 6, 8, 10))
-    assert key_map(DISCRIMINATOR).read_hyper(shapes) == {"features": (4, 6, 8, 10)}
+    assert key_map(DISCRIMINATOR).infer_model_args(shapes) == {"features": (4, 6, 8, 10)}
 
 
 @pytest.mark.parametrize("network_id", [CASCADE, DISCRIMINATOR])
@@ -124,7 +124,7 @@ def test_no_other_network_is_taken_for_it(network_id):
         for prefix in ("", *key_map(network_id).parts):
             shapes = {prefix + key: shape for key, shape in published.shapes(name).items()}
             try:
-                assert key_map(network_id).read_hyper(shapes) is None, name
+                assert key_map(network_id).infer_model_args(shapes) is None, name
             except (KeyError, IndexError):
                 continue
 
@@ -140,16 +140,16 @@ def test_parameter_counts():
 
 
 @pytest.mark.parametrize("size", [(4, 4), (20, 36)])
-@pytest.mark.parametrize("hyper", [{}, {"steps": 1}, {"dtype": jnp.bfloat16}])
-def test_cascade_outputs(size, hyper):
-    found = outputs_of(Cascade(width="test", **hyper), (2, *size, 3))
+@pytest.mark.parametrize("model_args", [{}, {"steps": 1}, {"dtype": jnp.bfloat16}])
+def test_cascade_outputs(size, model_args):
+    found = outputs_of(Cascade(width="tiny", **model_args), (2, *size, 3))
     shapes = {
         scale: (2, size[0] // factor, size[1] // factor, 3)
         for scale, factor in (("", 1), ("_half", 2), ("_quarter", 4))
     }
     expected = {layer + scale: shape for layer in ("restored", "reflection") for scale, shape in shapes.items()}
     steps = [[leaf.shape for leaf in found[f"{layer}_steps"]] for layer in ("restored", "reflection")]
-    assert steps == [[shapes[""]] * hyper.get("steps", 3)] * 2
+    assert steps == [[shapes[""]] * model_args.get("steps", 3)] * 2
     assert {name: leaf.shape for name, leaf in found.items() if not name.endswith("steps")} == expected
     assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
 
@@ -163,8 +163,8 @@ def test_example_shapes_are_legal():
 @pytest.mark.parametrize(
     ("make", "shape", "message"),
     [
-        (lambda: Cascade(width="test"), (1, 66, 98, 3), "66x98 is not a multiple of 4; crop or pad"),
-        (lambda: Discriminator(width="test"), (1, 64, 23, 3), "64x23 is too small .* from 24 px a side"),
+        (lambda: Cascade(width="tiny"), (1, 66, 98, 3), "66x98 is not a multiple of 4; crop or pad"),
+        (lambda: Discriminator(width="tiny"), (1, 64, 23, 3), "64x23 is too small .* from 24 px a side"),
         (lambda: Cascade(steps=0), (), "steps is 0"),
         (lambda: Cascade(width="wide"), (), "no width 'wide'"),
         (lambda: Discriminator(width="wide"), (), "no width 'wide'"),
@@ -175,12 +175,12 @@ def test_mistakes_are_answered(make, shape, message):
         parameter_shapes(make(), shape)
 
 
-# Behaviour -----------------------------------------------------------------------------------------------------------
+# Behavior -----------------------------------------------------------------------------------------------------------
 
 
 def test_each_reflection_is_drawn_from_the_new_transmission():
     variables, image, found = tiny_cascade()
-    refiner = Refiner(width="test")
+    refiner = Refiner(width="tiny")
     memory = np.zeros((1, TINY[1] // 4, TINY[2] // 4, 16), np.float32)
     t, r, of_t, of_r = image, np.full_like(image, 0.1), (memory, memory), (memory, memory)
 
@@ -207,12 +207,12 @@ def test_layers_are_not_negative_and_not_clipped():
     variables = jax.tree_util.tree_map_with_path(
         lambda path, leaf: leaf + 3.0 if [key.key for key in path][-2:] == ["image", "bias"] else leaf, variables
     )
-    lifted = run(Cascade(width="test", steps=1), variables, image)
+    lifted = run(Cascade(width="tiny", steps=1), variables, image)
     assert min(lifted["restored"].max(), lifted["reflection"].max()) > 2.0
 
 
 def test_three_tenths_of_the_features_are_dropped_in_training_alone():
-    module, shape = Cascade(width="test", steps=1), (1, 64, 64, 3)
+    module, shape = Cascade(width="tiny", steps=1), (1, 64, 64, 3)
     variables, image = {"params": random_parameters(module, shape, seed=2)}, images(2, *shape)
 
     def apply(variables, image, key):
@@ -242,17 +242,17 @@ def test_three_tenths_of_the_features_are_dropped_in_training_alone():
 
 def test_the_discriminator_sees_the_image_as_it_is():
     shape = (2, 24, 29, 3)
-    params, image = {"params": random_parameters(Discriminator(width="test"), shape)}, images(3, *shape)
-    found = run(Discriminator(width="test"), params, 2.0 * image - 1.0)
+    params, image = {"params": random_parameters(Discriminator(width="tiny"), shape)}, images(3, *shape)
+    found = run(Discriminator(width="tiny"), params, 2.0 * image - 1.0)
     np.testing.assert_allclose(
-        found["logits"], run(PatchDiscriminator(width="test"), params, image)["logits"], atol=1e-4
+        found["logits"], run(PatchDiscriminator(width="tiny"), params, image)["logits"], atol=1e-4
     )
     assert build("dynamics/discriminator").rescale
 
 
 def test_starts_and_learns():
-    module = Cascade(width="test", steps=2)
-    params, image = initialise(module, jax.random.key(1), TINY)["params"], images(4, *TINY)
+    module = Cascade(width="tiny", steps=2)
+    params, image = initialize(module, jax.random.key(1), TINY)["params"], images(4, *TINY)
 
     def loss(params):
         outputs = module.apply({"params": params}, image, train=True, rngs={"dropout": jax.random.key(2)})

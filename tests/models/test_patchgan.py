@@ -54,7 +54,7 @@ def test_logits_are_float32_whatever_the_computation():
 
 
 def test_the_narrow_one_has_a_sixteenth_of_the_channels():
-    shapes = parameter_shapes(PatchDiscriminator(width="test"), (1, 32, 32, 3))
+    shapes = parameter_shapes(PatchDiscriminator(width="tiny"), (1, 32, 32, 3))
     assert [shapes[f"conv{i}"]["bias"].shape for i in range(4)] == [(4,), (8,), (16,), (32,)]
     with pytest.raises(UserError, match="no width 'wide'"):
         PatchDiscriminator(width="wide")

@@ -16,7 +16,7 @@ def test_every_listed_network_can_be_built():
     assert {"dynamics/teacher", "dynamics/student", "dynamics/discriminator", "vgg19"} <= set(ids)
     for network_id in ids:
         assert isinstance(build(network_id), nn.Module)
-        assert build(network_id, width="test").example_shapes() != ()
+        assert build(network_id, width="tiny").example_shapes() != ()
 
 
 def test_lists_from_files_become_hashable():
@@ -24,17 +24,17 @@ def test_lists_from_files_become_hashable():
 
 
 def test_hyper_parameters_reach_the_module():
-    teacher = build("dynamics/teacher", width="test", flow_net=False)
-    assert (teacher.width, teacher.flow_net, teacher.fusion_net) == ("test", False, True)
+    teacher = build("dynamics/teacher", width="tiny", flow_net=False)
+    assert (teacher.width, teacher.flow_net, teacher.fusion_net) == ("tiny", False, True)
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "message"),
+    ("network_id", "model_args", "message"),
     [
         ("dynamics/techer", {}, r"'dynamics/techer'; did you mean 'dynamics/teacher'\?"),
         ("xyz", {}, r"'xyz'; known ids: ade20k_ppm, .*vgg19"),
-        ("dynamics/student", {"widht": "test"}, r"dynamics/student has no hyper-parameter 'widht'; it takes width, "),
-        ("dynamics/student", {"parent": None}, r"has no hyper-parameter 'parent'"),
+        ("dynamics/student", {"widht": "tiny"}, r"dynamics/student has no argument 'widht'; it takes width, "),
+        ("dynamics/student", {"parent": None}, r"has no argument 'parent'"),
         (
             "dynamics/student",
             {"width": "tiny"},
@@ -43,13 +43,13 @@ def test_hyper_parameters_reach_the_module():
         ("dynamics/teacher", {"width": "tiny"}, r"no width is called 'tiny'"),
     ],
 )
-def test_mistakes_are_answered_in_one_line_that_helps(network_id, hyper, message):
+def test_mistakes_are_answered_in_one_line_that_helps(network_id, model_args, message):
     with pytest.raises(UserError, match=message) as caught:
-        build(network_id, **hyper)
+        build(network_id, **model_args)
     assert "\n" not in str(caught.value)
 
 
 def test_a_module_with_a_checked_width_still_clones_and_binds():
-    student = build("dynamics/student", width="test").clone(hallucination=False)
-    assert (student.width, student.hallucination) == ("test", False)
-    assert student.bind({}, rngs={"params": jax.random.key(0)}).width == "test"
+    student = build("dynamics/student", width="tiny").clone(hallucination=False)
+    assert (student.width, student.hallucination) == ("tiny", False)
+    assert student.bind({}, rngs={"params": jax.random.key(0)}).width == "tiny"

@@ -75,22 +75,22 @@ def test_sizes_are_rounded_up_and_dilation_replaces_strides(output_stride, strid
 
 
 def test_any_size_will_do():
-    shapes = output_shapes(Shallow(width="test"), (1, 1, 5, 3))
+    shapes = output_shapes(Shallow(width="tiny"), (1, 1, 5, 3))
     columns = {name: shape[2] for name, (shape, _) in shapes.items()}
     assert columns == {"stem": 2, "stage1": 2, "stage2": 1, "stage3": 1, "stage4": 1}
 
 
 @pytest.mark.parametrize(
-    ("hyper", "message"),
+    ("model_args", "message"),
     [
         ({"width": "wide"}, "width 'wide'"),
         ({"output_stride": 4}, "stride 4"),
         ({"last_dilations": [2, 2]}, "3 numbers"),
     ],
 )
-def test_impossible_networks_are_refused(hyper, message):
+def test_impossible_networks_are_refused(model_args, message):
     with pytest.raises(UserError, match=message):
-        build("resnet50", **hyper)
+        build("resnet50", **model_args)
 
 
 def test_the_stride_has_two_possible_places():
@@ -122,12 +122,12 @@ def test_torchvision_files_go_in_and_out(network_id):
 
 
 @pytest.mark.parametrize("network_id", NETWORKS)
-def test_recognises_its_own(network_id):
+def test_recognizes_its_own(network_id):
     base = torchvision_shapes(network_id)
     other = torchvision_shapes(next(name for name in NETWORKS if name != network_id))
-    read = key_map(network_id).read_hyper
+    read = key_map(network_id).infer_model_args
     assert read(base) == {}
-    assert read(expected_shapes(network_id, width="test")) == {"width": "test"}
+    assert read(expected_shapes(network_id, width="tiny")) == {"width": "tiny"}
     assert read(other) is None
     # Wide ResNets differ in the 3x3 convolutions.
     assert read(base | {"layer1.0.conv2.weight": (128, 128, 3, 3)}) is None
@@ -138,7 +138,7 @@ def test_recognises_its_own(network_id):
 @pytest.fixture(scope="module")
 def training():
     """One training step's forward pass and gradient."""
-    module, image = Shallow(width="test", momentum=0.25), images(1, 2, 33, 40, 3)
+    module, image = Shallow(width="tiny", momentum=0.25), images(1, 2, 33, 40, 3)
     variables = random_variables(module, image.shape)
 
     def loss(params, image):
@@ -171,12 +171,12 @@ def test_running_statistics_move_by_the_momentum_with_unbiased_variance(training
 
 def test_without_training_the_statistics_rest(training):
     image, variables, *_ = training
-    _, moved = run(Shallow(width="test"), variables, image, mutable=["batch_stats"])
+    _, moved = run(Shallow(width="tiny"), variables, image, mutable=["batch_stats"])
     jax.tree.map(np.testing.assert_array_equal, moved["batch_stats"], variables["batch_stats"])
 
 
 def test_a_full_network_begins_finite():
-    module, image = build("resnet50", width="test"), images(2, 1, 32, 32, 3)
-    state = published.fill_random(expected_shapes("resnet50", width="test"))
-    features = run(module, from_torch("resnet50", state, width="test"), image)
+    module, image = build("resnet50", width="tiny"), images(2, 1, 32, 32, 3)
+    state = published.fill_random(expected_shapes("resnet50", width="tiny"))
+    features = run(module, from_torch("resnet50", state, width="tiny"), image)
     assert all(np.isfinite(value).all() and value.std() > 1e-3 for value in features.values())

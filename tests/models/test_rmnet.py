@@ -9,7 +9,7 @@ import pytest
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.models.patchgan import PatchDiscriminator
 from sirr_jax.models.rmnet import Generator, SynNet, SynNetDiscriminator
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
@@ -55,15 +55,15 @@ def test_has_the_published_keys_and_parameters(network):
     module = build(network)
     assert count(parameter_shapes(module, *module.example_shapes())) == NETWORKS[network]
     assert list(expected_shapes(network).items()) == list(published.shapes(network).items())
-    assert key_map(network).read_hyper(published.shapes(network)) == {}
+    assert key_map(network).infer_model_args(published.shapes(network)) == {}
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_narrow_state_dicts_come_back_as_they_were(network):
-    state = published.fill_random(expected_shapes(network, width="test"))
+    state = published.fill_random(expected_shapes(network, width="tiny"))
     assert list(state) == list(published.shapes(network))
-    assert key_map(network).read_hyper({key: value.shape for key, value in state.items()}) == {"width": "test"}
-    back = to_torch(network, from_torch(network, state, width="test"), width="test")
+    assert key_map(network).infer_model_args({key: value.shape for key, value in state.items()}) == {"width": "tiny"}
+    back = to_torch(network, from_torch(network, state, width="tiny"), width="tiny")
     assert list(back) == list(state)
     assert all(np.array_equal(back[key], value) for key, value in state.items())
 
@@ -72,14 +72,14 @@ def test_no_network_is_taken_for_another():
     for network in NETWORKS:
         for other in {"errnet/generator", "bdn/generator", "sgrrn/discriminator", *NETWORKS} - {network}:
             try:
-                found = key_map(network).read_hyper(published.shapes(other))
+                found = key_map(network).infer_model_args(published.shapes(other))
             except (KeyError, IndexError):
                 found = None
             assert found is None
-    read = key_map("rmnet/synnet").read_hyper
+    read = key_map("rmnet/synnet").infer_model_args
     assert read(published.shapes("rmnet/synnet") | {"model.1.weight": (64, 3, 7, 7)}) is None
     assert read(published.shapes("rmnet/synnet") | {"model.26.weight": (1, 64, 7, 7)}) is None
-    read = key_map("rmnet/generator").read_hyper
+    read = key_map("rmnet/generator").infer_model_args
     assert read(published.shapes("rmnet/generator") | {"model_d_0.0.model.0.weight": (64, 4, 4, 4)}) is None
     assert read(published.shapes("rmnet/generator") | {"model_u_0_W.0.model.1.weight": (128, 1, 4, 4)}) is None
 
@@ -88,7 +88,7 @@ def test_no_network_is_taken_for_another():
     ("size", "restored"), [((64, 64), (64, 64)), ((65, 90), (64, 90)), ((96, 127), (96, 126)), ((151, 203), (150, 202))]
 )
 def test_odd_sizes_come_out_one_pixel_smaller(size, restored):
-    module = Generator(width="test")
+    module = Generator(width="tiny")
     params = parameter_shapes(module, *module.example_shapes())
     found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((2, *size, 3)))
     assert {name: leaf.shape for name, leaf in found.items()} == dict.fromkeys(
@@ -97,11 +97,11 @@ def test_odd_sizes_come_out_one_pixel_smaller(size, restored):
 
 
 def test_what_does_not_fit_is_refused():
-    module = Generator(width="test")
+    module = Generator(width="tiny")
     params = parameter_shapes(module, *module.example_shapes())
     with pytest.raises(UserError, match=r"image size 200x63 is too small; RmNet takes images from 64 px a side"):
         jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 200, 63, 3)))
-    module = SynNet(width="test")
+    module = SynNet(width="tiny")
     params = parameter_shapes(module, *module.example_shapes())
     with pytest.raises(UserError, match=r"image size 4x9 is too small; SynNet takes images from 5 px a side"):
         jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 4, 9, 6)))
@@ -120,7 +120,7 @@ def test_example_shapes_are_large_enough():
 
 
 def test_the_layers_are_between_minus_1_and_1_and_the_mask_between_0_and_1():
-    module = Generator(width="test")
+    module = Generator(width="tiny")
     params = random_parameters(module, *module.example_shapes())
     params["restored_decoder"]["up0"]["bias"] += np.array([-90, 0, 90], np.float32)
     params["mask_decoder"]["up0"]["bias"] += np.array([-90, 0, 90], np.float32)
@@ -131,9 +131,9 @@ def test_the_layers_are_between_minus_1_and_1_and_the_mask_between_0_and_1():
 
 
 def test_a_narrow_network_learns():
-    module = Generator(width="test")
+    module = Generator(width="tiny")
     image = 2 * images(1, 1, 64, 64, 3) - 1
-    params = initialise(module, jax.random.key(0), image.shape)["params"]
+    params = initialize(module, jax.random.key(0), image.shape)["params"]
 
     def loss(params):
         return sum(jnp.square(leaf - 0.3).mean() for leaf in module.apply({"params": params}, image).values())
@@ -150,22 +150,22 @@ def literal_synnet(x, p):
     def mirrored(x, width):
         return np.pad(x, ((0, 0), (width, width), (width, width), (0, 0)), mode="reflect")
 
-    def normalised(x):
+    def normalized(x):
         return literal.relu(literal.instance_norm(x))
 
-    x = normalised(literal.conv2d(mirrored(x.astype(np.float64), 3), **p["stem"], padding=0))
+    x = normalized(literal.conv2d(mirrored(x.astype(np.float64), 3), **p["stem"], padding=0))
     for i in (1, 2):
-        x = normalised(literal.conv2d(x, **p[f"down{i}"], stride=2, padding=1))
+        x = normalized(literal.conv2d(x, **p[f"down{i}"], stride=2, padding=1))
     for i in range(9):
-        y = normalised(literal.conv2d(mirrored(x, 1), **p[f"residual{i}"]["conv1"], padding=0))
+        y = normalized(literal.conv2d(mirrored(x, 1), **p[f"residual{i}"]["conv1"], padding=0))
         x = x + literal.instance_norm(literal.conv2d(mirrored(y, 1), **p[f"residual{i}"]["conv2"], padding=0))
     for i in (2, 1):
-        x = normalised(literal.conv_transpose2d(x, **p[f"up{i}"], output_padding=1))
+        x = normalized(literal.conv_transpose2d(x, **p[f"up{i}"], output_padding=1))
     return literal.sigmoid(literal.conv2d(mirrored(x, 3), **p["mask"], padding=0))
 
 
 def test_the_mask_equals_its_definition_at_a_size_that_is_no_multiple_of_4():
-    module = SynNet(width="test")
+    module = SynNet(width="tiny")
     params, layers = random_parameters(module, *module.example_shapes()), 2 * images(2, 2, 18, 15, 6) - 1
     found = run(module, {"params": params}, layers)
     assert found.keys() == {"mask"}
@@ -174,9 +174,9 @@ def test_the_mask_equals_its_definition_at_a_size_that_is_no_multiple_of_4():
 
 
 def test_synnet_learns():
-    module = SynNet(width="test")
+    module = SynNet(width="tiny")
     layers = 2 * images(3, 1, 8, 8, 6) - 1
-    params = initialise(module, jax.random.key(0), layers.shape)["params"]
+    params = initialize(module, jax.random.key(0), layers.shape)["params"]
 
     def loss(params):
         return jnp.square(module.apply({"params": params}, layers)["mask"]).mean()
@@ -187,7 +187,7 @@ def test_synnet_learns():
 
 
 def test_the_discriminator_sees_the_image_as_it_is():
-    ours, usual = SynNetDiscriminator(width="test"), PatchDiscriminator(width="test")
+    ours, usual = SynNetDiscriminator(width="tiny"), PatchDiscriminator(width="tiny")
     variables = {"params": random_parameters(ours, (1, 32, 32, 3))}
     image = images(4, 1, 32, 35, 3)
     found, expected = run(ours, variables, 2 * image - 1), run(usual, variables, image)
@@ -197,7 +197,7 @@ def test_the_discriminator_sees_the_image_as_it_is():
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_bfloat16_concerns_the_computation_alone(network):
-    module = build(network, width="test", dtype=jnp.bfloat16)
+    module = build(network, width="tiny", dtype=jnp.bfloat16)
     (shape,) = module.example_shapes()
     params = parameter_shapes(module, shape)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}

@@ -14,11 +14,11 @@ from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from tests.helpers import literal
 from tests.helpers.networks import compile_apply, count, images, parameter_shapes, random_parameters, run
 
-WIDTHS = {"base": (32, 48, 64, 96), "small": (8, 12, 16, 24), "test": (2, 3, 4, 6)}
+WIDTHS = {"base": (32, 48, 64, 96), "small": (8, 12, 16, 24), "tiny": (2, 3, 4, 6)}
 
 
-def parameters(**hyper):
-    module = build("segmenter", **hyper)
+def parameters(**model_args):
+    module = build("segmenter", **model_args)
     return count(parameter_shapes(module, *module.example_shapes()))
 
 
@@ -64,7 +64,7 @@ def segment(x, p):
 
 
 def test_it_equals_its_design():
-    module = build("segmenter", width="test", classes=5)
+    module = build("segmenter", width="tiny", classes=5)
     image = images(0, 2, 29, 36, 3)
     params = random_parameters(module, image.shape)
     found = run(module, {"params": params}, image)
@@ -72,8 +72,8 @@ def test_it_equals_its_design():
     np.testing.assert_allclose(found["semantic_logits"], segment(image, params), atol=2e-4)
 
 
-def test_neighbours_in_a_batch_change_nothing():
-    module = build("segmenter", width="test")
+def test_neighbors_in_a_batch_change_nothing():
+    module = build("segmenter", width="tiny")
     image = images(1, 2, 32, 32, 3)
     params = random_parameters(module, image.shape)
     apply = compile_apply(module, params, image)
@@ -84,7 +84,7 @@ def test_neighbours_in_a_batch_change_nothing():
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 30), (64, 64), (123, 77)])
 def test_any_size_will_do(size):
-    module = build("segmenter", width="test", dtype=jnp.bfloat16)
+    module = build("segmenter", width="tiny", dtype=jnp.bfloat16)
     call = lambda x: module.init_with_output(jax.random.key(0), x)  # noqa: E731
     outputs, variables = jax.eval_shape(call, jax.ShapeDtypeStruct((2, *size, 3), jnp.float32))
     assert outputs["semantic_logits"].shape == (2, *size, 7)
@@ -92,35 +92,37 @@ def test_any_size_will_do(size):
 
 
 @pytest.mark.parametrize(
-    ("hyper", "message"),
+    ("model_args", "message"),
     [
         ({"classes": 1}, "cannot tell 1 classes apart; give at least 2"),
         ({"width": "tiny"}, "no width 'tiny'"),
     ],
 )
-def test_mistakes_are_told_at_once(hyper, message):
+def test_mistakes_are_told_at_once(model_args, message):
     with pytest.raises(UserError, match=message):
-        build("segmenter", **hyper)
+        build("segmenter", **model_args)
 
 
 # --- names of weights ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hyper", [{}, {"width": "small", "classes": 21}, {"width": "test"}, {"classes": 2}], ids=str)
-def test_it_is_recognised_by_its_weights(hyper):
-    shapes = expected_shapes("segmenter", **hyper)
-    assert shapes["enter0.conv.weight"] == (WIDTHS[hyper.get("width", "base")][0], 3, 3, 3)
+@pytest.mark.parametrize(
+    "model_args", [{}, {"width": "small", "classes": 21}, {"width": "tiny"}, {"classes": 2}], ids=str
+)
+def test_it_is_recognized_by_its_weights(model_args):
+    shapes = expected_shapes("segmenter", **model_args)
+    assert shapes["enter0.conv.weight"] == (WIDTHS[model_args.get("width", "base")][0], 3, 3, 3)
     assert detect({key: jax.ShapeDtypeStruct(shape, jnp.float32) for key, shape in shapes.items()}) == (
         "segmenter",
-        hyper,
+        model_args,
     )
 
 
 def test_weights_come_back_as_they_were():
     generator = np.random.default_rng(0)
-    shapes = expected_shapes("segmenter", width="test")
+    shapes = expected_shapes("segmenter", width="tiny")
     state = {key: generator.standard_normal(shape).astype(np.float32) for key, shape in shapes.items()}
-    back = to_torch("segmenter", from_torch("segmenter", state, width="test"), width="test")
+    back = to_torch("segmenter", from_torch("segmenter", state, width="tiny"), width="tiny")
     assert list(back) == list(state)
     for key, value in state.items():
         np.testing.assert_array_equal(back[key], value)

@@ -51,16 +51,16 @@ def shallow(monkeypatch):
 
 @functools.cache
 def weights(name):
-    network_id, hyper = PUBLISHED[name]
+    network_id, model_args = PUBLISHED[name]
     state = published.fill_sgrrn(published.shapes(name))
-    return state, from_torch(network_id, state, **hyper)
+    return state, from_torch(network_id, state, **model_args)
 
 
 def answer(name, seed, shape):
-    network_id, hyper = PUBLISHED[name]
-    variables = {key: value for key, value in weights(name)[1].items() if key != "carried"}
+    network_id, model_args = PUBLISHED[name]
+    variables = {key: value for key, value in weights(name)[1].items() if key != "passthrough"}
     image = np.random.RandomState(seed).uniform(-1, 1, shape).astype(np.float32).transpose(0, 2, 3, 1)
-    return run(build(network_id, **hyper), variables, image)
+    return run(build(network_id, **model_args), variables, image)
 
 
 def random_variables(shapes, seed=0):
@@ -84,7 +84,7 @@ def random_variables(shapes, seed=0):
 
 
 def compiled(function, *inputs):
-    """`function`, compiled without optimisation; answers with NumPy arrays, which compile nothing further."""
+    """`function`, compiled without optimization; answers with NumPy arrays, which compile nothing further."""
     fast = jax.jit(function).lower(*inputs).compile(compiler_options={"xla_backend_optimization_level": 0})
     return lambda *inputs: jax.tree.map(np.asarray, fast(*inputs))
 
@@ -118,8 +118,8 @@ def test_parameters_of_the_discriminator():
 
 
 def test_the_encoder_holds_a_resnet_as_it_is():
-    ours = variable_shapes(GENERATOR, width="test")
-    theirs = variable_shapes("resnet101", width="test")
+    ours = variable_shapes(GENERATOR, width="tiny")
+    theirs = variable_shapes("resnet101", width="tiny")
     assert ours.keys() == theirs.keys()
     for collection, tree in theirs.items():
         assert ours[collection]["encoder"]["backbone"] == tree
@@ -187,33 +187,33 @@ def test_discriminator(reference, case, seed, size):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_weights_go_in_and_out(name):
-    network_id, hyper = PUBLISHED[name]
+    network_id, model_args = PUBLISHED[name]
     state, variables = weights(name)
-    back = to_torch(network_id, variables, **hyper)
+    back = to_torch(network_id, variables, **model_args)
     assert list(back) == list(state) == list(published.shapes(name))
     assert all(back[key].dtype == value.dtype and np.array_equal(back[key], value) for key, value in state.items())
     # Files of old releases lack the counters.
     needed = [(key, shape) for key, shape in published.shapes(name).items() if "num_batches" not in key]
-    assert list(expected_shapes(network_id, **hyper).items()) == needed
+    assert list(expected_shapes(network_id, **model_args).items()) == needed
 
 
-def test_recognises_its_own():
-    for name, (network_id, hyper) in PUBLISHED.items():
-        assert key_map(network_id).read_hyper(published.shapes(name)) == hyper
-    for network_id, hyper in (
-        (GENERATOR, {"backbone": "resnet50", "width": "test", "classes": 5}),
-        (DISCRIMINATOR, {"width": "test"}),
+def test_recognizes_its_own():
+    for name, (network_id, model_args) in PUBLISHED.items():
+        assert key_map(network_id).infer_model_args(published.shapes(name)) == model_args
+    for network_id, model_args in (
+        (GENERATOR, {"backbone": "resnet50", "width": "tiny", "classes": 5}),
+        (DISCRIMINATOR, {"width": "tiny"}),
     ):
-        assert key_map(network_id).read_hyper(expected_shapes(network_id, **hyper)) == hyper
+        assert key_map(network_id).infer_model_args(expected_shapes(network_id, **model_args)) == model_args
 
 
-def test_recognises_no_other():
-    assert key_map(GENERATOR).read_hyper(published.shapes("bisenet")) is None
+def test_recognizes_no_other():
+    assert key_map(GENERATOR).infer_model_args(published.shapes("bisenet")) is None
     for name in ("sgrrn/generator", "ibcln/discriminator", "bisenet"):
         with pytest.raises(KeyError):
-            key_map(DISCRIMINATOR).read_hyper(published.shapes(name))
+            key_map(DISCRIMINATOR).infer_model_args(published.shapes(name))
     other = published.shapes(DISCRIMINATOR) | {"models.2.0.conv.weight": (64, 6, 4, 4)}
-    assert key_map(DISCRIMINATOR).read_hyper(other) is None
+    assert key_map(DISCRIMINATOR).infer_model_args(other) is None
 
 
 def test_a_resnet_file_starts_the_encoder():
@@ -260,7 +260,7 @@ def test_modes_differ_in_outputs_but_not_in_parameters():
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     trees = []
     for mode, names in MODES.items():
-        module = build(GENERATOR, width="test", mode=mode)
+        module = build(GENERATOR, width="tiny", mode=mode)
         trees.append(initial_shapes(module, image))
         outputs = jax.eval_shape(module.apply, trees[-1], image)
         assert outputs.keys() == names | {"features"}
@@ -277,8 +277,8 @@ def test_a_part_that_is_not_in_use_is_skipped():
     }
     logits = images(9, 1, 32, 40, 5)
     parts = ("Channel", "Pyramid", "Guidance")
-    variables = random_variables(initial_shapes(SeparationDecoder("test", parts), features, logits))
-    results = [run(SeparationDecoder("test", parts[:n]), variables, features, logits) for n in (0, 2, 3)]
+    variables = random_variables(initial_shapes(SeparationDecoder("tiny", parts), features, logits))
+    results = [run(SeparationDecoder("tiny", parts[:n]), variables, features, logits) for n in (0, 2, 3)]
     states = ["fusion", "channel", "pyramid", "guided_1", "guided_2"]
     for (layers, found), names in zip(results, (states[:1], states[:3], states), strict=True):
         assert set(found) == set(names)
@@ -297,7 +297,7 @@ def head(params, statistics, x):
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "message"),
+    ("network_id", "model_args", "message"),
     [
         (GENERATOR, {"width": "wide"}, "width 'wide'"),
         (GENERATOR, {"backbone": "vgg19"}, "no backbone 'vgg19'; choose resnet101 or resnet50"),
@@ -307,15 +307,15 @@ def head(params, statistics, x):
         (DISCRIMINATOR, {"width": "wide"}, "width 'wide'"),
     ],
 )
-def test_unknown_options_are_refused(network_id, hyper, message):
+def test_unknown_options_are_refused(network_id, model_args, message):
     with pytest.raises(UserError, match=re.escape(message)):
-        build(network_id, **hyper)
+        build(network_id, **model_args)
 
 
 @pytest.mark.parametrize(("network_id", "smallest"), [(GENERATOR, 32), (DISCRIMINATOR, 13)])
 @pytest.mark.usefixtures("shallow")
 def test_small_images_are_refused(network_id, smallest):
-    module = build(network_id, width="test")
+    module = build(network_id, width="tiny")
     assert module.example_shapes(size=(1, 1)) == ((1, smallest, smallest, 3),)
     assert module.example_shapes(size=(40, 70)) == ((1, 40, 70, 3),)
     initial_shapes(module, jnp.zeros((1, smallest, smallest, 3)))
@@ -328,10 +328,10 @@ def test_small_images_are_refused(network_id, smallest):
 
 @pytest.fixture(scope="module")
 def training():
-    """Training passes with two dropout keys and their gradients, at width test."""
+    """Training passes with two dropout keys and their gradients, at width tiny."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "resnet101", (Shallow, (2,)))
-        module, image = build(GENERATOR, width="test"), 2 * images(0, 2, 33, 40, 3) - 1
+        module, image = build(GENERATOR, width="tiny"), 2 * images(0, 2, 33, 40, 3) - 1
         variables = random_variables(initial_shapes(module, image))
 
         def loss(params, key):
@@ -363,7 +363,7 @@ def test_only_the_semantic_branch_drops_features(training):
 
 def test_dropped_features_belong_to_the_sample_wherever_it_is_in_the_batch():
     features = {"out": images(0, 3, 4, 4, 16), "low": images(1, 3, 4, 4, 16), "input": images(2, 3, 16, 16, 3)}
-    module = SemanticDecoder("test", 5)
+    module = SemanticDecoder("tiny", 5)
     variables = random_variables(initial_shapes(module, features))
     samples, order = np.array([7, 2**32 - 1, 9], np.uint32), np.array([2, 0, 1])
 
@@ -445,7 +445,7 @@ def test_guidance_updates_the_statistics_of_shared_layers_twice():
 
 
 def test_the_discriminator_has_no_state_and_finite_gradients():
-    module, image = build(DISCRIMINATOR, width="test"), 2 * images(0, 2, 33, 41, 3) - 1
+    module, image = build(DISCRIMINATOR, width="tiny"), 2 * images(0, 2, 33, 41, 3) - 1
     variables = random_variables(initial_shapes(module, image))
     assert variables.keys() == {"params"}
     gradient = compiled(jax.grad(lambda v: jnp.square(module.apply(v, image)["probability"]).mean()), variables)

@@ -1,4 +1,4 @@
-"""SR-Net's four networks: sizes, the design in NumPy, what labels and spectral normalisation do, names of weights."""
+"""SR-Net's four networks: sizes, the design in NumPy, what labels and spectral normalization do, names of weights."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.helpers.networks import count, images, parameter_shapes, run
 NETWORKS = ("srnet/refiner", "srnet/restorer", "srnet/map_discriminator", "srnet/image_discriminator")
 
 
-def parameters(network_id, **hyper):
-    module = build(network_id, **hyper)
+def parameters(network_id, **model_args):
+    module = build(network_id, **model_args)
     return count(parameter_shapes(module, *module.example_shapes()))
 
 
@@ -49,7 +49,7 @@ def variables_of(module, *shapes, seed=0):
 
 
 def inputs(*size, channels, seed=0):
-    """An image in [-1, 1] and a label map: one-hot, or colours."""
+    """An image in [-1, 1] and a label map: one-hot, or colors."""
     image = 2.0 * images(seed, 2, *size, 3) - 1.0
     if channels == 3:
         return image, 2.0 * images(seed + 1, 2, *size, 3) - 1.0
@@ -61,7 +61,7 @@ def inputs(*size, channels, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "expected"),
+    ("network_id", "model_args", "expected"),
     [
         ("srnet/refiner", {"mode": "palette"}, 10_780_867),
         ("srnet/restorer", {"mode": "palette"}, 10_780_867),
@@ -81,15 +81,15 @@ def inputs(*size, channels, seed=0):
         ("srnet/map_discriminator", {"spectral_norm": False}, 2_780_160),
     ],
 )
-def test_parameter_counts_are_the_specifications(network_id, hyper, expected):
-    assert parameters(network_id, **hyper) == expected
+def test_parameter_counts_are_the_specifications(network_id, model_args, expected):
+    assert parameters(network_id, **model_args) == expected
 
 
 @pytest.mark.parametrize("size", [(12, 16), (256, 256)])
 @pytest.mark.parametrize("mode", ["logits", "palette"])
 def test_generators_answer_in_the_images_size(size, mode):
-    def shapes(network_id, **hyper):
-        module = build(network_id, width="test", mode=mode, **hyper)
+    def shapes(network_id, **model_args):
+        module = build(network_id, width="tiny", mode=mode, **model_args)
         image = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
         labels = jax.ShapeDtypeStruct((2, *size, 19 if mode == "logits" else 3), jnp.float32)
         call = lambda *x: module.init_with_output(jax.random.key(0), *x)[0]  # noqa: E731
@@ -116,7 +116,7 @@ def test_discriminators_return_five_maps_and_scores(size, scores):
 
 @pytest.mark.parametrize("network_id", NETWORKS)
 def test_example_shapes_suit_at_any_size(network_id):
-    module = build(network_id, width="test")
+    module = build(network_id, width="tiny")
     for size in ((1, 1), (30, 61), (64, 64)):
         shapes = module.example_shapes(size=size)
         assert all(0 <= n - m < 4 or n in (12, 24) for shape in shapes for n, m in zip(shape[1:3], size, strict=True))
@@ -162,7 +162,7 @@ def head(x, p):
 
 
 def test_the_refiner_equals_its_design():
-    module = build("srnet/refiner", width="test", classes=5)
+    module = build("srnet/refiner", width="tiny", classes=5)
     image, labels = inputs(12, 16, channels=5)
     variables = variables_of(module, image.shape, labels.shape)
     found = run(module, variables, image, labels)
@@ -174,7 +174,7 @@ def test_the_refiner_equals_its_design():
 
 @pytest.mark.parametrize("synthesis", ["transposed", "spade"])
 def test_the_restorer_equals_its_design(synthesis):
-    module = build("srnet/restorer", width="test", mode="palette", synthesis=synthesis)
+    module = build("srnet/restorer", width="tiny", mode="palette", synthesis=synthesis)
     image, labels = inputs(16, 12, channels=3)
     variables = variables_of(module, image.shape, labels.shape)
     found = run(module, variables, image, labels)["restored"]
@@ -188,13 +188,13 @@ def test_the_restorer_equals_its_design(synthesis):
     assert np.abs(run(module, variables, image, labels[:, ::-1].copy())["restored"] - found).max() > 0.01
 
 
-def test_a_correction_keeps_the_colour_that_the_design_loses():
-    """A constant that is added to the image reaches only the sum, never the answer behind the normalisation."""
+def test_a_correction_keeps_the_color_that_the_design_loses():
+    """A constant that is added to the image reaches only the sum, never the answer behind the normalization."""
     image, labels = inputs(12, 12, channels=3)
     image, shift = 0.5 * image, np.array([0.4, -0.2, 0.1], np.float32)
     found = {}
     for correction, head in ((False, "restored"), (True, "correction_map")):
-        module = build("srnet/restorer", width="test", mode="palette", correction=correction)
+        module = build("srnet/restorer", width="tiny", mode="palette", correction=correction)
         if not correction:
             p = variables_of(module, image.shape, labels.shape)["params"]
         named = {"palette_trunk": p["palette_trunk"], head: p["restored"]}
@@ -208,10 +208,10 @@ def test_a_correction_keeps_the_colour_that_the_design_loses():
 def test_a_refiner_may_correct_the_segmentation_that_it_is_shown(mode):
     channels, head = (19, "semantic_logits") if mode == "logits" else (3, "label_map")
     image, labels = inputs(12, 12, channels=channels)
-    plain = build("srnet/refiner", width="test", mode=mode)
+    plain = build("srnet/refiner", width="tiny", mode=mode)
     p = variables_of(plain, image.shape, labels.shape)["params"]
     trunk = next(name for name in p if name != head)
-    corrected = build("srnet/refiner", width="test", mode=mode, correction=True)
+    corrected = build("srnet/refiner", width="tiny", mode=mode, correction=True)
     found = run(corrected, {"params": {trunk: p[trunk], "label_correction": p[head]}}, image, labels)[head]
     answer = run(plain, {"params": p}, image, labels)[head]
     expected = 4 * labels + answer if mode == "logits" else labels + 2 * answer
@@ -230,7 +230,7 @@ def judge(x, p, sigma, name):
 @pytest.mark.parametrize("spectral_norm", [True, False])
 @pytest.mark.parametrize(("network_id", "name"), [(NETWORKS[2], "map_scores"), (NETWORKS[3], "image_scores")])
 def test_discriminators_equal_their_design(network_id, name, spectral_norm):
-    module = build(network_id, width="test", spectral_norm=spectral_norm)
+    module = build(network_id, width="tiny", spectral_norm=spectral_norm)
     x = inputs(25, 32, channels=19)[network_id == NETWORKS[2]]
     variables = variables_of(module, x.shape)
     p = variables["params"]
@@ -250,7 +250,7 @@ def test_discriminators_equal_their_design(network_id, name, spectral_norm):
 
 
 def test_training_moves_every_vector_of_the_power_method_and_evaluation_none():
-    module = build("srnet/refiner", width="test", classes=4, spectral_norm=True)
+    module = build("srnet/refiner", width="tiny", classes=4, spectral_norm=True)
     image, labels = inputs(12, 12, channels=4)
     variables = variables_of(module, image.shape, labels.shape)
     # Stem, two halvings, eight blocks of two, two doublings, head.
@@ -265,7 +265,7 @@ def test_training_moves_every_vector_of_the_power_method_and_evaluation_none():
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper"),
+    ("network_id", "model_args"),
     [
         ("srnet/refiner", {"mode": "palette"}),
         pytest.param("srnet/restorer", {"synthesis": "spade"}, marks=pytest.mark.slow),
@@ -273,8 +273,8 @@ def test_training_moves_every_vector_of_the_power_method_and_evaluation_none():
     ],
     ids=str,
 )
-def test_begins_finite_and_so_do_its_gradients(network_id, hyper):
-    module = build(network_id, width="test", **hyper)
+def test_begins_finite_and_so_do_its_gradients(network_id, model_args):
+    module = build(network_id, width="tiny", **model_args)
     arrays = [images(i, *shape) for i, shape in enumerate(module.example_shapes(size=(24, 24)))]
 
     def begin(key):
@@ -291,13 +291,13 @@ def test_begins_finite_and_so_do_its_gradients(network_id, hyper):
     assert 1e-6 < value < 1e3
     for path, slope in jax.tree_util.tree_leaves_with_path(slopes):
         assert np.all(np.isfinite(slope)), path
-        # Instance normalisation takes the biases before it away again.
+        # Instance normalization takes the biases before it away again.
         assert np.any(slope != 0.0) or path[-1].key == "bias", path
 
 
 def test_bfloat16_concerns_the_computation_alone():
     for network_id in NETWORKS:
-        module = build(network_id, width="test", dtype=jnp.bfloat16)
+        module = build(network_id, width="tiny", dtype=jnp.bfloat16)
         shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in module.example_shapes()]
         outputs, variables = jax.eval_shape(functools.partial(module.init_with_output, jax.random.key(0)), *shapes)
         assert {leaf.dtype for leaf in jax.tree.leaves((outputs, variables))} == {jnp.dtype("float32")}
@@ -307,9 +307,9 @@ def test_bfloat16_concerns_the_computation_alone():
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "message"),
+    ("network_id", "model_args", "message"),
     [
-        ("srnet/refiner", {"mode": "colours"}, "no mode 'colours'; choose one of logits, palette"),
+        ("srnet/refiner", {"mode": "colors"}, "no mode 'colors'; choose one of logits, palette"),
         ("srnet/map_discriminator", {"classes": 1}, "cannot tell 1 classes apart; give at least 2"),
         ("srnet/restorer", {"synthesis": "adain"}, "no synthesis 'adain'; choose one of transposed, spade"),
         *(
@@ -318,9 +318,9 @@ def test_bfloat16_concerns_the_computation_alone():
         ),
     ],
 )
-def test_hyper_parameters_that_do_not_exist_are_refused_at_once(network_id, hyper, message):
+def test_hyper_parameters_that_do_not_exist_are_refused_at_once(network_id, model_args, message):
     with pytest.raises(UserError, match=message):
-        build(network_id, **hyper)
+        build(network_id, **model_args)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_hyper_parameters_that_do_not_exist_are_refused_at_once(network_id, hype
     ],
 )
 def test_inputs_that_do_not_suit_are_refused(network_id, shapes, message):
-    module = build(network_id, width="test")
+    module = build(network_id, width="tiny")
     with pytest.raises(UserError, match=message):
         jax.eval_shape(module.init, jax.random.key(0), *(jax.ShapeDtypeStruct(s, jnp.float32) for s in shapes))
 
@@ -347,34 +347,34 @@ VARIANTS = [
     ("srnet/refiner", {"classes": 21}),
     ("srnet/refiner", {"classes": 3, "spectral_norm": True}),
     ("srnet/refiner", {"mode": "palette"}),
-    ("srnet/refiner", {"mode": "palette", "spectral_norm": True, "width": "test"}),
+    ("srnet/refiner", {"mode": "palette", "spectral_norm": True, "width": "tiny"}),
     ("srnet/refiner", {"classes": 7, "correction": True}),
     ("srnet/refiner", {"mode": "palette", "spectral_norm": True, "correction": True}),
     ("srnet/restorer", {}),
     ("srnet/restorer", {"classes": 3}),
-    ("srnet/restorer", {"mode": "palette", "width": "test"}),
-    ("srnet/restorer", {"classes": 150, "synthesis": "spade", "width": "test"}),
+    ("srnet/restorer", {"mode": "palette", "width": "tiny"}),
+    ("srnet/restorer", {"classes": 150, "synthesis": "spade", "width": "tiny"}),
     ("srnet/restorer", {"mode": "palette", "synthesis": "spade"}),
     ("srnet/restorer", {"width": "small", "correction": True}),
     ("srnet/restorer", {"classes": 7, "synthesis": "spade", "correction": True}),
     ("srnet/refiner", {"width": "small"}),
     ("srnet/map_discriminator", {}),
-    ("srnet/map_discriminator", {"classes": 3, "width": "test"}),
+    ("srnet/map_discriminator", {"classes": 3, "width": "tiny"}),
     ("srnet/map_discriminator", {"mode": "palette", "spectral_norm": False}),
     ("srnet/image_discriminator", {}),
-    ("srnet/image_discriminator", {"width": "test", "spectral_norm": False}),
+    ("srnet/image_discriminator", {"width": "tiny", "spectral_norm": False}),
 ]
 
 
-@pytest.mark.parametrize(("network_id", "hyper"), VARIANTS, ids=str)
-def test_every_variant_is_recognised_and_by_no_other_network(network_id, hyper):
-    shapes = expected_shapes(network_id, **hyper)
+@pytest.mark.parametrize(("network_id", "model_args"), VARIANTS, ids=str)
+def test_every_variant_is_recognized_and_by_no_other_network(network_id, model_args):
+    shapes = expected_shapes(network_id, **model_args)
     for other in NETWORKS:
         try:
-            found = key_map(other).read_hyper(shapes)
+            found = key_map(other).infer_model_args(shapes)
         except (KeyError, IndexError):
             found = None
-        assert found == (hyper if other == network_id else None), other
+        assert found == (model_args if other == network_id else None), other
 
 
 def test_weights_have_torchs_names_and_layouts():
@@ -390,19 +390,21 @@ def test_weights_have_torchs_names_and_layouts():
     assert expected_shapes("srnet/restorer", synthesis="spade")["trunk.enlarge2.weight"] == (64, 256, 3, 3)
 
 
-@pytest.mark.parametrize(("network_id", "hyper"), [(n, h) for n, h in VARIANTS if h.get("width") == "test"], ids=str)
-def test_weights_come_back_as_they_were(network_id, hyper):
+@pytest.mark.parametrize(
+    ("network_id", "model_args"), [(n, h) for n, h in VARIANTS if h.get("width") == "tiny"], ids=str
+)
+def test_weights_come_back_as_they_were(network_id, model_args):
     rng = np.random.default_rng(0)
     state = {
         key: rng.standard_normal(shape).astype(np.float32)
-        for key, shape in expected_shapes(network_id, **hyper).items()
+        for key, shape in expected_shapes(network_id, **model_args).items()
     }
-    back = to_torch(network_id, from_torch(network_id, state, **hyper), **hyper)
+    back = to_torch(network_id, from_torch(network_id, state, **model_args), **model_args)
     assert list(back) == list(state)
     for key, value in state.items():
         np.testing.assert_array_equal(back[key], value)
     # And they run.
-    module = build(network_id, **hyper)
+    module = build(network_id, **model_args)
     arrays = [images(i, *shape) for i, shape in enumerate(module.example_shapes(size=(24, 24)))]
-    variables = from_torch(network_id, state, **hyper)
+    variables = from_torch(network_id, state, **model_args)
     jax.eval_shape(module.apply, variables, *arrays)

@@ -11,8 +11,8 @@ import pytest
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.models.initialise import initialise
-from sirr_jax.models.vgg import Vgg16, Vgg19, normalise
+from sirr_jax.models.initialize import initialize
+from sirr_jax.models.vgg import Vgg16, Vgg19, normalize
 from sirr_jax.weights.convert import expected_shapes, from_torch, to_torch
 from sirr_jax.weights.key_maps import key_map
 from tests.helpers import literal, published
@@ -59,7 +59,7 @@ def test_a_prefix_equals_its_definition_at_odd_sizes(pool, mean):
 
 
 def test_all_of_narrow_vgg16_equals_its_definition_before_and_after_every_relu():
-    module = Vgg16(width="test", pre_activations=True)
+    module = Vgg16(width="tiny", pre_activations=True)
     params, image = random_parameters(module, (1, 16, 16, 3)), images(0, 1, 18, 33, 3)
     features = run(module, {"params": params}, image)
     expected = features_by_definition(image, params, module.layers)
@@ -85,7 +85,7 @@ def test_the_whole_network_has_its_layers_in_five_blocks(module, parameters, las
 
 
 def test_images_of_which_no_pixel_is_left_are_refused():
-    module = Vgg19(width="test")
+    module = Vgg19(width="tiny")
     assert module.example_shapes() == ((1, 64, 64, 3),)
     assert module.example_shapes(size=(4, 40)) == ((1, 16, 40, 3),)
     assert Vgg19(layers=FIRST).example_shapes(size=(1, 1)) == ((1, 2, 2, 3),)
@@ -95,7 +95,7 @@ def test_images_of_which_no_pixel_is_left_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("hyper", "message"),
+    ("model_args", "message"),
     [
         ({"layers": ("conv1_1", "conv2_1")}, "layers conv1_1, conv2_1 are no beginning of Vgg16; take the first few"),
         ({"layers": ()}, r"layers \(\) are no beginning"),
@@ -104,9 +104,9 @@ def test_images_of_which_no_pixel_is_left_are_refused():
         ({"width": "huge"}, "there is no width 'huge'"),
     ],
 )
-def test_mistakes_are_named_when_the_network_is_built(hyper, message):
+def test_mistakes_are_named_when_the_network_is_built(model_args, message):
     with pytest.raises(UserError, match=message):
-        build("vgg16", **hyper)
+        build("vgg16", **model_args)
 
 
 def test_bfloat16_concerns_the_computation_alone():
@@ -116,9 +116,9 @@ def test_bfloat16_concerns_the_computation_alone():
     assert jax.eval_shape(module.apply, {"params": params}, image)["relu1_1"].dtype == jnp.bfloat16
 
 
-def test_a_narrow_network_initialises_and_learns():
-    module, image = Vgg19(width="test"), images(1, 1, 16, 17, 3)
-    params = initialise(module, jax.random.key(0), image.shape)["params"]
+def test_a_narrow_network_initializes_and_learns():
+    module, image = Vgg19(width="tiny"), images(1, 1, 16, 17, 3)
+    params = initialize(module, jax.random.key(0), image.shape)["params"]
 
     def loss(image):
         return jnp.square(module.apply({"params": params}, image)["relu5_4"]).mean()
@@ -143,26 +143,26 @@ def test_keys_are_torchvisions(network):
 @pytest.mark.parametrize("network", ["vgg16", "vgg19"])
 @pytest.mark.parametrize("classifier", [False, True])
 def test_state_dicts_come_back_as_they_were(network, classifier):
-    shapes = expected_shapes(network, width="test")
+    shapes = expected_shapes(network, width="tiny")
     if classifier:
         shapes |= {
             f"classifier.{i}.{part}": (5, 2)[: 2 - j] for i in (0, 3, 6) for j, part in enumerate(("weight", "bias"))
         }
     state = published.fill_random(shapes)
-    variables = from_torch(network, state, width="test")
+    variables = from_torch(network, state, width="tiny")
     kernel = variables["params"]["conv2_1"]["kernel"]
     np.testing.assert_array_equal(kernel[0, 2, 3, 5], state["features.5.weight"][5, 3, 0, 2])
-    back = to_torch(network, variables, width="test")
+    back = to_torch(network, variables, width="tiny")
     assert list(back) == list(state)
     for key, value in state.items():
         np.testing.assert_array_equal(back[key], value)
 
 
 def test_what_lies_beyond_the_layers_is_carried():
-    state = published.fill_random(expected_shapes("vgg16", width="test"))
-    variables = from_torch("vgg16", state, width="test", layers=FIRST)
+    state = published.fill_random(expected_shapes("vgg16", width="tiny"))
+    variables = from_torch("vgg16", state, width="tiny", layers=FIRST)
     assert variables["params"].keys() == set(FIRST)
-    back = to_torch("vgg16", variables, width="test", layers=FIRST)
+    back = to_torch("vgg16", variables, width="tiny", layers=FIRST)
     assert list(back) == list(state)
     np.testing.assert_array_equal(back["features.28.bias"], state["features.28.bias"])
 
@@ -173,18 +173,18 @@ def cut(shapes, keys):
 
 @pytest.mark.parametrize(("network", "other"), [("vgg16", "vgg19"), ("vgg19", "vgg16")])
 def test_hyper_parameters_are_read_from_the_keys(network, other):
-    read, read_other = key_map(network).read_hyper, key_map(other).read_hyper
-    for width, hyper in (("base", {}), ("test", {"width": "test"})):
+    read, read_other = key_map(network).infer_model_args, key_map(other).infer_model_args
+    for width, model_args in (("base", {}), ("tiny", {"width": "tiny"})):
         shapes = published_shapes(network, width)
-        assert read(shapes) == hyper
+        assert read(shapes) == model_args
         assert read_other(shapes) is None
         # Through the third convolution of the third block nothing tells the two apart.
-        expected = {"layers": build(network).layers[:7]} | hyper
+        expected = {"layers": build(network).layers[:7]} | model_args
         assert read(cut(shapes, 14)) == read_other(cut(shapes, 14)) == expected
-        assert read(cut(shapes, 16)) == {"layers": build(network).layers[:8]} | hyper
+        assert read(cut(shapes, 16)) == {"layers": build(network).layers[:8]} | model_args
         assert read_other(cut(shapes, 16)) is None
         # A bias that was lost takes its convolution with it.
-        assert read(cut(shapes, 13)) == {"layers": build(network).layers[:6]} | hyper
+        assert read(cut(shapes, 13)) == {"layers": build(network).layers[:6]} | model_args
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_hyper_parameters_are_read_from_the_keys(network, other):
     ids=["alexnet", "half", "batch norm", "narrower"],
 )
 def test_other_networks_with_such_keys_are_not_taken_for_it(shapes):
-    assert key_map("vgg16").read_hyper(shapes) is None
-    assert key_map("vgg19").read_hyper(shapes) is None
+    assert key_map("vgg16").infer_model_args(shapes) is None
+    assert key_map("vgg19").infer_model_args(shapes) is None
 
 
 @pytest.mark.parametrize("convention", ["caffe", "torchvision"])
@@ -210,5 +210,5 @@ def test_inputs_are_brought_into_the_range_of_the_weights(convention):
     else:
         channels = enumerate(zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True))
         expected = np.stack([(image[..., c] - m) / s for c, (m, s) in channels], -1)
-    found = jax.jit(functools.partial(normalise, convention=convention))(image)
+    found = jax.jit(functools.partial(normalize, convention=convention))(image)
     np.testing.assert_allclose(found, expected, atol=1e-4)

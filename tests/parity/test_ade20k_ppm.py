@@ -200,14 +200,14 @@ def training():
     tensor = nchw(image).requires_grad_()
     answers = twin.train()(tensor)
     rng = np.random.default_rng(5)
-    # Random weights: behind a normalised layer a loss that is a plain sum has no gradient.
+    # Random weights: behind a normalized layer a loss that is a plain sum has no gradient.
     weights = [rng.standard_normal(nhwc(each).shape).astype(np.float32) for each in answers]
     sum((nchw(w) * each).sum() for w, each in zip(weights, answers, strict=True)).backward()
     gradients = {name: value.grad.numpy() for name, value in twin.named_parameters()}
     moved = {name: value.numpy() for name, value in twin.named_buffers()}
 
-    network = build("ade20k_ppm", width="test")
-    variables = from_torch("ade20k_ppm", state, width="test")
+    network = build("ade20k_ppm", width="tiny")
+    variables = from_torch("ade20k_ppm", state, width="tiny")
 
     def loss(params, image):
         with linen.intercept_methods(without_dropout):
@@ -220,14 +220,14 @@ def training():
     step = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
     step = step.lower(variables["params"], image).compile(compiler_options={"xla_backend_optimization_level": 0})
     (ours, image_gradient), (outputs, updated) = step(variables["params"], jnp.asarray(image))
-    theirs = from_torch("ade20k_ppm", {**state, **moved, **gradients}, width="test")
+    theirs = from_torch("ade20k_ppm", {**state, **moved, **gradients}, width="tiny")
     names = ("semantic_logits", "semantic_logits_deepsup")
     return {
         "outputs": (outputs, {name: nhwc(each) for name, each in zip(names, answers, strict=True)}),
         "gradients": (ours, theirs["params"]),
         "image": (image_gradient, nhwc(tensor.grad)),
         "before": state,
-        "statistics": (to_torch("ade20k_ppm", {"params": ours, **updated}, width="test"), moved),
+        "statistics": (to_torch("ade20k_ppm", {"params": ours, **updated}, width="tiny"), moved),
     }
 
 

@@ -132,8 +132,8 @@ def weighted(outputs, weights):
     return sum((y * w).mean() for y, w in zip(outputs, weights, strict=True))
 
 
-def compare_layers(network_id, hyper, heard, found):
-    for name, path in layerwise.pairs(network_id, hyper):
+def compare_layers(network_id, model_args, heard, found):
+    for name, path in layerwise.pairs(network_id, model_args):
         # The gates of the LSTM run as one convolution: what follows them tells.
         if not name.startswith("conv_") or name == "conv_mask.0":
             assert len(heard[name]) == len(found[path]), name
@@ -141,8 +141,8 @@ def compare_layers(network_id, hyper, heard, found):
                 assert layerwise.error(ours, theirs) < 1e-5, name
 
 
-def compare_gradients(network_id, hyper, network, of_params, of_image, image):
-    ours = to_torch(network_id, {"params": of_params}, **hyper)
+def compare_gradients(network_id, model_args, network, of_params, of_image, image):
+    ours = to_torch(network_id, {"params": of_params}, **model_args)
     assert ours
     for key, parameter in network.named_parameters():
         if key in ours:
@@ -161,10 +161,10 @@ def test_the_generator_layer_by_layer(attentive):
     image, tensor = photo(2, 20, 28, 3)
     with layerwise.listening(network) as heard, torch.no_grad():
         maps, *frames = network(tensor)
-    hyper = {} if attentive else {"attentive": False}
-    variables = from_torch(GENERATOR, state, **hyper)
-    outputs, found = layerwise.answers(build(GENERATOR, **hyper), {"params": variables["params"]}, image)
-    compare_layers(GENERATOR, hyper, heard, found)
+    model_args = {} if attentive else {"attentive": False}
+    variables = from_torch(GENERATOR, state, **model_args)
+    outputs, found = layerwise.answers(build(GENERATOR, **model_args), {"params": variables["params"]}, image)
+    compare_layers(GENERATOR, model_args, heard, found)
     for name, frame in zip(OUTPUTS, frames, strict=True):
         assert layerwise.error(outputs[name], layerwise.nhwc(frame)) < 1e-5, name
     assert len(maps) == (4 if attentive else 0)
@@ -172,43 +172,43 @@ def test_the_generator_layer_by_layer(attentive):
         assert layerwise.error(ours, layerwise.nhwc(theirs)) < 1e-5
 
 
-@pytest.mark.parametrize("hyper", [{"width": "test"}, {"width": "test", "attentive": False}, {"steps": 2}])
-def test_the_generators_gradients(hyper):
-    network = TorchGenerator(**hyper)
-    params = from_torch(GENERATOR, filled(network), **hyper)["params"]
+@pytest.mark.parametrize("model_args", [{"width": "tiny"}, {"width": "tiny", "attentive": False}, {"steps": 2}])
+def test_the_generators_gradients(model_args):
+    network = TorchGenerator(**model_args)
+    params = from_torch(GENERATOR, filled(network), **model_args)["params"]
     image, tensor = photo(1, 16, 20, 3)
     tensor.requires_grad_()
     maps, *frames = network(tensor)
     weights = [torch.randn(y.shape, generator=torch.Generator().manual_seed(i)) for i, y in enumerate((*maps, *frames))]
     weighted((*maps, *frames), weights).backward()
     targets = [layerwise.nhwc(w) for w in weights]
-    module = build(GENERATOR, **hyper)
+    module = build(GENERATOR, **model_args)
 
     def loss(params, image):
         outputs = module.apply({"params": params}, image)
         return weighted((*outputs.get("attention", ()), *(outputs[name] for name in OUTPUTS)), targets)
 
-    compare_gradients(GENERATOR, hyper, network, *layerwise.gradients(loss, params, image), tensor)
+    compare_gradients(GENERATOR, model_args, network, *layerwise.gradients(loss, params, image), tensor)
 
 
 @pytest.mark.parametrize("attentive", [True, False])
 def test_the_discriminator_layer_by_layer_and_its_gradients(attentive):
     # The published size at the narrow width for the gradients, at full width for the layers.
-    for width in ("base", "test"):
+    for width in ("base", "tiny"):
         network = TorchDiscriminator(width, attentive)
         state = filled(network)
         if attentive and width == "base":
             shapes = published.shapes(DISCRIMINATOR)
             assert [(key, array.shape) for key, array in state.items()] == list(shapes.items())
-        hyper = {"width": width, "attentive": attentive}
-        params = from_torch(DISCRIMINATOR, state, **hyper)["params"]
+        model_args = {"width": width, "attentive": attentive}
+        params = from_torch(DISCRIMINATOR, state, **model_args)["params"]
         image, tensor = photo(1, 224, 224, 3)
-        tensor.requires_grad_(width == "test")
+        tensor.requires_grad_(width == "tiny")
         with layerwise.listening(network) as heard:
             mask, logits = network(tensor)
-        module = build(DISCRIMINATOR, **hyper)
+        module = build(DISCRIMINATOR, **model_args)
         outputs, found = layerwise.answers(module, {"params": params}, image)
-        compare_layers(DISCRIMINATOR, hyper, heard, found)
+        compare_layers(DISCRIMINATOR, model_args, heard, found)
         assert layerwise.error(outputs["logits"], logits.detach()) < 1e-5
         assert layerwise.error(outputs["probability"], torch.sigmoid(logits.detach())) < 1e-5
         if attentive:
@@ -220,14 +220,14 @@ def test_the_discriminator_layer_by_layer_and_its_gradients(attentive):
         outputs = module.apply({"params": params}, image)
         return outputs["logits"].sum() + ((outputs["attention"] ** 2).mean() if attentive else 0.0)
 
-    compare_gradients(DISCRIMINATOR, hyper, network, *layerwise.gradients(loss, params, image), tensor)
+    compare_gradients(DISCRIMINATOR, model_args, network, *layerwise.gradients(loss, params, image), tensor)
 
 
 def test_the_discriminators_mean_head():
-    hyper = {"head": "gap"}
-    network = TorchDiscriminator(**hyper)
-    params = from_torch(DISCRIMINATOR, filled(network), **hyper)["params"]
+    model_args = {"head": "gap"}
+    network = TorchDiscriminator(**model_args)
+    params = from_torch(DISCRIMINATOR, filled(network), **model_args)["params"]
     image, tensor = photo(2, 45, 60, 3)
-    outputs = jax.jit(build(DISCRIMINATOR, **hyper).apply)({"params": params}, image)
+    outputs = jax.jit(build(DISCRIMINATOR, **model_args).apply)({"params": params}, image)
     assert np.ptp(outputs["logits"]) > 1e-3
     assert layerwise.error(outputs["logits"], network(tensor)[1].detach()) < 1e-5

@@ -86,14 +86,14 @@ def channels_last(x):
 
 def variables_of(twin):
     state = {key: value.numpy().copy() for key, value in twin.state_dict().items()}
-    variables = from_torch(NETWORK, state, width="test")
-    variables.pop("carried")
+    variables = from_torch(NETWORK, state, width="tiny")
+    variables.pop("passthrough")
     return variables
 
 
 def answer(variables, image, marks, *, train):
     """The gradients of a weighted sum of all steps, the steps, and the running statistics afterwards."""
-    module = build(NETWORK, width="test")
+    module = build(NETWORK, width="tiny")
 
     def loss(params, image):
         found, updated = module.apply({**variables, "params": params}, image, train=train, mutable=["batch_stats"])
@@ -111,7 +111,7 @@ def close(found, expected, tolerance):
 def alike(found, expected, *, train):
     """Equal gradients, but for a ReLU whose input is zero within rounding: which side it falls on is the processor's.
 
-    Batch normalisation spreads that over the whole image (a 500th of the gradient where it was seen), so that in
+    Batch normalization spreads that over the whole image (a 500th of the gradient where it was seen), so that in
     training the sum of all differences counts; a wrong formula is no such trifle.
     """
     if train:
@@ -140,9 +140,9 @@ def test_answers_gradients_and_running_statistics(twin, train):
     for found, step in zip(steps, expected, strict=True):
         close(found, channels_last(step), 1e-5)
     alike(of_image, channels_last(inputs.grad), train=train)
-    found = to_torch(NETWORK, {"params": of_params, "batch_stats": statistics}, width="test")
+    found = to_torch(NETWORK, {"params": of_params, "batch_stats": statistics}, width="tiny")
     for key, parameter in twin.named_parameters():
-        # A constant before batch normalisation has no effect and only rounding is left of its gradient: compared by
+        # A constant before batch normalization has no effect and only rounding is left of its gradient: compared by
         # the size of its layer's.
         layer = twin.get_submodule(key.rsplit(".", 1)[0])
         scale = max(1.0, *(float(other.grad.abs().max()) for other in layer.parameters()))

@@ -16,7 +16,7 @@ nn, F = torch.nn, torch.nn.functional
 pytestmark = pytest.mark.torch
 
 
-class ConvNorm(nn.Module):
+class ConvBatchNormReLU(nn.Module):
     def __init__(self, into, outof, kernel=3):
         super().__init__()
         self.conv = nn.Conv2d(into, outof, kernel, 1, kernel // 2, bias=False)
@@ -62,7 +62,7 @@ class ResNet18(nn.Module):
 class Attention(nn.Module):
     def __init__(self, into, outof):
         super().__init__()
-        self.conv = ConvNorm(into, outof)
+        self.conv = ConvBatchNormReLU(into, outof)
         self.conv_atten = nn.Conv2d(outof, outof, 1, bias=False)
         self.bn_atten = nn.BatchNorm2d(outof)
 
@@ -76,8 +76,8 @@ class ContextPath(nn.Module):
         super().__init__()
         self.resnet = ResNet18(n)
         self.arm16, self.arm32 = Attention(4 * n, 2 * n), Attention(8 * n, 2 * n)
-        self.conv_head32, self.conv_head16 = ConvNorm(2 * n, 2 * n), ConvNorm(2 * n, 2 * n)
-        self.conv_avg = ConvNorm(8 * n, 2 * n, 1)
+        self.conv_head32, self.conv_head16 = ConvBatchNormReLU(2 * n, 2 * n), ConvBatchNormReLU(2 * n, 2 * n)
+        self.conv_avg = ConvBatchNormReLU(8 * n, 2 * n, 1)
 
     def forward(self, x):
         spatial, middle, coarse = self.resnet(x)
@@ -91,7 +91,7 @@ class ContextPath(nn.Module):
 class Fusion(nn.Module):
     def __init__(self, n):
         super().__init__()
-        self.convblk = ConvNorm(4 * n, 4 * n, 1)
+        self.convblk = ConvBatchNormReLU(4 * n, 4 * n, 1)
         self.conv1 = nn.Conv2d(4 * n, n, 1, bias=False)
         self.conv2 = nn.Conv2d(n, 4 * n, 1, bias=False)
 
@@ -103,7 +103,7 @@ class Fusion(nn.Module):
 class Output(nn.Module):
     def __init__(self, into, hidden, classes):
         super().__init__()
-        self.conv = ConvNorm(into, hidden)
+        self.conv = ConvBatchNormReLU(into, hidden)
         self.conv_out = nn.Conv2d(hidden, classes, 1, bias=False)
 
     def forward(self, x, size):
@@ -167,18 +167,18 @@ def test_the_golden_array_is_the_twins():
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (33, 97)])
 def test_takes_any_size(size):
     twin, state = filled(Twin(4, classes=5))
-    hyper, image = {"width": "test", "classes": 5}, draw(1, 2, *size, 3)
-    variables = from_torch("bisenet", state, **hyper)
-    del variables["carried"]
+    model_args, image = {"width": "tiny", "classes": 5}, draw(1, 2, *size, 3)
+    variables = from_torch("bisenet", state, **model_args)
+    del variables["passthrough"]
     with torch.no_grad():
         expected, _, _ = twin.eval()(tensor(image))
-    close(run(BiSeNet(**hyper), variables, image)["semantic_logits"], array(expected), 1e-5)
+    close(run(BiSeNet(**model_args), variables, image)["semantic_logits"], array(expected), 1e-5)
 
 
 def test_a_training_step():
     twin, state = filled(Twin(4))
-    module, variables = BiSeNet(width="test"), from_torch("bisenet", state, width="test")
-    carried = variables.pop("carried")
+    module, variables = BiSeNet(width="tiny"), from_torch("bisenet", state, width="tiny")
+    carried = variables.pop("passthrough")
     image, targets = draw(1, 4, 77, 94, 3), [draw(2 + i, 4, 77, 94, 19) for i in range(3)]
 
     def loss(params, image, targets):
@@ -197,7 +197,7 @@ def test_a_training_step():
     for name, logits in zip(names, expected, strict=True):
         close(y[name], array(logits), 2e-5, name)
     close(of_image, array(pixels.grad), 1e-4)
-    found = to_torch("bisenet", {"params": of_params, "batch_stats": stats, "carried": carried}, width="test")
+    found = to_torch("bisenet", {"params": of_params, "batch_stats": stats, "passthrough": carried}, width="tiny")
     gradients = {key: parameter.grad for key, parameter in twin.named_parameters()}
     moved = twin.state_dict()
     for key, value in found.items():

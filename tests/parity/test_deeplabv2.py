@@ -177,14 +177,14 @@ def training(request):
     tensor = nchw(image).requires_grad_()
     largest, scales = twin.train(train)(tensor)
     rng = np.random.default_rng(5)
-    # Random weights: behind a normalised layer a loss that is a plain sum has no gradient.
+    # Random weights: behind a normalized layer a loss that is a plain sum has no gradient.
     weights = [rng.standard_normal(nhwc(each).shape).astype(np.float32) for each in (largest, *scales)]
     sum((nchw(w) * each).sum() for w, each in zip(weights, (largest, *scales), strict=True)).backward()
     gradients = {name: value.grad.numpy() for name, value in twin.named_parameters()}
     moved = {name: value.numpy() for name, value in twin.named_buffers()}
 
-    network = build("deeplabv2", width="test", scales=(0.75,))
-    variables = from_torch("deeplabv2", state, width="test")
+    network = build("deeplabv2", width="tiny", scales=(0.75,))
+    variables = from_torch("deeplabv2", state, width="tiny")
 
     def loss(params, image):
         outputs, updated = network.apply({**variables, "params": params}, image, train=train, mutable=["batch_stats"])
@@ -194,12 +194,12 @@ def training(request):
     step = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
     step = step.lower(variables["params"], image).compile(compiler_options={"xla_backend_optimization_level": 0})
     (ours, image_gradient), updated = step(variables["params"], jnp.asarray(image))
-    theirs = from_torch("deeplabv2", {**state, **moved, **gradients}, width="test")
+    theirs = from_torch("deeplabv2", {**state, **moved, **gradients}, width="tiny")
     return {
         "gradients": (ours, theirs["params"]),
         "image": (image_gradient, nhwc(tensor.grad)),
         "before": state,
-        "statistics": (to_torch("deeplabv2", {"params": ours, **updated}, width="test"), moved),
+        "statistics": (to_torch("deeplabv2", {"params": ours, **updated}, width="tiny"), moved),
     }
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.layers.normalisation import GroupNorm
+from sirr_jax.layers.normalization import GroupNorm
 from sirr_jax.models import build
 from sirr_jax.models.errnet import hypercolumn
 from sirr_jax.weights.convert import from_torch, to_torch
@@ -142,10 +142,10 @@ def test_the_twins_have_the_published_keys(make, listed):
     assert [(key, tuple(value.shape)) for key, value in state.items()] == list(published.shapes(listed).items())
 
 
-def assert_equal_with_gradients(network, hyper, twin, state, x, output):
+def assert_equal_with_gradients(network, model_args, twin, state, x, output):
     """Outputs, and the gradients of a weighted sum of them with respect to the input and to every parameter."""
-    module = build(network, **hyper)
-    variables = from_torch(network, state, **hyper)
+    module = build(network, **model_args)
+    variables = from_torch(network, state, **model_args)
     inputs = channels_first(x).requires_grad_()
     expected = twin(inputs)
     marks = draw(9, *channels_last(expected).shape)
@@ -160,7 +160,7 @@ def assert_equal_with_gradients(network, hyper, twin, state, x, output):
     (_, found), (of_params, of_x) = compiled(variables["params"], x)
     close(found.reshape(marks.shape), channels_last(expected), 1e-5)
     close(of_x, channels_last(inputs.grad), 2e-5)
-    gradients = to_torch(network, {"params": of_params}, **hyper)
+    gradients = to_torch(network, {"params": of_params}, **model_args)
     for key, parameter in twin.named_parameters():
         close(gradients[key], parameter.grad.numpy(), 2e-5)
 
@@ -170,25 +170,25 @@ def close(found, expected, tolerance):
 
 
 @pytest.mark.parametrize(
-    ("hyper", "channels", "size"),
+    ("model_args", "channels", "size"),
     [
         ({}, 95, (40, 75)),
-        ({"hyper": False, "base": True}, 3, (11, 18)),
+        ({"hypercolumn": False, "base": True}, 3, (11, 18)),
     ],
-    ids=["hyper", "base"],
+    ids=["model_args", "base"],
 )
-def test_the_generator_and_its_gradients(hyper, channels, size):
-    twin, state = filled(Twin(channels, 16, base="base" in hyper))
+def test_the_generator_and_its_gradients(model_args, channels, size):
+    twin, state = filled(Twin(channels, 16, base="base" in model_args))
     twin.deconv3.conv2d.bias.data += 1.0  # most pixels above the last ReLU's threshold
     state["deconv3.conv2d.bias"] = state["deconv3.conv2d.bias"] + np.float32(1.0)
     x = np.random.default_rng(1).random((2, *size, channels), np.float32)
-    assert_equal_with_gradients("errnet/generator", {"width": "test", **hyper}, twin, state, x, "restored")
+    assert_equal_with_gradients("errnet/generator", {"width": "tiny", **model_args}, twin, state, x, "restored")
 
 
 def test_the_discriminator_and_its_gradients():
     twin, state = filled(Judge(16))
     x = np.random.default_rng(2).random((2, 35, 32, 3), np.float32)
-    assert_equal_with_gradients("errnet/discriminator", {"width": "test"}, twin, state, x, "logits")
+    assert_equal_with_gradients("errnet/discriminator", {"width": "tiny"}, twin, state, x, "logits")
 
 
 def test_the_discriminator_at_full_width():

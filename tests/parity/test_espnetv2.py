@@ -275,7 +275,9 @@ def test_the_golden_array_is_the_twins():
 def test_units_in_a_training_step(prefix):
     twin, _ = filled(EspNet(**NARROWEST))
     part = twin.get_submodule(prefix[:-1])
-    rows = [row for row in ESPNET.rows({"width": "test"}) if row.key.startswith(prefix) and row.path[0] != "carried"]
+    rows = [
+        row for row in ESPNET.rows({"width": "tiny"}) if row.key.startswith(prefix) and row.path[0] != "passthrough"
+    ]
     state = {key: value.numpy().copy() for key, value in part.state_dict().items()}
     variables = {"params": {}, "batch_stats": {}}
     for row in rows:
@@ -311,8 +313,8 @@ def test_units_in_a_training_step(prefix):
 
 def test_a_training_step_of_the_network():
     twin, state = filled(EspNet(**NARROWEST))
-    module, variables = EspNetV2(width="test"), from_torch("espnetv2", state, width="test")
-    carried = variables.pop("carried")
+    module, variables = EspNetV2(width="tiny"), from_torch("espnetv2", state, width="tiny")
+    carried = variables.pop("passthrough")
     image, target = draw(1, 2, 64, 79, 3), draw(2, 2, 64, 79, 21)
     y, of_params, (of_image,), stats = step(module, variables, (image,), target)
 
@@ -321,7 +323,7 @@ def test_a_training_step_of_the_network():
     (expected * tensor(target)).sum().backward()
     close(y, array(expected), 2e-5)
     close(of_image, array(pixels.grad), 1e-4)
-    found = to_torch("espnetv2", {"params": of_params, "batch_stats": stats, "carried": carried}, width="test")
+    found = to_torch("espnetv2", {"params": of_params, "batch_stats": stats, "passthrough": carried}, width="tiny")
     gradients = {key: parameter.grad for key, parameter in twin.named_parameters()}
     moved = twin.state_dict()
     for key, value in found.items():

@@ -170,10 +170,10 @@ def test_the_cascade_layer_by_layer():
         assert layerwise.error(outputs[name], layerwise.nhwc(theirs)) < 1e-5, name
 
 
-@pytest.mark.parametrize("hyper", [{"width": "test"}, {"steps": 2}])
-def test_the_cascades_gradients(hyper):
-    network = TorchCascade(**hyper)
-    params = from_torch(CASCADE, filled(network), **hyper)["params"]
+@pytest.mark.parametrize("model_args", [{"width": "tiny"}, {"steps": 2}])
+def test_the_cascades_gradients(model_args):
+    network = TorchCascade(**model_args)
+    params = from_torch(CASCADE, filled(network), **model_args)["params"]
     image, tensor = photo(1, 16, 20, 3)
     tensor.requires_grad_()
     expected = flat(network(tensor))
@@ -183,14 +183,14 @@ def test_the_cascades_gradients(hyper):
     }
     sum((y * weights[name]).mean() for name, y in expected.items()).backward()
     targets = {name: layerwise.nhwc(w) for name, w in weights.items()}
-    module = build(CASCADE, **hyper)
+    module = build(CASCADE, **model_args)
 
     def loss(params, image):
         outputs = flat(module.apply({"params": params}, image))
         return sum((y * targets[name]).mean() for name, y in outputs.items())
 
     of_params, of_image = layerwise.gradients(loss, params, image)
-    ours = to_torch(CASCADE, {"params": of_params}, **hyper)
+    ours = to_torch(CASCADE, {"params": of_params}, **model_args)
     for key, parameter in network.named_parameters():
         assert layerwise.gradient_error(ours[key], parameter.grad) < 1e-4, key
     assert layerwise.gradient_error(of_image, layerwise.nhwc(tensor.grad)) < 1e-4
@@ -217,7 +217,7 @@ def test_the_discriminator_layer_by_layer_and_its_gradients():
     )
     ours = to_torch(DISCRIMINATOR, {"params": of_params})
     for key, parameter in network.named_parameters():
-        # A constant before instance normalisation has no effect: only noise is left of its gradient.
+        # A constant before instance normalization has no effect: only noise is left of its gradient.
         if key.endswith("weight") or key in ("model.0.bias", "model.11.bias"):
             assert layerwise.gradient_error(ours[key], parameter.grad) < 1e-4, key
         else:

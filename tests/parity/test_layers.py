@@ -10,7 +10,7 @@ import pytest
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.conv_transpose import ConvTranspose
 from sirr_jax.layers.cost_volume import cost_volume
-from sirr_jax.layers.normalisation import BatchNorm, instance_norm
+from sirr_jax.layers.normalization import BatchNorm, instance_norm
 from sirr_jax.layers.padding import reflect_pad, sides
 from sirr_jax.layers.pooling import adaptive_average_pool, average_pool, max_pool
 from sirr_jax.layers.resize import (
@@ -356,7 +356,7 @@ def test_warp_is_grid_sample():
     expected = F.grid_sample(to_torch(x), grid, "bilinear", "border", align_corners=True)
     warped, valid = warp(x, jnp.asarray(flow))
     inside = np.asarray(valid)[..., 0] > 0
-    # Beyond the border grid_sample clamps the point, we clamp its neighbours: the same inside.
+    # Beyond the border grid_sample clamps the point, we clamp its neighbors: the same inside.
     np.testing.assert_allclose(np.asarray(warped)[inside], from_torch(expected)[inside], atol=2e-5)
     assert 0.2 < inside.mean() < 0.9
 

@@ -84,8 +84,8 @@ def make(network_id, options, torch_options, momentum=0.1):
     reference = Network(BLOCKS[network_id], momentum=momentum, **torch_options)
     state = published.fill_sgrrn({key: tuple(value.shape) for key, value in reference.state_dict().items()})
     reference.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
-    module = build(network_id, width="test", momentum=momentum, **options)
-    variables = from_torch(network_id, reference.state_dict(), width="test", **options)
+    module = build(network_id, width="tiny", momentum=momentum, **options)
+    variables = from_torch(network_id, reference.state_dict(), width="tiny", **options)
     # In double precision the reference is exact: what differs is our rounding.
     return reference.double(), module, {name: variables[name] for name in ("params", "batch_stats")}
 
@@ -131,7 +131,7 @@ def test_gradients_and_statistics(train):
     total.backward()
     np.testing.assert_allclose(value, total.item(), rtol=1e-5)
 
-    found = to_torch("resnet50", {"params": of_params, "batch_stats": moved}, width="test")
+    found = to_torch("resnet50", {"params": of_params, "batch_stats": moved}, width="tiny")
     arrays = dict(reference.named_parameters())
     assert {key for key in found if "running" not in key} == arrays.keys()
     errors = {"": relative_error(of_image.transpose(0, 3, 1, 2), pixels.grad)}

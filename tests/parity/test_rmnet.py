@@ -164,20 +164,20 @@ def test_answers_and_gradients(network):
         name: rng.standard_normal(channels_last(value).shape).astype(np.float32) for name, value in expected.items()
     }
     sum((value * channels_first(marks[name])).sum() for name, value in expected.items()).backward()
-    module = build(network, width="test")
+    module = build(network, width="tiny")
 
     def loss(params, x):
         found = module.apply({"params": params}, x)
         return sum((found[name] * mark).sum() for name, mark in marks.items()), found
 
     graded = jax.jit(jax.grad(loss, (0, 1), has_aux=True), compiler_options={"xla_backend_optimization_level": 0})
-    (of_params, of_x), found = graded(from_torch(network, state, width="test")["params"], x)
+    (of_params, of_x), found = graded(from_torch(network, state, width="tiny")["params"], x)
     for name in names:
         close(found[name], channels_last(expected[name]), 1e-5)
     close(of_x, channels_last(inputs.grad), 2e-5)
-    gradients = to_torch(network, {"params": of_params}, width="test")
+    gradients = to_torch(network, {"params": of_params}, width="tiny")
     for key, parameter in twin.named_parameters():
-        # A constant before instance normalisation has no effect and only rounding is left of its gradient: compared
+        # A constant before instance normalization has no effect and only rounding is left of its gradient: compared
         # by the size of its layer's.
         layer = twin.get_submodule(key.rsplit(".", 1)[0])
         scale = max(1.0, *(float(other.grad.abs().max()) for other in layer.parameters()))

@@ -55,7 +55,7 @@ def as_variables(state):
     """The state dict of the block alone, by the rows of the whole network."""
     variables = {}
     for row in key_map("sgrrn/generator").rows({}):
-        if row.key.startswith(PREFIX) and row.path[0] != "carried":
+        if row.key.startswith(PREFIX) and row.path[0] != "passthrough":
             assert row.path[1:3] == PATH
             node = variables.setdefault(row.path[0], {})
             for name in row.path[3:-1]:
@@ -96,7 +96,7 @@ def test_guidance_in_two_rounds(train):
         moved["batch_stats"],
         expected["batch_stats"],
     )
-    # Biases before a normalisation by the batch's own mean have no gradient, only rounding: hence the absolute bound.
+    # Biases before a normalization by the batch's own mean have no gradient, only rounding: hence the absolute bound.
     slopes = {key: value.grad.numpy() for key, value in block.named_parameters()}
     expected = as_variables(state | slopes)["params"]
     bound = 1e-5 * max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))

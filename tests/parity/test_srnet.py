@@ -97,7 +97,7 @@ class Trunk(nn.Module):
         return x
 
 
-class Refiner(nn.Module):
+class LabelRefiner(nn.Module):
     def __init__(self, classes, base, wrap):
         super().__init__()
         self.trunk = Trunk(3 + classes, base, wrap=wrap)
@@ -108,7 +108,7 @@ class Refiner(nn.Module):
         return [self.semantic_logits(F.pad(x, (3,) * 4, mode="reflect"))]
 
 
-class Restorer(nn.Module):
+class LabelGuidedRestorer(nn.Module):
     def __init__(self, base, spade):
         super().__init__()
         self.spade = spade
@@ -151,11 +151,11 @@ def state(twin):
     return {key: value.detach().clone() for key, value in twin.state_dict().items()}
 
 
-def compare(network_id, hyper, twin, inputs, pick, *, atol):
+def compare(network_id, model_args, twin, inputs, pick, *, atol):
     """Evaluation; then one training pass, its gradients, and the state afterwards."""
     settled(twin, *inputs)
-    module = build(network_id, **hyper)
-    variables = from_torch(network_id, state(twin), **hyper)
+    module = build(network_id, **model_args)
+    variables = from_torch(network_id, state(twin), **model_args)
     with torch.no_grad():
         expected = twin.eval()(*map(nchw, inputs))
     for ours, theirs in zip(pick(run(module, variables, *inputs)), expected, strict=True):
@@ -179,7 +179,7 @@ def compare(network_id, hyper, twin, inputs, pick, *, atol):
     for ours, theirs in zip(of_inputs, tensors, strict=True):
         np.testing.assert_allclose(ours, nhwc(theirs.grad), atol=atol)
     # The gradients take the way of the weights, to be compared under torch's names.
-    named = to_torch(network_id, {"params": of_params, **moved}, **hyper)
+    named = to_torch(network_id, {"params": of_params, **moved}, **model_args)
     gradients = {key: p.grad.numpy() for key, p in twin.named_parameters()}
     vectors = {key: value.numpy() for key, value in twin.named_buffers()}
     assert named.keys() == gradients.keys() | vectors.keys()
@@ -196,23 +196,23 @@ def one_hot(seed, classes, *size):
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_refiner(spectral_norm):
     torch.manual_seed(1)
-    twin = Refiner(5, 4, spectral if spectral_norm else lambda layer: layer)
-    hyper = {"width": "test", "classes": 5, "spectral_norm": spectral_norm}
+    twin = LabelRefiner(5, 4, spectral if spectral_norm else lambda layer: layer)
+    model_args = {"width": "tiny", "classes": 5, "spectral_norm": spectral_norm}
     inputs = [draw(0, 2, 16, 20, 3), one_hot(1, 5, 16, 20)]
-    compare("srnet/refiner", hyper, twin, inputs, lambda outputs: [outputs["semantic_logits"]], atol=2e-4)
+    compare("srnet/refiner", model_args, twin, inputs, lambda outputs: [outputs["semantic_logits"]], atol=2e-4)
 
 
 @pytest.mark.parametrize("synthesis", ["transposed", "spade"])
 def test_restorer(synthesis):
     torch.manual_seed(2)
-    twin = Restorer(4, synthesis == "spade")
-    hyper = {"width": "test", "mode": "palette", "synthesis": synthesis}
+    twin = LabelGuidedRestorer(4, synthesis == "spade")
+    model_args = {"width": "tiny", "mode": "palette", "synthesis": synthesis}
     inputs = [draw(0, 2, 16, 20, 3), draw(1, 2, 16, 20, 3)]
-    compare("srnet/restorer", hyper, twin, inputs, lambda outputs: [outputs["restored"]], atol=2e-4)
+    compare("srnet/restorer", model_args, twin, inputs, lambda outputs: [outputs["restored"]], atol=2e-4)
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "into", "head"),
+    ("network_id", "model_args", "into", "head"),
     [
         ("srnet/map_discriminator", {"classes": 6}, 6, "map_scores"),
         ("srnet/map_discriminator", {"mode": "palette"}, 3, "palette_scores"),
@@ -220,14 +220,14 @@ def test_restorer(synthesis):
     ],
     ids=str,
 )
-def test_discriminators(network_id, hyper, into, head):
+def test_discriminators(network_id, model_args, into, head):
     torch.manual_seed(3)
     inputs = [draw(0, 2, 40, 33, into)]
     twin = Discriminator(into, 4, head)
-    compare(network_id, {"width": "test"} | hyper, twin, inputs, lambda outputs: outputs["features"], atol=5e-5)
+    compare(network_id, {"width": "tiny"} | model_args, twin, inputs, lambda outputs: outputs["features"], atol=5e-5)
 
 
-@pytest.mark.parametrize("width", ["base", "test"])
+@pytest.mark.parametrize("width", ["base", "tiny"])
 def test_whole_discriminator_in_evaluation(width):
     torch.manual_seed(4)
     x = draw(0, 1, 64, 64, 3)

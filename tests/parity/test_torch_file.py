@@ -46,22 +46,22 @@ def test_everything_that_torch_saves_is_read(zipped, tmp_path):
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_a_checkpoint_with_its_optimiser(zipped, tmp_path):
+def test_a_checkpoint_with_its_optimizer(zipped, tmp_path):
     model = torch.nn.DataParallel(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)))
-    optimiser = torch.optim.Adam(model.parameters())
+    optimizer = torch.optim.Adam(model.parameters())
     model(torch.ones(1, 1, 4, 4)).sum().backward()
-    optimiser.step()
+    optimizer.step()
     checkpoint = {
         "epoch": 3,
         "best": np.float64(1.5),
         "state_dict": model.state_dict(),
-        "optimizer": optimiser.state_dict(),
+        "optimizer": optimizer.state_dict(),
     }
     torch.save(checkpoint, tmp_path / "a.pth.tar", _use_new_zipfile_serialization=zipped)
     found = read_torch(tmp_path / "a.pth.tar")
     assert list(found) == list(model.module.state_dict())
-    torch.save(optimiser.state_dict(), tmp_path / "o.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ValueError, match="an optimiser's state"):
+    torch.save(optimizer.state_dict(), tmp_path / "o.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match="an optimizer's state"):
         read_torch(tmp_path / "o.pth")
     torch.save(model, tmp_path / "m.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=r"asks for torch\.nn\.parallel\.data_parallel\.DataParallel"):
@@ -69,9 +69,9 @@ def test_a_checkpoint_with_its_optimiser(zipped, tmp_path):
 
 
 def test_tensors_are_taken_as_they_are():
-    state_dict = published.fill_random(expected_shapes(ID, width="test"))
+    state_dict = published.fill_random(expected_shapes(ID, width="tiny"))
     as_tensors = {key: torch.from_numpy(value).requires_grad_() for key, value in state_dict.items()}
-    returned = to_torch(ID, from_torch(ID, as_tensors, width="test"), width="test")
+    returned = to_torch(ID, from_torch(ID, as_tensors, width="tiny"), width="tiny")
     assert all(returned[key].tobytes() == value.tobytes() for key, value in state_dict.items())
     assert as_numpy(torch.ones(2, dtype=torch.bfloat16)).dtype.name == "bfloat16"
 
@@ -91,7 +91,7 @@ def test_torch_loads_what_is_written(kind, tmp_path):
 
 
 def test_the_command_writes_what_torch_reads(tmp_path):
-    state_dict = published.fill_random(expected_shapes("attentive_gan/generator", width="test"))
+    state_dict = published.fill_random(expected_shapes("attentive_gan/generator", width="tiny"))
     torch.save({key: torch.from_numpy(value) for key, value in state_dict.items()}, tmp_path / "gen.pkl")
     assert main(["convert", str(tmp_path / "gen.pkl"), str(tmp_path / "gen.safetensors")]) == 0
     assert main(["convert", str(tmp_path / "gen.safetensors"), str(tmp_path / "gen.pth")]) == 0

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from sirr_jax.models import build
-from sirr_jax.models.vgg import Vgg19, normalise
+from sirr_jax.models.vgg import Vgg19, normalize
 from sirr_jax.weights.convert import from_torch, to_torch
 from sirr_jax.weights.pretrained_vgg import read_vgg
 
@@ -71,12 +71,12 @@ def test_features_and_gradients(network, pool):
     torch.manual_seed(0)
     twin = Twin(PLANS[network], 16, {"max": nn.MaxPool2d, "average": nn.AvgPool2d}[pool])
     state = numpy_state(twin)
-    variables = from_torch(network, state, width="test")
-    back = to_torch(network, variables, width="test")
+    variables = from_torch(network, state, width="tiny")
+    back = to_torch(network, variables, width="tiny")
     assert list(back) == list(state)
     assert all(np.array_equal(back[key], value) for key, value in state.items())
 
-    module = build(network, width="test", pool=pool, pre_activations=True)
+    module = build(network, width="tiny", pool=pool, pre_activations=True)
     image = np.random.default_rng(0).standard_normal((2, 35, 34, 3)).astype(np.float32)
     marks = {
         name: np.random.default_rng(i).standard_normal() for i, name in enumerate(("conv5_2", "relu3_1", "relu5_3"))
@@ -99,7 +99,7 @@ def test_features_and_gradients(network, pool):
         np.testing.assert_allclose(outputs[name], channels_last(expected[name]), atol=1e-5)
     np.testing.assert_allclose(value, total.item(), rtol=1e-5)
     np.testing.assert_allclose(of_image, channels_last(x.grad), atol=1e-6)
-    found = to_torch(network, {"params": of_params}, width="test")
+    found = to_torch(network, {"params": of_params}, width="tiny")
     for name, parameter in twin.features.named_parameters():
         gradient = np.zeros(parameter.shape) if parameter.grad is None else parameter.grad.numpy()
         np.testing.assert_allclose(found[f"features.{name}"], gradient, atol=1e-5 * max(1.0, np.abs(gradient).max()))
@@ -121,5 +121,5 @@ def test_files_with_torchvisions_keys(tmp_path, kind):
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     x = (torch.from_numpy(np.moveaxis(image, -1, 1)) - mean[:, None, None]) / deviation[:, None, None]
     network = Vgg19(layers=weights.layers)
-    found = network.apply({"params": weights.params}, normalise(jnp.asarray(image), "torchvision"))
+    found = network.apply({"params": weights.params}, normalize(jnp.asarray(image), "torchvision"))
     np.testing.assert_allclose(found["relu3_1"], channels_last(twin(x)["relu3_1"]), atol=1e-5)

@@ -10,9 +10,9 @@ import pytest
 from sirr_jax.errors import UserError
 from sirr_jax.inference.restorer import Restorer
 from sirr_jax.models.edge_gan.edge_maps import edge_map
-from sirr_jax.recipes.restoration import get_answer
+from sirr_jax.recipes.restoration import get_restoration
 from sirr_jax.weights.convert import expected_shapes, from_torch
-from sirr_jax.weights.model_file import Model, Network
+from sirr_jax.weights.model_file import Model, StoredNetwork
 from tests.helpers.published import fill_random
 
 SYSTEMS = {
@@ -38,11 +38,13 @@ MAPS = {
 
 def model(recipe):
     networks = {}
-    for network_id, hyper in SYSTEMS[recipe].items():
-        hyper = {"width": "test"} | hyper
-        state_dict = fill_random(expected_shapes(network_id, **hyper))
-        networks[network_id.split("/")[-1]] = Network(network_id, hyper, from_torch(network_id, state_dict, **hyper))
-    return Model(recipe, networks, licence="-", origin="-")
+    for network_id, model_args in SYSTEMS[recipe].items():
+        model_args = {"width": "tiny"} | model_args
+        state_dict = fill_random(expected_shapes(network_id, **model_args))
+        networks[network_id.split("/")[-1]] = StoredNetwork(
+            network_id, model_args, from_torch(network_id, state_dict, **model_args)
+        )
+    return Model(recipe, networks, license="-", description="-")
 
 
 @pytest.mark.parametrize("recipe", SYSTEMS)
@@ -88,7 +90,7 @@ IMAGE = np.random.default_rng(1).random((1, 30, 41, 3), np.float32)
 )
 def test_networks_are_fed_their_range_order_and_size(recipe, role, size, convert):
     network, fed = identity()
-    made = get_answer(recipe).restore({role: network}, jnp.asarray(IMAGE))
+    made = get_restoration(recipe).restore({role: network}, jnp.asarray(IMAGE))
     assert fed[0].shape == (1, *size, 3)
     np.testing.assert_allclose(fed[0][:, :30, :41], convert(IMAGE), atol=1e-6)
     np.testing.assert_allclose(made["restored"][:, :30, :41], IMAGE, atol=1e-6)
@@ -105,7 +107,7 @@ def test_edge_gans_networks_see_what_was_found_before():
         return apply
 
     networks = {role: network(role, role.removesuffix("_net"), value) for role, value in maps.items()}
-    made = get_answer("edge_gan").restore(networks | {"generator": network("generator", "restored")}, IMAGE)
+    made = get_restoration("edge_gan").restore(networks | {"generator": network("generator", "restored")}, IMAGE)
     padded = np.pad(IMAGE, ((0, 0), (0, 2), (0, 3), (0, 0)), mode="reflect")
     np.testing.assert_allclose(fed["edge_net"], edge_map(padded), atol=1e-3)
     np.testing.assert_allclose(fed["generator"][..., :3], 2 * padded - 1, atol=1e-6)
@@ -127,7 +129,7 @@ def test_a_network_that_is_missing_is_named():
     with pytest.raises(
         UserError, match="vgg19 does not restore photographs by itself; systems that do: attentive_gan, "
     ):
-        get_answer("vgg19")
+        get_restoration("vgg19")
 
 
 def test_half_precision_files_compute_in_full():

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from sirr_jax.recipes.base import Aux, Recipe, Stage, Update
-from sirr_jax.weights.model_file import Network
+from sirr_jax.weights.model_file import StoredNetwork
 
 WIDTH = 5
 
@@ -18,7 +18,7 @@ class Toy(Recipe):
     """Linear generator and discriminator, a frozen target, running statistics, two stages."""
 
     name = "toy"
-    panels = ("input", "truth")
+    panels = ("input", "target")
 
     def __init__(self, config):
         self._poison = config.get("poison", -1)
@@ -66,10 +66,12 @@ class Toy(Recipe):
 
     def compare(self, params, collections, batch):
         image = jnp.broadcast_to(batch["x"].mean(axis=1)[:, None, None, None], (batch["x"].shape[0], 20, 20, 3))
-        return {"input": jnp.clip(image, 0.0, 1.0), "truth": jnp.ones_like(image)}
+        return {"input": jnp.clip(image, 0.0, 1.0), "target": jnp.ones_like(image)}
 
     def exports(self, params, collections):
-        return {"toy": {"student": Network("dynamics/student", {"width": "test"}, {"params": params["generator"]})}}
+        return {
+            "toy": {"student": StoredNetwork("dynamics/student", {"width": "tiny"}, {"params": params["generator"]})}
+        }
 
 
 @pytest.fixture
@@ -84,26 +86,26 @@ def make_config():
     config.steps = 6
     config.seed = 3
     config.batch_size = 8
-    config.accumulate = 1
-    config.steps_per_call = 1
+    config.grad_accum_steps = 1
+    config.scan_steps = 1
     config.ema_decay = 0.9
-    config.keep = 3
+    config.max_to_keep = 3
     config.log_every, config.checkpoint_every = 2, 2
-    config.evaluate_every = config.panels_every = 0
+    config.eval_every = config.log_images_every = 0
     config.validation_samples = 2
     config.data = ConfigDict(
         {
-            "layers": "procedural",
+            "photos": "procedural",
             "crop": 16,
             "margin": -1,
             "min_scale": 1.0,
             "max_scale": 2.0,
-            "pipeline": "memory",
+            "loader": "threads",
             "on_corrupt": "error",
             "validation": "",
         }
     )
-    config.optimiser = ConfigDict(
+    config.optimizer = ConfigDict(
         {"learning_rate": 0.05, "final_learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "clip": 1.0}
     )
     return config

@@ -137,46 +137,49 @@ def test_another_config_is_refused_and_the_old_one_kept(folder):
 
 
 def test_rates_may_change_and_it_is_written_down(tmp_path):
-    def config(**optimiser):
-        return {"precision": "bfloat16", "optimiser": {"learning_rate": 1e-3, "clip": 1.0, "kind": "adam"} | optimiser}
+    def config(**optimizer):
+        return {
+            "compute_dtype": "bfloat16",
+            "optimizer": {"learning_rate": 1e-3, "clip": 1.0, "kind": "adam"} | optimizer,
+        }
 
     with opened(tmp_path, config()) as checkpoints:
         checkpoints.save(20, STATE)
     with opened(tmp_path, config(learning_rate=1e-4, clip=0.5)):
         pass
     for _ in range(2):
-        with opened(tmp_path, config(learning_rate=1e-4, clip=0.5) | {"precision": "float32"}):
+        with opened(tmp_path, config(learning_rate=1e-4, clip=0.5) | {"compute_dtype": "float32"}):
             pass
     assert (tmp_path / "changes.txt").read_text().splitlines() == [
-        "step 20: config.optimiser.clip 1.0 -> 0.5",
-        "step 20: config.optimiser.learning_rate 0.001 -> 0.0001",
-        "step 20: config.precision bfloat16 -> float32",
+        "step 20: config.optimizer.clip 1.0 -> 0.5",
+        "step 20: config.optimizer.learning_rate 0.001 -> 0.0001",
+        "step 20: config.compute_dtype bfloat16 -> float32",
     ]
-    for name, value in (("clip", 0.0), ("kind", "sgd")):  # the optimiser's state would have another form
-        other = config(learning_rate=1e-4, clip=0.5) | {"precision": "float32"}
-        other["optimiser"][name] = value
-        with pytest.raises(UserError, match=rf"config\.optimiser\.{name}=.*, now {value!r}"), opened(tmp_path, other):
+    for name, value in (("clip", 0.0), ("kind", "sgd")):  # the optimizer's state would have another form
+        other = config(learning_rate=1e-4, clip=0.5) | {"compute_dtype": "float32"}
+        other["optimizer"][name] = value
+        with pytest.raises(UserError, match=rf"config\.optimizer\.{name}=.*, now {value!r}"), opened(tmp_path, other):
             pass
 
 
 def test_a_network_may_get_a_rate_of_its_own_and_rates_may_be_zero(tmp_path):
     def config(last, networks):
-        return {"optimiser": {"learning_rate": 1e-3, "final_learning_rate": last, "networks": networks}}
+        return {"optimizer": {"learning_rate": 1e-3, "final_learning_rate": last, "networks": networks}}
 
     with opened(tmp_path, config(1e-6, {})) as checkpoints:
         checkpoints.save(20, STATE)
     with opened(tmp_path, config(0.0, {"student": {"learning_rate": 1e-4}})):
         pass
     assert (tmp_path / "changes.txt").read_text().splitlines() == [
-        "step 20: config.optimiser.final_learning_rate 1e-06 -> 0.0",
-        "step 20: config.optimiser.networks.student.learning_rate None -> 0.0001",
+        "step 20: config.optimizer.final_learning_rate 1e-06 -> 0.0",
+        "step 20: config.optimizer.networks.student.learning_rate None -> 0.0001",
     ]
 
 
 def test_nothing_changes_in_a_finished_run(folder):
     with contextlib.closing(Checkpoints(folder, {"x": 1}, keep=3)) as checkpoints:
-        checkpoints._changes = ["config.precision bfloat16 -> float32"]
-        with pytest.raises(UserError, match=r"holds a finished run, and now config\.precision bfloat16 -> float32"):
+        checkpoints._changes = ["config.compute_dtype bfloat16 -> float32"]
+        with pytest.raises(UserError, match=r"holds a finished run, and now config\.compute_dtype bfloat16 -> float32"):
             checkpoints.record_config(40, total=40)
 
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.samples.photo import PhotoLayers
 from sirr_jax.data.sources.photos import FolderPhotos
-from sirr_jax.data.sources.preloaded import ResidentPhotos
+from sirr_jax.data.sources.preloaded import PreloadedPhotos
 from sirr_jax.errors import UserError
 from sirr_jax.training import parallel
-from sirr_jax.training.device_batches import placed
+from sirr_jax.training.device_batches import to_devices
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ def photos(tmp_path):
 
 
 def pipeline_of(photos, kind, count=4):
-    return build_pipeline({"single": PhotoLayers(photos, crop=16)}, {"single": count}, kind=kind, seed=1, start_step=0)
+    return build_loader({"single": PhotoLayers(photos, crop=16)}, {"single": count}, loader=kind, seed=1, start_step=0)
 
 
 def test_devices_get_the_same_samples_whoever_cuts_them(photos):
-    with pipeline_of(photos, "memory") as memory, pipeline_of(ResidentPhotos(photos), "device") as device:
-        for _, one, other in zip(range(3), placed(memory), placed(device), strict=False):
+    with pipeline_of(photos, "threads") as memory, pipeline_of(PreloadedPhotos(photos), "device") as device:
+        for _, one, other in zip(range(3), to_devices(memory), to_devices(device), strict=False):
             assert one["single"].keys() == other["single"].keys()
             np.testing.assert_array_equal(one["single"]["index"], other["single"]["index"])
             for role in ("transmission", "reflection"):
@@ -36,12 +36,12 @@ def test_devices_get_the_same_samples_whoever_cuts_them(photos):
                 assert np.abs(one["single"][role].astype(int) - np.asarray(other["single"][role], int)).max() <= 2
 
 
-@pytest.mark.parametrize("kind", ["memory", "device"])
+@pytest.mark.parametrize("kind", ["threads", "device"])
 def test_batches_that_travel_together_are_those_that_travel_alone(photos, kind):
-    source = ResidentPhotos(photos) if kind == "device" else photos
+    source = PreloadedPhotos(photos) if kind == "device" else photos
     with pipeline_of(source, kind) as alone, pipeline_of(source, kind) as together:
-        one_by_one = placed(alone)
-        for group, _ in zip(placed(together, 3), range(2), strict=False):
+        one_by_one = to_devices(alone)
+        for group, _ in zip(to_devices(together, 3), range(2), strict=False):
             for step in range(3):
                 batch = next(one_by_one)
                 for name, array in batch["single"].items():
@@ -49,18 +49,18 @@ def test_batches_that_travel_together_are_those_that_travel_alone(photos, kind):
 
 
 def test_a_step_takes_what_the_devices_have_cut(photos):
-    step = parallel.parallelise(
+    step = parallel.parallelize(
         lambda state, batch: (state + parallel.average(batch["single"]["transmission"].astype(np.float32).mean()), {})
     )
     state = parallel.replicate(np.float32(0))
-    with pipeline_of(ResidentPhotos(photos), "device") as pipeline:
-        batch = next(placed(pipeline))
+    with pipeline_of(PreloadedPhotos(photos), "device") as pipeline:
+        batch = next(to_devices(pipeline))
         assert {x.sharding.num_devices for x in jax.tree.leaves(batch)} == {jax.local_device_count()}
         state, _ = step(state, batch)
     assert float(state) == pytest.approx(np.asarray(batch["single"]["transmission"]).mean(), rel=1e-5)
 
 
 def test_a_batch_that_cannot_be_divided_is_told(photos):
-    for kind, source in (("memory", photos), ("device", ResidentPhotos(photos))):
+    for kind, source in (("threads", photos), ("device", PreloadedPhotos(photos))):
         with pipeline_of(source, kind, count=3) as pipeline, pytest.raises(UserError, match=r"3 samples .* 2 devices"):
-            next(placed(pipeline))
+            next(to_devices(pipeline))

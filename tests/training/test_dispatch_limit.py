@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import pytest
 
-from sirr_jax.training.dispatch_limit import RunAhead
+from sirr_jax.training.dispatch_limit import DispatchLimiter
 
 
 class Pending:
@@ -21,7 +21,7 @@ class Pending:
 @pytest.mark.parametrize(("backend", "expected"), [("cpu", [0, 1, 2]), ("gpu", [])])
 def test_on_a_cpu_the_host_waits_for_the_call_before_the_last_two(monkeypatch, backend, expected):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
-    ahead, waited = RunAhead(), []
+    limiter, waited = DispatchLimiter(), []
     for number in range(5):
-        ahead.started({"loss": Pending(number, waited)})
+        limiter.track({"loss": Pending(number, waited)})
     assert waited == expected

@@ -18,9 +18,9 @@ def _forgetful(state, batch):
     return state + batch.sum(), {"total": parallel.average(batch.sum())}
 
 
-def test_parallelise_averages_over_devices_and_keeps_the_state_replicated():
+def test_parallelize_averages_over_devices_and_keeps_the_state_replicated():
     batch = parallel.shard_batch(np.arange(4, dtype=np.float32))
-    state, scalars = parallel.parallelise(_averaging)(parallel.replicate(np.float32(1)), batch)
+    state, scalars = parallel.parallelize(_averaging)(parallel.replicate(np.float32(1)), batch)
     assert float(state) == 1 + 3.0
     assert float(scalars["total"]) == 3.0
     assert parallel.to_host({"state": state})["state"] == 4.0
@@ -35,7 +35,7 @@ def test_trace_checked_rejects_a_leaf_that_was_not_averaged():
 
 def test_to_host_notices_devices_that_disagree():
     batch = parallel.shard_batch(np.arange(4, dtype=np.float32))
-    state, _ = parallel.parallelise(_forgetful)(parallel.replicate(np.float32(1)), batch)
+    state, _ = parallel.parallelize(_forgetful)(parallel.replicate(np.float32(1)), batch)
     with pytest.raises(RuntimeError, match=r"devices disagree about \['state'\]"):
         parallel.to_host({"state": state})
 
@@ -68,7 +68,7 @@ def test_varying_keeps_gradients_local():
         local = jax.grad(lambda w: (w * batch).sum())(parallel.varying(state))
         return state, {"mean": parallel.average(local), "device": parallel.average(gradient)}
 
-    _, scalars = parallel.parallelise(step)(jnp.ones(()), parallel.shard_batch(np.arange(4, dtype=np.float32)))
+    _, scalars = parallel.parallelize(step)(jnp.ones(()), parallel.shard_batch(np.arange(4, dtype=np.float32)))
     assert float(scalars["mean"]) == 3.0
 
 
@@ -78,7 +78,10 @@ def test_a_batch_that_the_devices_do_not_divide():
 
 
 def test_process_numbers_must_be_given(monkeypatch):
-    monkeypatch.setenv("SIRR_COORDINATOR", "localhost:1234")
-    monkeypatch.setenv("SIRR_PROCESSES", "two")
-    with pytest.raises(UserError, match="SIRR_PROCESSES is 'two'"):
-        parallel.start_processes()
+    monkeypatch.delenv("JAX_COORDINATOR_ADDRESS", raising=False)
+    with pytest.raises(UserError, match="need --coordinator_address=HOST:PORT"):
+        parallel.start_processes(num_processes=2)
+    with pytest.raises(UserError, match="--process_id=2: expected 0 to 1"):
+        parallel.start_processes("localhost:1234", 2, 2)
+    with pytest.raises(UserError, match="--num_processes=0: expected 1 or more"):
+        parallel.start_processes("localhost:1234", 0, 0)

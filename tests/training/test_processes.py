@@ -27,15 +27,15 @@ jax.distributed.initialize(address, 2, int(index))
 sys.path.insert(0, folder)
 from tests.training import conftest
 from sirr_jax.training import trainer
-from sirr_jax.training.metric_logger import Reporter
+from sirr_jax.training.metric_logger import MetricLogger
 trainer.get_recipe = lambda name: conftest.Toy
-keep, taken = Reporter.keep, []
+append, taken = MetricLogger.append, []
 def interrupt(self, scalars):
     taken.append(scalars)
     if len(taken) == int(stop_after):
         signal.raise_signal(signal.SIGTERM)
-    keep(self, scalars)
-Reporter.keep = interrupt
+    append(self, scalars)
+MetricLogger.append = interrupt
 trainer.train(conftest.make_config(), workdir)
 """
 

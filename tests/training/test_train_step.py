@@ -9,22 +9,22 @@ import optax
 import pytest
 
 from sirr_jax.training import parallel
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import create_state, evaluation_params, learning_networks
-from sirr_jax.training.train_step import Settings, build_step, steps_in_a_row
+from sirr_jax.training.train_step import Settings, build_step, scan_steps
 
 TOGETHER = 1
 
 
 @pytest.fixture
 def setup(toy_config, toy_recipe):
-    optimisers = {n: make_optimiser(toy_config.optimiser, n, u) for n, u in learning_networks(toy_recipe).items()}
-    return toy_recipe, optimisers, create_state(toy_recipe, optimisers, jax.random.key(0))
+    optimizers = {n: make_optimizer(toy_config.optimizer, n, u) for n, u in learning_networks(toy_recipe).items()}
+    return toy_recipe, optimizers, create_state(toy_recipe, optimizers, jax.random.key(0))
 
 
-def run_on(devices, setup, raw, *, stage=TOGETHER, accumulate=1, steps=1):
-    recipe, optimisers, state = setup
-    step = build_step(recipe, stage, 0, optimisers, Settings(3, accumulate, 0.9))
+def run_on(devices, setup, raw, *, stage=TOGETHER, grad_accum_steps=1, steps=1):
+    recipe, optimizers, state = setup
+    step = build_step(recipe, stage, 0, optimizers, Settings(3, grad_accum_steps, 0.9))
     count = len(devices)
     batch = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), raw)
     compiled = jax.pmap(step, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices)
@@ -48,19 +48,19 @@ def test_two_devices_compute_what_one_does(setup, raw_batch):
 
 def test_micro_batches_compute_what_the_whole_batch_does(setup, raw_batch):
     whole, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0)
-    split, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0, accumulate=4)
+    split, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0, grad_accum_steps=4)
     assert_close(whole.params, split.params)
     # Statistics pass through the micro-batches one after the other: four small steps, not one.
     assert not np.allclose(whole.collections["mean"]["x"], split.collections["mean"]["x"])
 
 
 def test_steps_in_a_row_are_the_same_steps(setup, raw_batch):
-    recipe, optimisers, state = setup
+    recipe, optimizers, state = setup
     state = jax.tree.map(np.array, state)
     raws = [parallel.shard_batch(raw_batch(8, start)) for start in (0, 8, 16)]
-    step = build_step(recipe, TOGETHER, 0, optimisers, Settings(3, 1, 0.9))
+    step = build_step(recipe, TOGETHER, 0, optimizers, Settings(3, 1, 0.9))
     one_by_one, kept = parallel.replicate(state), []
-    single, together = parallel.parallelise(step), parallel.parallelise(steps_in_a_row(step, 3))
+    single, together = parallel.parallelize(step), parallel.parallelize(scan_steps(step, 3))
     for raw in raws:
         one_by_one, scalars = single(one_by_one, raw)
         kept.append(jax.device_get(scalars))
@@ -71,7 +71,7 @@ def test_steps_in_a_row_are_the_same_steps(setup, raw_batch):
 
 
 def test_one_step_equals_optax_by_hand(setup, raw_batch):
-    recipe, optimisers, state = setup
+    recipe, optimizers, state = setup
     raw = raw_batch(8)
     batch = recipe.prepare(raw, jax.random.key(3)) | {"progress": jnp.zeros(())}
 
@@ -81,7 +81,7 @@ def test_one_step_equals_optax_by_hand(setup, raw_batch):
 
     generator = state.params["generator"]
     with jax.numpy_dtype_promotion("standard"):
-        updates, _ = optimisers["generator"].update(jax.grad(loss)(generator), state.opt_state["generator"], generator)
+        updates, _ = optimizers["generator"].update(jax.grad(loss)(generator), state.opt_state["generator"], generator)
     expected = optax.apply_updates(generator, updates)
     after, _ = run_on(jax.devices()[:2], setup, raw, stage=0)
     assert_close(after.params["generator"], expected)
@@ -90,15 +90,15 @@ def test_one_step_equals_optax_by_hand(setup, raw_batch):
 
 
 def test_a_stage_s_rate_shortens_its_steps(setup, raw_batch):
-    recipe, optimisers, state = setup
+    recipe, optimizers, state = setup
     raw, before = raw_batch(8), jax.device_get(state.params)
     whole, _ = run_on(jax.devices()[:1], setup, raw, stage=0)
     recipe.stages = (dataclasses.replace(recipe.stages[0], rate=0.1), *recipe.stages[1:])
-    short, _ = run_on(jax.devices()[:1], (recipe, optimisers, state), raw, stage=0)
+    short, _ = run_on(jax.devices()[:1], (recipe, optimizers, state), raw, stage=0)
     steps = [after.params["generator"]["w"] - before["generator"]["w"] for after in (whole, short)]
     np.testing.assert_allclose(steps[1], 0.1 * steps[0], rtol=1e-4, atol=1e-7)
     assert np.abs(steps[0]).max() > 0.01
-    # What the optimiser remembers is that of the whole step.
+    # What the optimizer remembers is that of the whole step.
     assert_close(whole.opt_state, short.opt_state)
 
 
@@ -123,10 +123,10 @@ def test_updates_run_as_often_as_declared_and_schedules_cover_all_stages(setup, 
 
 
 def test_the_first_non_finite_step_is_remembered(setup, toy_config, raw_batch):
-    recipe, optimisers, state = setup
+    recipe, optimizers, state = setup
     recipe._poison = 20
     step = jax.pmap(
-        build_step(recipe, 0, 0, optimisers, Settings(3)), parallel.AXIS, in_axes=(None, 0), out_axes=(None, None)
+        build_step(recipe, 0, 0, optimizers, Settings(3)), parallel.AXIS, in_axes=(None, 0), out_axes=(None, None)
     )
     for start in (0, 8, 16, 24):
         state, _ = step(state, parallel.shard_batch(raw_batch(8, start)))
@@ -149,8 +149,8 @@ def test_evaluation_uses_the_moving_average_of_what_learns(setup):
 
 
 @pytest.mark.parametrize("stage", [0, 1])
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_steps_are_proved_to_be_replicated(setup, raw_batch, stage, accumulate):
-    recipe, optimisers, state = setup
-    step = build_step(recipe, stage, 0, optimisers, Settings(3, accumulate))
+@pytest.mark.parametrize("grad_accum_steps", [1, 2])
+def test_steps_are_proved_to_be_replicated(setup, raw_batch, stage, grad_accum_steps):
+    recipe, optimizers, state = setup
+    step = build_step(recipe, stage, 0, optimizers, Settings(3, grad_accum_steps))
     parallel.trace_checked(step, state, parallel.shard_batch(raw_batch(8)))

@@ -10,7 +10,7 @@ import pytest
 from sirr_jax.errors import UserError
 from sirr_jax.training import trainer
 from sirr_jax.training.checkpoints import Checkpoints
-from sirr_jax.training.metric_logger import Reporter
+from sirr_jax.training.metric_logger import MetricLogger
 from sirr_jax.training.metric_writers import Writer
 from sirr_jax.weights.model_file import load_model
 
@@ -40,12 +40,12 @@ def _flat(state):
 
 
 def test_stopping_and_going_on_changes_no_bit(toy_config, tmp_path, saved, monkeypatch):
-    toy_config.accumulate = 2
+    toy_config.grad_accum_steps = 2
     trainer.train(toy_config, tmp_path / "whole")
     whole = saved[TOTAL]
     saved.clear()
 
-    keep = Reporter.keep
+    keep = MetricLogger.append
     taken = []
 
     def interrupt(self, scalars):
@@ -54,7 +54,7 @@ def test_stopping_and_going_on_changes_no_bit(toy_config, tmp_path, saved, monke
             signal.raise_signal(signal.SIGTERM)
         keep(self, scalars)
 
-    monkeypatch.setattr(Reporter, "keep", interrupt)
+    monkeypatch.setattr(MetricLogger, "max_to_keep", interrupt)
     trainer.train(toy_config, tmp_path / "parts")
     assert max(saved) == 3
     model = load_model(tmp_path / "parts" / "models" / "toy.safetensors")  # what it has learned so far
@@ -72,7 +72,7 @@ def test_steps_in_one_call_train_as_steps_alone(toy_config, tmp_path, saved):
     trainer.train(toy_config, tmp_path / "alone")
     alone = saved[TOTAL]
     saved.clear()
-    toy_config.steps_per_call = 2
+    toy_config.scan_steps = 2
     trainer.train(toy_config, tmp_path / "together")
     assert sorted(saved) == [2, 4, 6, 8, 10, TOTAL]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6), alone, saved[TOTAL])
@@ -85,18 +85,18 @@ def test_steps_in_one_call_train_as_steps_alone(toy_config, tmp_path, saved):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"steps_per_call": 4}, "=4 does not divide the 6 steps of stage alone"),
-        ({"steps_per_call": 3}, r"=3 does not divide config\.log_every=2; change one of them, or set it to 1"),
+        ({"scan_steps": 4}, "=4 does not divide the 6 steps of stage alone"),
+        ({"scan_steps": 3}, r"=3 does not divide config\.log_every=2; change one of them, or set it to 1"),
     ],
 )
 def test_steps_per_call_must_fit_what_happens_between_calls(toy_config, tmp_path, values, words):
     toy_config.update(values)
-    with pytest.raises(UserError, match=r"config\.steps_per_call" + words):
+    with pytest.raises(UserError, match=r"config\.scan_steps" + words):
         trainer.train(toy_config, tmp_path)
 
 
 def test_a_stage_begins_from_the_average_of_the_one_before(toy_config, tmp_path, saved):
-    toy_config.optimiser.learning_rate = toy_config.optimiser.final_learning_rate = 1e-30
+    toy_config.optimizer.learning_rate = toy_config.optimizer.final_learning_rate = 1e-30
     trainer.train(toy_config, tmp_path)
     first, last = saved[6], saved[TOTAL]
     np.testing.assert_allclose(last.params["generator"]["w"], first.ema["generator"]["w"] + 1, rtol=1e-6)
@@ -113,7 +113,7 @@ def test_what_a_run_leaves_behind(toy_config, tmp_path):
     assert "discriminator/loss" in lines[-1]
     # Means of two steps: progress 0/6 and 1/6, then 4/6 and 5/6.
     np.testing.assert_allclose([lines[0]["progress"], lines[2]["progress"]], [1 / 12, 9 / 12], rtol=1e-6)
-    assert json.loads((tmp_path / "config.json").read_text())["optimiser"]["clip"] == 1.0
+    assert json.loads((tmp_path / "config.json").read_text())["optimizer"]["clip"] == 1.0
     assert "8/8 layers" in (tmp_path / "metadata.txt").read_text()
     assert (tmp_path / "models" / "toy.safetensors").exists()
     assert sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir()) == [8, 10, 12]
@@ -137,14 +137,14 @@ def test_a_workdir_of_another_config(toy_config, tmp_path):
     trainer.train(toy_config, tmp_path)
     toy_config.log_every = 3  # free to change
     trainer.train(toy_config, tmp_path)
-    toy_config.optimiser.b1 = 0.5
-    with pytest.raises(UserError, match=r"config\.optimiser\.b1=0\.9, now 0\.5; choose another --workdir"):
+    toy_config.optimizer.b1 = 0.5
+    with pytest.raises(UserError, match=r"config\.optimizer\.b1=0\.9, now 0\.5; choose another --workdir"):
         trainer.train(toy_config, tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text())["optimiser"]["b1"] == 0.9
+    assert json.loads((tmp_path / "config.json").read_text())["optimizer"]["b1"] == 0.9
 
 
 def test_a_run_that_never_began_can_be_put_right_in_its_workdir(toy_config, tmp_path):
-    toy_config.evaluate_every, toy_config.protocol = 12, "psnr"
+    toy_config.eval_every, toy_config.protocol = 12, "psnr"
     with pytest.raises(UserError, match=r"config\.protocol is 'psnr'"):
         trainer.train(toy_config, tmp_path)
     toy_config.protocol, toy_config.batch_size = "rgb", 4
@@ -155,18 +155,18 @@ def test_a_run_that_never_began_can_be_put_right_in_its_workdir(toy_config, tmp_
 
 def test_without_scores_and_panels_no_validation_data_are_needed(toy_config, tmp_path, monkeypatch):
     def refuse(data, kind):
-        raise UserError("config.data.validation is empty; set config.evaluate_every=0 and config.panels_every=0")
+        raise UserError("config.data.validation is empty; set config.eval_every=0 and config.log_images_every=0")
 
     monkeypatch.setattr("sirr_jax.training.evaluator.validation_stream", refuse)
-    toy_config.evaluate_every, toy_config.panels_every = 0, 2
-    with pytest.raises(UserError, match=r"config\.panels_every=0"):
+    toy_config.eval_every, toy_config.log_images_every = 0, 2
+    with pytest.raises(UserError, match=r"config\.log_images_every=0"):
         trainer.train(toy_config, tmp_path)
-    toy_config.panels_every = 0
+    toy_config.log_images_every = 0
     trainer.train(toy_config, tmp_path)
 
 
 def test_panels_alone(toy_config, tmp_path):
-    toy_config.panels_every = 4
+    toy_config.log_images_every = 4
     trainer.train(toy_config, tmp_path)
     steps = sorted(int(path.stem.rpartition("-")[2]) for path in (tmp_path / "panels").iterdir())
     assert steps == [4, 6, 8, 12]  # and at the end of each stage
@@ -175,24 +175,24 @@ def test_panels_alone(toy_config, tmp_path):
 
 def test_a_run_goes_on_with_a_lower_rate_after_a_loss_that_is_not_finite(toy_config, tmp_path, saved):
     toy_config.poison = 8 * 7 + 3
-    with pytest.raises(FloatingPointError, match=r"Go on from there with a lower config\.optimiser\.learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"Go on from there with a lower config\.optimizer\.learning_rate"):
         trainer.train(toy_config, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     toy_config.poison = -1  # what the lower rate is to do; the file is told that it was so
     (tmp_path / "config.json").write_text(json.dumps(config | {"poison": -1}))
-    toy_config.optimiser.learning_rate = 0.04
+    toy_config.optimizer.learning_rate = 0.04
     trainer.train(toy_config, tmp_path)
     assert max(saved) == TOTAL
-    assert (tmp_path / "changes.txt").read_text() == "step 6: config.optimiser.learning_rate 0.05 -> 0.04\n"
+    assert (tmp_path / "changes.txt").read_text() == "step 6: config.optimizer.learning_rate 0.05 -> 0.04\n"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("keep", 0, "expected 1 or more"),
+        ("max_to_keep", 0, "expected 1 or more"),
         ("log_every", 0, "expected 1 or more"),
-        ("accumulate", 0, "expected 1 or more"),
-        ("steps_per_call", 0, "expected 1 or more"),
+        ("grad_accum_steps", 0, "expected 1 or more"),
+        ("scan_steps", 0, "expected 1 or more"),
         ("validation_samples", 0, "expected 1 or more"),
         ("checkpoint_every", -1, r"expected 0 \(never\) or more"),
         ("ema_decay", 1.0, "expected 0 or more and less than 1"),
@@ -206,7 +206,7 @@ def test_numbers_that_make_no_sense(toy_config, tmp_path, name, value, words):
 
 def test_a_batch_that_does_not_fit_the_devices(toy_config, tmp_path):
     toy_config.batch_size = 6
-    toy_config.accumulate = 2
+    toy_config.grad_accum_steps = 2
     with pytest.raises(UserError, match=r"config\.batch_size=6 .* = 4; choose a multiple of 4"):
         trainer.train(toy_config, tmp_path)
     assert not (tmp_path / "config.json").exists()
@@ -243,7 +243,7 @@ def test_pairs_that_no_stage_trains_on(toy_config, tmp_path):
 
 def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
     recipe = trainer.get_recipe("toy")
-    monkeypatch.setattr(recipe, "panels", ("input", "map", "truth"))
+    monkeypatch.setattr(recipe, "panels", ("input", "map", "target"))
     monkeypatch.setattr(recipe, "maps", ("map",))
     compare = recipe.compare
 
@@ -255,7 +255,7 @@ def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "compare", with_map)
     drawn = []
     monkeypatch.setattr(Writer, "panel", lambda self, step, name, sheet: drawn.append((name, sheet)))
-    toy_config.evaluate_every = toy_config.panels_every = TOTAL
+    toy_config.eval_every = toy_config.log_images_every = TOTAL
     toy_config.protocol = "y"
     trainer.train(toy_config, tmp_path)
     scores = json.loads((tmp_path / "scores.json").read_text())
@@ -264,5 +264,5 @@ def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
     panels = [image for name, image in drawn if name == "validation"]
     assert panels[-1].shape[1] > 3 * 20
     toy_config.protocol = "z"
-    with pytest.raises(UserError, match=r"config\.protocol is 'z'; choose one of sirr, rgb, y"):
+    with pytest.raises(UserError, match=r"config\.protocol is 'z'; choose one of errnet, rgb, y"):
         trainer.train(toy_config, tmp_path / "other")

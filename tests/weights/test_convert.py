@@ -18,17 +18,17 @@ ID = "attentive_gan/discriminator"
 
 @pytest.fixture
 def state_dict():
-    return fill_random(expected_shapes(ID, width="test"))
+    return fill_random(expected_shapes(ID, width="tiny"))
 
 
 @pytest.mark.parametrize("network_id", list_networks())
 def test_every_network_round_trips_bit_for_bit(network_id):
-    state_dict = fill_random(expected_shapes(network_id, width="test"))
-    variables = from_torch(network_id, state_dict, width="test")
-    used = {name: tree for name, tree in variables.items() if name != "carried"}
-    shapes = variable_shapes(network_id, width="test")
+    state_dict = fill_random(expected_shapes(network_id, width="tiny"))
+    variables = from_torch(network_id, state_dict, width="tiny")
+    used = {name: tree for name, tree in variables.items() if name != "passthrough"}
+    shapes = variable_shapes(network_id, width="tiny")
     assert jax.tree.map(lambda x: x.shape, used) == jax.tree.map(lambda x: x.shape, shapes)
-    returned = to_torch(network_id, variables, width="test")
+    returned = to_torch(network_id, variables, width="tiny")
     assert list(returned) == list(state_dict)
     for key, value in state_dict.items():
         assert returned[key].tobytes() == value.tobytes()
@@ -38,13 +38,13 @@ def test_every_network_round_trips_bit_for_bit(network_id):
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
 def test_types_of_numbers_are_kept(state_dict, dtype):
     state_dict = {key: value.astype(dtype) for key, value in state_dict.items()}
-    variables = from_torch(ID, state_dict, width="test")
+    variables = from_torch(ID, state_dict, width="tiny")
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {np.dtype(dtype)}
-    assert all(value.dtype == dtype for value in to_torch(ID, variables, width="test").values())
+    assert all(value.dtype == dtype for value in to_torch(ID, variables, width="tiny").values())
 
 
 def test_variables_share_the_memory_of_the_state_dict(state_dict):
-    variables = from_torch(ID, state_dict, width="test")
+    variables = from_torch(ID, state_dict, width="tiny")
     kernels = [leaf for path, leaf in flatten(variables).items() if path[-1] == "kernel"]
     assert len(kernels) == 11
     assert all(any(np.shares_memory(leaf, value) for value in state_dict.values()) for leaf in kernels)
@@ -52,7 +52,7 @@ def test_variables_share_the_memory_of_the_state_dict(state_dict):
 
 def test_prefixes_are_overlooked(state_dict):
     prefixed = {f"module.netG.{key}": value for key, value in state_dict.items()}
-    a, b = (from_torch(ID, sd, width="test") for sd in (state_dict, prefixed))
+    a, b = (from_torch(ID, sd, width="tiny") for sd in (state_dict, prefixed))
     assert flatten(a).keys() == flatten(b).keys()
 
 
@@ -62,7 +62,7 @@ def test_everything_that_is_wrong_is_listed(state_dict):
     state_dict["fc.0.weight"] = state_dict["fc.0.weight"].T
     state_dict["conv1.0.bias"] = np.zeros((), np.float32)
     with pytest.raises(ConversionError) as caught:
-        from_torch(ID, state_dict, width="test")
+        from_torch(ID, state_dict, width="tiny")
     error = caught.value
     assert error.missing == ("conv2.0.bias", "fc.1.weight")
     assert error.unexpected == ("conv9.0.weight",)
@@ -77,7 +77,7 @@ def test_everything_that_is_wrong_is_listed(state_dict):
 
 
 def test_variables_that_do_not_fit_are_listed_by_path(state_dict):
-    variables = from_torch(ID, state_dict, width="test")
+    variables = from_torch(ID, state_dict, width="tiny")
     flat = flatten(variables)
     path = next(path for path in flat if path[-1] == "kernel")
     node = variables
@@ -87,7 +87,7 @@ def test_variables_that_do_not_fit_are_listed_by_path(state_dict):
     node["other"] = np.zeros(2)
     node["bias"] = np.zeros((1, 1))
     with pytest.raises(ConversionError) as caught:
-        to_torch(ID, variables, width="test")
+        to_torch(ID, variables, width="tiny")
     assert caught.value.missing == ("/".join(path),)
     assert caught.value.unexpected == ("/".join((*path[:-1], "other")),)
     assert [key for key, _, _ in caught.value.misshaped] == ["/".join((*path[:-1], "bias"))]

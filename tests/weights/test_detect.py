@@ -22,13 +22,13 @@ def hollow(shapes):
 
 
 @pytest.mark.parametrize("network_id", sorted(set(list_networks()) - TWINS))
-def test_every_network_is_recognised_by_its_own_weights(network_id):
-    found, hyper = detect(hollow(expected_shapes(network_id, width="test")))
-    assert (found, hyper["width"]) == (network_id, "test")
+def test_every_network_is_recognized_by_its_own_weights(network_id):
+    found, model_args = detect(hollow(expected_shapes(network_id, width="tiny")))
+    assert (found, model_args["width"]) == (network_id, "tiny")
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper"),
+    ("network_id", "model_args"),
     [
         ("dynamics/student", {"hypercolumn": "caffe"}),
         ("dynamics/student", {"hypercolumn": "caffe", "hallucination": False}),
@@ -38,9 +38,9 @@ def test_every_network_is_recognised_by_its_own_weights(network_id):
         ("dynamics/teacher", {"grown": True, "mkl": False}),
     ],
 )
-def test_what_our_own_networks_have_besides_is_recognised(network_id, hyper):
-    hyper = {"width": "test"} | hyper
-    assert detect(hollow(expected_shapes(network_id, **hyper))) == (network_id, hyper)
+def test_what_our_own_networks_have_besides_is_recognized(network_id, model_args):
+    model_args = {"width": "tiny"} | model_args
+    assert detect(hollow(expected_shapes(network_id, **model_args))) == (network_id, model_args)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_what_our_own_networks_have_besides_is_recognised(network_id, hyper):
         ("attentive_gan/generator", ("attentive_gan/generator", {})),
         ("attentive_gan/discriminator", ("attentive_gan/discriminator", {})),
         ("errnet/generator", ("errnet/generator", {})),
-        ("errnet/generator hyper=False", ("errnet/generator", {"hyper": False})),
-        ("errnet/generator base", ("errnet/generator", {"hyper": False, "base": True})),
+        ("errnet/generator hyper=False", ("errnet/generator", {"hypercolumn": False})),
+        ("errnet/generator base", ("errnet/generator", {"hypercolumn": False, "base": True})),
         ("errnet/discriminator", ("errnet/discriminator", {})),
         ("rmnet/generator", ("rmnet/generator", {})),
         ("rmnet/synnet", ("rmnet/synnet", {})),
@@ -64,7 +64,7 @@ def test_what_our_own_networks_have_besides_is_recognised(network_id, hyper):
         ("deeplabv2 classes=182", ("deeplabv2", {"classes": 182})),
     ],
 )
-def test_published_weights_are_recognised(name, expected):
+def test_published_weights_are_recognized(name, expected):
     state_dict = hollow(published.shapes(name))
     assert detect(state_dict) == expected
     assert detect({f"module.{key}": value for key, value in state_dict.items()}) == expected
@@ -86,7 +86,7 @@ def test_parts_are_told_and_put_together():
     both = [(f"final_net_{name}.pth", state_dict) for name, state_dict in parts.items()]
     for files in (both, both[::-1]):
         (found,) = assemble(files)
-        assert (found.network_id, found.hyper) == ("ibcln/cascade", {})
+        assert (found.network_id, found.model_args) == ("ibcln/cascade", {})
         assert found.sources == ("final_net_G_T.pth", "final_net_G_R.pth")
         assert list(found.state_dict) == list(expected_shapes("ibcln/cascade"))
     with pytest.raises(ConversionError, match=r"published in 2 files; G_R\. is missing"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sirr_jax.models import build
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.keras.convert import to_keras
@@ -18,9 +18,9 @@ from tests.helpers.published import fill_random
 from tests.helpers.torch_files import write_zip
 
 
-def torch_file(folder, network_id, **hyper):
+def torch_file(folder, network_id, **model_args):
     name = f"{network_id.replace('/', '_')}.pth"
-    return write_zip(folder / name, fill_random(expected_shapes(network_id, width="test", **hyper)))
+    return write_zip(folder / name, fill_random(expected_shapes(network_id, width="tiny", **model_args)))
 
 
 def keras_vgg(path, convolutions=("conv1_1", "conv1_2")):
@@ -45,8 +45,8 @@ def test_networks_that_work_together_share_a_model(tmp_path):
             "generator": "errnet/generator",
             "vgg19": "vgg19",
         }
-    assert model.licence == "BSD-3-Clause; MIT"
-    assert model.origin == "converted from vgg19.pth, errnet_generator.pth; by pytorch/vision, Vandermode/ERRNet"
+    assert model.license == "BSD-3-Clause; MIT"
+    assert model.description == "converted from vgg19.pth, errnet_generator.pth; by pytorch/vision, Vandermode/ERRNet"
 
 
 def test_a_helper_alone_is_its_own_model(tmp_path):
@@ -56,19 +56,19 @@ def test_a_helper_alone_is_its_own_model(tmp_path):
 
 def test_what_weights_do_not_tell_is_named(tmp_path):
     source = torch_file(tmp_path, "edge_gan/generator")
-    assert "edge_gan/generator's aux_scale taken to be 1.0, which weights do not tell" in load_any([source]).origin
-    assert "aux_scale" not in load_any([source], hyper={"aux_scale": 1 / 255}).origin
-    with pytest.raises(ConversionError, match=r"no hyper-parameter of edge_gan/generator is called 'mode'"):
-        load_any([source], hyper={"mode": "Basic"})
+    assert "edge_gan/generator's aux_scale taken to be 1.0, which weights do not tell" in load_any([source]).description
+    assert "aux_scale" not in load_any([source], model_args={"aux_scale": 1 / 255}).description
+    with pytest.raises(ConversionError, match=r"no argument of edge_gan/generator is called 'mode'"):
+        load_any([source], model_args={"mode": "Basic"})
 
 
 def test_what_a_model_says_of_itself_stays_when_it_is_joined(tmp_path):
     path = tmp_path / "generator.safetensors"
-    mine = load_any([torch_file(tmp_path, "errnet/generator")])._replace(licence="mine", origin="trained by me")
+    mine = load_any([torch_file(tmp_path, "errnet/generator")])._replace(license="mine", description="trained by me")
     save_model(path, mine)
     joined = load_any([path, torch_file(tmp_path, "vgg19")])
-    assert joined.licence == "BSD-3-Clause; mine"
-    assert joined.origin == "converted from generator.safetensors, vgg19.pth; by pytorch/vision; trained by me"
+    assert joined.license == "BSD-3-Clause; mine"
+    assert joined.description == "converted from generator.safetensors, vgg19.pth; by pytorch/vision; trained by me"
 
 
 def test_one_network_of_a_model_is_chosen(tmp_path):
@@ -78,8 +78,8 @@ def test_one_network_of_a_model_is_chosen(tmp_path):
         assert list(load_any([path], **chosen).networks) == ["vgg19"]
     with pytest.raises(ConversionError, match=r"holds .*generator \(errnet/generator\).*, not nonsense; name one of"):
         load_any([path], network_id="nonsense")
-    with pytest.raises(ConversionError, match="says itself what its networks are; leave --hyper out"):
-        load_any([path], hyper={"width": "test"})
+    with pytest.raises(ConversionError, match="says itself what its networks are; leave --model-arg out"):
+        load_any([path], model_args={"width": "tiny"})
 
 
 def test_models_come_back_as_they_are(tmp_path):
@@ -94,22 +94,22 @@ def test_models_come_back_as_they_are(tmp_path):
 def test_keras_files_of_one_system(tmp_path):
     paths = []
     for role in ("edge_net", "generator"):
-        module = build(f"edge_gan/{role}", width="test")
-        variables = initialise(module, jax.random.key(0), *module.example_shapes())
+        module = build(f"edge_gan/{role}", width="tiny")
+        variables = initialize(module, jax.random.key(0), *module.example_shapes())
         paths.append(tmp_path / f"{role}.h5")
-        to_keras(f"edge_gan/{role}", variables, paths[-1], width="test")
+        to_keras(f"edge_gan/{role}", variables, paths[-1], width="tiny")
     model = load_any(paths)
     assert (model.recipe, list(model.networks)) == ("edge_gan", ["edge_net", "generator"])
-    assert "edge_gan/generator's aux_scale taken to be 1.0" in model.origin
-    given = load_any(paths, hyper={"aux_scale": 0.5})  # the edge net has no such thing
-    assert given.networks["generator"].hyper["aux_scale"] == 0.5
-    assert "aux_scale" not in given.origin
+    assert "edge_gan/generator's aux_scale taken to be 1.0" in model.description
+    given = load_any(paths, model_args={"aux_scale": 0.5})  # the edge net has no such thing
+    assert given.networks["generator"].model_args["aux_scale"] == 0.5
+    assert "aux_scale" not in given.description
 
 
 def test_keras_archives_of_vgg(tmp_path):
     path = keras_vgg(tmp_path / "vgg.npz")
     network = load_any([path]).networks["vgg19"]
-    assert network.hyper == {"layers": ["conv1_1", "conv1_2"]}
+    assert network.model_args == {"layers": ["conv1_1", "conv1_2"]}
     assert set(flatten(network.variables)) == {
         ("params", name, part) for name in ("conv1_1", "conv1_2") for part in ("kernel", "bias")
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -19,15 +20,15 @@ from safetensors.numpy import save_file
 import sirr_jax
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.weights.model_file import Model, Network, load_model, save_model
+from sirr_jax.weights.model_file import Model, StoredNetwork, load_model, save_model
 from tests.helpers.networks import random_parameters
 
-HYPER = {"width": "test", "hallucination": False}
+HYPER = {"width": "tiny", "hallucination": False}
 
 
-def model(variables, hyper=HYPER):
-    networks = {"student": Network("dynamics/student", hyper, variables)}
-    return Model("dynamics", networks, licence="Apache-2.0", origin="a test, “in” Zürich")
+def model(variables, model_args=HYPER):
+    networks = {"student": StoredNetwork("dynamics/student", model_args, variables)}
+    return Model("dynamics", networks, license="Apache-2.0", description="a test, “in” Zürich")
 
 
 def arrays():
@@ -35,7 +36,7 @@ def arrays():
     return {
         "params": {"conv1": {"kernel": rng.standard_normal((3, 3, 2, 4)).astype(np.float32), "bias": np.zeros(4)}},
         "batch_stats": {"norm": {"mean": rng.standard_normal(3).astype(ml_dtypes.bfloat16)}},
-        "carried": {"norm.num_batches_tracked": np.array(7, np.int64)},
+        "passthrough": {"norm.num_batches_tracked": np.array(7, np.int64)},
         "scale": np.float32(2.5),
         "order": np.asfortranarray(rng.standard_normal((3, 5)).astype(np.float32)),
         "empty": np.zeros((0, 3), np.float32),
@@ -50,16 +51,52 @@ def assert_same(found, expected):
         assert a.tobytes() == np.asarray(b).tobytes()
 
 
-def test_variables_and_card_come_back(tmp_path):
+def test_variables_and_metadata_come_back(tmp_path):
     path = tmp_path / "new" / "folder" / "model.safetensors"
     save_model(path, model(arrays()))
     found = load_model(str(path))
     assert found._replace(networks={}) == model({})._replace(networks={})
     assert found.version == sirr_jax.__version__
     student = found.networks["student"]
-    assert (student.id, student.hyper) == ("dynamics/student", HYPER)
+    assert (student.id, student.model_args) == ("dynamics/student", HYPER)
     assert_same(student.variables, arrays())
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_other_programs_can_read_what_it_is(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, model(arrays())._replace(title="A student", author="Anna", date="2026-11-30"))
+    with safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+    content = path.read_bytes()
+    tensors = content[8 + struct.unpack("<Q", content[:8])[0] :]
+    assert metadata.pop("sirr_jax")
+    assert metadata == {
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.implementation": "sirr_jax (JAX, Flax Linen)",
+        "modelspec.architecture": "dynamics/student",
+        "modelspec.title": "A student",
+        "modelspec.author": "Anna",
+        "modelspec.date": "2026-11-30",
+        "modelspec.license": "Apache-2.0",
+        "modelspec.description": "a test, “in” Zürich",
+        "modelspec.hash_sha256": "0x" + hashlib.sha256(tensors).hexdigest(),
+    }
+
+
+def test_models_of_the_first_edition_are_read(tmp_path):
+    networks = {"generator": {"id": "errnet/generator", "hyper": {"width": "test", "hyper": False}}}
+    card = {"recipe": "errnet", "version": "0.1.0", "licence": "MIT", "origin": "here", "networks": networks}
+    arrays = {"generator/params/w": np.ones(2, np.float32), "generator/carried/step": np.zeros(1, np.int64)}
+    save_file(arrays, tmp_path / "old.safetensors", metadata={"card": json.dumps(card | {"max_side": 640})})
+    found = load_model(tmp_path / "old.safetensors")
+    generator = found.networks["generator"]
+    assert (found.license, found.description, found.version, found.max_side) == ("MIT", "here", "0.1.0", 640)
+    assert (generator.id, generator.model_args) == ("errnet/generator", {"width": "tiny", "hypercolumn": False})
+    assert_same(
+        generator.variables,
+        {"params": {"w": arrays["generator/params/w"]}, "passthrough": {"step": arrays["generator/carried/step"]}},
+    )
 
 
 def test_how_a_model_works_best_comes_back(tmp_path):
@@ -69,8 +106,8 @@ def test_how_a_model_works_best_comes_back(tmp_path):
 
 
 def test_several_networks_share_a_file(tmp_path):
-    networks = {role: Network(f"a/{role}", {}, {"params": {"w": np.full(2, i)}}) for i, role in enumerate("bcd")}
-    save_model(tmp_path / "model.safetensors", Model("a", networks, licence="-", origin="-"))
+    networks = {role: StoredNetwork(f"a/{role}", {}, {"params": {"w": np.full(2, i)}}) for i, role in enumerate("bcd")}
+    save_model(tmp_path / "model.safetensors", Model("a", networks, license="-", description="-"))
     found = load_model(tmp_path / "model.safetensors").networks
     assert list(found) == ["b", "c", "d"]
     for role, network in networks.items():
@@ -83,7 +120,7 @@ def test_a_network_fits_its_own_file(tmp_path):
     params = random_parameters(module, (1, 16, 16, 3))
     save_model(tmp_path / "model.safetensors", model({"params": jax.tree.map(jnp.asarray, params)}))
     found = load_model(tmp_path / "model.safetensors").networks["student"]
-    assert build(found.id, **found.hyper) == module
+    assert build(found.id, **found.model_args) == module
     assert_same(found.variables["params"], params)
 
 
@@ -110,8 +147,8 @@ def test_existing_files_are_replaced_on_request_only(tmp_path):
     assert load_model(path).networks["student"].variables["params"]["a"] == 1.0
 
 
-@pytest.mark.parametrize("hyper", [{"width": "test"}, {"dtype": jnp.float32}], ids=["disk", "card"])
-def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch, hyper):
+@pytest.mark.parametrize("model_args", [{"width": "tiny"}, {"dtype": jnp.float32}], ids=["disk", "card"])
+def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch, model_args):
     path = tmp_path / "model.safetensors"
     save_model(path, model({"params": {"a": np.zeros(1, np.float32)}}))
     before = path.read_bytes()
@@ -121,10 +158,10 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch, hyp
             file.write(content[:9])
         raise OSError(28, "No space left on device")
 
-    if "width" in hyper:
+    if "width" in model_args:
         monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises((OSError, TypeError)):
-        save_model(path, model({"params": {"a": np.ones(1, np.float32)}}, hyper), overwrite=True)
+        save_model(path, model({"params": {"a": np.ones(1, np.float32)}}, model_args), overwrite=True)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
@@ -158,7 +195,7 @@ def test_files_of_another_format_are_refused(tmp_path, content, message):
     refused(tmp_path / "model.safetensors", message)
 
 
-CARD = {"recipe": "d", "version": "1", "licence": "", "origin": "", "networks": {"a": {"id": "b", "hyper": {}}}}
+REBUILD = {"recipe": "d", "version": "1", "networks": {"a": {"id": "b", "model_args": {}}}}
 
 
 @pytest.mark.parametrize(
@@ -166,18 +203,20 @@ CARD = {"recipe": "d", "version": "1", "licence": "", "origin": "", "networks": 
     [
         None,
         {"format": "pt"},
-        {"card": "null"},
-        {"card": "[1]"},
-        {"card": json.dumps({"recipe": "dynamics", "version": "1", "licence": "", "origin": "", "networks": {}})},
-        {"card": json.dumps({"recipe": "d", "version": "1", "licence": "", "origin": "", "networks": {"a": "b"}})},
-        {"card": json.dumps(CARD | {"max_side": "x"})},
-        {"card": json.dumps(CARD | {"self_ensemble": 2.5})},
-        {"card": "{" * 5000},
+        {"sirr_jax": "null"},
+        {"sirr_jax": "[1]"},
+        {"sirr_jax": json.dumps(REBUILD | {"networks": {}})},
+        {"sirr_jax": json.dumps(REBUILD | {"networks": {"a": "b"}})},
+        {"sirr_jax": json.dumps(REBUILD | {"max_side": "x"})},
+        {"sirr_jax": json.dumps(REBUILD | {"self_ensemble": 2.5})},
+        {"sirr_jax": "{" * 5000},
+        {"card": json.dumps(REBUILD)},
+        {"card": json.dumps(REBUILD | {"networks": {"a": {"id": "b", "hyper": []}}})},
     ],
 )
-def test_foreign_safetensors_are_refused_for_their_lack_of_a_card(tmp_path, metadata):
+def test_foreign_safetensors_are_refused_for_their_lack_of_metadata(tmp_path, metadata):
     save_file({"a": np.zeros(2, np.float32)}, tmp_path / "model.safetensors", metadata=metadata)
-    refused(tmp_path / "model.safetensors", "has no sirr_jax card")
+    refused(tmp_path / "model.safetensors", "has no sirr_jax metadata")
 
 
 def test_a_foreign_type_of_number_is_named(tmp_path):

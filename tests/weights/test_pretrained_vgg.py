@@ -192,7 +192,7 @@ def test_each_network_knows_its_own_files_and_refuses_the_others(tmp_path, netwo
 
 
 def test_other_positions_are_refused(tmp_path):
-    """torchvision's networks with batch normalisation have arrays where these have none."""
+    """torchvision's networks with batch normalization have arrays where these have none."""
     path = tmp_path / "vgg.safetensors"
     save_file(torchvision(1) | {"features.1.weight": np.ones(64, np.float32)}, path)
     refused(path, "holds no VGG-19, which has no features.1.weight")

@@ -36,11 +36,11 @@ def read_image(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> 
     """Decodes one image the way a viewer would show it.
 
     * The EXIF (or XMP) orientation is applied; a damaged EXIF block counts as upright.
-    * Grey, two-level, palette, CMYK and YCbCr images become RGB. Colour profiles are not applied (`read_profile`).
-    * Transparency (an alpha channel, a transparent palette entry or a colour key) is composited over white,
+    * Gray, two-level, palette, CMYK and YCbCr images become RGB. Color profiles are not applied (`read_profile`).
+    * Transparency (an alpha channel, a transparent palette entry or a color key) is composited over white,
       as on a
       page: what lies under transparent pixels is arbitrary.
-    * 16 bits of grey become 8 by rounding, of colour by leaving out the lower 8; floating-point images are taken
+    * 16 bits of gray become 8 by rounding, of color by leaving out the lower 8; floating-point images are taken
       as [0, 1].
     * Of an animation or of several pages, the first.
 
@@ -63,7 +63,7 @@ def read_image(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> 
 
 
 def read_profile(file: str | BinaryIO) -> bytes | None:
-    """Reads the ICC profile that the colours of `read_image` are meant in; None where there is none.
+    """Reads the ICC profile that the colors of `read_image` are meant in; None where there is none.
 
     Only an image that is RGB in the file keeps its profile: what others become is no longer what theirs describes.
 
@@ -137,20 +137,20 @@ def _orientation(image: Image.Image) -> int:
 
 def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _grey(np.asarray(image).astype(np.float64), full_scale=65535)
+        return _gray(np.asarray(image).astype(np.float64), full_scale=65535)
     if image.mode == "F":
-        return _grey(np.asarray(image).astype(np.float64), full_scale=1)
+        return _gray(np.asarray(image).astype(np.float64), full_scale=1)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _grey(values: np.ndarray, *, full_scale: int) -> np.ndarray:
+def _gray(values: np.ndarray, *, full_scale: int) -> np.ndarray:
     # Written so that NaN fails too.
     if not (values.min() >= 0 and values.max() <= full_scale):
         raise ValueError(f"values {values.min():g} to {values.max():g} where 0 to {full_scale} was expected")
-    grey = np.rint(values * (255 / full_scale)).astype(np.uint8)
-    rgb = np.repeat(grey[:, :, None], 3, axis=2)
+    gray = np.rint(values * (255 / full_scale)).astype(np.uint8)
+    rgb = np.repeat(gray[:, :, None], 3, axis=2)
     rgb.flags.writeable = False
     return rgb

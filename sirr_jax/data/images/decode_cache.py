@@ -12,7 +12,7 @@ import numpy as np
 _log = logging.getLogger(__name__)
 
 
-class DecodedMemory:
+class DecodeCache:
     """Remembers what reading functions returned, up to a number of bytes; safe from several threads.
 
     Nothing is ever thrown out: what comes after the limit is decoded each time it is wanted. Where every
@@ -55,7 +55,7 @@ class DecodedMemory:
         elif not self._full:
             self._full = True
             _log.warning(
-                "decoded images fill the %d MiB given to data.pipeline=memory; the rest is decoded each "
-                "time it is used, for which data.pipeline=tf is the faster choice",
+                "decoded images fill the %d MiB given to data.loader=threads; the rest is decoded each "
+                "time it is used, for which data.loader=tf is the faster choice",
                 self._limit >> 20,
             )

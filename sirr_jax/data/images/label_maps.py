@@ -12,7 +12,7 @@ from sirr_jax.data.images.decode import UnreadableImageError, image_size, read_i
 from sirr_jax.data.images.image_file import ImageFile, PackedFile
 from sirr_jax.errors import UserError
 
-# Pillow spreads grey values of two and four bits over 0 to 255, which is right for pictures and wrong for indices.
+# Pillow spreads gray values of two and four bits over 0 to 255, which is right for pictures and wrong for indices.
 _SPREAD = {"L;2": 85, "L;4": 17}
 
 
@@ -46,17 +46,17 @@ def uses_palette(path: str | ImageFile) -> bool:
       path: The file.
 
     Returns:
-      Whether the indices come with a palette, as those of PASCAL VOC; False for plain grey files.
+      Whether the indices come with a palette, as those of PASCAL VOC; False for plain gray files.
 
     Raises:
-      UserError: The file is no label image: colour, transparency, more than 8 bits, or compressed with losses.
+      UserError: The file is no label image: color, transparency, more than 8 bits, or compressed with losses.
       UnreadableImageError: The file is missing or its header is not that of an image.
     """
     image_size(path)  # says in one line what is wrong with a file that does not open
     with Image.open(_source(path)) as image:
         mode, kind = image.mode, image.format
     if mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
-        raise UserError(f"{path}: a colour image ({mode}) where class indices belong; convert the colours to indices")
+        raise UserError(f"{path}: a color image ({mode}) where class indices belong; convert the colors to indices")
     if mode not in ("1", "L", "P"):
         raise UserError(f"{path}: of mode {mode}; labels are single-channel images of 8-bit indices: convert the file")
     if kind == "JPEG":
@@ -65,7 +65,7 @@ def uses_palette(path: str | ImageFile) -> bool:
 
 
 def read_labels(path: str | ImageFile, classes: int, *, ignore: int | None = 255) -> np.ndarray:
-    """Reads the class indices of a single-channel image; of a palette image, the indices and not the colours.
+    """Reads the class indices of a single-channel image; of a palette image, the indices and not the colors.
 
     Args:
       path: The file.
@@ -102,7 +102,7 @@ def read_labels(path: str | ImageFile, classes: int, *, ignore: int | None = 255
 def read_face_parts(parts: Mapping[str, str | ImageFile]) -> np.ndarray:
     """Draws the masks of CelebAMask-HQ over one another, in the order of `FACE_PARTS`.
 
-    Masks are white (255, or 225 where a palette rounded it) on black, in colour or not.
+    Masks are white (255, or 225 where a palette rounded it) on black, in color or not.
 
     Args:
       parts: Name of a part to its mask; at least one.

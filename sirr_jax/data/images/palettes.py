@@ -1,4 +1,4 @@
-"""Colours of classes: label maps as pictures, and back.
+"""Colors of classes: label maps as pictures, and back.
 
 Sources: the bit palette of PASCAL VOC (SGRRN specification, section 9.4); the palette of CelebAMask-HQ, which SR-Net's
 published sheets show with red and blue swapped (SR-Net specification, sections 2.2 and 6).
@@ -19,12 +19,12 @@ _FACES = (
     *((51, 255, 255), (102, 51, 0), (255, 0, 0), (102, 204, 0), (255, 255, 0), (255, 153, 51), (0, 0, 204)),
     *((255, 51, 153), (0, 204, 204), (0, 51, 0), (204, 0, 0), (0, 204, 0)),
 )
-# The bit palette's colour 255, which VOC's own label images show around objects.
+# The bit palette's color 255, which VOC's own label images show around objects.
 _NO_CLASS = (224, 224, 192)
 
 
 def palette(classes: int, *, bgr: bool = False) -> np.ndarray:
-    """The colours that SR-Net shows labels in: CelebAMask-HQ's for 19 classes, else VOC's bit palette.
+    """The colors that SR-Net shows labels in: CelebAMask-HQ's for 19 classes, else VOC's bit palette.
 
     Args:
         classes: number of classes, 1 to 256.
@@ -37,9 +37,9 @@ def palette(classes: int, *, bgr: bool = False) -> np.ndarray:
         UserError: if there are fewer or more classes.
     """
     if not 1 <= classes <= 256:
-        raise UserError(f"a palette of {classes} colours: labels of 8 bits tell 1 to 256 classes apart")
-    colours = np.array(_FACES, np.uint8) if classes == len(_FACES) else bit_palette(classes)
-    return np.ascontiguousarray(colours[:, ::-1]) if bgr else colours
+        raise UserError(f"a palette of {classes} colors: labels of 8 bits tell 1 to 256 classes apart")
+    colors = np.array(_FACES, np.uint8) if classes == len(_FACES) else bit_palette(classes)
+    return np.ascontiguousarray(colors[:, ::-1]) if bgr else colors
 
 
 def bit_palette(classes: int) -> np.ndarray:
@@ -52,44 +52,44 @@ def bit_palette(classes: int) -> np.ndarray:
         uint8 [classes, 3], RGB.
     """
     numbers = np.arange(classes)
-    colours = np.zeros((classes, 3), np.uint8)
+    colors = np.zeros((classes, 3), np.uint8)
     for bit in range(8):
         channel, place = bit % 3, 7 - bit // 3
-        colours[:, channel] |= (((numbers >> bit) & 1) << place).astype(np.uint8)
-    return colours
+        colors[:, channel] |= (((numbers >> bit) & 1) << place).astype(np.uint8)
+    return colors
 
 
-def colourise(labels: Array, colours: np.ndarray) -> Array:
-    """Shows labels as colours.
+def colorize(labels: Array, colors: np.ndarray) -> Array:
+    """Shows labels as colors.
 
     Args:
         labels: [...], whole numbers; a NumPy array, or a JAX array or tracer.
-        colours: uint8 [C, 3], see `palette`.
+        colors: uint8 [C, 3], see `palette`.
 
     Returns:
         uint8 [..., 3], a NumPy or a JAX array as the labels are. Labels outside 0 to C - 1, such as 255 for pixels
-        without a class, become the light grey (224, 224, 192).
+        without a class, become the light gray (224, 224, 192).
     """
     xp = jnp if isinstance(labels, jax.Array) else np
-    count = len(colours)
-    table = xp.asarray(np.concatenate([colours, np.array([_NO_CLASS], np.uint8)]))
+    count = len(colors)
+    table = xp.asarray(np.concatenate([colors, np.array([_NO_CLASS], np.uint8)]))
     numbers = xp.asarray(labels).astype(xp.int32)
     return table[xp.where((numbers >= 0) & (numbers < count), numbers, count)]
 
 
-def to_labels(picture: Array, colours: np.ndarray) -> Array:
-    """Finds the class whose colour is nearest (Euclidean distance in RGB; the lower class of two).
+def to_labels(picture: Array, colors: np.ndarray) -> Array:
+    """Finds the class whose color is nearest (Euclidean distance in RGB; the lower class of two).
 
     Args:
         picture: [..., 3], on the scale 0 to 255, of any type; a NumPy array, or a JAX array or tracer.
-        colours: uint8 [C, 3], see `palette`.
+        colors: uint8 [C, 3], see `palette`.
 
     Returns:
         uint8 [...], 0 to C - 1, a NumPy or a JAX array as the picture is.
     """
     # The distance without the pixel's own square, which is the same for all classes: one product of matrices in
     # place of an array of all differences. Of whole numbers this small it is exact in float32.
-    table = colours.astype(np.float32)
+    table = colors.astype(np.float32)
     squares = np.sum(table * table, axis=-1)
     if isinstance(picture, jax.Array):
         products = jnp.matmul(picture.astype(jnp.float32), jnp.asarray(2.0 * table.T), precision="highest")

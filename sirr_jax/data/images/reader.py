@@ -19,7 +19,7 @@ from sirr_jax.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from sirr_jax.data.images.decode_cache import DecodedMemory
+    from sirr_jax.data.images.decode_cache import DecodeCache
 
 Item = TypeVar("Item")
 OnCorrupt = Literal["error", "skip"]
@@ -132,7 +132,7 @@ class FileReader:
         self._unreadable: dict[ImageFile, str] = {}
         self._lock = threading.Lock()
 
-    def held(self, memory: DecodedMemory) -> FileReader:
+    def held(self, memory: DecodeCache) -> FileReader:
         """Returns a reader of the same files that keeps what it decoded in `memory`."""
         reader = copy.copy(self)
         reader._decode = memory.remember(self._decode)

@@ -1,4 +1,4 @@
-"""What a data-set adapter is: a layout on disk that it recognises, and the pictures that it finds in there."""
+"""What a data-set layout is: a layout on disk that it recognizes, and the pictures that it finds in there."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Scan:
-    """What an adapter found by file names alone.
+    """What a layout found by file names alone.
 
     Attributes:
       parts: The set's parts; one without a name where it has none.
@@ -103,19 +103,19 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Adapter:
+class Layout:
     """One layout of files.
 
     Attributes:
       name: Short name: `real20`.
       title: What the set is, for people.
-      layout: The layout in one line, for messages.
+      tree: The folders in one line, for messages.
       published: Where its authors publish it, for messages; empty for sets of one's own and unreleased ones.
-      recognise: Whether a folder has this layout, by the names in it alone; the folder exists.
-      scan: Finds the pictures of a folder that it recognised; raises nothing for files that do not fit.
+      recognize: Whether a folder has this layout, by the names in it alone; the folder exists.
+      scan: Finds the pictures of a folder that it recognized; raises nothing for files that do not fit.
       label_space: The label space of a file of a "labels" layer; None for sets without labels.
       labels_may_differ: Whether labels or masks may have another size than their picture.
-      plain_labels: Whether programs made for this layout read labels as grey values, so that palette files, whose
+      plain_labels: Whether programs made for this layout read labels as gray values, so that palette files, whose
         indices this project reads, are worth a note.
       verify: What a thorough check looks at besides the pictures; None for nothing.
       trains_as: The source of training samples that reads this layout best; its checks are part of a set's check.
@@ -123,9 +123,9 @@ class Adapter:
 
     name: str
     title: str
-    layout: str
+    tree: str
     published: str
-    recognise: Callable[[Path], bool]
+    recognize: Callable[[Path], bool]
     scan: Callable[[Path], Scan]
     label_space: Callable[[ImageFile], LabelSpace] | None = None
     labels_may_differ: bool = False
@@ -141,7 +141,7 @@ class Adapter:
         """Finds the pictures of a folder in which every file has its partners.
 
         Args:
-          root: A folder that this adapter recognises.
+          root: A folder that this layout recognizes.
           skip: Leave files without partners out, with a warning that counts them, in place of an error.
 
         Returns:
@@ -162,5 +162,5 @@ class Adapter:
         parts = {part.name: part.entries for part in scan.parts}
         if not any(parts.values()):
             source = f"; published at {self.published}" if self.published else ""
-            raise UserError(f"{root}: no picture of {self.title}; expected {self.layout}{source}")
+            raise UserError(f"{root}: no picture of {self.title}; expected {self.tree}{source}")
         return parts

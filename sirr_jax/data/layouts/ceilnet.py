@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sirr_jax.data.images.reader import list_folder
-from sirr_jax.data.layouts.base import Adapter, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import index_files, match
 
 _LAYERS = {"mixture": "-input", "transmission": "-label1", "reflection": "-label2"}
@@ -21,7 +21,7 @@ def _ends_with(path: Path, ending: str) -> str | None:
     return path.stem.removesuffix(ending) if path.stem.endswith(ending) else None
 
 
-def _recognise(root: Path) -> bool:
+def _recognize(root: Path) -> bool:
     return any(_ends_with(path, "-input") for path in list_folder(root) if not path.is_dir())
 
 
@@ -47,11 +47,11 @@ def _scan(root: Path) -> Scan:
     return Scan((Part("", entries, expected),), tuple(findings))
 
 
-CEILNET = Adapter(
+CEILNET = Layout(
     "ceilnet",
     "a set in CEILNet's naming",
     "<id>-input.*, <id>-label1.* (transmission), <id>-label2.* (reflection) in one folder",
     "github.com/fqnchina/CEILNet",
-    _recognise,
+    _recognize,
     _scan,
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sirr_jax.data.images.reader import list_folder, natural_order
-from sirr_jax.data.layouts.base import Adapter, Entry, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.label_sets import CITYSCAPES, city_labels, city_photos
 from sirr_jax.data.layouts.matching import index_files
 
@@ -36,7 +36,7 @@ class _Weather:
     expected: Mapping[str, tuple[int, ...]]
     needs_clear: bool
 
-    def recognise(self, root: Path) -> bool:
+    def recognize(self, root: Path) -> bool:
         return (root / self.folder).is_dir()
 
     def scan(self, root: Path) -> Scan:
@@ -137,22 +137,22 @@ _RAIN = _Weather(
     needs_clear=True,
 )
 
-FOGGY_CITYSCAPES = Adapter(
+FOGGY_CITYSCAPES = Layout(
     "foggy_cityscapes",
     "Foggy Cityscapes",
     "leftImg8bit_foggy/<split>/<city>/<name>_leftImg8bit_foggy_beta_<b>.* [and leftImg8bit, gtFine as in Cityscapes]",
     "cityscapes-dataset.com (on registration)",
-    _FOG.recognise,
+    _FOG.recognize,
     _FOG.scan,
     label_space=CITYSCAPES.label_space,
 )
-RAIN_CITYSCAPES = Adapter(
+RAIN_CITYSCAPES = Layout(
     "rain_cityscapes",
     "RainCityscapes",
     "leftImg8bit_rain/<split>/<city>/<name>_rain_alpha_<a>_beta_<b>_dropsize_<d>_pattern_<p>.* and "
     "leftImg8bit/<split>/<city>/<name>_leftImg8bit.* [and gtFine as in Cityscapes]",
     "cityscapes-dataset.com (on registration)",
-    _RAIN.recognise,
+    _RAIN.recognize,
     _RAIN.scan,
     label_space=CITYSCAPES.label_space,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sirr_jax.data.layouts.base import Adapter, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, number_first, scan_folders
 
 # test_b: 249 in the archive, 239 by the README. The earlier numbering: 700 to train on, 94 more to evaluate.
@@ -53,7 +53,7 @@ def _scan(root: Path) -> Scan:
     return Scan(parts, tuple(findings))
 
 
-DERAINDROP = Adapter(
+DERAINDROP = Layout(
     "deraindrop",
     "DeRaindrop",
     "{train,test_a,test_b}/data/<i>_rain.* and gt/<i>_clean.*, rain[_image]/<i>_rain.* and clean[_image]/<i>_clean.*",

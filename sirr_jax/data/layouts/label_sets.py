@@ -15,7 +15,7 @@ from sirr_jax.data.images.label_spaces import ANY, CITYSCAPES_IDS, CITYSCAPES_TR
 from sirr_jax.data.images.label_spaces import COCO_STUFF as COCO_STUFF_SPACE
 from sirr_jax.data.images.label_spaces import VOC as VOC_SPACE
 from sirr_jax.data.images.reader import list_folder, natural_order
-from sirr_jax.data.layouts.base import Adapter, Entry, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import has_folders, index_files, match, number_before_underscore, scan_folders
 
 _VOC_HOMES = ("", "VOC2012", "VOCdevkit/VOC2012")
@@ -88,7 +88,7 @@ def city_labels(folder: Path) -> dict[str, Path]:
     """
     train_ids: dict[str, Path] = {}
     ids: dict[str, Path] = {}
-    # Polygons, instances and colours lie in the same folder.
+    # Polygons, instances and colors lie in the same folder.
     for path in list_folder(folder) if folder.is_dir() else ():
         if name := _before(path, "_gtFine_labelTrainIds"):
             train_ids[name] = path
@@ -166,7 +166,7 @@ def _scan_seg(root: Path) -> Scan:
     return Scan((Part("", scan_folders(root, {"transmission": "img", "labels": "seg"}, findings)),), tuple(findings))
 
 
-VOC = Adapter(
+VOC = Layout(
     "voc",
     "PASCAL VOC with segmentation",
     "[VOCdevkit/VOC2012/]{JPEGImages,SegmentationClass}/<name>",
@@ -175,7 +175,7 @@ VOC = Adapter(
     _scan_voc,
     label_space=lambda _: VOC_SPACE,
 )
-CITYSCAPES = Adapter(
+CITYSCAPES = Layout(
     "cityscapes",
     "Cityscapes",
     "leftImg8bit/<split>/<city>/<name>_leftImg8bit.* and gtFine/<split>/<city>/<name>_gtFine_label{TrainIds,Ids}.*",
@@ -184,7 +184,7 @@ CITYSCAPES = Adapter(
     _scan_cityscapes,
     label_space=_cityscapes_space,
 )
-ADE20K = Adapter(
+ADE20K = Layout(
     "ade20k",
     "ADE20K, scene parsing",
     "{images,annotations}/{training,validation}/<name>",
@@ -193,7 +193,7 @@ ADE20K = Adapter(
     _scan_ade20k,
     label_space=lambda _: ADE20K_SPACE,
 )
-COCO_STUFF = Adapter(
+COCO_STUFF = Layout(
     "coco_stuff",
     "COCO-Stuff",
     "images/{train2017,val2017}/<name> and {annotations,stuffthingmaps_trainval2017}/{train2017,val2017}/<name>",
@@ -202,7 +202,7 @@ COCO_STUFF = Adapter(
     _scan_coco_stuff,
     label_space=lambda _: COCO_STUFF_SPACE,
 )
-CELEBAMASK_HQ = Adapter(
+CELEBAMASK_HQ = Layout(
     "celebamask_hq",
     "CelebAMask-HQ",
     "CelebA-HQ-img/<i>.* and CelebAMask-HQ-mask-anno/<folder>/<i>_<part>.*",
@@ -212,7 +212,7 @@ CELEBAMASK_HQ = Adapter(
     # Photographs of 1024 pixels a side, masks of 512.
     labels_may_differ=True,
 )
-SEG = Adapter(
+SEG = Layout(
     "seg",
     "photographs with label maps",
     "{img,seg}/<name>",

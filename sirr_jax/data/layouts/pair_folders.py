@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from sirr_jax.data.images.reader import list_folder
-from sirr_jax.data.layouts.base import Adapter, Entry, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import has_folders, scan_folders
 
 _LAYOUT = "{blended,transmission_layer[,reflection_layer]}/<name>"
@@ -40,15 +40,15 @@ def _scan_layers(root: Path, findings: list[Finding], *, prefix: str = "") -> tu
     return scan_folders(root, folders, findings, prefix=prefix)
 
 
-def _named(name: str, title: str, published: str, *, called: Collection[str], expected: tuple[int, ...]) -> Adapter:
-    def recognise(root: Path) -> bool:
+def _named(name: str, title: str, published: str, *, called: Collection[str], expected: tuple[int, ...]) -> Layout:
+    def recognize(root: Path) -> bool:
         return _layered(root) and _called(root, called)
 
     def scan(root: Path) -> Scan:
         findings: list[Finding] = []
         return Scan((Part("", _scan_layers(root, findings), expected),), tuple(findings))
 
-    return Adapter(name, title, _LAYOUT, published, recognise, scan, trains_as="pairs")
+    return Layout(name, title, _LAYOUT, published, recognize, scan, trains_as="pairs")
 
 
 def _scan_real20(root: Path) -> Scan:
@@ -82,7 +82,7 @@ def _scan_sir2(root: Path) -> Scan:
     return Scan(parts, tuple(findings))
 
 
-def _recognise_ibcln(root: Path) -> bool:
+def _recognize_ibcln(root: Path) -> bool:
     return has_folders(root, "natural_I", "natural_T") or has_folders(root, "testB", "testA1")
 
 
@@ -108,7 +108,7 @@ def _scan_plain(root: Path) -> Scan:
     return Scan((Part("", _scan_layers(root, findings)),), tuple(findings))
 
 
-REAL20 = Adapter(
+REAL20 = Layout(
     "real20",
     "Real20, the test pairs of Zhang et al.",
     _LAYOUT,
@@ -127,12 +127,12 @@ NATURE = _named(
     called=("nature", "naturetest", "naturetrain"),
     expected=(20, 200),
 )
-IBCLN = Adapter(
+IBCLN = Layout(
     "ibcln",
     "Nature as IBCLN publishes it",
     "{natural_I,natural_T}/<name> and {testB,testA1}/<name>",
     NATURE.published,
-    _recognise_ibcln,
+    _recognize_ibcln,
     _scan_ibcln,
 )
 TABLE2 = _named(
@@ -142,7 +142,7 @@ TABLE2 = _named(
     called=("ceiltable", "ceilnettable"),
     expected=(100,),
 )
-SIR2 = Adapter(
+SIR2 = Layout(
     "sir2",
     "SIR2 in folders of layers",
     f"{{SolidObjectDataset,PostcardDataset,WildSceneDataset}}/{_LAYOUT}, or one of these folders",
@@ -150,4 +150,4 @@ SIR2 = Adapter(
     lambda root: bool(_sir2_folders(root)),
     _scan_sir2,
 )
-PAIRS = Adapter("pairs", "real pairs", _LAYOUT, "", _layered, _scan_plain, trains_as="pairs")
+PAIRS = Layout("pairs", "real pairs", _LAYOUT, "", _layered, _scan_plain, trains_as="pairs")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder, list_images
-from sirr_jax.data.layouts.base import Adapter, Entry, Part, Scan
+from sirr_jax.data.layouts.base import Entry, Layout, Part, Scan
 
 
-def _recognise(root: Path) -> bool:
+def _recognize(root: Path) -> bool:
     # Photographs at the top: folders inside may be the layers of a set that is not known.
     return any(path.suffix.lower() in IMAGE_EXTENSIONS for path in list_folder(root) if not path.is_dir())
 
@@ -20,4 +20,4 @@ def _scan(root: Path) -> Scan:
     return Scan((Part("", tuple(entries)),), ())
 
 
-PHOTOS = Adapter("photos", "photographs", "<photograph>, and folders of more inside", "", _recognise, _scan)
+PHOTOS = Layout("photos", "photographs", "<photograph>, and folders of more inside", "", _recognize, _scan)

@@ -1,4 +1,4 @@
-"""Published data sets in the layouts that they come in, recognised by their folders."""
+"""Published data sets in the layouts that they come in, recognized by their folders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sirr_jax.data.images.reader import list_folder
-from sirr_jax.data.layouts.base import Adapter, Entry
+from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.layouts.ceilnet import CEILNET
 from sirr_jax.data.layouts.cityscapes_weather import FOGGY_CITYSCAPES, RAIN_CITYSCAPES
 from sirr_jax.data.layouts.deraindrop import DERAINDROP
@@ -17,14 +17,14 @@ from sirr_jax.data.layouts.rsir2 import RSIR2
 from sirr_jax.data.layouts.sequence_folders import SEQUENCES
 from sirr_jax.data.layouts.sgrrn import SGRRN
 from sirr_jax.data.layouts.sir2_raw import SIR2_RAW
-from sirr_jax.data.storage.array_record.adapter import SHARDS
+from sirr_jax.data.storage.array_record.layout import SHARDS
 from sirr_jax.errors import UserError
 
-__all__ = ["ADAPTERS", "Adapter", "Entry", "recognise"]
+__all__ = ["LAYOUTS", "Entry", "Layout", "recognize"]
 
-# Of two that recognise a folder the first is taken: named sets before bare layouts, and what looks through all the
+# Of two that recognize a folder the first is taken: named sets before bare layouts, and what looks through all the
 # folders inside at the end.
-ADAPTERS = (
+LAYOUTS = (
     SHARDS,
     REAL20,
     REAL89,
@@ -51,18 +51,18 @@ ADAPTERS = (
 )
 
 
-def recognise(root: str | Path, *, name: str | None = None) -> Adapter:
-    """Finds the adapter for a folder, by its layout.
+def recognize(root: str | Path, *, name: str | None = None) -> Layout:
+    """Finds the layout for a folder, by its layout.
 
     Args:
       root: The folder.
-      name: The adapter's name; None to find it.
+      name: The layout's name; None to find it.
 
     Returns:
-      The adapter of that name, or the most specific one that recognises the folder.
+      The layout of that name, or the most specific one that recognizes the folder.
 
     Raises:
-      UserError: There is no adapter of that name; the folder cannot be read, or has none of the layouts: the message
+      UserError: There is no layout of that name; the folder cannot be read, or has none of the layouts: the message
         lists them, and where the sets are published.
     """
     if name is not None:
@@ -81,9 +81,9 @@ def recognise(root: str | Path, *, name: str | None = None) -> Adapter:
             f"{', ...' if len(sets) > 8 else ''}, or say --as photos to take all images inside for photographs"
         )
     sources: dict[str, list[str]] = {}
-    for adapter in ADAPTERS:
-        source = f"{adapter.name}: {adapter.published}" if adapter.published else adapter.name
-        sources.setdefault(adapter.layout, []).append(source)
+    for layout in LAYOUTS:
+        source = f"{layout.name}: {layout.published}" if layout.published else layout.name
+        sources.setdefault(layout.tree, []).append(source)
     looked_for = "; ".join(f"{layout} ({', '.join(names)})" for layout, names in sources.items())
     raise UserError(
         f"{root}: no data set of a known layout; looked for (in brackets where it is published) {looked_for}"
@@ -93,18 +93,18 @@ def recognise(root: str | Path, *, name: str | None = None) -> Adapter:
 def _source_of(root: Path) -> str:
     """Where a set that the folder is named after is published: the longest name that fits."""
     plain = re.sub(r"[^a-z0-9]", "", root.name.lower())
-    for adapter in sorted(ADAPTERS, key=lambda adapter: -len(adapter.name)):
-        if adapter.published and adapter.name.replace("_", "") in plain:
-            return f"; {adapter.title} is published at {adapter.published}"
+    for layout in sorted(LAYOUTS, key=lambda layout: -len(layout.name)):
+        if layout.published and layout.name.replace("_", "") in plain:
+            return f"; {layout.title} is published at {layout.published}"
     return ""
 
 
-def _first(root: Path) -> Adapter | None:
-    return next((adapter for adapter in ADAPTERS if adapter.recognise(root)), None)
+def _first(root: Path) -> Layout | None:
+    return next((layout for layout in LAYOUTS if layout.recognize(root)), None)
 
 
-def _named(name: str) -> Adapter:
-    for adapter in ADAPTERS:
-        if adapter.name == name:
-            return adapter
-    raise UserError(f"no layout is called {name!r}; known layouts: {', '.join(adapter.name for adapter in ADAPTERS)}")
+def _named(name: str) -> Layout:
+    for layout in LAYOUTS:
+        if layout.name == name:
+            return layout
+    raise UserError(f"no layout is called {name!r}; known layouts: {', '.join(layout.name for layout in LAYOUTS)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sirr_jax.data.layouts.base import Adapter, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, scan_folders
 
 _SPLITS = ("train", "test")
@@ -28,7 +28,7 @@ def _scan(root: Path) -> Scan:
     return Scan(parts, tuple(findings))
 
 
-RSIR2 = Adapter(
+RSIR2 = Layout(
     "rsir2",
     "RSIR2, or a set in its layout",
     "[images/]{train,test}/{A,B}/<name>, A clean and B with the reflection",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sirr_jax.data.images.reader import list_folder
-from sirr_jax.data.layouts.base import Adapter, Entry, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import has_folders, scan_folders
 
 
@@ -14,7 +14,7 @@ def _folders(root: Path) -> list[Path]:
     return [path for path in list_folder(root) if path.is_dir()]
 
 
-def _recognise(root: Path) -> bool:
+def _recognize(root: Path) -> bool:
     return any(has_folders(folder, "blended", "transmission") for folder in _folders(root))
 
 
@@ -33,12 +33,12 @@ def _scan(root: Path) -> Scan:
     return Scan((Part("", tuple(entries)),), tuple(findings))
 
 
-SEQUENCES = Adapter(
+SEQUENCES = Layout(
     "sequences",
     "multi-view sequences",
     "<sequence>/{blended,transmission[,reflection]}/<frame>, three or more frames each",
     "",
-    _recognise,
+    _recognize,
     _scan,
     trains_as="sequences",
 )

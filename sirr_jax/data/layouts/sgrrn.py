@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sirr_jax.data.images.label_spaces import VOC
-from sirr_jax.data.layouts.base import Adapter, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, scan_folders
 
 _FOLDERS = {
@@ -39,7 +39,7 @@ def _scan(root: Path) -> Scan:
     return Scan(tuple(parts), tuple(findings))
 
 
-SGRRN = Adapter(
+SGRRN = Layout(
     "sgrrn",
     "a set in SGRRN's five folders",
     "{train,val,test}/{input,background,reflection,bg-semantic,rf-semantic}/<name>",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder, natural_order
-from sirr_jax.data.layouts.base import Adapter, Entry, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import odd_extensions
 
 _LAYERS = {"m": "mixture", "g": "transmission", "r": "reflection"}
@@ -83,7 +83,7 @@ def _photo_folders(root: Path) -> Iterator[Path]:
             yield here
 
 
-def _recognise(root: Path) -> bool:
+def _recognize(root: Path) -> bool:
     for folder in _photo_folders(root):
         images = [path for path in list_folder(folder) if path.suffix.lower() in IMAGE_EXTENSIONS]
         layers = {told[0] for path in images if (told := layer_of(path))}
@@ -123,12 +123,12 @@ def _scan(root: Path) -> Scan:
     return Scan(tuple(parts), tuple(findings))
 
 
-SIR2_RAW = Adapter(
+SIR2_RAW = Layout(
     "sir2_raw",
     "SIR2 as its authors distribute it",
     "<scene>/{Focus,Thickness}/<n>/{m,g,r}.* (object), {Focus,Thickness}/<pair>/<n>/{m,g,r}.* (postcard), "
     "<n>/{m,g,r}.* (wild), or folders of these",
     "sir2data.github.io (on registration)",
-    _recognise,
+    _recognize,
     _scan,
 )

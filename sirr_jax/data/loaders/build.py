@@ -1,4 +1,4 @@
-"""Streams -> batches: the one entry to both pipelines."""
+"""Streams -> batches: the one entry to the three loaders."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from sirr_jax.data.loaders.on_device import DevicePipeline
+from sirr_jax.data.loaders.on_device import OnDeviceLoader
 from sirr_jax.data.loaders.process_slice import Share
-from sirr_jax.data.loaders.tf_data import TfPipeline
-from sirr_jax.data.loaders.threads import MemoryPipeline
+from sirr_jax.data.loaders.tf_data import TfDataLoader
+from sirr_jax.data.loaders.threads import ThreadLoader
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.data.samples.base import Stream
 from sirr_jax.errors import UserError
 
-PIPELINES = ("tf", "memory", "device")
+LOADERS = ("tf", "threads", "device")
 
 
-class BatchPipeline(Protocol):
+class BatchLoader(Protocol):
     """An endless iterator of raw batches, kind -> name -> array; the leading axis is this process's samples.
 
     The arrays are uint8 images (and `index`, uint32, the sample's position in the endless stream); treat them
@@ -26,7 +26,7 @@ class BatchPipeline(Protocol):
     `next`.
     """
 
-    def __iter__(self) -> BatchPipeline: ...
+    def __iter__(self) -> BatchLoader: ...
 
     def __next__(self) -> dict[str, dict[str, np.ndarray]]: ...
 
@@ -34,22 +34,22 @@ class BatchPipeline(Protocol):
         """Ends the threads behind it; iterating stops."""
         ...
 
-    def __enter__(self) -> BatchPipeline: ...
+    def __enter__(self) -> BatchLoader: ...
 
     def __exit__(self, *exception: object) -> None: ...
 
 
-def check_pipeline(kind: str) -> None:
-    """Raises UserError if no pipeline is called `kind`."""
-    if kind not in PIPELINES:
-        raise UserError(f"data.pipeline={kind!r}: expected one of {', '.join(PIPELINES)}")
+def check_loader(loader: str) -> None:
+    """Raises UserError if no loader is called `loader`."""
+    if loader not in LOADERS:
+        raise UserError(f"data.loader={loader!r}: expected one of {', '.join(LOADERS)}")
 
 
-def build_pipeline(
+def build_loader(
     streams: Mapping[str, Stream],
     counts: Mapping[str, int],
     *,
-    kind: Literal["tf", "memory", "device"],
+    loader: Literal["tf", "threads", "device"],
     seed: int,
     start_step: int,
     skipped: Mapping[str, int] | None = None,
@@ -57,18 +57,18 @@ def build_pipeline(
     process_count: int = 1,
     prefetch: int = 2,
     memory_limit: int = 4 * 2**30,
-) -> BatchPipeline:
-    """Builds a pipeline whose batches depend on the seed, the files and the step alone.
+) -> BatchLoader:
+    """Builds a loader whose batches depend on the seed, the files and the step alone.
 
-    The first two kinds of pipeline give the same bytes; the third gives regions of photographs, which a device turns
-    into the same crops (`DevicePipeline.cut`). At step `s`, slot `i` of a global batch of `n` samples is the
+    The first two loaders give the same bytes; the third gives regions of photographs, which a device turns
+    into the same crops (`OnDeviceLoader.cut`). At step `s`, slot `i` of a global batch of `n` samples is the
     sample at position `skipped + s * n + i` of the endless stream; process `p` of `P` gets the slots from `p * n / P`
     up to `(p + 1) * n / P`. A run that resumes at step `k` sees what an uninterrupted one sees from step `k`.
 
     Args:
       streams: Streams by kind ("layers", "single", "sequences", "pairs").
       counts: Samples per step of each of these kinds, of all processes together; a kind with 0 is left out.
-      kind: "tf" decodes in parallel each time (extra `train`); "memory" decodes each image once and keeps it;
+      loader: "tf" decodes in parallel each time (extra `train`); "threads" decodes each image once and keeps it;
         "device" leaves cutting and resizing to the accelerators, which hold all photographs.
       seed: Any integer.
       start_step: Step of the first batch.
@@ -76,18 +76,18 @@ def build_pipeline(
       process_index: This process, 0 to `process_count - 1`.
       process_count: Number of processes.
       prefetch: Batches to make ahead, 1 or more.
-      memory_limit: Bytes of decoded images that "memory" may keep; the rest is decoded each time.
-        ("device" has its photographs decoded already, see `ResidentPhotos`.)
+      memory_limit: Bytes of decoded images that "threads" may keep; the rest is decoded each time.
+        ("device" has its photographs decoded already, see `PreloadedPhotos`.)
 
     Returns:
       An iterator of batches; close it, or use it as a context manager.
 
     Raises:
-      UserError: Unknown pipeline, streams that "device" cannot cut, streams and counts of different kinds, counts
+      UserError: Unknown loader, streams that "device" cannot cut, streams and counts of different kinds, counts
         that are negative, all zero or not divisible by the number of processes, another value out of range, or
         TensorFlow is not installed.
     """
-    check_pipeline(kind)
+    check_loader(loader)
     if not 0 <= process_index < process_count:
         raise UserError(f"process {process_index} of {process_count}: expected 0 to {process_count - 1}")
     if start_step < 0:
@@ -103,11 +103,11 @@ def build_pipeline(
     }
     if not shares:
         raise UserError("a batch without a single sample: give at least one kind a count above 0")
-    if kind == "tf":
-        return TfPipeline(shares, start_step=start_step, prefetch=prefetch)
-    if kind == "device":
-        return DevicePipeline(shares, start_step=start_step, prefetch=prefetch)
-    return MemoryPipeline(shares, start_step=start_step, prefetch=prefetch, memory_limit=memory_limit)
+    if loader == "tf":
+        return TfDataLoader(shares, start_step=start_step, prefetch=prefetch)
+    if loader == "device":
+        return OnDeviceLoader(shares, start_step=start_step, prefetch=prefetch)
+    return ThreadLoader(shares, start_step=start_step, prefetch=prefetch, memory_limit=memory_limit)
 
 
 def _share(

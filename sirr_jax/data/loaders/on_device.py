@@ -8,14 +8,14 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.loaders.on_device_crops import cut_regions
 from sirr_jax.data.loaders.process_slice import Share
-from sirr_jax.data.loaders.threads import Batch, MemoryPipeline
+from sirr_jax.data.loaders.threads import Batch, ThreadLoader
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.data.samples.base import ArraySpec, Stream
 from sirr_jax.data.samples.photo import CropStream
-from sirr_jax.data.sources.preloaded import ResidentPhotos
+from sirr_jax.data.sources.preloaded import PreloadedPhotos
 from sirr_jax.errors import UserError
 
 
@@ -37,12 +37,12 @@ class RegionStream:
         drawn = self._stream.regions(position, key)
         return {role: np.asarray((photo, *region), np.int32) for role, (photo, region) in drawn.items()}
 
-    def held(self, memory: DecodedMemory) -> RegionStream:  # noqa: ARG002 - the protocol's
+    def held(self, memory: DecodeCache) -> RegionStream:  # noqa: ARG002 - the protocol's
         """Returns itself: the photographs have all been decoded."""
         return self
 
 
-class DevicePipeline(MemoryPipeline):
+class OnDeviceLoader(ThreadLoader):
     """A pipeline whose batches hold regions, and what turns them into crops on a device.
 
     Attributes:
@@ -53,7 +53,7 @@ class DevicePipeline(MemoryPipeline):
         """Starts the background threads.
 
         Args:
-          shares: What to read, by kind; crops of the same `ResidentPhotos` all.
+          shares: What to read, by kind; crops of the same `PreloadedPhotos` all.
           start_step: Step of the first batch.
           prefetch: Batches to make ahead, 1 or more.
 
@@ -92,14 +92,14 @@ class DevicePipeline(MemoryPipeline):
 def _photographs(streams: Mapping[str, Stream]) -> np.ndarray:
     sources = []
     for kind, stream in streams.items():
-        if not (isinstance(stream, CropStream) and isinstance(stream.photos, ResidentPhotos)):
+        if not (isinstance(stream, CropStream) and isinstance(stream.photos, PreloadedPhotos)):
             raise UserError(
-                f"data.pipeline=device cuts crops of photographs alone, and samples of kind {kind!r} are something "
-                "else; choose data.pipeline=memory or tf"
+                f"data.loader=device cuts crops of photographs alone, and samples of kind {kind!r} are something "
+                "else; choose data.loader=threads or tf"
             )
         sources.append(stream.photos)
     if any(photos is not sources[0] for photos in sources):
-        raise UserError("data.pipeline=device holds one set of photographs: give all kinds the same ResidentPhotos")
+        raise UserError("data.loader=device holds one set of photographs: give all kinds the same PreloadedPhotos")
     return sources[0].table
 
 

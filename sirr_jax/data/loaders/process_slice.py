@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.data.samples.base import ArraySpec, Stream
 
@@ -48,6 +48,6 @@ class Share:
         index = np.asarray(position % 2**32, np.uint32)
         return {**self.stream.sample(position, self.key), "index": index}
 
-    def held(self, memory: DecodedMemory) -> Share:
+    def held(self, memory: DecodeCache) -> Share:
         """Returns the same share, keeping what it decodes in `memory`."""
         return dataclasses.replace(self, stream=self.stream.held(memory))

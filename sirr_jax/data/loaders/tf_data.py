@@ -25,7 +25,7 @@ _MOST_WORKERS = 32
 _FAILED = "failed"
 
 
-class TfPipeline:
+class TfDataLoader:
     """An iterator of raw batches; also a context manager that closes itself."""
 
     def __init__(self, shares: Mapping[str, Share], *, start_step: int, prefetch: int) -> None:
@@ -57,7 +57,7 @@ class TfPipeline:
         self._iterators: list[Iterator[Batch]] = [dataset.as_numpy_iterator()]
         self._end = weakref.finalize(self, self._iterators.clear)
 
-    def __iter__(self) -> TfPipeline:
+    def __iter__(self) -> TfDataLoader:
         return self
 
     def __next__(self) -> Batch:
@@ -80,7 +80,7 @@ class TfPipeline:
         """Ends the dataset's threads; iterating stops. Closing twice is harmless."""
         self._end()
 
-    def __enter__(self) -> TfPipeline:
+    def __enter__(self) -> TfDataLoader:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import numpy as np
 
 from sirr_jax.data.images.cpu_count import usable_cores
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.loaders.process_slice import Share
 
 Batch = dict[str, dict[str, np.ndarray]]
@@ -21,7 +21,7 @@ _POLL_SECONDS = 0.05
 _JOIN_SECONDS = 5.0
 
 
-class MemoryPipeline:
+class ThreadLoader:
     """An iterator of raw batches; also a context manager that closes itself."""
 
     def __init__(self, shares: Mapping[str, Share], *, start_step: int, prefetch: int, memory_limit: int) -> None:
@@ -33,7 +33,7 @@ class MemoryPipeline:
           prefetch: Batches to make ahead, 1 or more.
           memory_limit: Most bytes of decoded images to keep.
         """
-        memory = DecodedMemory(memory_limit)
+        memory = DecodeCache(memory_limit)
         held = {kind: share.held(memory) for kind, share in shares.items()}
         self._queue: queue.Queue[Batch | Exception] = queue.Queue(maxsize=prefetch)
         self._stop = threading.Event()
@@ -49,7 +49,7 @@ class MemoryPipeline:
         self._end = weakref.finalize(self, _finish, self._stop, self._thread)
         self._thread.start()
 
-    def __iter__(self) -> MemoryPipeline:
+    def __iter__(self) -> ThreadLoader:
         return self
 
     def __next__(self) -> Batch:
@@ -71,7 +71,7 @@ class MemoryPipeline:
         """Ends the background thread; iterating stops. Closing twice is harmless."""
         self._end()
 
-    def __enter__(self) -> MemoryPipeline:
+    def __enter__(self) -> ThreadLoader:
         return self
 
     def __exit__(self, *exception: object) -> None:

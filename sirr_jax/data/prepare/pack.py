@@ -15,9 +15,9 @@ import sirr_jax
 from sirr_jax.data.find_dataset import find_set
 from sirr_jax.data.images.decode import UnreadableImageError, read_image
 from sirr_jax.data.images.image_file import ImageFile, PackedFile, place_of
-from sirr_jax.data.layouts.base import Adapter, Entry
+from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.sources.sequences import FolderSequences
-from sirr_jax.data.storage.array_record.adapter import SHARDS, index_entry, load_array_record
+from sirr_jax.data.storage.array_record.layout import SHARDS, index_entry, load_array_record
 from sirr_jax.data.storage.array_record.manifest import INDEX, MANIFEST, Manifest, Stored, digest, read_manifest
 from sirr_jax.errors import UserError
 
@@ -31,9 +31,9 @@ def pack(
     root: str | Path,
     out: str | Path,
     *,
-    adapter: str | None = None,
+    layout: str | None = None,
     shard_bytes: int = 256 * 2**20,
-    licence: str = "",
+    license: str = "",  # noqa: A002 - the field's name everywhere
     skip_unreadable: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> Manifest:
@@ -45,9 +45,9 @@ def pack(
     Args:
       root: The set, or `ROOT#PART` for one of its parts; see `sirr_jax.data.find_dataset`.
       out: Folder to make; must not exist.
-      adapter: Name of the set's layout; None to recognise it.
+      layout: Name of the set's layout; None to recognize it.
       shard_bytes: A shard ends with the file that brings it to this size.
-      licence: Under which terms the pictures may be used, for the manifest.
+      license: Under which terms the pictures may be used, for the manifest.
       skip_unreadable: Leave pictures out of which a file cannot be decoded, and name those files in the manifest.
       report: Called with the number of pictures done and their total.
 
@@ -55,7 +55,7 @@ def pack(
       The manifest.
 
     Raises:
-      UserError: `out` exists, the set is not recognised or has files without partners, a file cannot be decoded, or
+      UserError: `out` exists, the set is not recognized or has files without partners, a file cannot be decoded, or
         array_record is not installed.
     """
     out = Path(out)
@@ -63,7 +63,7 @@ def pack(
         raise UserError(f"{out} exists; choose another folder or remove it first")
     if shard_bytes < 1:
         raise UserError(f"shards of {shard_bytes} bytes; give 1 or more")
-    found, home, parts = find_set(root, adapter=adapter)
+    found, home, parts = find_set(root, layout=layout)
     if found.trains_as == "sequences":
         FolderSequences(home)  # finds frames that are copies of each other, which a packed set cannot be asked for
     total = sum(len(entries) for entries in parts.values())
@@ -93,10 +93,10 @@ def pack(
     (partial / INDEX).write_bytes(msgpack.packb(index))
     before = read_manifest(home) if found is SHARDS else None
     manifest = Manifest(
-        adapter=before.adapter if before else found.name,
+        layout=before.layout if before else found.name,
         title=before.title if before else found.title,
         published=before.published if before else found.published,
-        licence=licence or (before.licence if before else "not stated"),
+        license=license or (before.license if before else "not stated"),
         parts=dict(counts),
         layers=dict(layers),
         shards=tuple(_described(partial / name, records) for name, records in shards.written),
@@ -147,7 +147,7 @@ def _decoded(entry: Entry) -> dict[str, tuple[ImageFile, tuple[int, int]]]:
 def _stored(
     shards: _Shards,
     places: dict[ImageFile, tuple[int, int]],
-    adapter: Adapter,
+    layout: Layout,
     home: Path,
     layer: str,
     file: tuple[ImageFile, tuple[int, int]],
@@ -156,8 +156,8 @@ def _stored(
     if source not in places:
         # One clear photograph may stand behind many in fog or rain.
         places[source] = shards.add(source.load() if isinstance(source, PackedFile) else source.read_bytes())
-    labelled = adapter.label_space is not None and layer in ("labels", "reflection_labels")
-    space = adapter.label_space(source) if labelled else None
+    labelled = layout.label_space is not None and layer in ("labels", "reflection_labels")
+    space = layout.label_space(source) if labelled else None
     name = place_of(source).relative_to(home).as_posix()
     return (layer, name, *places[source], size, space)
 

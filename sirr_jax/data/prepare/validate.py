@@ -16,8 +16,8 @@ from sirr_jax.data.images.label_maps import read_labels, uses_palette
 from sirr_jax.data.images.label_spaces import LabelSpace
 from sirr_jax.data.images.quality import is_nearly_black
 from sirr_jax.data.images.reader import check_large_enough
-from sirr_jax.data.layouts.base import Adapter, Entry, Finding, FindingKind, Part
-from sirr_jax.data.layouts.registry import recognise
+from sirr_jax.data.layouts.base import Entry, Finding, FindingKind, Layout, Part
+from sirr_jax.data.layouts.registry import recognize
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
@@ -33,7 +33,7 @@ class Report:
 
     Attributes:
       root: The folder.
-      adapter: What it was recognised as.
+      layout: What it was recognized as.
       parts: The set's parts with their pictures.
       sizes: (height, width) in pixels, as a viewer shows the picture, to the number of pictures of that size. A
         picture's size is that of its first layer.
@@ -43,7 +43,7 @@ class Report:
     """
 
     root: Path
-    adapter: Adapter
+    layout: Layout
     parts: tuple[Part, ...]
     sizes: Counter[tuple[int, int]]
     findings: tuple[Finding, ...]
@@ -77,12 +77,12 @@ class _Look:
     findings: tuple[Finding, ...] = ()
 
 
-def check(root: str | Path, *, adapter: str | None = None, thorough: bool = False, crop: int | None = None) -> Report:
+def check(root: str | Path, *, layout: str | None = None, thorough: bool = False, crop: int | None = None) -> Report:
     """Checks a data set: names, counts, headers, and on request every pixel.
 
     Args:
-      root: The set's folder; `sirr_jax.data.layouts.registry.recognise` says what it is.
-      adapter: Name of its layout; None to recognise it.
+      root: The set's folder; `sirr_jax.data.layouts.registry.recognize` says what it is.
+      layout: Name of its layout; None to recognize it.
       thorough: Whether to decode every file, not only its header.
       crop: Shortest side that pictures must have, in pixels; None for any.
 
@@ -95,7 +95,7 @@ def check(root: str | Path, *, adapter: str | None = None, thorough: bool = Fals
     if crop is not None and crop < 1:
         raise UserError(f"a crop of {crop} pixels; give 1 or more")
     root = Path(root)
-    layout = recognise(root, name=adapter)
+    layout = recognize(root, name=layout)
     scan = layout.scan(root)
     findings = [*scan.findings, *_counts(root, scan.parts)]
 
@@ -168,7 +168,7 @@ def _look_at_labels(file: ImageFile, *, space: LabelSpace, plain: bool, thorough
     except UserError as error:
         return _Look(size, (_finding("labels", file, error),))
     if palette and plain:
-        text = "has a palette: read here by its indices, but by its colours in programs that expect grey values"
+        text = "has a palette: read here by its indices, but by its colors in programs that expect gray values"
         return _Look(size, (Finding("palette", place_of(file), text),))
     return _Look(size)
 

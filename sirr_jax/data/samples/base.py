@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.errors import UserError
 
@@ -31,7 +31,7 @@ class Stream(Protocol):
         """Makes the sample at a position, 0 or more; the same arguments give the same bytes."""
         ...
 
-    def held(self, memory: DecodedMemory) -> Stream:
+    def held(self, memory: DecodeCache) -> Stream:
         """Returns the same stream, keeping what it decodes in `memory`."""
         ...
 

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from sirr_jax.data.images.crops import PhotoRegion, cut, draw_region
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.random_access import StreamKey, item_at, two_items_at
 from sirr_jax.data.samples.base import ArraySpec, Stream, check_crop, image_spec, same_picture
 from sirr_jax.data.sources.pairs import PairSource
@@ -60,7 +60,7 @@ class CropStream:
             for role, (index, region) in once.regions(position, key).items()
         }
 
-    def held(self, memory: DecodedMemory) -> Self:
+    def held(self, memory: DecodeCache) -> Self:
         """Returns the same stream, keeping each decoded photograph in `memory`."""
         stream = copy.copy(self)
         stream._read = memory.remember(self._read)
@@ -83,7 +83,7 @@ class PhotoLayers(CropStream):
     """Two layers from two different photographs, each a crop of its own.
 
     Each photograph serves once as transmission and once as reflection per epoch. With a margin the arrays are
-    canvases to synthesise moving-camera sequences from (specification of `dynamics`, section 6.2); without
+    canvases to synthesize moving-camera sequences from (specification of `dynamics`, section 6.2); without
     one they are crops to mix into single images.
     """
 
@@ -172,7 +172,7 @@ class ProceduralLayers:
         """Makes an empty sample."""
         return {}
 
-    def held(self, memory: DecodedMemory) -> ProceduralLayers:  # noqa: ARG002 - the protocol's
+    def held(self, memory: DecodeCache) -> ProceduralLayers:  # noqa: ARG002 - the protocol's
         """Returns itself: there is nothing to keep."""
         return self
 
@@ -201,10 +201,10 @@ class SequenceCrops:
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
-        """`blended`, `transmission`, `reflection`: uint8 `[3, crop, crop, 3]`; `has_reflection`: bool."""
+        """`mixture`, `transmission`, `reflection`: uint8 `[3, crop, crop, 3]`; `has_reflection`: bool."""
         frames = ArraySpec((3, self._crop, self._crop, 3), np.dtype(np.uint8))
         return {
-            "blended": frames,
+            "mixture": frames,
             "transmission": frames,
             "reflection": frames,
             "has_reflection": ArraySpec((), np.dtype(bool)),
@@ -223,27 +223,27 @@ class SequenceCrops:
         triple = self._sequences.read(index, first)
         region = draw_region(
             generator,
-            triple.blended[0].shape[:2],
+            triple.mixture[0].shape[:2],
             canvas=self._crop,
             crop=self._crop,
             max_scale=self._max_scale,
             name=self._sequences.name(index),
         )
-        blended, transmission = (
+        mixture, transmission = (
             np.stack([cut(frame, region, self._crop) for frame in frames])
-            for frames in (triple.blended, triple.transmission)
+            for frames in (triple.mixture, triple.transmission)
         )
-        reflection = np.zeros_like(blended)
+        reflection = np.zeros_like(mixture)
         if triple.reflection is not None:
             reflection = np.stack([cut(frame, region, self._crop) for frame in triple.reflection])
         return {
-            "blended": blended,
+            "mixture": mixture,
             "transmission": transmission,
             "reflection": reflection,
             "has_reflection": np.asarray(triple.reflection is not None),
         }
 
-    def held(self, memory: DecodedMemory) -> SequenceCrops:
+    def held(self, memory: DecodeCache) -> SequenceCrops:
         """Returns the same stream, keeping each decoded frame in `memory`."""
         stream = copy.copy(self)
         stream._sequences = self._sequences.held(memory)
@@ -251,7 +251,7 @@ class SequenceCrops:
 
 
 class PairCrops:
-    """A real blended photograph and its transmission layer, cropped alike; each pair once per epoch."""
+    """A real mixture photograph and its transmission layer, cropped alike; each pair once per epoch."""
 
     def __init__(self, pairs: PairSource, *, crop: int, max_scale: float = 2.0) -> None:
         """Makes a stream.
@@ -272,9 +272,9 @@ class PairCrops:
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
-        """`blended` and `transmission`: uint8 `[crop, crop, 3]`."""
+        """`mixture` and `transmission`: uint8 `[crop, crop, 3]`."""
         image = image_spec(self._crop)
-        return {"blended": image, "transmission": image}
+        return {"mixture": image, "transmission": image}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
         """Makes the sample at a position: uint8 `[crop, crop, 3]` each.
@@ -283,21 +283,21 @@ class PairCrops:
           UserError: An image cannot be decoded or is smaller than the crop.
         """
         index = item_at(key, position, len(self._pairs))
-        blended, transmission = self._read(index)
+        mixture, transmission = self._read(index)
         region = draw_region(
             key.generator("crop", position),
-            blended.shape[:2],
+            mixture.shape[:2],
             canvas=self._crop,
             crop=self._crop,
             max_scale=self._max_scale,
             name=self._pairs.name(index),
         )
         return {
-            "blended": cut(blended, region, self._crop),
+            "mixture": cut(mixture, region, self._crop),
             "transmission": cut(transmission, region, self._crop),
         }
 
-    def held(self, memory: DecodedMemory) -> PairCrops:
+    def held(self, memory: DecodeCache) -> PairCrops:
         """Returns the same stream, keeping each decoded pair in `memory`."""
         stream = copy.copy(self)
         stream._read = memory.remember(self._read)

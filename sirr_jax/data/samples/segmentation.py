@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sirr_jax.data.images.crops import cut, cut_labels, draw_region
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.random_access import StreamKey, item_at, two_items_at
 from sirr_jax.data.samples.base import ArraySpec, check_crop, image_spec, labels_spec, same_picture
 from sirr_jax.data.sources.segmentation import NO_CLASS, LabelledSource
@@ -34,7 +34,7 @@ class _Crops:
         self.read: Callable[[int], _Labelled] = source.read
         self._max_scale = max_scale
 
-    def held(self, memory: DecodedMemory) -> _Crops:
+    def held(self, memory: DecodeCache) -> _Crops:
         crops = copy.copy(self)
         crops.read = memory.remember(self.read)
         return crops
@@ -83,7 +83,7 @@ class LabelledCrops:
         photo, labels = self._crops.cut(self._crops.read(index), index, key.generator("crop", position))
         return {"transmission": photo, "labels": labels}
 
-    def held(self, memory: DecodedMemory) -> LabelledCrops:
+    def held(self, memory: DecodeCache) -> LabelledCrops:
         """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
         stream = copy.copy(self)
         stream._crops = self._crops.held(memory)
@@ -142,7 +142,7 @@ class LabelledPairs:
             "reflection_labels": reflection_labels,
         }
 
-    def held(self, memory: DecodedMemory) -> LabelledPairs:
+    def held(self, memory: DecodeCache) -> LabelledPairs:
         """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
         stream = copy.copy(self)
         stream._crops = self._crops.held(memory)
@@ -187,11 +187,11 @@ class DegradedCrops:
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
-        """`clean`, `degraded`: uint8 `[crop, crop, 3]`; `labels`: uint8 `[crop, crop]`; `kind`: int32, the index."""
+        """`mixture`, `target`: uint8 `[crop, crop, 3]`; `labels`: uint8 `[crop, crop]`; `kind`: int32, the index."""
         image = image_spec(self._crops.side)
         return {
-            "clean": image,
-            "degraded": image,
+            "target": image,
+            "mixture": image,
             "labels": labels_spec(self._crops.side),
             "kind": ArraySpec((), np.dtype(np.int32)),
         }
@@ -204,16 +204,16 @@ class DegradedCrops:
         """
         first, second = two_items_at(key, position, len(self._crops.source))
         crop_generator = key.generator("crop", position)
-        clean, labels = self._crops.cut(self._crops.read(first), first, crop_generator)
+        target, labels = self._crops.cut(self._crops.read(first), first, crop_generator)
         generator = key.generator("degradation", position)
         kind = self._degradation.draw(generator)
         other = None
         if self._degradation.takes_another(kind):
             other, _ = self._crops.cut(self._crops.read(second), second, crop_generator)
-        degraded = self._degradation.degrade(clean, kind, generator, other=other)
-        return {"clean": clean, "degraded": degraded, "labels": labels, "kind": np.asarray(kind, np.int32)}
+        mixture = self._degradation.degrade(target, kind, generator, other=other)
+        return {"mixture": mixture, "target": target, "labels": labels, "kind": np.asarray(kind, np.int32)}
 
-    def held(self, memory: DecodedMemory) -> DegradedCrops:
+    def held(self, memory: DecodeCache) -> DegradedCrops:
         """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
         stream = copy.copy(self)
         stream._crops = self._crops.held(memory)

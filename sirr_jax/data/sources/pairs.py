@@ -106,7 +106,7 @@ def _pictures(root: Path, *, skip: bool) -> list[dict[str, ImageFile]]:
     for files in pictures:
         if not {"mixture", "transmission"} <= files.keys():
             raise UserError(
-                f"{root}: {found_set.adapter.title}, whose pictures have {', '.join(files) or 'no such layers'}; "
+                f"{root}: {found_set.layout.title}, whose pictures have {', '.join(files) or 'no such layers'}; "
                 "expected pairs: a mixture and its transmission"
             )
     return pictures

@@ -12,7 +12,7 @@ from sirr_jax.data.sources.photos import PhotoSource
 from sirr_jax.errors import UserError
 
 
-class ResidentPhotos:
+class PreloadedPhotos:
     """Photographs that have all been decoded; a `PhotoSource`.
 
     Attributes:
@@ -66,6 +66,6 @@ def _within(photos: Iterable[np.ndarray], limit_bytes: int) -> list[np.ndarray]:
 def _check(size: int, limit_bytes: int) -> None:
     if size > limit_bytes:
         raise UserError(
-            f"data.pipeline=device: the decoded photographs take more than {limit_bytes / 2**30:.2g} GiB; give smaller "
-            "ones (scripts/zip_photos.py --side), or data.pipeline=memory"
+            f"data.loader=device: the decoded photographs take more than {limit_bytes / 2**30:.2g} GiB; give smaller "
+            "ones (scripts/zip_photos.py --side), or data.loader=threads"
         )

@@ -176,7 +176,7 @@ def _pictures(found: FoundSet, where: str) -> list[dict[str, ImageFile]]:
         }
         if "transmission" not in files or len(files) < 2:
             raise UserError(
-                f"{where}: {found.adapter.title}, whose pictures have {', '.join(entry.files)}; expected a photograph "
+                f"{where}: {found.layout.title}, whose pictures have {', '.join(entry.files)}; expected a photograph "
                 "(transmission) and its labels"
             )
         pictures.setdefault(files["transmission"], files)
@@ -188,7 +188,7 @@ def _label_file(files: dict[str, ImageFile]) -> ImageFile:
 
 
 def _space(found: FoundSet, file: ImageFile) -> LabelSpace:
-    return found.adapter.label_space(file) if found.adapter.label_space else ANY
+    return found.layout.label_space(file) if found.layout.label_space else ANY
 
 
 def _classes(space: LabelSpace) -> int:

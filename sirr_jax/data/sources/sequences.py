@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from sirr_jax.data.find_dataset import find_set
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.images.image_file import ImageFile, PackedFile
 from sirr_jax.data.images.reader import FileReader, OnCorrupt, list_folder
 from sirr_jax.data.layouts.layer_folders import check_equal_sizes, check_same_size, find_layers
@@ -26,7 +26,7 @@ _NO_BURST = "duplicating one image does not make a burst: give frames taken whil
 class FrameTriple(NamedTuple):
     """Three consecutive frames, of one size: each layer is three times uint8 `[height, width, 3]`."""
 
-    blended: tuple[np.ndarray, ...]
+    mixture: tuple[np.ndarray, ...]
     transmission: tuple[np.ndarray, ...]
     reflection: tuple[np.ndarray, ...] | None
 
@@ -50,7 +50,7 @@ class SequenceSource(Protocol):
         """Decodes the frames `first`, `first + 1` and `first + 2` of a sequence."""
         ...
 
-    def held(self, memory: DecodedMemory) -> SequenceSource:
+    def held(self, memory: DecodeCache) -> SequenceSource:
         """Returns the same source, keeping each decoded frame in `memory`."""
         ...
 
@@ -107,7 +107,7 @@ class FolderSequences:
         """
         return self._reader.first_readable(index, len(self), lambda i: self._read_triple(i, first % self.triples(i)))
 
-    def held(self, memory: DecodedMemory) -> FolderSequences:
+    def held(self, memory: DecodeCache) -> FolderSequences:
         """Returns the same source, keeping each decoded frame in `memory`."""
         source = copy.copy(self)
         source._reader = self._reader.held(memory)

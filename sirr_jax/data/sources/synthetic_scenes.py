@@ -2,7 +2,7 @@
 
 Ours: what a segmenter can be trained on without a labelled data set. The class of a pixel is the outline of the shape
 that it belongs to; the pictures within say nothing about it, unless hints are asked for: then shapes of a kind often
-have a colour in common, as grass and sky have, which is learned in minutes.
+have a color in common, as grass and sky have, which is learned in minutes.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from sirr_jax.errors import UserError
 
 _MOST_SHAPES = 6
 _MOST_KINDS = 3
-# Outlines are drawn on a canvas this many times as fine; a pixel's colour is the mean of its parts.
+# Outlines are drawn on a canvas this many times as fine; a pixel's color is the mean of its parts.
 _FINER = 4
 _RADIUS = (0.12, 0.32)
 # Between this and one less this, as a share of the side, lie the middles of the shapes.
 _BORDER = 0.1
-_RECOLOURED = 0.7
-# Typical colours of the shapes, in the order of `SHAPES`.
-_COLOURS = np.array([(200, 60, 50), (60, 170, 70), (60, 90, 200), (220, 190, 60), (180, 70, 180), (70, 190, 190)])
-_COLOUR_SPREAD = 25.0
+_RECOLORED = 0.7
+# Typical colors of the shapes, in the order of `SHAPES`.
+_COLORS = np.array([(200, 60, 50), (60, 170, 70), (60, 90, 200), (220, 190, 60), (180, 70, 180), (70, 190, 190)])
+_COLOR_SPREAD = 25.0
 
 _Outlines = tuple[np.ndarray, ...]
 
@@ -86,7 +86,7 @@ class SceneSource:
 
     A scene holds 2 to 6 shapes of at most three kinds, over a crop of one photograph, at random places, sizes and
     turns. Later shapes cover earlier ones. Each shape is filled with a crop of another photograph, most of them
-    recoloured. A pixel's colour is the mean over the parts of shapes that share it; its label is the class of most of
+    recolored. A pixel's color is the mean over the parts of shapes that share it; its label is the class of most of
     it, and the lower one of two that share it alike.
     """
 
@@ -98,7 +98,7 @@ class SceneSource:
           count: Number of scenes.
           size: Side of a scene in pixels, 16 or more. Smaller photographs are enlarged.
           seed: Sources of different seeds have different scenes.
-          hint: Share of the shapes, 0 to 1, that have the typical colour of their kind.
+          hint: Share of the shapes, 0 to 1, that have the typical color of their kind.
 
         Raises:
           UserError: A value is out of range.
@@ -140,7 +140,7 @@ class SceneSource:
         picture = np.zeros((size, size, 3), np.float32)
         votes = np.zeros((self.classes, size, size), np.uint8)
         for layer, (label, texture) in enumerate(zip(classes, textures, strict=True)):
-            # Rows first: that sum runs over neighbours in memory.
+            # Rows first: that sum runs over neighbors in memory.
             columns = (layers == layer).reshape(size, _FINER, -1).sum(axis=1, dtype=np.uint8)
             shares = columns.reshape(size, size, _FINER).sum(axis=-1, dtype=np.uint8)
             picture += (shares / np.float32(parts))[..., None] * texture
@@ -160,10 +160,10 @@ class SceneSource:
             region = draw_region(generator, photo.shape[:2], canvas=self._size, crop=1, max_scale=4.0, name=name)
             texture = cut(photo, region, self._size)
             if place and self._hint > 0 and generator.random() < self._hint:
-                colour = generator.normal(_COLOURS[label - 1], _COLOUR_SPREAD)
-                textures.append(_recoloured(texture, generator, colour=colour))
-            elif place and generator.random() < _RECOLOURED:
-                textures.append(_recoloured(texture, generator, colour=None))
+                color = generator.normal(_COLORS[label - 1], _COLOR_SPREAD)
+                textures.append(_recolored(texture, generator, color=color))
+            elif place and generator.random() < _RECOLORED:
+                textures.append(_recolored(texture, generator, color=None))
             else:
                 textures.append(texture)
         return textures
@@ -191,10 +191,10 @@ def _drawn(generator: np.random.Generator, size: int) -> tuple[np.ndarray, list[
     return np.asarray(canvas), classes
 
 
-def _recoloured(texture: np.ndarray, generator: np.random.Generator, *, colour: np.ndarray | None) -> np.ndarray:
-    """Another contrast in each channel, and another mean: `colour` [3] on the scale 0 to 255, or any."""
+def _recolored(texture: np.ndarray, generator: np.random.Generator, *, color: np.ndarray | None) -> np.ndarray:
+    """Another contrast in each channel, and another mean: `color` [3] on the scale 0 to 255, or any."""
     mean = texture.mean(axis=(0, 1), dtype=np.float32)
     contrast = generator.uniform(0.3, 0.9) * generator.uniform(0.7, 1.3, 3)
-    wanted = generator.uniform(20.0, 235.0, 3) if colour is None else colour
+    wanted = generator.uniform(20.0, 235.0, 3) if color is None else color
     moved = (texture - mean) * contrast.astype(np.float32) + wanted.astype(np.float32)
     return np.rint(np.clip(moved, 0.0, 255.0)).astype(np.uint8)

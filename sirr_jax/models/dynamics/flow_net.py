@@ -55,7 +55,7 @@ def _comparable(x: jax.Array) -> jax.Array:
 
     What all pixels have in common is most of a feature and tells no displacement from another: without this the costs
     are nearly flat, and three thousand steps of training left the flow at zero. PWC-Net has no such step; Jonschkowski
-    et al. 2020 ("What Matters in Unsupervised Optical Flow") normalise whole maps.
+    et al. 2020 ("What Matters in Unsupervised Optical Flow") normalize whole maps.
     """
     x32 = x.astype(jnp.float32)
     x32 = x32 - x32.mean(axis=(1, 2), keepdims=True)
@@ -63,10 +63,10 @@ def _comparable(x: jax.Array) -> jax.Array:
 
 
 class FlowNet(nn.Module):
-    """Flow from the middle frame to each neighbour, for one layer's features. Specification, section 2.3.
+    """Flow from the middle frame to each neighbor, for one layer's features. Specification, section 2.3.
 
-    One set of weights serves both layers and both neighbours. The search radius is 4 at pixel stride 16: 64 px.
-    The costs compare normalised features, which the specification does not ask for.
+    One set of weights serves both layers and both neighbors. The search radius is 4 at pixel stride 16: 64 px.
+    The costs compare normalized features, which the specification does not ask for.
     """
 
     dtype: Dtype = jnp.float32

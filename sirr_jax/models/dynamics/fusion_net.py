@@ -14,7 +14,7 @@ from sirr_jax.models.dynamics.aligned_frames import AlignedFrames
 
 
 def align(psi: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Bring both neighbours' features onto the middle frame's grid.
+    """Bring both neighbors' features onto the middle frame's grid.
 
     Args:
         psi: [B, 3, h, w, C].
@@ -24,13 +24,13 @@ def align(psi: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
         Z [B, 2, h, w, C] and validity [B, 2, h, w, 1].
     """
     batch, _, height, width, channels = psi.shape
-    neighbours = psi[:, ::2].reshape(batch * 2, height, width, channels)
-    warped, valid = warp(neighbours, flow.reshape(batch * 2, height, width, 2))
+    neighbors = psi[:, ::2].reshape(batch * 2, height, width, channels)
+    warped, valid = warp(neighbors, flow.reshape(batch * 2, height, width, 2))
     return warped.reshape(batch, 2, height, width, channels), valid.reshape(batch, 2, height, width, 1)
 
 
 class FusionNet(nn.Module):
-    """Gate the aligned neighbours by their similarity to frame t and fuse. Specification, section 2.5.
+    """Gate the aligned neighbors by their similarity to frame t and fuse. Specification, section 2.5.
 
     Attributes:
         aligned_frames: also look at the frames themselves, see `AlignedFrames`.

@@ -12,7 +12,7 @@ from sirr_jax.layers.conv import conv
 from sirr_jax.layers.residual import Residual
 from sirr_jax.models.dynamics.encoder import Encoded
 from sirr_jax.models.dynamics.widths import Widths
-from sirr_jax.models.vgg import CAFFE_SCALE, VGG19_BLOCKS, Vgg19, convolutions, normalise
+from sirr_jax.models.vgg import CAFFE_SCALE, VGG19_BLOCKS, Vgg19, convolutions, normalize
 
 VGG_LAYERS = tuple(convolutions(VGG19_BLOCKS))[:6]
 """conv1_1 to conv3_2: nothing below a quarter of the resolution, and 2.2 MiB in half precision."""
@@ -33,7 +33,7 @@ class Hypercolumn(nn.Module):
 
     Attributes:
         widths: the student's.
-        convention: of the weights, see `sirr_jax.models.vgg.normalise`.
+        convention: of the weights, see `sirr_jax.models.vgg.normalize`.
         dtype: computation type.
 
     Raises:
@@ -61,7 +61,7 @@ class Hypercolumn(nn.Module):
             [B, H/4, W/4, C]. No gradient flows into VGG-19.
         """
         dtype = self.dtype
-        vgg = Vgg19(layers=VGG_LAYERS, dtype=dtype, name="vgg19")(normalise(image, self.convention))
+        vgg = Vgg19(layers=VGG_LAYERS, dtype=dtype, name="vgg19")(normalize(image, self.convention))
         seen = {
             name: jax.lax.stop_gradient(vgg[name]) * jnp.asarray(1.0 / (spread * _UNIT[self.convention]), dtype)
             for name, spread in _SPREAD.items()

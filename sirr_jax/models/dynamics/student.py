@@ -19,7 +19,7 @@ class Student(nn.Module):
     """One photograph -> its transmission layer (our reconstruction of Zheng et al. 2021, see the package).
 
     Attributes:
-        width: "base", "medium", "small", "compact" or "test"; the teacher's, if it is to be distilled from one.
+        width: "base", "medium", "small", "compact" or "tiny"; the teacher's, if it is to be distilled from one.
         hallucination: False lets the decoder read the encoder's features directly (ablation).
         hypercolumn: "caffe" or "torchvision" adds what VGG-19 with such weights sees (`Hypercolumn`); "" for none.
         dtype: computation type; parameters and the restored image stay float32.

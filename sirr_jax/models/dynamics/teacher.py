@@ -27,7 +27,7 @@ class Teacher(nn.Module):
     their layers, widths and activations are ours. Specification, section 2.
 
     Attributes:
-        width: "base", "medium", "small", "compact" or "test".
+        width: "base", "medium", "small", "compact" or "tiny".
         mkl: False leaves out the whole module: K_t is a 1x1 convolution of the middle frame's features.
         decouple_net: False gives one stream, Psi_T = Psi_R = f, and no layer estimates.
         flow_net: False takes all motions as zero.
@@ -69,7 +69,7 @@ class Teacher(nn.Module):
         Args:
             frames: [B, 3, H, W, 3] RGB in [0, 1], order t-1, t, t+1; any size from 16 px a side (padded by
                 reflection to multiples of 16 and cropped back).
-            train: also return what only the losses need; initialise with `train=True`.
+            train: also return what only the losses need; initialize with `train=True`.
 
         Returns:
             `restored` [B, H, W, 3] (not clipped), `knowledge` K_t and `features` f_t [B, h, w, C] with

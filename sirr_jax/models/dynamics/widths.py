@@ -20,7 +20,7 @@ WIDTHS = {
     "medium": Widths(32, 48, 80),  # 3.70 M, 2.21 M: with a hypercolumn, the most that 8 MB hold in half precision
     "small": Widths(32, 48, 64),  # 2.50 M, 1.52 M
     "compact": Widths(16, 24, 32),  # 0.66 M, 0.38 M: what a CPU trains in hours
-    "test": Widths(8, 12, 16),  # 0.186 M, 0.096 M
+    "tiny": Widths(8, 12, 16),  # 0.186 M, 0.096 M
 }
 
 

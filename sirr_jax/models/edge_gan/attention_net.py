@@ -121,10 +121,10 @@ class AttentionNet(Network):
     Every step has a map, so that all can be supervised.
 
     Attributes:
-        width: "base" as published, "test" narrow.
+        width: "base" as published, "tiny" narrow.
         variant: "released" or "corrected".
         aux_scale: inside the network, the unit of the edges and of the maps that are fed back: 1 as published (they
-            stand in 0..255 beside colours in [-1, 1]), 1/255 brings them to [0, 1]. Outputs are in 0..255 either way.
+            stand in 0..255 beside colors in [-1, 1]), 1/255 brings them to [0, 1]. Outputs are in 0..255 either way.
         dtype: computation type; parameters and outputs stay float32.
     """
 

@@ -23,7 +23,7 @@ class Discriminator(Network):
     A map of its own, which nothing supervises, weighs the features of every pixel.
 
     Attributes:
-        width: "base" as published (499,507 parameters), "test" narrow.
+        width: "base" as published (499,507 parameters), "tiny" narrow.
         head: "dense" as published reads the 7x7 scores that an image of 400x400 leaves; "gap" reads their mean, so
             that any size will do (ours, for training on crops; its first dense layer has 1 input instead of 49).
         dtype: computation type; parameters and outputs stay float32.

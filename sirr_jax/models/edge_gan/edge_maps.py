@@ -1,6 +1,6 @@
 """EdgeGAN's maps of photographs: Sobel edges, and where a reflection adds light (EdgeGAN specification, section 4).
 
-Made of arrays that came from 8-bit files, so that the luma is a whole number of 1/2550000: float32 and int32 hold it,
+They take arrays of 8-bit files, so that the luma is a whole number of 1/2550000: float32 and int32 hold it,
 its Sobel sums and its place in a histogram exactly. Jittable; nothing here carries a useful gradient.
 """
 
@@ -18,13 +18,13 @@ TARGETS = ("contour", "mask")
 
 _LUMA = (2125, 7154, 721)  # scikit-image's weights of R, G and B, in 1/10000
 _BINS = 256
-_CEILING = 50.0  # grey levels; stronger edges are white
+_CEILING = 50.0  # gray levels; stronger edges are white
 
 
 def edge_map(image: jax.Array) -> jax.Array:
     """Strength of the luma's edges. EdgeGAN specification, section 4.1.
 
-    scikit-image 0.13's Sobel magnitude in grey levels, cut at 50 and stretched to 255; the outermost pixels are 0.
+    scikit-image 0.13's Sobel magnitude in gray levels, cut at 50 and stretched to 255; the outermost pixels are 0.
 
     Args:
         image: [B, H, W, 3] RGB in [0, 1], float32; H and W at least 3.
@@ -45,7 +45,7 @@ def edge_map(image: jax.Array) -> jax.Array:
 def attention_target(image: jax.Array, background: jax.Array, *, target: str = "contour") -> jax.Array:
     """Where the reflection adds light, by Otsu's threshold on the difference. EdgeGAN specification, section 4.2.
 
-    The images are rounded to 8 bits first, as they were in their files. The threshold is the centre of a bin of a
+    The images are rounded to 8 bits first, as they were in their files. The threshold is the center of a bin of a
     histogram of 256 bins from the smallest to the largest luma difference.
 
     Args:

@@ -9,7 +9,7 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv_transpose import ConvTranspose
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.models.edge_gan.same import same_conv
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
@@ -23,7 +23,7 @@ def _norm(name: str, axis_name: str | None) -> BatchNorm:
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised 3x3 convolutions and the input, then ReLU. EdgeGAN specification, section 2.1.
+    """Two normalized 3x3 convolutions and the input, then ReLU. EdgeGAN specification, section 2.1.
 
     Attributes:
         axis_name: a pmapped axis to take batch statistics over.
@@ -46,7 +46,7 @@ class EdgeNet(Network):
     """Edges of the background from the edges of the photograph. EdgeGAN specification, section 2.1.
 
     Attributes:
-        width: "base" as published (1,141,697 parameters), "test" narrow.
+        width: "base" as published (1,141,697 parameters), "tiny" narrow.
         axis_name: a pmapped axis to take batch statistics over, so that several devices equal one. It changes no
             variable and belongs to a training run, not to the model.
         dtype: computation type; parameters, statistics and the output stay float32.
@@ -66,7 +66,7 @@ class EdgeNet(Network):
 
         Args:
             sobel: [B, H, W, 1] Sobel map of the photograph in [0, 255]; H and W even.
-            train: normalise with the batch's statistics, and move the running ones.
+            train: normalize with the batch's statistics, and move the running ones.
 
         Returns:
             `edge` [B, H, W, 1], about [0, 255] but not bounded.

@@ -22,8 +22,8 @@ class Generator(Network):
     """The background from the photograph, its edges and the attention map. EdgeGAN specification, section 2.3.
 
     Attributes:
-        width: "base" as published (2,855,619 parameters), "test" narrow.
-        aux_scale: factor on the two maps in 0..255 inside the network: 1 as published (they stand beside colours in
+        width: "base" as published (2,855,619 parameters), "tiny" narrow.
+        aux_scale: factor on the two maps in 0..255 inside the network: 1 as published (they stand beside colors in
             [-1, 1] as they are), 1/255 brings them to [0, 1].
         dtype: computation type; parameters and the restored image stay float32.
     """

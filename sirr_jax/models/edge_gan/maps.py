@@ -1,4 +1,4 @@
-"""Colours in [-1, 1] and maps in 0..255, which this family puts side by side."""
+"""Colors in [-1, 1] and maps in 0..255, which this family puts side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from sirr_jax.errors import UserError
 
-_COLOURS = 3
+_COLORS = 3
 
 
 def check_aux_scale(aux_scale: float) -> None:
@@ -21,6 +21,6 @@ def check_aux_scale(aux_scale: float) -> None:
 
 
 def scale_maps(x: jax.Array, aux_scale: float) -> jax.Array:
-    """Multiply the channels of `x` [B, H, W, 3 + maps] after the colours. EdgeGAN specification, section 1."""
-    units = jnp.array([1.0] * _COLOURS + [aux_scale] * (x.shape[-1] - _COLOURS), x.dtype)
+    """Multiply the channels of `x` [B, H, W, 3 + maps] after the colors. EdgeGAN specification, section 1."""
+    units = jnp.array([1.0] * _COLORS + [aux_scale] * (x.shape[-1] - _COLORS), x.dtype)
     return x * units[None, None, None]

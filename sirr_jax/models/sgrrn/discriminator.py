@@ -37,10 +37,10 @@ class _Scale(nn.Module):
 class Discriminator(Network):
     """Judges a background or a reflection by itself; the published system trains one for each.
 
-    SGRRN specification, section 6: three networks without normalisation look at the image, its half and its quarter.
+    SGRRN specification, section 6: three networks without normalization look at the image, its half and its quarter.
 
     Attributes:
-        width: "base" or "test".
+        width: "base" or "tiny".
         dtype: computation type; parameters and outputs stay float32.
     """
 

@@ -8,7 +8,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.resnet import ResNet, ResNet50, ResNet101
 from sirr_jax.models.width import scaled

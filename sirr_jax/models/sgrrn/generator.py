@@ -24,7 +24,7 @@ class Generator(Network):
     share the encoder alone. All parameters exist in every mode, so that weights fit whatever the mode.
 
     Attributes:
-        width: "base" or "test".
+        width: "base" or "tiny".
         backbone: "resnet101" (published default) or "resnet50".
         mode: the parts in use: "Basic", and any of "Channel", "Pyramid", "Guidance" and "Semantic" (the semantic branch
             without guidance), joined by "+"; or "OnlySemantic".
@@ -66,7 +66,7 @@ class Generator(Network):
         Args:
             image: [B, H, W, 3] RGB in [-1, 1], any size from 32 px a side.
             samples: [B] integers by which the samples' dropped features differ; None for their places in the batch.
-            train: normalise with the statistics of the batch; drop features (needs a key named "dropout").
+            train: normalize with the statistics of the batch; drop features (needs a key named "dropout").
 
         Returns:
             `restored` and `reflection` [B, H, W, 3], about [-1, 1], not clipped (not in mode "OnlySemantic");
@@ -83,7 +83,7 @@ class Generator(Network):
                 f"{image.shape[1]}x{image.shape[2]}; enlarge or pad them"
             )
         parts = tuple(self.mode.split("+"))
-        # Initialisation runs every part, whatever the mode.
+        # Initialization runs every part, whatever the mode.
         everything = self.is_initializing()
         slow = {"momentum": self.momentum, "axis_name": self.axis_name, "dtype": self.dtype}
         features = Encoder(self.width, self.backbone, **slow, name="encoder")(image, train=train)

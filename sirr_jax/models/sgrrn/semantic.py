@@ -11,7 +11,7 @@ from flax.typing import Dtype
 
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.resize import resize_bilinear, resize_nearest
-from sirr_jax.models.sgrrn.conv_norm import ConvNorm
+from sirr_jax.models.sgrrn.conv_layer import ConvLayer
 from sirr_jax.models.sgrrn.encoder import SLOW_MOMENTUM
 from sirr_jax.models.width import scaled
 
@@ -37,15 +37,15 @@ class SemanticDecoder(nn.Module):
         Args:
             features: what `Encoder` returns.
             samples: [B] integers by which the samples' dropped features differ; None for their places in the batch.
-            train: normalise with the statistics of the batch; drop features.
+            train: normalize with the statistics of the batch; drop features.
 
         Returns:
             What the classifier reads, 256 channels at the size of `out`; and its logits at the image's size.
         """
 
-        def layer(name: str, channels: int, **options: int) -> ConvNorm:
+        def layer(name: str, channels: int, **options: int) -> ConvLayer:
             norm = {"momentum": self.momentum, "axis_name": self.axis_name}
-            return ConvNorm(scaled(channels, self.width), **norm, dtype=self.dtype, name=name, **options)
+            return ConvLayer(scaled(channels, self.width), **norm, dtype=self.dtype, name=name, **options)
 
         def drop(x: jax.Array, rate: float) -> jax.Array:
             if not train:

@@ -15,7 +15,7 @@ from flax.typing import Dtype
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.pooling import average_pool
 from sirr_jax.layers.resize import resize_bilinear, resize_nearest
-from sirr_jax.models.sgrrn.conv_norm import ConvNorm
+from sirr_jax.models.sgrrn.conv_layer import ConvLayer
 from sirr_jax.models.width import scaled
 
 
@@ -29,18 +29,18 @@ class Fusion(nn.Module):
     @nn.compact
     def __call__(self, features: Mapping[str, jax.Array], *, train: bool = False) -> jax.Array:
         """Fuse the features that `Encoder` returns."""
-        x = ConvNorm(scaled(256, self.width), axis_name=self.axis_name, dtype=self.dtype, name="out")(
+        x = ConvLayer(scaled(256, self.width), axis_name=self.axis_name, dtype=self.dtype, name="out")(
             features["out"], train=train
         )
         for name, channels in (("deep", 128), ("mid", 64), ("low", 32), ("shallow", 16), ("input", 64)):
             # `out` is larger than `deep`: this resize shrinks it, and as in torch without a low-pass filter.
             x = resize_bilinear(x, features[name].shape[1:3])
             x = jnp.concatenate((x, features[name]), axis=-1)
-            x = ConvNorm(scaled(channels, self.width), axis_name=self.axis_name, dtype=self.dtype, name=name)(
+            x = ConvLayer(scaled(channels, self.width), axis_name=self.axis_name, dtype=self.dtype, name=name)(
                 x, train=train
             )
         for i in range(2):
-            x = ConvNorm(x.shape[-1], axis_name=self.axis_name, dtype=self.dtype, name=f"refine{i}")(x, train=train)
+            x = ConvLayer(x.shape[-1], axis_name=self.axis_name, dtype=self.dtype, name=f"refine{i}")(x, train=train)
         return conv(x.shape[-1], kernel=1, dtype=self.dtype, name="refine2")(x)
 
 
@@ -54,8 +54,8 @@ class ChannelAttention(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """Apply the block to `x` [B, H, W, C]; same shape out."""
         channels = x.shape[-1]
-        y = ConvNorm(channels, axis_name=self.axis_name, dtype=self.dtype, name="conv1")(x, train=train)
-        y = ConvNorm(channels, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="conv2")(y, train=train)
+        y = ConvLayer(channels, axis_name=self.axis_name, dtype=self.dtype, name="conv1")(x, train=train)
+        y = ConvLayer(channels, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="conv2")(y, train=train)
         # Means over many pixels lose digits in bfloat16.
         mean = y.astype(jnp.float32).mean(axis=(1, 2)).astype(self.dtype)
         hidden = nn.Dense(max(channels // 8, 1), dtype=self.dtype, name="squeeze")(mean)
@@ -103,19 +103,19 @@ class Guidance(nn.Module):
             x: the state [B, H, W, C].
             features: what the classifier reads [B, h, w, 256].
             logits: [B, H, W, classes].
-            train: normalise with the statistics of the batch.
+            train: normalize with the statistics of the batch.
 
         Returns:
             The state after each round.
         """
         channels = x.shape[-1]
-        merge = ConvNorm(channels, kernel=1, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="merge")
-        conv1 = ConvNorm(channels, axis_name=self.axis_name, dtype=self.dtype, name="conv1")
-        conv2 = ConvNorm(channels, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="conv2")
+        merge = ConvLayer(channels, kernel=1, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="merge")
+        conv1 = ConvLayer(channels, axis_name=self.axis_name, dtype=self.dtype, name="conv1")
+        conv2 = ConvLayer(channels, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="conv2")
         states = []
         for name, guidance in (("features", features), ("logits", logits)):
             guidance = resize_bilinear(guidance, x.shape[1:3], align_corners=True)
-            query = ConvNorm(channels, axis_name=self.axis_name, dtype=self.dtype, name=f"read_{name}")(
+            query = ConvLayer(channels, axis_name=self.axis_name, dtype=self.dtype, name=f"read_{name}")(
                 guidance, train=train
             )
             y = merge(jnp.concatenate((x, query), axis=-1), train=train)
@@ -128,7 +128,7 @@ class Guidance(nn.Module):
 class SeparationDecoder(nn.Module):
     """Features -> background and reflection. Section 5.
 
-    `parts` names those in use, of "Channel", "Pyramid" and "Guidance"; initialisation runs them all, so that the
+    `parts` names those in use, of "Channel", "Pyramid" and "Guidance"; initialization runs them all, so that the
     parameters are the same for any choice.
     """
 
@@ -146,7 +146,7 @@ class SeparationDecoder(nn.Module):
         Args:
             features: what `Encoder` returns, and for guidance `semantic`, what the classifier reads.
             logits: the classifier's [B, H, W, classes]; None if there is no guidance.
-            train: normalise with the statistics of the batch.
+            train: normalize with the statistics of the batch.
 
         Returns:
             Background and reflection [B, H, W, 6]; and the states in between, `fusion`, `channel`, `pyramid`,
@@ -166,5 +166,5 @@ class SeparationDecoder(nn.Module):
             guidance = Guidance(axis_name=self.axis_name, dtype=self.dtype, name="guidance")
             states["guided_1"], x = guidance(x, features["semantic"], logits, train=train)
             states["guided_2"] = x
-        x = ConvNorm(x.shape[-1], axis_name=self.axis_name, dtype=self.dtype, name="hidden")(x, train=train)
+        x = ConvLayer(x.shape[-1], axis_name=self.axis_name, dtype=self.dtype, name="hidden")(x, train=train)
         return conv(6, kernel=1, dtype=self.dtype, name="layers")(x), states

@@ -9,6 +9,6 @@ each (SR-Net specification, section 2.1). All layers, widths and activations are
 from __future__ import annotations
 
 from sirr_jax.models.srnet.discriminators import ImageDiscriminator, MapDiscriminator
-from sirr_jax.models.srnet.generators import Refiner, Restorer
+from sirr_jax.models.srnet.generators import LabelGuidedRestorer, LabelRefiner
 
-__all__ = ["ImageDiscriminator", "MapDiscriminator", "Refiner", "Restorer"]
+__all__ = ["ImageDiscriminator", "LabelGuidedRestorer", "LabelRefiner", "MapDiscriminator"]

@@ -1,4 +1,4 @@
-"""One call for convolutions with and without spectral normalisation."""
+"""One call for convolutions with and without spectral normalization."""
 
 from __future__ import annotations
 

@@ -37,14 +37,14 @@ def _judge(x: jax.Array, head: str, *, width: str, **common: Any) -> dict[str, A
 class MapDiscriminator(Network):
     """Label map -> one score per patch of 70 px: is it a true map or a refined one? SR-Net specification, section 2.4.
 
-    Five 4x4 convolutions without bias, padding 1, strides 2, 2, 2, 1, 1, with spectral normalisation; leaky ReLU 0.2
+    Five 4x4 convolutions without bias, padding 1, strides 2, 2, 2, 1, 1, with spectral normalization; leaky ReLU 0.2
     between them (design; certain is that it sees the map alone).
 
     Attributes:
-        width: "base" as designed, "test" narrow.
-        mode: "logits", labels as one channel per class; or "palette", labels as colours.
+        width: "base" as designed, "tiny" narrow.
+        mode: "logits", labels as one channel per class; or "palette", labels as colors.
         classes: number of classes; without effect on the layers in mode "palette".
-        spectral_norm: whether the convolutions have spectral normalisation.
+        spectral_norm: whether the convolutions have spectral normalization.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -70,7 +70,7 @@ class MapDiscriminator(Network):
         Args:
             labels: probabilities (softmax or one-hot) [B, H, W, classes], or palette RGB in [-1, 1] [B, H, W, 3]; H
                 and W at least 24.
-            train: whether spectral normalisation moves.
+            train: whether spectral normalization moves.
 
         Returns:
             `scores` [B, h, w, 1], unbounded; `features`, a tuple of all five maps, the scores last, for feature
@@ -80,7 +80,7 @@ class MapDiscriminator(Network):
             UserError: if the map is too small or has another number of channels.
         """
         check_labels(labels.shape[-1], self.mode, self.classes)
-        # In a state dict the name tells three classes, three colours and images apart.
+        # In a state dict the name tells three classes, three colors and images apart.
         head = "map_scores" if self.mode == "logits" else "palette_scores"
         return _judge(labels, head, width=self.width, spectral=self.spectral_norm, train=train, dtype=self.dtype)
 
@@ -91,8 +91,8 @@ class ImageDiscriminator(Network):
     The layers of `MapDiscriminator` (design; certain is that it sees the image alone).
 
     Attributes:
-        width: "base" as designed, "test" narrow.
-        spectral_norm: whether the convolutions have spectral normalisation.
+        width: "base" as designed, "tiny" narrow.
+        spectral_norm: whether the convolutions have spectral normalization.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -110,7 +110,7 @@ class ImageDiscriminator(Network):
 
         Args:
             image: [B, H, W, 3] RGB in [-1, 1], H and W at least 24.
-            train: whether spectral normalisation moves.
+            train: whether spectral normalization moves.
 
         Returns:
             `scores` [B, h, w, 1], unbounded; `features`, a tuple of all five maps, the scores last.

@@ -40,25 +40,25 @@ def _shapes(size: tuple[int, int], mode: str, classes: int) -> tuple[tuple[int, 
 
 
 def _trunk_name(mode: str) -> str:
-    # Three classes and three colours make the same shapes: in a state dict the name tells them apart.
+    # Three classes and three colors make the same shapes: in a state dict the name tells them apart.
     return "trunk" if mode == "logits" else "palette_trunk"
 
 
-class Refiner(Network):
+class LabelRefiner(Network):
     """Degraded image and its segmentation -> a better segmentation (stage 1, semantically guided adaptation).
 
     Inputs and output are the authors' (section 2.1 of the SR-Net specification); the layers are a design (section
     2.3).
 
     Attributes:
-        width: "base" as designed, "test" narrow.
-        mode: "logits", labels as one channel per class; or "palette", labels as colours, which the published figures
+        width: "base" as designed, "tiny" narrow.
+        mode: "logits", labels as one channel per class; or "palette", labels as colors, which the published figures
             suggest but which grows fragile with many classes.
         classes: number of classes; without effect on the layers in mode "palette".
-        spectral_norm: whether every convolution has spectral normalisation; those of the residual blocks then have no
+        spectral_norm: whether every convolution has spectral normalization; those of the residual blocks then have no
             bias.
         correction: whether the network's answer is added to the segmentation that it is shown (one-hot labels as
-            logits of 4; a colour's correction is doubled). Without it (section 2.3) the network must first learn to
+            logits of 4; a color's correction is doubled). Without it (section 2.3) the network must first learn to
             copy the segmentation through features of a quarter of its resolution.
         dtype: computation type; parameters and outputs stay float32.
     """
@@ -85,10 +85,10 @@ class Refiner(Network):
         Args:
             image: I_d [B, H, W, 3] RGB in [-1, 1]; H and W multiples of 4, at least 12.
             labels: S_d, one-hot [B, H, W, classes], or the palette's RGB in [-1, 1] [B, H, W, 3].
-            train: whether spectral normalisation moves.
+            train: whether spectral normalization moves.
 
         Returns:
-            `semantic_logits` [B, H, W, classes]; in mode "palette" `label_map` [B, H, W, 3], colours in [-1, 1] of
+            `semantic_logits` [B, H, W, classes]; in mode "palette" `label_map` [B, H, W, 3], colors in [-1, 1] of
             which the nearest in the palette is the class.
 
         Raises:
@@ -109,20 +109,20 @@ class Refiner(Network):
         return {output: labels + 2.0 * jnp.tanh(y) if self.correction else jnp.tanh(y)}
 
 
-class Restorer(Network):
+class LabelGuidedRestorer(Network):
     """Degraded image and its label map -> the clean image (stage 2, exemplar-guided synthesis).
 
     Inputs and output are the authors' (section 2.1 of the SR-Net specification); the layers are a design (sections
     2.3 and 2.5).
 
     Attributes:
-        width: "base" as designed, "test" narrow.
-        mode: "logits", labels as one channel per class; or "palette", labels as colours.
+        width: "base" as designed, "tiny" narrow.
+        mode: "logits", labels as one channel per class; or "palette", labels as colors.
         classes: number of classes; without effect on the layers in mode "palette".
         synthesis: "transposed", image and labels enter together and transposed convolutions enlarge; or "spade", the
-            image alone enters, and the labels modulate every normalisation behind the encoder.
+            image alone enters, and the labels modulate every normalization behind the encoder.
         correction: whether the network's answer, doubled, is added to the degraded image. Without it (section 2.3) the
-            colour of the whole image is lost: the instance normalisation behind the first convolution removes what
+            color of the whole image is lost: the instance normalization behind the first convolution removes what
             any constant adds to the image.
         dtype: computation type; parameters and outputs stay float32.
     """

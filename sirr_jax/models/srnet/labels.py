@@ -1,4 +1,4 @@
-"""How label maps enter SR-Net: as classes or as colours."""
+"""How label maps enter SR-Net: as classes or as colors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MODES = ("logits", "palette")
 
 
 def label_channels(mode: str, classes: int) -> int:
-    """Channels of a label map: one per class, or the three of a palette's colours.
+    """Channels of a label map: one per class, or the three of a palette's colors.
 
     Raises:
         UserError: if there is no such mode, or less than two classes.
@@ -28,5 +28,5 @@ def check_labels(channels: int, mode: str, classes: int) -> None:
     """
     expected = label_channels(mode, classes)
     if channels != expected:
-        kind = f"one channel for each of {classes} classes" if mode == "logits" else "the 3 channels of palette colours"
+        kind = f"one channel for each of {classes} classes" if mode == "logits" else "the 3 channels of palette colors"
         raise UserError(f"the label map has {channels} channels; in mode {mode!r} SR-Net takes {kind}")

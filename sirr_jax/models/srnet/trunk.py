@@ -8,7 +8,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import instance_norm
+from sirr_jax.layers.normalization import instance_norm
 from sirr_jax.layers.padding import reflect_pad
 from sirr_jax.layers.resize import resize_nearest
 from sirr_jax.layers.upsample_conv import UpsampleConv
@@ -19,7 +19,7 @@ RESIDUALS = 8
 
 
 class Modulation(nn.Module):
-    """Instance normalisation whose scale and shift are read off a label map, pixel by pixel (Park et al. 2019).
+    """Instance normalization whose scale and shift are read off a label map, pixel by pixel (Park et al. 2019).
 
     `IN(x) (1 + gamma) + beta`; gamma and beta are 3x3 convolutions of 128 features of the label map. SR-Net
     specification, section 2.5 (design).
@@ -30,7 +30,7 @@ class Modulation(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: jax.Array) -> jax.Array:
-        """Normalise `x` [B, h, w, C] under `labels` [B, H, W, K], which are brought to its size."""
+        """Normalize `x` [B, h, w, C] under `labels` [B, H, W, K], which are brought to its size."""
         labels = resize_nearest(labels, x.shape[1:3])
         hidden = nn.relu(conv(scaled(128, self.width), dtype=self.dtype, name="hidden")(labels))
         gamma = conv(x.shape[-1], dtype=self.dtype, name="gamma")(hidden)
@@ -39,9 +39,9 @@ class Modulation(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """A dilated and a plain 3x3 convolution over mirrored borders, normalised, plus the input.
+    """A dilated and a plain 3x3 convolution over mirrored borders, normalized, plus the input.
 
-    SR-Net specification, section 2.3 (design). With spectral normalisation the convolutions have no bias.
+    SR-Net specification, section 2.3 (design). With spectral normalization the convolutions have no bias.
     """
 
     width: str = "base"
@@ -79,8 +79,8 @@ class Trunk(nn.Module):
     features pass beside them, section 2.5 (design).
 
     Attributes:
-        width: "base" as designed, "test" narrow.
-        spectral: whether every convolution has spectral normalisation (without labels only).
+        width: "base" as designed, "tiny" narrow.
+        spectral: whether every convolution has spectral normalization (without labels only).
         dtype: computation type.
     """
 
@@ -95,7 +95,7 @@ class Trunk(nn.Module):
         Args:
             x: image, or image and label map together.
             labels: [B, H, W, K], if they modulate.
-            train: whether spectral normalisation moves.
+            train: whether spectral normalization moves.
         """
         common = {"spectral": self.spectral, "train": train, "dtype": self.dtype}
         x = x.astype(self.dtype)

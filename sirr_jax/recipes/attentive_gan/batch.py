@@ -22,7 +22,7 @@ def raindrop_batch(
     """Lay drops over photographs, find the drops of real pairs, and put both into one batch.
 
     Args:
-        raw: "photos" (uint8 `transmission` [B, S, S, 3]) and "pairs" (`blended`, `transmission`), either or both, each
+        raw: "photos" (uint8 `transmission` [B, S, S, 3]) and "pairs" (`mixture`, `transmission`), either or both, each
             with `index` [B].
         key: the run's key; each sample's draws depend on it, on the kind and on the sample's index only.
         raindrops: what the drops laid over photographs look like.
@@ -30,7 +30,8 @@ def raindrop_batch(
         flip: whether to mirror half of the scenes, left to right: water still runs down.
 
     Returns:
-        `image`, `truth` [B, S, S, 3] in [0, 1] and `mask` [B, S, S, 1], 1 where drops are, float32; photographs first.
+        `mixture`, `target` [B, S, S, 3] in [0, 1] and `mask` [B, S, S, 1], 1 where drops are, float32; photographs
+        first.
     """
     make = {
         "photos": functools.partial(_photo, raindrops=raindrops, flip=flip),
@@ -47,18 +48,18 @@ def raindrop_batch(
 
 def _photo(key: jax.Array, sample: Tree, *, raindrops: RaindropOptions, flip: bool) -> Tree:
     place, drops = jax.random.split(key)
-    truth = sample["transmission"].astype(jnp.float32) / 255.0
+    target = sample["transmission"].astype(jnp.float32) / 255.0
     # Before the drops are laid: they hang down on either side alike.
-    truth = _mirrored(place, truth) if flip else truth
-    made = render(drops, truth, options=raindrops)
-    return {"image": made.image, "truth": truth, "mask": made.mask}
+    target = _mirrored(place, target) if flip else target
+    made = render(drops, target, options=raindrops)
+    return {"mixture": made.image, "target": target, "mask": made.mask}
 
 
 def _pair(key: jax.Array, sample: Tree, *, mask: Mapping[str, Any], flip: bool) -> Tree:
-    rainy, clean = sample["blended"], sample["transmission"]
+    rainy, clean = sample["mixture"], sample["transmission"]
     if flip:
         rainy, clean = _mirrored(key, jnp.stack([rainy, clean]))
-    made = {"image": rainy, "truth": clean}
+    made = {"mixture": rainy, "target": clean}
     made = {name: x.astype(jnp.float32) / 255.0 for name, x in made.items()}
     return made | {"mask": difference_mask(rainy, clean, **mask)}
 

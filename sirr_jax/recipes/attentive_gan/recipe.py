@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from sirr_jax.losses.adversarial import cross_entropy_discriminator, cross_entropy_generator, logit_margin
 from sirr_jax.losses.attentive_gan import PAPER, RELEASED, Weights, attention_loss, map_loss, multiscale_loss
 from sirr_jax.models import build
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.models.torch_uniform import torch_uniform
 from sirr_jax.recipes.attentive_gan.batch import raindrop_batch
 from sirr_jax.recipes.base import Aux, Recipe, Stage, Tree, Update
@@ -24,7 +24,7 @@ from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_cr
 from sirr_jax.recipes.common.perceptual import ATTENTIVE_GAN, PerceptualTerm
 from sirr_jax.recipes.common.pretrained import start_from
 from sirr_jax.synthesis.raindrops import RaindropOptions, difference_mask
-from sirr_jax.weights.model_file import Network
+from sirr_jax.weights.model_file import StoredNetwork
 
 _MAP_TARGETS = ("attention", "mask")
 _DENSE = 224  # the crop that the published discriminator is tied to
@@ -40,7 +40,7 @@ class _Preset(NamedTuple):
     torch_start: bool
 
 
-_PRESETS = {"paper": _Preset(PAPER, "normalised", False), "released": _Preset(RELEASED, "raw_bgr01", True)}
+_PRESETS = {"paper": _Preset(PAPER, "normalized", False), "released": _Preset(RELEASED, "raw_bgr01", True)}
 
 
 class AttentiveGan(Recipe):
@@ -62,8 +62,8 @@ class AttentiveGan(Recipe):
                 the networks cannot take.
         """
         _check(config)
-        dtype = DTYPES[config.precision]
-        without, preset = config.without, _PRESETS[config.preset]
+        dtype = DTYPES[config.compute_dtype]
+        ablate, preset = config.ablate, _PRESETS[config.preset]
         self._config, self._weights, self._torch_start = config, preset.weights, preset.torch_start
         self._raindrops = RaindropOptions(**config.data.raindrops)
         self._mask = config.data.mask.to_dict()
@@ -73,17 +73,18 @@ class AttentiveGan(Recipe):
         width = {} if config.width == "base" else {"width": config.width}
         head = {} if config.data.crop == _DENSE else {"head": "gap"}
         blind = {"attentive": False}
-        self._hyper = {"generator": width | (blind if without.attention else {})}
-        if not without.discriminator:
-            self._hyper["discriminator"] = width | head | (blind if without.discriminator_map else {})
+        self._model_args = {"generator": width | (blind if ablate.attention else {})}
+        if not ablate.discriminator:
+            self._model_args["discriminator"] = width | head | (blind if ablate.discriminator_map else {})
         self._network = {
-            role: build(f"attentive_gan/{role}", **hyper, dtype=dtype) for role, hyper in self._hyper.items()
+            role: build(f"attentive_gan/{role}", **model_args, dtype=dtype)
+            for role, model_args in self._model_args.items()
         }
         features = ATTENTIVE_GAN._replace(feed=preset.feed)
         self._perceptual = PerceptualTerm(config.perceptual_weights, features=features, dtype=dtype)
         self._perceptual_weight = config.weights.perceptual if self._perceptual.params else config.weights.stand_in
-        attention = () if without.attention else tuple(f"attention_{t}" for t in range(1, _STEPS + 1))
-        self.panels, self.maps = ("input", *attention, "restored", "truth"), attention
+        attention = () if ablate.attention else tuple(f"attention_{t}" for t in range(1, _STEPS + 1))
+        self.panels, self.maps = ("input", *attention, "restored", "target"), attention
         self.validation = "pairs" if config.data.pairs_share >= 1 else "photos"
         self.notes = (f"{self._perceptual.description}, weight {self._perceptual_weight:g}", _sentence(config))
         self.stages = tuple(stage for stage in self._stages() if stage.steps > 0)
@@ -94,27 +95,27 @@ class AttentiveGan(Recipe):
         alone = Update(("generator",), functools.partial(self._generator_loss, adversarial=False))
         if "discriminator" not in self._network:
             return [Stage("generator", steps.generator + steps.adversarial, (alone,), mix)]
-        judge = Update(("discriminator",), self._discriminator_loss)
+        discriminate = Update(("discriminator",), self._discriminator_loss)
         against = Update(("generator",), functools.partial(self._generator_loss, adversarial=True))
         return [
             Stage("generator", steps.generator, (alone,), mix),
-            Stage("discriminator", steps.discriminator, (judge,), mix),
-            Stage("adversarial", steps.adversarial, (judge, against), mix),
+            Stage("discriminator", steps.discriminator, (discriminate,), mix),
+            Stage("adversarial", steps.adversarial, (discriminate, against), mix),
         ]
 
     # --- state ----------------------------------------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw parameters, or take those that `config.start_from` has; see `Recipe.init`."""
+        """Draw parameters, or take those that `config.init_from` has; see `Recipe.init`."""
         crop = self._config.data.crop
         side = {"generator": _SMALLEST, "discriminator": crop if crop == _DENSE else _SMALLEST}
         variables = {}
         for i, (role, network) in enumerate(self._network.items()):
             own = jax.random.fold_in(key, i)
-            params = initialise(network, own, (1, side[role], side[role], 3))["params"]
+            params = initialize(network, own, (1, side[role], side[role], 3))["params"]
             variables[role] = {"params": torch_uniform(own, params) if self._torch_start else params}
         if self._config.start_from:
-            wanted = {role: (f"attentive_gan/{role}", hyper) for role, hyper in self._hyper.items()}
+            wanted = {role: (f"attentive_gan/{role}", model_args) for role, model_args in self._model_args.items()}
             variables = start_from(self._config.start_from, wanted, variables)
         params = {role: tree["params"] for role, tree in variables.items()}
         if self._perceptual.params:
@@ -132,7 +133,7 @@ class AttentiveGan(Recipe):
         made = self._network["generator"].apply({"params": params["generator"]}, image[..., ::-1])
         return {name: x if name == "attention" else x[..., ::-1] for name, x in made.items()}
 
-    def _judge(self, params: Tree, image: jax.Array) -> dict[str, jax.Array]:
+    def _discriminate(self, params: Tree, image: jax.Array) -> dict[str, jax.Array]:
         return self._network["discriminator"].apply({"params": params["discriminator"]}, image[..., ::-1])
 
     def _generator_loss(
@@ -140,20 +141,20 @@ class AttentiveGan(Recipe):
     ) -> tuple[jax.Array, Aux]:
         """L_G; without L_GAN in the first stage."""
         del collections, key
-        weights, truth = self._weights, batch["truth"]
-        made = self._restore(params, batch["image"])
+        weights, target = self._weights, batch["target"]
+        made = self._restore(params, batch["mixture"])
         terms = {}
         if "attention" in made:
             terms["attention"] = attention_loss(
                 made["attention"], batch["mask"], theta=weights.theta, last=weights.last
             )
         images = [made[name] for name in ("restored_quarter", "restored_half", "restored")]
-        terms["multiscale"] = multiscale_loss(images, truth, scales=weights.scales)
+        terms["multiscale"] = multiscale_loss(images, target, scales=weights.scales)
         if self._perceptual_weight > 0:
-            distance = self._perceptual(params.get("vgg16", {}), made["restored"], truth)
+            distance = self._perceptual(params.get("vgg16", {}), made["restored"], target)
             terms["perceptual"] = self._perceptual_weight * distance
         if adversarial:
-            logits = self._judge(params, made["restored"])["logits"]
+            logits = self._discriminate(params, made["restored"])["logits"]
             verdict = cross_entropy_generator(logits, saturating=self._config.saturating)
             terms["adversarial"] = self._config.weights.adversarial * verdict
         return _summed("generator", terms)
@@ -163,11 +164,11 @@ class AttentiveGan(Recipe):
     ) -> tuple[jax.Array, Aux]:
         """L_D, and where its map should light up."""
         del collections, key
-        made = jax.lax.stop_gradient(self._restore(params, batch["image"]))
-        verdict = self._judge(params, jnp.concatenate([batch["truth"], made["restored"]]))
+        made = jax.lax.stop_gradient(self._restore(params, batch["mixture"]))
+        verdict = self._discriminate(params, jnp.concatenate([batch["target"], made["restored"]]))
         real, fake = jnp.split(verdict["logits"], 2)
         terms = {"cross_entropy": cross_entropy_discriminator(real, fake)}
-        gamma = 0.0 if self._config.without.map_loss else self._weights.discriminator_map
+        gamma = 0.0 if self._config.ablate.map_loss else self._weights.discriminator_map
         if gamma > 0 and "attention" in verdict:
             # A generator without attention leaves the mask to learn from.
             taught = "attention" in made and self._config.map_target == "attention"
@@ -178,25 +179,25 @@ class AttentiveGan(Recipe):
     # --- answers --------------------------------------------------------------------------------------------------
 
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Rainy image, the attention maps in grey, the estimate, truth."""
+        """Rainy image, the attention maps in gray, the estimate, target."""
         del collections
-        made = self._restore(params, batch["image"])
-        grey = [jnp.repeat(a, 3, axis=-1) for a in made.get("attention", ())]
-        shown = dict(zip(self.maps, grey, strict=True)) | {"restored": made["restored"]}
+        made = self._restore(params, batch["mixture"])
+        gray = [jnp.repeat(a, 3, axis=-1) for a in made.get("attention", ())]
+        shown = dict(zip(self.maps, gray, strict=True)) | {"restored": made["restored"]}
         shown = {name: jnp.clip(x, 0.0, 1.0) for name, x in shown.items()}
-        return {"input": batch["image"], **shown, "truth": batch["truth"]}
+        return {"input": batch["mixture"], **shown, "target": batch["target"]}
 
-    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, Network]]:
+    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, StoredNetwork]]:
         """The generator to use; the discriminator, apart."""
         del collections
         return {
-            role: {role: Network(f"attentive_gan/{role}", hyper, {"params": params[role]})}
-            for role, hyper in self._hyper.items()
+            role: {role: StoredNetwork(f"attentive_gan/{role}", model_args, {"params": params[role]})}
+            for role, model_args in self._model_args.items()
         }
 
 
 def _check(config: ConfigDict) -> None:
-    for name, known in (("preset", _PRESETS), ("precision", DTYPES), ("map_target", _MAP_TARGETS)):
+    for name, known in (("preset", _PRESETS), ("compute_dtype", DTYPES), ("map_target", _MAP_TARGETS)):
         check_choice(config, name, known)
     check_crop(config, multiple=4, least=_SMALLEST)
     check_share(config, "data.pairs_share")
@@ -204,7 +205,7 @@ def _check(config: ConfigDict) -> None:
 
 
 def _sentence(config: ConfigDict) -> str:
-    left_out = ", ".join(name for name, absent in config.without.items() if absent)
+    left_out = ", ".join(name for name, absent in config.ablate.items() if absent)
     return f"preset {config.preset}, without {left_out or 'ablations'}"
 
 

@@ -11,7 +11,7 @@ Apply = Callable[..., dict[str, Any]]
 """`apply(*inputs)`: a network with its variables."""
 
 
-class Applied(NamedTuple):
+class BoundNetwork(NamedTuple):
     """An `Apply` that says which network it is.
 
     Attributes:

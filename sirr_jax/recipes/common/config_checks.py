@@ -15,7 +15,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.recipes.base import Start
 
 DTYPES: Mapping[str, Any] = MappingProxyType({"float32": jnp.float32, "bfloat16": jnp.bfloat16})
-"""Types to compute in, by `config.precision`."""
+"""Types to compute in, by `config.compute_dtype`."""
 
 
 def check_choice(config: ConfigDict, name: str, known: Collection[str]) -> None:

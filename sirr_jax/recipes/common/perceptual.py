@@ -16,7 +16,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.losses.perceptual import VGG_WEIGHTS, perceptual
 from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.losses.style import STYLE_LAYERS, style
-from sirr_jax.models.vgg import CAFFE_SCALE, Vgg16, Vgg19, normalise
+from sirr_jax.models.vgg import CAFFE_SCALE, Vgg16, Vgg19, normalize
 from sirr_jax.weights.pretrained_vgg import read_vgg
 
 _NETWORKS = {"vgg16": (Vgg16, "VGG-16"), "vgg19": (Vgg19, "VGG-19")}
@@ -35,7 +35,7 @@ class Features(NamedTuple):
         network: "vgg16" or "vgg19".
         weights: of the layers, `relu1_1`, ...
         error: "l1" or "mse", see `sirr_jax.losses.perceptual`.
-        feed: how images reach the network. "normalised": in the range that the weight file was trained for, and its
+        feed: how images reach the network. "normalized": in the range that the weight file was trained for, and its
             features in the scale of torchvision's. "raw_bgr01": BGR in [0, 1], with torchvision's weights;
             "raw_rgb255": RGB in 0..255, with Keras's (Caffe's): so do AttentiveGAN and EdgeGAN as released.
         style: layers whose correlations are compared too, see `PerceptualTerm.with_style`.
@@ -44,7 +44,7 @@ class Features(NamedTuple):
     network: str
     weights: Mapping[str, float]
     error: str
-    feed: str = "normalised"
+    feed: str = "normalized"
     style: tuple[str, ...] = ()
 
 
@@ -52,10 +52,10 @@ ERRNET = Features("vgg19", VGG_WEIGHTS, "l1")
 """ERRNet's, which our own recipe uses too."""
 
 ATTENTIVE_GAN = Features("vgg16", {"relu1_1": 1.0, "relu1_2": 0.6, "relu2_1": 0.4, "relu2_2": 0.2}, "mse", "raw_bgr01")
-"""As the official code (AttentiveGAN specification, section 4); the corrected preset feeds them "normalised"."""
+"""As the official code (AttentiveGAN specification, section 4); the corrected preset feeds them "normalized"."""
 
 EDGE_GAN = Features("vgg16", {"relu3_3": 1.0}, "mse", "raw_rgb255")
-"""As released (EdgeGAN specification, section 5); the balanced preset feeds them "normalised"."""
+"""As released (EdgeGAN specification, section 5); the balanced preset feeds them "normalized"."""
 
 SRNET = Features("vgg19", {f"relu{block}_1": 1.0 for block in range(1, 6)}, "l1", style=STYLE_LAYERS)
 """SR-Net's, a reconstruction (SR-Net specification, section 3)."""
@@ -93,8 +93,8 @@ class PerceptualTerm:
         self.params: dict[str, Any] = {}
         self._network, self._features, self._substitute = None, features, substitute
         network, title = _NETWORKS[features.network]
-        if features.feed != "normalised" and features.feed not in _RAW:
-            raise UserError(f"L_P is fed {features.feed!r}; choose one of normalised, {', '.join(_RAW)}")
+        if features.feed != "normalized" and features.feed not in _RAW:
+            raise UserError(f"L_P is fed {features.feed!r}; choose one of normalized, {', '.join(_RAW)}")
         if not path:
             instead = "the 3-scale gradient L1" if substitute else "left out"
             self.description = f"L_P is {instead}: config.perceptual_weights names no {title} file"
@@ -119,7 +119,7 @@ class PerceptualTerm:
             if weights.convention != expected:
                 raise UserError(
                     f"{path} holds {weights.convention} weights, which images fed as {features.feed} do not suit; "
-                    f"give config.perceptual_weights a file of {expected} weights, or feed them normalised"
+                    f"give config.perceptual_weights a file of {expected} weights, or feed them normalized"
                 )
         elif weights.convention == "caffe":
             self._unit = 1.0 / CAFFE_SCALE
@@ -130,19 +130,19 @@ class PerceptualTerm:
         if absent:
             self.description += f"; the weight file lacks {', '.join(absent)}, left out"
 
-    def __call__(self, params: dict[str, Any], estimate: jax.Array, truth: jax.Array) -> jax.Array:
+    def __call__(self, params: dict[str, Any], estimate: jax.Array, target: jax.Array) -> jax.Array:
         """L_P of `[B, H, W, 3]` RGB images in [0, 1]; `params` is `self.params` as the state carries it."""
-        return self.with_style(params, estimate, truth)[0]
+        return self.with_style(params, estimate, target)[0]
 
-    def with_style(self, params: dict[str, Any], estimate: jax.Array, truth: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def with_style(self, params: dict[str, Any], estimate: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
         """L_P and the style distance (`sirr_jax.losses.style`) of the same images, from one pass of each.
 
         Layers that the weight file lacks are left out of both; without a file there is no style distance: 0.
         """
         if self._network is None:
-            distance = multiscale_gradient_l1(estimate, truth) if self._substitute else jnp.zeros(())
+            distance = multiscale_gradient_l1(estimate, target) if self._substitute else jnp.zeros(())
             return distance, jnp.zeros(())
-        features = [self._network.apply({"params": params}, self._feed(image)) for image in (estimate, truth)]
+        features = [self._network.apply({"params": params}, self._feed(image)) for image in (estimate, target)]
         how = self._features
         distance = perceptual(*features, unit=self._unit, weights=how.weights, error=how.error)
         return distance, style(*features, unit=self._unit, layers=how.style)
@@ -150,4 +150,4 @@ class PerceptualTerm:
     def _feed(self, image: jax.Array) -> jax.Array:
         if self._features.feed in _RAW:
             return _RAW[self._features.feed][1](image)
-        return normalise(image, self._convention)
+        return normalize(image, self._convention)

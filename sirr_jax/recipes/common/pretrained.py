@@ -19,7 +19,7 @@ def start_from(
     wanted: Mapping[str, tuple[str, Mapping[str, Any]]],
     variables: Tree,
     *,
-    option: str = "config.start_from",
+    option: str = "config.init_from",
 ) -> Tree:
     """Replace freshly drawn variables by those of a model file, as far as it has them.
 
@@ -27,7 +27,7 @@ def start_from(
 
     Args:
         path: a `.safetensors` model that a training run or `sirr convert` wrote.
-        wanted: role -> network id and hyper-parameters that the recipe trains.
+        wanted: role -> network id and arguments that the recipe trains.
         variables: role -> freshly drawn variables, `{"params": ..., "batch_stats": ...}`; their shapes are enough if
             one role alone is wanted.
         option: what the errors call the choice of the file.
@@ -36,7 +36,7 @@ def start_from(
         `variables` with float32 copies of what the file holds.
 
     Raises:
-        UserError: if the file holds none of the networks, or one with other hyper-parameters or shapes.
+        UserError: if the file holds none of the networks, or one with other arguments or shapes.
     """
     model = load_model(path)
     found = {role: network for role, network in model.networks.items() if role in wanted}
@@ -47,13 +47,13 @@ def start_from(
         )
     started = dict(variables)
     for role, network in found.items():
-        network_id, hyper = wanted[role]
-        if (network.id, dict(network.hyper)) != (network_id, dict(hyper)):
+        network_id, model_args = wanted[role]
+        if (network.id, dict(network.model_args)) != (network_id, dict(model_args)):
             raise UserError(
-                f"{path} holds {network.id} {network.hyper}, and the config trains another: expected {network_id} "
-                f"{dict(hyper)}; correct {option} or the config's hyper-parameters"
+                f"{path} holds {network.id} {network.model_args}, and the config trains another: expected {network_id} "
+                f"{dict(model_args)}; correct {option} or the config's arguments"
             )
-        given = {name: tree for name, tree in network.variables.items() if name != "carried"}
+        given = {name: tree for name, tree in network.variables.items() if name != "passthrough"}
         shapes, expected = ({place: x.shape for place, x in flatten(tree).items()} for tree in (given, variables[role]))
         if shapes != expected:
             different = sorted(shapes.items() ^ expected.items())[0]

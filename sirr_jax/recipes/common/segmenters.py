@@ -21,17 +21,17 @@ from sirr_jax.models.bisenet import BiSeNet
 from sirr_jax.models.deeplabv2 import DeepLabV2
 from sirr_jax.models.espnetv2 import EspNetV2
 from sirr_jax.models.segmenter import Segmenter as OwnSegmenter
-from sirr_jax.models.vgg import normalise
-from sirr_jax.weights.model_file import Network, load_model
+from sirr_jax.models.vgg import normalize
+from sirr_jax.weights.model_file import StoredNetwork, load_model
 
 SEGMENTERS = ("ade20k_ppm", "bisenet", "deeplabv2", "espnetv2", "segmenter")
-"""Network ids that `Segmenter` can feed."""
+"""Network ids that `PublishedSegmenter` can feed."""
 
 _CAFFE_MEAN = np.array([104.008, 116.669, 122.675], np.float32)
 _ESPNET_SIDE = {0.5: 256}  # of the published files; the wider ones were trained at 384
 
 
-class Segmenter:
+class PublishedSegmenter:
     """A segmenter, fed as it was published.
 
     Attributes:
@@ -75,7 +75,7 @@ class Segmenter:
         return jnp.argmax(self.segment(variables, image), axis=-1).astype(jnp.int32)
 
 
-def read_segmenter(path: str | Path) -> Network:
+def read_segmenter(path: str | Path) -> StoredNetwork:
     """The segmenter of a model file that `sirr convert` or a training run wrote.
 
     Raises:
@@ -88,7 +88,7 @@ def read_segmenter(path: str | Path) -> Network:
             f"{path} holds {', '.join(network.id for network in networks.values())}; expected one of "
             f"{', '.join(SEGMENTERS)}: give another model file"
         )
-    used = {name: tree for name, tree in found[0].variables.items() if name != "carried"}
+    used = {name: tree for name, tree in found[0].variables.items() if name != "passthrough"}
     return found[0]._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float32), used))
 
 
@@ -124,7 +124,7 @@ def _pyramid(module: PyramidParser, apply: Callable[[jax.Array], jax.Array], ima
     """ImageNet's mean and deviation, mirrored at the bottom and right to multiples of 8; one scale."""
     del module
     padded = pad_to_multiple(image, 8)
-    logits = resize_bilinear(apply(normalise(padded, "torchvision")), padded.shape[1:3])
+    logits = resize_bilinear(apply(normalize(padded, "torchvision")), padded.shape[1:3])
     return logits[:, : image.shape[1], : image.shape[2]]
 
 
@@ -132,7 +132,7 @@ def _at(side: int, apply: Callable[[jax.Array], jax.Array], image: jax.Array) ->
     """Logits of the image resized to a square, as Pillow does, enlarged or reduced to the image's size."""
     batch, height, width, channels = image.shape
     square = jax.image.resize(image, (batch, side, side, channels), "bilinear", antialias=True)
-    return resize_bilinear(apply(normalise(square, "torchvision")), (height, width))
+    return resize_bilinear(apply(normalize(square, "torchvision")), (height, width))
 
 
 _FEEDS: dict[type, _Logits] = {

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from sirr_jax.recipes.base import Tree
 from sirr_jax.synthesis.multiview import dihedral
-from sirr_jax.synthesis.reflection import synthesise_batch
+from sirr_jax.synthesis.reflection import synthesize_batch
 
 
 def single_images(raw: Tree, key: jax.Array, *, synthesis: str, options: Any, turn: bool) -> dict[str, jax.Array]:
@@ -20,7 +20,7 @@ def single_images(raw: Tree, key: jax.Array, *, synthesis: str, options: Any, tu
     mixture is its transmission, and its reflection is black.
 
     Args:
-        raw: "single" (uint8 `transmission`, `reflection` [B, S, S, 3]) and "pairs" (`blended`, `transmission`), either
+        raw: "single" (uint8 `transmission`, `reflection` [B, S, S, 3]) and "pairs" (`mixture`, `transmission`), either
             or both, each with `index` [B].
         key: the run's key; each sample's draws depend on it, on the kind and on the sample's index only.
         synthesis: name of the model that mixes, see `sirr_jax.synthesis.reflection`.
@@ -28,13 +28,13 @@ def single_images(raw: Tree, key: jax.Array, *, synthesis: str, options: Any, tu
         turn: whether to apply a random symmetry of the square, the same to all layers of a sample.
 
     Returns:
-        `image`, `truth`, `reflection` (of pairs: what the image has more than the truth), float32 [B, S, S, 3] in
+        `mixture`, `target`, `reflection` (of pairs: what the image has more than the target), float32 [B, S, S, 3] in
         [0, 1], the synthetic samples first.
     """
     parts = []
     if "single" in raw:
         samples, kind_key = raw["single"], jax.random.fold_in(key, 0)
-        made = synthesise_batch(
+        made = synthesize_batch(
             kind_key, samples["transmission"], samples["reflection"], samples["index"], name=synthesis, options=options
         )
         kept = made.kept[:, None, None, None]
@@ -43,11 +43,11 @@ def single_images(raw: Tree, key: jax.Array, *, synthesis: str, options: Any, tu
         parts.append(_turned(kind_key, samples["index"], image, made.transmission, reflection, turn=turn))
     if "pairs" in raw:
         samples, kind_key = raw["pairs"], jax.random.fold_in(key, 1)
-        image, truth = (samples[name].astype(jnp.float32) / 255.0 for name in ("blended", "transmission"))
-        reflection = jnp.clip(image - truth, 0.0, 1.0)
-        parts.append(_turned(kind_key, samples["index"], image, truth, reflection, turn=turn))
-    image, truth, reflection = (jnp.concatenate(layer) for layer in zip(*parts, strict=True))
-    return {"image": image, "truth": truth, "reflection": reflection}
+        image, target = (samples[name].astype(jnp.float32) / 255.0 for name in ("mixture", "transmission"))
+        reflection = jnp.clip(image - target, 0.0, 1.0)
+        parts.append(_turned(kind_key, samples["index"], image, target, reflection, turn=turn))
+    image, target, reflection = (jnp.concatenate(layer) for layer in zip(*parts, strict=True))
+    return {"mixture": image, "target": target, "reflection": reflection}
 
 
 def _turned(key: jax.Array, index: jax.Array, *layers: jax.Array, turn: bool) -> tuple[jax.Array, ...]:

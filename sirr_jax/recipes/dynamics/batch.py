@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.recipes.base import Tree
-from sirr_jax.synthesis.augment.color_jitter import jitter_colour
-from sirr_jax.synthesis.augment.hard_negatives import add_lookalike
+from sirr_jax.synthesis.augment.color_jitter import jitter_color
+from sirr_jax.synthesis.augment.hard_negatives import add_hard_negative
 from sirr_jax.synthesis.multiview import (
     MultiviewOptions,
     augment_frames,
     dihedral,
-    procedural_layer,
-    synthesise,
-    synthesise_single,
+    procedural_texture,
+    synthesize,
+    synthesize_single,
 )
 
 # Streams of random numbers, one per kind of sample: two kinds may share an index.
@@ -28,15 +28,15 @@ class Augmentation(NamedTuple):
     """How samples are varied; not at all by default.
 
     Attributes:
-        procedural: share of layers replaced by procedural textures.
-        colour: strength of the colour changes of layers, see `jitter_colour`.
-        lookalikes: share of transmissions with what looks like a reflection and is none, see `add_lookalike`.
+        texture_prob: share of layers replaced by procedural textures.
+        color_jitter: strength of the color changes of layers, see `jitter_color`.
+        hard_negative_prob: probability that a transmission becomes a hard negative, see `add_hard_negative`.
         turn: flip and turn layers, sequences and pairs, and reverse time.
     """
 
-    procedural: float = 0.0
-    colour: float = 0.0
-    lookalikes: float = 0.0
+    texture_prob: float = 0.0
+    color_jitter: float = 0.0
+    hard_negative_prob: float = 0.0
     turn: bool = False
 
 
@@ -47,7 +47,7 @@ def prepare_batch(
     options: MultiviewOptions,
     augmentation: Augmentation = Augmentation(),  # noqa: B008 - immutable
 ) -> Tree:
-    """Synthesise, augment and group.
+    """Synthesize, augment and group.
 
     Args:
         raw: kind -> arrays, uint8 images (see `data.loaders.build`). A "layers" or "single" entry with an index
@@ -59,7 +59,7 @@ def prepare_batch(
     Returns:
         `views`: `frames`, `transmission`, `reflection` [B,3,H,W,3], `flow_t`, `flow_r` [B,2,H,W,2], `valid_t`,
         `valid_r` [B,2,H,W], `reflection_weight`, `flow_weight` [B]; `single`, if there are such samples: `image`,
-        `truth` [B,H,W,3]. All float32.
+        `target` [B,H,W,3]. All float32.
     """
     make = {
         "layers": functools.partial(_layers, options=options, augmentation=augmentation),
@@ -88,23 +88,23 @@ def _to_float(image: jax.Array) -> jax.Array:
 def _sources(
     key: jax.Array, sample: Tree, size: tuple[int, int], augmentation: Augmentation
 ) -> tuple[jax.Array, jax.Array]:
-    """The two layers to mix: photographs, changed in colour, or textures; made to look mixed; flipped and turned."""
+    """The two layers to mix: photographs, changed in color, or textures; made to look mixed; flipped and turned."""
     layers = []
     for i, role in enumerate(("transmission", "reflection")):
         keys = jax.random.split(jax.random.fold_in(key, i), 4)
         layer = None
         if role in sample:
             layer = _to_float(sample[role])
-            if augmentation.colour > 0:
-                layer = jitter_colour(keys[0], layer, strength=augmentation.colour)
-        if layer is None or augmentation.procedural > 0:
-            texture = procedural_layer(keys[1], size, role=role)
-            chosen = jax.random.bernoulli(keys[2], augmentation.procedural)
+            if augmentation.color_jitter > 0:
+                layer = jitter_color(keys[0], layer, strength=augmentation.color_jitter)
+        if layer is None or augmentation.texture_prob > 0:
+            texture = procedural_texture(keys[1], size, role=role)
+            chosen = jax.random.bernoulli(keys[2], augmentation.texture_prob)
             layer = texture if layer is None else jnp.where(chosen, texture, layer)
-        if role == "transmission" and augmentation.lookalikes > 0:
+        if role == "transmission" and augmentation.hard_negative_prob > 0:
             changed, chosen = jax.random.split(jax.random.fold_in(key, 2))
-            chosen = jax.random.bernoulli(chosen, augmentation.lookalikes)
-            layer = jnp.where(chosen, add_lookalike(changed, layer), layer)
+            chosen = jax.random.bernoulli(chosen, augmentation.hard_negative_prob)
+            layer = jnp.where(chosen, add_hard_negative(changed, layer), layer)
         layers.append(dihedral(keys[3], layer) if augmentation.turn else layer)
     return layers[0], layers[1]
 
@@ -112,7 +112,7 @@ def _sources(
 def _layers(key: jax.Array, sample: Tree, *, options: MultiviewOptions, augmentation: Augmentation) -> Tree:
     content, mixing = jax.random.split(key)
     layers = _sources(content, sample, options.canvas, augmentation)
-    sequence = synthesise(mixing, *layers, options=options)
+    sequence = synthesize(mixing, *layers, options=options)
     return {
         "frames": sequence.frames,
         "transmission": sequence.transmission,
@@ -129,21 +129,21 @@ def _layers(key: jax.Array, sample: Tree, *, options: MultiviewOptions, augmenta
 def _single(key: jax.Array, sample: Tree, *, options: MultiviewOptions, augmentation: Augmentation) -> Tree:
     content, mixing = jax.random.split(key)
     layers = _sources(content, sample, (options.height, options.width), augmentation)
-    mixture = synthesise_single(mixing, *layers, options=options)
-    return {"image": mixture.frame, "truth": mixture.transmission}
+    mixture = synthesize_single(mixing, *layers, options=options)
+    return {"mixture": mixture.frame, "target": mixture.transmission}
 
 
 def _sequence(key: jax.Array, sample: Tree, *, turn: bool) -> Tree:
     """A real sequence: no flow is known, and without a photographed reflection only a residual."""
-    stack = {name: _to_float(sample[name]) for name in ("blended", "transmission", "reflection")}
+    stack = {name: _to_float(sample[name]) for name in ("mixture", "transmission", "reflection")}
     if turn:
         stack = augment_frames(key, stack)
     photographed = sample["has_reflection"]
-    residual = jnp.clip(stack["blended"] - stack["transmission"], 0.0, 1.0)
-    frames, height, width, _ = stack["blended"].shape
+    residual = jnp.clip(stack["mixture"] - stack["transmission"], 0.0, 1.0)
+    frames, height, width, _ = stack["mixture"].shape
     still = jnp.zeros((frames - 1, height, width, 2))
     return {
-        "frames": stack["blended"],
+        "frames": stack["mixture"],
         "transmission": stack["transmission"],
         "reflection": jnp.where(photographed, stack["reflection"], residual),
         "flow_t": still,
@@ -156,7 +156,7 @@ def _sequence(key: jax.Array, sample: Tree, *, turn: bool) -> Tree:
 
 
 def _pair(key: jax.Array, sample: Tree, *, turn: bool) -> Tree:
-    both = jnp.stack([_to_float(sample["blended"]), _to_float(sample["transmission"])])
+    both = jnp.stack([_to_float(sample["mixture"]), _to_float(sample["transmission"])])
     if turn:
         both = dihedral(key, both)
-    return {"image": both[0], "truth": both[1]}
+    return {"mixture": both[0], "target": both[1]}

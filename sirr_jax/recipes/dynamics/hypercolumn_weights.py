@@ -34,4 +34,4 @@ def holds_column(path: str) -> bool:
         UserError: if the file cannot be read.
     """
     student = load_model(path).networks.get("student")
-    return student is not None and bool(student.hyper.get("hypercolumn"))
+    return student is not None and bool(student.model_args.get("hypercolumn"))

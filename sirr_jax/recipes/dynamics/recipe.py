@@ -23,14 +23,14 @@ from sirr_jax.losses.distillation import transfer
 from sirr_jax.losses.pixel import ERRORS, reconstruction
 from sirr_jax.losses.view_synthesis import flow_error, view_synthesis
 from sirr_jax.models import build
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.recipes.base import Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.common.perceptual import PerceptualTerm
 from sirr_jax.recipes.common.pretrained import start_from
 from sirr_jax.recipes.dynamics.batch import Augmentation, prepare_batch
 from sirr_jax.recipes.dynamics.hypercolumn_weights import holds_column, read_column
-from sirr_jax.weights.model_file import Network
+from sirr_jax.weights.model_file import StoredNetwork
 from sirr_jax.weights.variables import variable_shapes
 
 _SHARES = (
@@ -38,11 +38,11 @@ _SHARES = (
     "data.sequences_share",
     "teacher.warm_up",
     "teacher.flow_until",
-    "student.single_share",
+    "student.single_image_fraction",
     "student.gan_start",
-    "student.transfer_share",
+    "student.distill_fraction",
 )
-_COUNTS = ("teacher.steps", "student.first_steps", "student.steps", "student.measure_samples")
+_COUNTS = ("teacher.steps", "student.pretrain_steps", "student.steps", "student.feature_stats_samples")
 
 # What a grown teacher has from its student and leaves as it is.
 _SEEING = ("encoder", "hallucination", "hypercolumn")
@@ -58,7 +58,7 @@ class Dynamics(Recipe):
     """
 
     name = "dynamics"
-    panels = ("input", "teacher", "student", "truth")
+    panels = ("input", "teacher", "student", "target")
 
     def __init__(self, config: ConfigDict) -> None:
         """Build networks and stages; `config` as `configs/dynamics.py` makes it.
@@ -67,38 +67,41 @@ class Dynamics(Recipe):
             UserError: if the config names an unknown precision, width or weight file, or holds a number that makes no
                 sense.
         """
-        check_choice(config, "precision", DTYPES)
-        check_choice(config, "reconstruction_error", ERRORS)
+        check_choice(config, "compute_dtype", DTYPES)
+        check_choice(config, "pixel_loss", ERRORS)
         check_crop(config, multiple=16, least=16)
         for name in _SHARES:
             check_share(config, name)
         check_steps(config, *_COUNTS)
-        dtype = DTYPES[config.precision]
-        without = config.without
+        dtype = DTYPES[config.compute_dtype]
+        ablate = config.ablate
         self._config = config
         self._options = multiview_options(config.data)
-        switches = {name: not without[name] for name in ("mkl", "decouple_net", "flow_net", "fusion_net")}
+        switches = {name: not ablate[name] for name in ("mkl", "decouple_net", "flow_net", "fusion_net")}
         self._column = read_column(config.student.hypercolumn)
         column = {"hypercolumn": self._column.convention} if self._column else {}
-        if config.teacher.grown and without.hallucination:
+        if config.teacher.init_from_student and ablate.hallucination:
             raise UserError(
-                "config.teacher.grown=True adds to what a Hallucination sees; unset config.without.hallucination"
+                "config.teacher.init_from_student=True adds to what a Hallucination sees; unset "
+                "config.ablate.hallucination"
             )
-        grown = {"grown": True} | column if config.teacher.grown else {}
+        grown = {"grown": True} | column if config.teacher.init_from_student else {}
         aligned = {"aligned_frames": True} if config.teacher.aligned_frames else {}
-        self._hyper = {
+        self._model_args = {
             "teacher": {"width": config.width}
             | {name: False for name, on in switches.items() if not on}
             | aligned
             | grown,
-            "student": {"width": config.width} | ({"hallucination": False} if without.hallucination else {}) | column,
+            "student": {"width": config.width} | ({"hallucination": False} if ablate.hallucination else {}) | column,
             "discriminator": {},
         }
-        self._network = {name: build(f"dynamics/{name}", **hyper, dtype=dtype) for name, hyper in self._hyper.items()}
+        self._network = {
+            name: build(f"dynamics/{name}", **model_args, dtype=dtype) for name, model_args in self._model_args.items()
+        }
         self._perceptual = PerceptualTerm(config.perceptual_weights, dtype=dtype)
         self._has_layers = switches["mkl"] and switches["decouple_net"]
         self._has_flow = switches["mkl"] and switches["flow_net"]
-        self._transfers = not without.transfer and config.student.weights.transfer > 0
+        self._transfers = config.distill.enabled and config.student.weights.transfer > 0
         self.notes = (self._perceptual.description,)
         self.stages = tuple(stage for stage in self._stages() if stage.steps > 0)
 
@@ -109,11 +112,11 @@ class Dynamics(Recipe):
         teacher, student = config.teacher, config.student
         real, pairs = config.data.sequences_share, config.data.pairs_share
         views = {"layers": 1.0 - real, "sequences": real}
-        single = student.single_share
+        single = student.single_image_fraction
         if self._transfers and single >= 1.0:
             raise UserError(
-                f"config.student.single_share={single} leaves no sequence for the teacher to see; choose a share below "
-                "1, or config.without.transfer=True"
+                f"config.student.single_image_fraction={single} leaves no sequence for the teacher to see; choose a "
+                "fraction below 1, or config.distill.enabled=False"
             )
         if self._transfers and student.steps > 0:
             self._check_teacher()
@@ -122,16 +125,16 @@ class Dynamics(Recipe):
         views, mixed = ({k: share for k, share in mix.items() if share > 0} for mix in (views, mixed))
 
         stages = []
-        grows = teacher.grown and not teacher.weights_file
-        if grows and not student.weights_file:
-            if student.first_steps < 1:
+        grows = teacher.init_from_student and not teacher.init_from
+        if grows and not student.init_from:
+            if student.pretrain_steps < 1:
                 raise UserError(
-                    "config.teacher.grown=True needs a student to grow out of; set config.student.first_steps above 0 "
-                    "or give config.student.weights_file"
+                    "config.teacher.init_from_student=True needs a student to grow out of; set "
+                    "config.student.pretrain_steps above 0 or give config.student.init_from"
                 )
             first = (Update(("student",), functools.partial(self._student_loss, transfers=False)),)
-            stages.append(Stage("first", student.first_steps, first, self._alone()))
-        if not teacher.weights_file:
+            stages.append(Stage("first", student.pretrain_steps, first, self._alone()))
+        if not teacher.init_from:
             warm_up = round(teacher.warm_up * teacher.steps) if self._has_layers or self._has_flow else 0
             start = warm_up / max(teacher.steps, 1)
             for name, steps, begin, end in (
@@ -141,51 +144,52 @@ class Dynamics(Recipe):
                 loss = functools.partial(self._teacher_loss, restore=name == "teacher", span=(begin, end))
                 grow = self._grow if grows and begin == 0.0 else None  # stages of no steps are left out
                 stages.append(Stage(name, steps, (Update(("teacher",), loss),), views, begin=grow))
-        measure_steps = -(-config.student.measure_samples // config.batch_size) if self._transfers else 0
+        measure_steps = -(-config.student.feature_stats_samples // config.batch_size) if self._transfers else 0
         measure = (Update((), self._measure),)
         stages.append(Stage("measure", measure_steps, measure, views, begin=freeze("teacher")))
 
         return [*stages, *self._student_stages(mixed)]
 
     def _check_teacher(self) -> None:
-        """Refuse to distil from a teacher that has learned nothing, or by features whose spread is not known."""
+        """Refuse to distill from a teacher that has learned nothing, or by features whose spread is not known."""
         teacher, student = self._config.teacher, self._config.student
-        if teacher.steps < 1 and not teacher.weights_file:
+        if teacher.steps < 1 and not teacher.init_from:
             raise UserError(
-                "config.teacher.steps=0 leaves a teacher that has learned nothing; give config.teacher.weights_file, "
-                "or set config.without.transfer=True"
+                "config.teacher.steps=0 leaves a teacher that has learned nothing; give config.teacher.init_from, "
+                "or set config.distill.enabled=False"
             )
-        if student.measure_samples < 1:
+        if student.feature_stats_samples < 1:
             raise UserError(
-                "config.student.measure_samples=0 leaves the spread of the teacher's features unknown; choose 1 or "
-                "more, or config.without.transfer=True"
+                "config.student.feature_stats_samples=0 leaves the spread of the teacher's features unknown; choose 1 "
+                "or more, or config.distill.enabled=False"
             )
 
     def _student_stages(self, mixed: dict[str, float]) -> list[Stage]:
         student = self._config.student
-        lets_go = self._transfers and student.transfer_share < 1.0
+        lets_go = self._transfers and student.distill_fraction < 1.0
         # The GAN judges single-image samples only.
-        gan = student.weights.adversarial > 0 and student.single_share > 0
+        gan = student.weights.adversarial > 0 and student.single_image_fraction > 0
         judged = round(student.gan_start * student.steps) if gan else student.steps
-        taught = round(student.transfer_share * student.steps) if lets_go else judged
+        taught = round(student.distill_fraction * student.steps) if lets_go else judged
         if taught > judged:
             raise UserError(
-                f"config.student.transfer_share={student.transfer_share} goes on when the GAN starts "
-                f"(config.student.gan_start={student.gan_start}); choose a smaller share, or 1 for the whole training"
+                f"config.student.distill_fraction={student.distill_fraction} goes on when the GAN starts "
+                f"(config.student.gan_start={student.gan_start}); choose a smaller fraction, or 1 for the whole "
+                "training"
             )
         alone = self._alone()
         kept = self._transfers and not lets_go
         learn = functools.partial(self._student_loss, transfers=self._transfers, fades=lets_go)
         learn_alone = functools.partial(self._student_loss, transfers=False)
         learn_against = functools.partial(self._student_loss, transfers=kept, adversarial=True)
-        judge = Update(("discriminator",), self._discriminator_loss)
+        discriminate = Update(("discriminator",), self._discriminator_loss)
         stages = [
             Stage("student", taught, (Update(("student",), learn),), mixed),
             Stage("alone", judged - taught, (Update(("student",), learn_alone),), alone),
             Stage(
                 "adversarial",
                 student.steps - judged,
-                (judge, Update(("student",), learn_against)),
+                (discriminate, Update(("student",), learn_against)),
                 alone if lets_go else mixed,
             ),
         ]
@@ -209,9 +213,9 @@ class Dynamics(Recipe):
         """
         start = freeze("teacher")(start)
         config = self._config
-        if not self._transfers or (config.student.weights_file and not config.teacher.grown):
+        if not self._transfers or (config.student.init_from and not config.teacher.init_from_student):
             return start
-        own = config.teacher.grown or config.without.encoder
+        own = config.teacher.init_from_student or config.ablate.encoder
         return _inherit(start, "student", "teacher", {"decoder"} if own else {"encoder", "decoder"})
 
     # --- state ----------------------------------------------------------------------------------------------------
@@ -227,7 +231,7 @@ class Dynamics(Recipe):
         given = {name: tree for name in ("teacher", "student") if (tree := self._given(name)) is not None}
         grows = self._column is not None and "hypercolumn" not in given.get("student", {})
         params = given | {
-            name: initialise(network, jax.random.fold_in(key, i), shapes[name])["params"] | given.get(name, {})
+            name: initialize(network, jax.random.fold_in(key, i), shapes[name])["params"] | given.get(name, {})
             for i, (name, network) in enumerate(self._network.items())
             if name not in given or (name == "student" and grows)
         }
@@ -240,15 +244,15 @@ class Dynamics(Recipe):
 
     def _given(self, role: str) -> Tree | None:
         """The parameters of the file that the config names for the teacher or the student."""
-        path = self._config[role].weights_file
+        path = self._config[role].init_from
         if not path:
             return None
-        name, hyper = f"dynamics/{role}", self._hyper[role]
+        name, model_args = f"dynamics/{role}", self._model_args[role]
         if role == "student" and self._column and not holds_column(path):
-            hyper = {option: value for option, value in hyper.items() if option != "hypercolumn"}
-        shapes = variable_shapes(name, **hyper)
-        option = f"config.{role}.weights_file"
-        return start_from(path, {role: (name, hyper)}, {role: shapes}, option=option)[role]["params"]
+            model_args = {option: value for option, value in model_args.items() if option != "hypercolumn"}
+        shapes = variable_shapes(name, **model_args)
+        option = f"config.{role}.init_from"
+        return start_from(path, {role: (name, model_args)}, {role: shapes}, option=option)[role]["params"]
 
     def _moments(self, params: Tree) -> Tree:
         """Collections before the teacher's features have been measured."""
@@ -259,10 +263,12 @@ class Dynamics(Recipe):
         return {"teacher_moments": {"count": jnp.zeros(()), **{name: jnp.zeros(channels) for name in names}}}
 
     def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
-        """Synthesise, augment and group a raw batch; see `prepare_batch`."""
+        """Synthesize, augment and group a raw batch; see `prepare_batch`."""
         data = self._config.data
         augmentation = (
-            Augmentation(data.procedural, data.colour, data.lookalikes, turn=True) if train else Augmentation()
+            Augmentation(data.texture_prob, data.color_jitter, data.hard_negative_prob, turn=True)
+            if train
+            else Augmentation()
         )
         return prepare_batch(raw, key, options=self._options, augmentation=augmentation)
 
@@ -271,11 +277,10 @@ class Dynamics(Recipe):
     def _apply(self, name: str, params: Tree, *inputs: jax.Array, train: bool = False) -> dict[str, jax.Array]:
         return self._network[name].apply({"params": params[name]}, *inputs, train=train)
 
-    def _content(self, params: Tree, weights: ConfigDict, estimate: jax.Array, truth: jax.Array) -> dict[str, Any]:
+    def _content(self, params: Tree, weights: ConfigDict, estimate: jax.Array, target: jax.Array) -> dict[str, Any]:
         return {
-            "reconstruction": weights.reconstruction
-            * reconstruction(estimate, truth, error=self._config.reconstruction_error),
-            "perceptual": weights.perceptual * self._perceptual(params.get("vgg19", {}), estimate, truth),
+            "reconstruction": weights.reconstruction * reconstruction(estimate, target, error=self._config.pixel_loss),
+            "perceptual": weights.perceptual * self._perceptual(params.get("vgg19", {}), estimate, target),
         }
 
     def _teacher_loss(
@@ -291,14 +296,16 @@ class Dynamics(Recipe):
         """L_teacher; `span` is the part of the teacher's whole training that this stage covers."""
         del collections, key
         views, weights = batch["views"], self._config.teacher.weights
-        if self._config.teacher.grown:  # its student's eyes stay as they are: K_t and K_hat say things alike
+        if (
+            self._config.teacher.init_from_student
+        ):  # its student's eyes stay as they are: K_t and K_hat say things alike
             seeing = {name: params["teacher"][name] for name in _SEEING if name in params["teacher"]}
             params = params | {"teacher": params["teacher"] | jax.lax.stop_gradient(seeing)}
         outputs = self._apply("teacher", params, views["frames"], train=True)
         terms, extra = {}, {}
         if restore:
-            truth = views["transmission"][:, 1]
-            terms |= self._content(params, weights, outputs["restored"], truth)
+            target = views["transmission"][:, 1]
+            terms |= self._content(params, weights, outputs["restored"], target)
         if self._has_layers:
             terms["decoupling"] = weights.decoupling * decoupling(
                 outputs, views["transmission"], views["reflection"], views["reflection_weight"]
@@ -343,15 +350,15 @@ class Dynamics(Recipe):
         return jnp.zeros(()), Aux({"measure/batches": moments["count"]}, {"teacher_moments": moments})
 
     def _student_images(self, batch: Tree) -> tuple[jax.Array, jax.Array, int]:
-        """Mixtures and truths, multi-view samples first, and how many those are."""
+        """Mixtures and targets, multi-view samples first, and how many those are."""
         parts = []
         if "views" in batch:
             parts.append((batch["views"]["frames"][:, 1], batch["views"]["transmission"][:, 1]))
         count = sum(images.shape[0] for images, _ in parts)
         if "single" in batch:
-            parts.append((batch["single"]["image"], batch["single"]["truth"]))
-        images, truths = (jnp.concatenate(group) for group in zip(*parts, strict=True))
-        return images, truths, count
+            parts.append((batch["single"]["mixture"], batch["single"]["target"]))
+        images, targets = (jnp.concatenate(group) for group in zip(*parts, strict=True))
+        return images, targets, count
 
     def _student_loss(
         self,
@@ -366,16 +373,16 @@ class Dynamics(Recipe):
     ) -> tuple[jax.Array, Aux]:
         """L_student without L_D; where it `fades`, the weight of L_T falls to 0 by the end of the stage."""
         del key
-        weights, without = self._config.student.weights, self._config.without
-        images, truths, count = self._student_images(batch)
+        weights, ablate = self._config.student.weights, self._config.ablate
+        images, targets, count = self._student_images(batch)
         outputs = self._apply("student", params, images)
-        terms = self._content(params, weights, outputs["restored"], truths)
+        terms = self._content(params, weights, outputs["restored"], targets)
         if transfers:
             strength = weights.transfer * (1.0 - batch["progress"] if fades else 1.0)
             taught = self._apply("teacher", params, batch["views"]["frames"])
             moments = collections["teacher_moments"]
-            parts = {"knowledge": 0.0 if without.hallucination else weights.transfer_knowledge}
-            parts["features"] = 0.0 if without.encoder else weights.transfer_features
+            parts = {"knowledge": 0.0 if ablate.hallucination else weights.transfer_knowledge}
+            parts["features"] = 0.0 if ablate.encoder else weights.transfer_features
             for name, weight in parts.items():
                 if weight > 0:
                     mean, square = moments[f"{name}_mean"], moments[f"{name}_square"]
@@ -383,7 +390,7 @@ class Dynamics(Recipe):
                     distance = transfer(outputs[name][:count], taught[name], deviation)
                     terms[f"transfer_{name}"] = strength * weight * distance
         if adversarial:
-            real = self._apply("discriminator", params, truths[count:])["logits"]
+            real = self._apply("discriminator", params, targets[count:])["logits"]
             fake = self._apply("discriminator", params, outputs["restored"][count:])["logits"]
             terms["adversarial"] = weights.adversarial * relativistic_generator(real, fake)
         total = sum(terms.values())
@@ -395,9 +402,9 @@ class Dynamics(Recipe):
     ) -> tuple[jax.Array, Aux]:
         """L_D on the single-image samples."""
         del collections, key
-        images, truths, count = self._student_images(batch)
+        images, targets, count = self._student_images(batch)
         restored = jax.lax.stop_gradient(self._apply("student", params, images)["restored"])
-        real = self._apply("discriminator", params, truths[count:])["logits"]
+        real = self._apply("discriminator", params, targets[count:])["logits"]
         fake = self._apply("discriminator", params, restored[count:])["logits"]
         loss = self._config.student.weights.adversarial * relativistic_discriminator(real, fake)
         return loss, Aux({"discriminator/loss": loss, "discriminator/margin": logit_margin(real, fake)})
@@ -405,7 +412,7 @@ class Dynamics(Recipe):
     # --- answers --------------------------------------------------------------------------------------------------
 
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Middle frame, teacher's and student's estimates of its transmission, truth."""
+        """Middle frame, teacher's and student's estimates of its transmission, target."""
         del collections
         views = batch["views"]
         image = views["frames"][:, 1]
@@ -415,14 +422,14 @@ class Dynamics(Recipe):
             "input": image,
             "teacher": jnp.clip(teacher, 0.0, 1.0),
             "student": jnp.clip(student, 0.0, 1.0),
-            "truth": views["transmission"][:, 1],
+            "target": views["transmission"][:, 1],
         }
 
-    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, Network]]:
-        """The student to use, the teacher to distil from again."""
+    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, StoredNetwork]]:
+        """The student to use, the teacher to distill from again."""
         del collections
         return {
-            name: {name: Network(f"dynamics/{name}", self._hyper[name], {"params": params[name]})}
+            name: {name: StoredNetwork(f"dynamics/{name}", self._model_args[name], {"params": params[name]})}
             for name in ("student", "teacher")
         }
 

@@ -25,7 +25,7 @@ def separation_batch(
 
     Args:
         raw: "labelled_pairs" (uint8 `transmission`, `reflection` [B, S, S, 3], `labels` [B, S, S]) and "pairs"
-            (`blended`, `transmission`), either or both, each with `index` [B].
+            (`mixture`, `transmission`), either or both, each with `index` [B].
         key: the run's key; each sample's draws depend on it, on the kind and on the sample's index only.
         synthesis: name of the model that mixes, see `sirr_jax.synthesis.reflection`.
         options: of that model.
@@ -33,8 +33,8 @@ def separation_batch(
         void_is_background: whether the labelled photographs' pixels without a class become class 0.
 
     Returns:
-        `image`, `truth`, `reflection` float32 [B, S, S, 3] in [0, 1]; `labels` int32 [B, S, S], 255 where there is no
-        class; `parted` bool [B], whether the reflection is known (of pairs it is not); `sample` uint32 [B], a random
+        `mixture`, `target`, `reflection` float32 [B, S, S, 3] in [0, 1]; `labels` int32 [B, S, S], 255 for no class;
+        `parted` bool [B], whether the reflection is known (of pairs it is not); `sample` uint32 [B], a random
         number of each sample. The mixed ones come first.
     """
     kinds = {"labelled_pairs": "single", "pairs": "pairs"}
@@ -57,7 +57,7 @@ def separation_batch(
 
 def _labels(samples: Tree, *, void_is_background: bool) -> jax.Array:
     if "labels" not in samples:
-        return jnp.full(samples["blended"].shape[:3], IGNORED, jnp.int32)
+        return jnp.full(samples["mixture"].shape[:3], IGNORED, jnp.int32)
     labels = samples["labels"].astype(jnp.int32)
     return jnp.where(labels == IGNORED, 0, labels) if void_is_background else labels
 

@@ -31,8 +31,8 @@ def with_backbone(variables: Mapping[str, Any], path: str, *, backbone: str, wid
     """
     networks = load_any([path]).networks
     found = networks.get(backbone)
-    if found is None or found.hyper.get("width", "base") != width:
-        held = ", ".join(f"{network.id} {network.hyper}" for network in networks.values())
+    if found is None or found.model_args.get("width", "base") != width:
+        held = ", ".join(f"{network.id} {network.model_args}" for network in networks.values())
         raise UserError(
             f"{path} holds {held}; expected a {backbone} of width {width}: correct config.backbone_weights, or "
             "config.backbone or config.width"
@@ -49,7 +49,7 @@ def released_start(key: jax.Array, params: Mapping[str, Any], *, discriminator: 
 
     The discriminators' kernels are normal, of deviation 0.02, their biases 0. The backbone's and the semantic branch's
     kernels are He-normal of the fan-out. All else is PyTorch's default, uniform in +-1/sqrt(n); n is the number of
-    values that make up an output. Normalisation stays as it is.
+    values that make up an output. Normalization stays as it is.
 
     Args:
         key: a typed PRNG key.
@@ -60,7 +60,7 @@ def released_start(key: jax.Array, params: Mapping[str, Any], *, discriminator: 
     def draw(key: jax.Array) -> dict[str, Any]:
         return _drawn(key, params, (), discriminator=discriminator)
 
-    # Many small draws that run once, as in `initialise`.
+    # Many small draws that run once, as in `initialize`.
     return jax.jit(draw).lower(key).compile(compiler_options={"xla_backend_optimization_level": 0})(key)
 
 

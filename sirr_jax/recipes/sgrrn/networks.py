@@ -30,7 +30,7 @@ def network_id(role: str) -> str:
 
 
 def hyper_parameters(config: ConfigDict) -> dict[str, dict[str, Any]]:
-    """Role -> hyper-parameters that differ from the published network's; discriminators only where they are wanted."""
+    """Role -> arguments that differ from the published network's; discriminators only where they are wanted."""
     width = {} if config.width == "base" else {"width": config.width}
     published = {"backbone": "resnet101", "mode": "Basic+Channel+Pyramid+Guidance", "classes": 21}
     own = {"backbone": config.backbone, "mode": config.decoder_mode, "classes": label_classes(config)}
@@ -45,7 +45,7 @@ def check(config: ConfigDict) -> None:
     Raises:
         UserError: if a name is unknown, or a number makes no sense.
     """
-    for name, known in (("profile", PROFILES), ("precision", DTYPES)):
+    for name, known in (("profile", PROFILES), ("compute_dtype", DTYPES)):
         check_choice(config, name, known)
     if config.decoder_mode == "OnlySemantic":
         raise UserError(

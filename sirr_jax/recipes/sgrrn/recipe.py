@@ -14,13 +14,13 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from sirr_jax.data.images.palettes import colourise, palette
+from sirr_jax.data.images.palettes import colorize, palette
 from sirr_jax.losses.adversarial import least_squares_discriminator
 from sirr_jax.losses.exclusion import exclusion
 from sirr_jax.losses.segmentation import cross_entropy
 from sirr_jax.losses.sgrrn import PROFILES, layer_terms
 from sirr_jax.models import build
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.recipes.base import AXIS, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, label_classes
 from sirr_jax.recipes.common.perceptual import SGRRN, PerceptualTerm
@@ -29,9 +29,9 @@ from sirr_jax.recipes.sgrrn.batch import separation_batch
 from sirr_jax.recipes.sgrrn.initialization import released_start, with_backbone
 from sirr_jax.recipes.sgrrn.networks import JUDGES, SMALLEST, check, hyper_parameters, network_id
 from sirr_jax.synthesis.reflection import synthesis_options
-from sirr_jax.weights.model_file import Network
+from sirr_jax.weights.model_file import StoredNetwork
 
-_TRUTH = {"restored": "truth", "reflection": "reflection"}
+_TRUTH = {"restored": "target", "reflection": "reflection"}
 
 
 class Sgrrn(Recipe):
@@ -55,7 +55,7 @@ class Sgrrn(Recipe):
                 file, or holds a number that makes no sense.
         """
         check(config)
-        dtype = DTYPES[config.precision]
+        dtype = DTYPES[config.compute_dtype]
         profile = PROFILES[config.profile]
         self._config = config
         self._objective = profile._replace(
@@ -67,8 +67,10 @@ class Sgrrn(Recipe):
             "options": synthesis_options(synthesis.name, synthesis.options.to_dict()),
             "void_is_background": profile.void_is_background,
         }
-        self._hyper = hyper_parameters(config)
-        self._network = {role: build(network_id(role), **hyper, dtype=dtype) for role, hyper in self._hyper.items()}
+        self._model_args = hyper_parameters(config)
+        self._network = {
+            role: build(network_id(role), **model_args, dtype=dtype) for role, model_args in self._model_args.items()
+        }
         self._learner = self._network["generator"].clone(axis_name=AXIS, momentum=config.momentum)
         self._namer = self._learner.clone(mode="OnlySemantic")
         self._semantic = bool({"Guidance", "Semantic"} & set(config.decoder_mode.split("+")))
@@ -80,9 +82,9 @@ class Sgrrn(Recipe):
         )
         share = config.data.pairs_share
         self.validation = "pairs" if share >= 1 else "labelled_pairs"
-        self.truths = {"reflection": "true_reflection"}
+        self.targets = {"reflection": "true_reflection"}
         self.maps = ("labels", "true_labels") if self._semantic else ()
-        self.panels = ("input", "restored", "truth", "reflection", "true_reflection", *self.maps)
+        self.panels = ("input", "restored", "target", "reflection", "true_reflection", *self.maps)
         # Real pairs have no labels to score.
         self.classes = label_classes(config) if self._semantic and share < 1 else 0
         self.notes = (self._sentence(),)
@@ -118,7 +120,7 @@ class Sgrrn(Recipe):
         config, variables = self._config, {}
         for i, (role, network) in enumerate(self._network.items()):
             own = jax.random.fold_in(key, i)
-            drawn = initialise(network, own, (1, SMALLEST, SMALLEST, 3))
+            drawn = initialize(network, own, (1, SMALLEST, SMALLEST, 3))
             if config.profile == "released":
                 params = released_start(own, drawn["params"], discriminator=role != "generator")
                 drawn = drawn | {"params": params}
@@ -127,9 +129,9 @@ class Sgrrn(Recipe):
             variables["generator"] = with_backbone(
                 variables["generator"], config.backbone_weights, backbone=config.backbone, width=config.width
             )
-        if config.start_from:
-            wanted = {role: (network_id(role), hyper) for role, hyper in self._hyper.items()}
-            variables = start_from(config.start_from, wanted, variables)
+        if config.init_from:
+            wanted = {role: (network_id(role), model_args) for role, model_args in self._model_args.items()}
+            variables = start_from(config.init_from, wanted, variables)
         params = {role: tree["params"] for role, tree in variables.items()}
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
@@ -163,7 +165,7 @@ class Sgrrn(Recipe):
         """Cross-entropy of the labels; a share of the photographs is shown without its reflection."""
         del key
         clean = batch["sample"].astype(jnp.float32) < self._config.clean_share * 2.0**32
-        image = jnp.where(clean[:, None, None, None], batch["truth"], batch["image"])
+        image = jnp.where(clean[:, None, None, None], batch["target"], batch["mixture"])
         made, moved = self._learn(self._namer.apply, params, collections, batch, image)
         loss = self._labels_loss(made, batch)
         return loss, Aux({"generator/semantic": loss}, moved)
@@ -171,19 +173,19 @@ class Sgrrn(Recipe):
     def _generator_loss(self, params: Tree, collections: Tree, batch: Tree, key: jax.Array) -> tuple[jax.Array, Aux]:
         """See `sirr_jax.losses.sgrrn`."""
         del key
-        made, moved = self._learn(self._learner.apply, params, collections, batch, batch["image"])
+        made, moved = self._learn(self._learner.apply, params, collections, batch, batch["mixture"])
         terms = {}
         for layer, (role, _) in JUDGES.items():
-            estimate, truth = _layer(layer, made, batch)
+            estimate, target = _layer(layer, made, batch)
             distance = verdict = None
             if "vgg19" in params:
-                distance = self._perceptual(params["vgg19"], _unsigned(estimate), _unsigned(truth))
+                distance = self._perceptual(params["vgg19"], _unsigned(estimate), _unsigned(target))
             if self._objective.adversarial > 0:
                 verdict = self._judge(role, params, estimate)
             parts = layer_terms(
                 self._objective,
                 estimate,
-                truth,
+                target,
                 distance=distance,
                 verdict=verdict,
                 batch_size=self._config.batch_size,
@@ -205,13 +207,13 @@ class Sgrrn(Recipe):
         Without the released penalty of gradients, which is constant but for a trace (section 7).
         """
         del key
-        made, moved = self._learn(self._learner.apply, params, collections, batch, batch["image"])
+        made, moved = self._learn(self._learner.apply, params, collections, batch, batch["mixture"])
         made = jax.lax.stop_gradient(made)
         images = self._config.batch_size if self._objective.batch_sum else 1
         terms = {}
         for layer, (role, weight) in JUDGES.items():
-            estimate, truth = _layer(layer, made, batch)
-            real, fake = jnp.split(self._judge(role, params, jnp.concatenate([truth, estimate])), 2)
+            estimate, target = _layer(layer, made, batch)
+            real, fake = jnp.split(self._judge(role, params, jnp.concatenate([target, estimate])), 2)
             terms[role] = weight * images * least_squares_discriminator(real, fake)
         total = sum(terms.values())
         return total, Aux({f"{role}/loss": value for role, value in terms.items()}, moved)
@@ -222,33 +224,37 @@ class Sgrrn(Recipe):
     # --- answers --------------------------------------------------------------------------------------------------
 
     def _answer(self, params: Tree, collections: Tree, batch: Tree) -> Tree:
-        return self._network["generator"].apply(_variables(params, collections), _signed(batch["image"]))
+        return self._network["generator"].apply(_variables(params, collections), _signed(batch["mixture"]))
 
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Photograph with its reflection, both estimates with their truths, labels in colours."""
+        """Photograph with its reflection, both estimates with their targets, labels in colors."""
         made = self._answer(params, collections, batch)
         shown = {name: _unsigned(made[name]) for name in JUDGES}
-        shown |= {"input": batch["image"], "truth": batch["truth"], "true_reflection": batch["reflection"]}
+        shown |= {"input": batch["mixture"], "target": batch["target"], "true_reflection": batch["reflection"]}
         if self._semantic:
-            colours = palette(label_classes(self._config))
+            colors = palette(label_classes(self._config))
             labels = {"labels": made["semantic_logits"].argmax(axis=-1), "true_labels": batch["labels"]}
-            shown |= {name: colourise(x, colours).astype(jnp.float32) / 255.0 for name, x in labels.items()}
+            shown |= {name: colorize(x, colors).astype(jnp.float32) / 255.0 for name, x in labels.items()}
         return {name: jnp.clip(shown[name], 0.0, 1.0) for name in self.panels}
 
     def segment(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
         """The true labels, and those that the network reads from the photograph with its reflection."""
         made = self._answer(params, collections, batch)
-        return {"truth": batch["labels"], "labels": made["semantic_logits"].argmax(axis=-1).astype(jnp.int32)}
+        return {"target": batch["labels"], "labels": made["semantic_logits"].argmax(axis=-1).astype(jnp.int32)}
 
-    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, Network]]:
+    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, StoredNetwork]]:
         """The generator to use; the discriminators, apart."""
-        hyper = dict(self._hyper)
+        model_args = dict(self._model_args)
         models = {
             "sgrrn": {
-                "generator": Network(network_id("generator"), hyper.pop("generator"), _variables(params, collections))
+                "generator": StoredNetwork(
+                    network_id("generator"), model_args.pop("generator"), _variables(params, collections)
+                )
             }
         }
-        judges = {role: Network(network_id(role), own, {"params": params[role]}) for role, own in hyper.items()}
+        judges = {
+            role: StoredNetwork(network_id(role), own, {"params": params[role]}) for role, own in model_args.items()
+        }
         return models | ({"discriminators": judges} if judges else {})
 
 
@@ -257,11 +263,11 @@ def _variables(params: Tree, collections: Tree) -> Tree:
 
 
 def _layer(layer: str, made: Tree, batch: Tree) -> tuple[jax.Array, jax.Array]:
-    """An estimate and its truth, in [-1, 1]; where the reflection is not known, the estimate is beyond reproach."""
-    estimate, truth = made[layer], _signed(batch[_TRUTH[layer]])
+    """An estimate and its target, in [-1, 1]; where the reflection is not known, the estimate is beyond reproach."""
+    estimate, target = made[layer], _signed(batch[_TRUTH[layer]])
     if layer == "reflection":
-        estimate = jnp.where(batch["parted"][:, None, None, None], estimate, truth)
-    return estimate, truth
+        estimate = jnp.where(batch["parted"][:, None, None, None], estimate, target)
+    return estimate, target
 
 
 def _signed(image: jax.Array) -> jax.Array:

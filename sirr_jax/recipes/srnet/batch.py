@@ -16,24 +16,24 @@ def degraded_batch(raw: Tree, key: jax.Array, *, flip: bool, faces: bool) -> dic
     """Floats, and half of the samples mirrored.
 
     Args:
-        raw: "degraded", uint8 `clean` and `degraded` [B, S, S, 3], `labels` [B, S, S], `index` [B].
+        raw: "degraded", uint8 `mixture` and `target` [B, S, S, 3], `labels` [B, S, S], `index` [B].
         key: the run's key; each sample's draw depends on it and on the sample's index only.
         flip: whether to mirror.
         faces: whether labels are parts of faces, of which left ones become right ones in the mirror.
 
     Returns:
-        `image`, `truth` float32 [B, S, S, 3] in [0, 1]; `labels` int32 [B, S, S], 255 where there is no class.
+        `mixture`, `target` float32 [B, S, S, 3] in [0, 1]; `labels` int32 [B, S, S], 255 where there is no class.
     """
     samples = raw["degraded"]
-    image, truth = (samples[name].astype(jnp.float32) / 255.0 for name in ("degraded", "clean"))
+    image, target = (samples[name].astype(jnp.float32) / 255.0 for name in ("mixture", "target"))
     labels = samples["labels"].astype(jnp.int32)
     if flip:
         keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(samples["index"])
         mirrored = jax.vmap(jax.random.bernoulli)(keys)
         other = jnp.asarray(_mirrored_labels(faces))[labels[:, :, ::-1]]
         labels = jnp.where(mirrored[:, None, None], other, labels)
-        image, truth = (jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x) for x in (image, truth))
-    return {"image": image, "truth": truth, "labels": labels}
+        image, target = (jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x) for x in (image, target))
+    return {"mixture": image, "target": target, "labels": labels}
 
 
 def _mirrored_labels(faces: bool) -> np.ndarray:

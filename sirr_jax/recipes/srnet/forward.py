@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.images.palettes import colourise, palette, to_labels
+from sirr_jax.data.images.palettes import colorize, palette, to_labels
 
 Generator = Callable[[jax.Array, jax.Array], dict[str, Any]]
 """Refiner or restorer with its variables: image in [-1, 1] and label map in, `{name: array}` out."""
@@ -30,24 +30,24 @@ class LabelCode(NamedTuple):
     classes: int
 
     def encode(self, labels: jax.Array) -> jax.Array:
-        """Classes `[B, H, W]` -> label map `[B, H, W, K]`; pixels without a class have zeros, or the palette's grey."""
+        """Classes `[B, H, W]` -> label map `[B, H, W, K]`; pixels without a class have zeros, or the palette's gray."""
         if self.mode == "logits":
             return jax.nn.one_hot(labels, self.classes)
-        return signed(self.colours(labels))
+        return signed(self.colors(labels))
 
     def soft(self, refined: dict[str, jax.Array]) -> jax.Array:
         """The label map `[B, H, W, K]` that the refiner's outputs stand for, differentiable."""
         return jax.nn.softmax(refined["semantic_logits"]) if self.mode == "logits" else refined["label_map"]
 
     def decode(self, coded: jax.Array) -> jax.Array:
-        """Label map -> the likeliest class of each pixel, or that of the nearest colour, `[B, H, W]` int32."""
+        """Label map -> the likeliest class of each pixel, or that of the nearest color, `[B, H, W]` int32."""
         if self.mode == "logits":
             return jnp.argmax(coded, axis=-1).astype(jnp.int32)
         return to_labels(255.0 * unsigned(coded), palette(self.classes)).astype(jnp.int32)
 
-    def colours(self, labels: jax.Array) -> jax.Array:
-        """Classes `[B, H, W]` -> their colours `[B, H, W, 3]`, RGB in [0, 1]."""
-        return colourise(labels, palette(self.classes)).astype(jnp.float32) / 255.0
+    def colors(self, labels: jax.Array) -> jax.Array:
+        """Classes `[B, H, W]` -> their colors `[B, H, W, 3]`, RGB in [0, 1]."""
+        return colorize(labels, palette(self.classes)).astype(jnp.float32) / 255.0
 
 
 class Answers(NamedTuple):

@@ -15,13 +15,13 @@ from ml_collections import ConfigDict
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.models.normal import normal
 from sirr_jax.recipes.base import Tree
 from sirr_jax.recipes.common.pretrained import start_from
-from sirr_jax.recipes.common.segmenters import Segmenter, read_segmenter
+from sirr_jax.recipes.common.segmenters import PublishedSegmenter, read_segmenter
 from sirr_jax.recipes.srnet.forward import Answers, LabelCode, run_chain, signed
-from sirr_jax.weights.model_file import Network
+from sirr_jax.weights.model_file import StoredNetwork
 
 SMALLEST = 24
 """The smallest side that the discriminators take."""
@@ -30,7 +30,7 @@ _NO_CLASS = 255
 
 
 class SrNetNetworks:
-    """Segmenter, refiner, restorer, `map_discriminator` and `image_discriminator`.
+    """PublishedSegmenter, refiner, restorer, `map_discriminator` and `image_discriminator`.
 
     Attributes:
         code: how classes are written in label maps.
@@ -51,16 +51,18 @@ class SrNetNetworks:
             UserError: if there is no such width, mode, synthesis or weight file, or the file's segmenter has another
                 number of classes.
         """
-        self._initial, self._start_from = config.initial, config.start_from
+        self._initial, self._start_from = config.initial, config.init_from
         self._file = read_segmenter(config.segmenter.weights) if config.segmenter.weights else None
         self.given = self._file is not None
-        self._hyper = _hyper(config, classes)
-        self._id = {role: f"srnet/{role}" for role in self._hyper}
+        self._model_args = _model_args(config, classes)
+        self._id = {role: f"srnet/{role}" for role in self._model_args}
         self._id["segmenter"] = "segmenter"
         if self._file is not None:
-            self._id["segmenter"], self._hyper["segmenter"] = self._file.id, self._file.hyper
-        self._network = {role: build(self._id[role], **hyper, dtype=dtype) for role, hyper in self._hyper.items()}
-        self.segmenter = Segmenter(self._network["segmenter"])
+            self._id["segmenter"], self._model_args["segmenter"] = self._file.id, self._file.model_args
+        self._network = {
+            role: build(self._id[role], **model_args, dtype=dtype) for role, model_args in self._model_args.items()
+        }
+        self.segmenter = PublishedSegmenter(self._network["segmenter"])
         if self.segmenter.classes != classes:
             raise UserError(
                 f"{config.segmenter.weights} tells {self.segmenter.classes} classes apart and the data have "
@@ -75,23 +77,23 @@ class SrNetNetworks:
         )
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw `(params, collections)` by role, or take those that `config.start_from` has."""
+        """Draw `(params, collections)` by role, or take those that `config.init_from` has."""
         variables = {}
         for i, (role, network) in enumerate(sorted(self._network.items())):
             if role == "segmenter" and self.given:
                 continue
             own = jax.random.fold_in(key, i)
-            drawn = initialise(network, own, *network.example_shapes(size=(SMALLEST, SMALLEST)))
+            drawn = initialize(network, own, *network.example_shapes(size=(SMALLEST, SMALLEST)))
             params = drawn["params"]
             if role != "segmenter" and self._initial == "normal":
                 params = normal(own, params)
             for head in {"label_correction", "correction_map"} & params.keys():
-                # Refiner and restorer begin by giving back what they are shown; spectral normalisation has no zero.
-                if not self._hyper[role].get("spectral_norm"):
+                # Refiner and restorer begin by giving back what they are shown; spectral normalization has no zero.
+                if not self._model_args[role].get("spectral_norm"):
                     params = params | {head: jax.tree.map(jnp.zeros_like, params[head])}
             variables[role] = drawn | {"params": params}
         if self._start_from:
-            wanted = {role: (self._id[role], self._hyper[role]) for role in variables}
+            wanted = {role: (self._id[role], self._model_args[role]) for role in variables}
             variables = start_from(self._start_from, wanted, variables)
         if self._file is not None:
             variables["segmenter"] = jax.tree.map(jnp.array, self._file.variables)
@@ -101,7 +103,7 @@ class SrNetNetworks:
     def apply(
         self, role: str, params: Tree, collections: Tree, *inputs: jax.Array, moved: Tree | None = None
     ) -> dict[str, Any]:
-        """A network's outputs; with `moved` its spectral normalisation moves, and goes in there by role."""
+        """A network's outputs; with `moved` its spectral normalization moves, and goes in there by role."""
         variables = _variables(role, params, collections)
         if moved is None or "batch_stats" not in variables:
             return self._network[role].apply(variables, *inputs)
@@ -120,7 +122,7 @@ class SrNetNetworks:
     def chain(self, params: Tree, collections: Tree, image: jax.Array, *, moved: Tree | None = None) -> Answers:
         """What the networks find in images in [0, 1]; inside jit, what a caller does not use is never computed.
 
-        With `moved` the refiner's spectral normalisation moves.
+        With `moved` the refiner's spectral normalization moves.
         """
         return run_chain(
             self.code,
@@ -142,16 +144,16 @@ class SrNetNetworks:
         true = self.code.encode(labels)
         return true, jnp.where((labels != _NO_CLASS)[..., None], self.code.soft(refined), true)
 
-    def export(self, params: Tree, collections: Tree) -> dict[str, Network]:
+    def export(self, params: Tree, collections: Tree) -> dict[str, StoredNetwork]:
         """All networks by role, as a model file holds them."""
         return {
-            role: Network(self._id[role], dict(hyper), _variables(role, params, collections))
-            for role, hyper in self._hyper.items()
+            role: StoredNetwork(self._id[role], dict(model_args), _variables(role, params, collections))
+            for role, model_args in self._model_args.items()
         }
 
 
-def _hyper(config: ConfigDict, classes: int) -> dict[str, dict[str, Any]]:
-    """Role -> hyper-parameters that differ from the network's own, as a converted file has them."""
+def _model_args(config: ConfigDict, classes: int) -> dict[str, dict[str, Any]]:
+    """Role -> arguments that differ from the network's own, as a converted file has them."""
     labels = {"width": config.width, "mode": config.mode, "classes": classes}
     wanted = {
         "srnet/refiner": labels | config.refiner.to_dict(),
@@ -162,9 +164,9 @@ def _hyper(config: ConfigDict, classes: int) -> dict[str, dict[str, Any]]:
     }
     return {
         network_id.removeprefix("srnet/"): {
-            name: value for name, value in hyper.items() if value != getattr(build(network_id), name)
+            name: value for name, value in model_args.items() if value != getattr(build(network_id), name)
         }
-        for network_id, hyper in wanted.items()
+        for network_id, model_args in wanted.items()
     }
 
 

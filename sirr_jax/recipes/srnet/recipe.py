@@ -23,7 +23,7 @@ from sirr_jax.recipes.common.perceptual import SRNET, PerceptualTerm
 from sirr_jax.recipes.srnet.batch import degraded_batch
 from sirr_jax.recipes.srnet.forward import signed, unsigned
 from sirr_jax.recipes.srnet.networks import SMALLEST, SrNetNetworks
-from sirr_jax.weights.model_file import Network
+from sirr_jax.weights.model_file import StoredNetwork
 
 _INITIAL = ("normal", "he")
 _SHIPPED = ("segmenter", "refiner", "restorer")
@@ -39,7 +39,7 @@ class SrNet(Recipe):
     """
 
     name = "srnet"
-    panels = ("input", "segmented", "refined", "labels", "restored", "truth")
+    panels = ("input", "segmented", "refined", "labels", "restored", "target")
     maps = ("segmented", "refined", "labels")
     validation = "degraded"
 
@@ -51,7 +51,7 @@ class SrNet(Recipe):
                 classes than the data's, or a crop that the networks cannot take.
         """
         _check(config)
-        dtype = DTYPES[config.precision]
+        dtype = DTYPES[config.compute_dtype]
         self.classes = label_classes(config)
         self._config, self._weights = config, config.weights.to_dict()
         self._networks = SrNetNetworks(config, self.classes, dtype=dtype)
@@ -93,7 +93,7 @@ class SrNet(Recipe):
     # --- state ----------------------------------------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw parameters, or take those that `config.start_from` has; see `Recipe.init`."""
+        """Draw parameters, or take those that `config.init_from` has; see `Recipe.init`."""
         params, collections = self._networks.init(key)
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
@@ -109,7 +109,7 @@ class SrNet(Recipe):
     def _segmenter_loss(self, params: Tree, collections: Tree, batch: Tree, key: jax.Array) -> tuple[jax.Array, Aux]:
         """Cross-entropy on clean photographs."""
         del key
-        logits = self._networks.logits(params, collections, batch["truth"])
+        logits = self._networks.logits(params, collections, batch["target"])
         loss = cross_entropy(logits, batch["labels"], axis_name=AXIS)
         return loss, Aux({"segmenter/loss": loss})
 
@@ -118,7 +118,7 @@ class SrNet(Recipe):
     ) -> tuple[jax.Array, Aux]:
         """D_map: true label maps against refined ones."""
         del key
-        refined = self._networks.chain(params, collections, batch["image"]).refined
+        refined = self._networks.chain(params, collections, batch["mixture"]).refined
         maps = jax.lax.stop_gradient(jnp.concatenate(self._networks.compared(refined, batch["labels"])))
         moved: Tree = {}
         verdict = self._networks.apply("map_discriminator", params, collections, maps, moved=moved)
@@ -130,10 +130,10 @@ class SrNet(Recipe):
         """D_img: clean photographs against restored ones."""
         del key
         if joint:
-            restored = self._networks.chain(params, collections, batch["image"]).restored
+            restored = self._networks.chain(params, collections, batch["mixture"]).restored
         else:
-            restored = self._networks.guided(params, collections, batch["image"], batch["labels"])
-        images = jax.lax.stop_gradient(jnp.concatenate([signed(batch["truth"]), restored]))
+            restored = self._networks.guided(params, collections, batch["mixture"], batch["labels"])
+        images = jax.lax.stop_gradient(jnp.concatenate([signed(batch["target"]), restored]))
         moved: Tree = {}
         verdict = self._networks.apply("image_discriminator", params, collections, images, moved=moved)
         return _judged("image_discriminator", verdict, moved)
@@ -142,20 +142,20 @@ class SrNet(Recipe):
         """G_ref: see `sirr_jax.losses.srnet`."""
         del key
         moved: Tree = {}
-        refined = self._networks.chain(params, collections, batch["image"], moved=moved).refined
+        refined = self._networks.chain(params, collections, batch["mixture"], moved=moved).refined
         return _summed({"refiner": self._refiner_terms(params, collections, batch, refined)}, moved)
 
     def _restorer_loss(self, params: Tree, collections: Tree, batch: Tree, key: jax.Array) -> tuple[jax.Array, Aux]:
         """G_res under the true labels: see `sirr_jax.losses.srnet`."""
         del key
-        restored = self._networks.guided(params, collections, batch["image"], batch["labels"])
+        restored = self._networks.guided(params, collections, batch["mixture"], batch["labels"])
         return _summed({"restorer": self._restorer_terms(params, collections, batch, restored)}, {})
 
     def _joint_loss(self, params: Tree, collections: Tree, batch: Tree, key: jax.Array) -> tuple[jax.Array, Aux]:
-        """Both, end to end; and the restored photograph must be segmented as the truth says."""
+        """Both, end to end; and the restored photograph must be segmented as the target says."""
         del key
         moved: Tree = {}
-        found = self._networks.chain(params, collections, batch["image"], moved=moved)
+        found = self._networks.chain(params, collections, batch["mixture"], moved=moved)
         terms = {
             "refiner": self._refiner_terms(params, collections, batch, found.refined),
             "restorer": self._restorer_terms(params, collections, batch, found.restored),
@@ -178,35 +178,35 @@ class SrNet(Recipe):
     def _restorer_terms(
         self, params: Tree, collections: Tree, batch: Tree, restored: jax.Array
     ) -> dict[str, jax.Array]:
-        image, truth = unsigned(restored), batch["truth"]
+        image, target = unsigned(restored), batch["target"]
         scores = self._networks.apply("image_discriminator", params, collections, restored)["scores"]
-        distances = self._perceptual.with_style(params.get("vgg19", {}), image, truth)
-        return restorer_terms(image, truth, scores, *distances, weights=self._weights["restorer"])
+        distances = self._perceptual.with_style(params.get("vgg19", {}), image, target)
+        return restorer_terms(image, target, scores, *distances, weights=self._weights["restorer"])
 
     # --- answers --------------------------------------------------------------------------------------------------
 
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Degraded photograph; S_d, S_r and S_gt in colours; the estimate; truth."""
-        found = self._networks.chain(params, collections, batch["image"])
+        """Degraded photograph; S_d, S_r and S_gt in colors; the estimate; target."""
+        found = self._networks.chain(params, collections, batch["mixture"])
         refined = self._networks.code.decode(self._networks.code.soft(found.refined))
         labels = zip(self.maps, (found.segmented, refined, batch["labels"]), strict=True)
-        shown = {name: self._networks.code.colours(x) for name, x in labels}
+        shown = {name: self._networks.code.colors(x) for name, x in labels}
         restored = jnp.clip(unsigned(found.restored), 0.0, 1.0)
-        return {"input": batch["image"], **shown, "restored": restored, "truth": batch["truth"]}
+        return {"input": batch["mixture"], **shown, "restored": restored, "target": batch["target"]}
 
     def segment(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """What the segmenter finds in the clean, the degraded and the restored photograph; S_r; the truth."""
-        found = self._networks.chain(params, collections, batch["image"])
+        """What the segmenter finds in the clean, the degraded and the restored photograph; S_r; the target."""
+        found = self._networks.chain(params, collections, batch["mixture"])
         labels = functools.partial(self._networks.labels, params, collections)
         return {
-            "truth": batch["labels"],
-            "clean": labels(batch["truth"]),
+            "target": batch["labels"],
+            "clean": labels(batch["target"]),
             "input": found.segmented,
             "refined": self._networks.code.decode(self._networks.code.soft(found.refined)),
             "restored": labels(jnp.clip(unsigned(found.restored), 0.0, 1.0)),
         }
 
-    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, Network]]:
+    def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, StoredNetwork]]:
         """Segmenter, refiner and restorer, which restore; the discriminators, apart."""
         networks = self._networks.export(params, collections)
         shipped = {role: networks.pop(role) for role in _SHIPPED}
@@ -226,7 +226,7 @@ def _summed(terms: dict[str, dict[str, jax.Array]], moved: Tree) -> tuple[jax.Ar
 
 
 def _check(config: ConfigDict) -> None:
-    check_choice(config, "precision", DTYPES)
+    check_choice(config, "compute_dtype", DTYPES)
     check_choice(config, "initial", _INITIAL)
     check_crop(config, multiple=4, least=SMALLEST)
     check_steps(config)

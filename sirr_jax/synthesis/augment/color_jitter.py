@@ -1,4 +1,4 @@
-"""Random changes of colour and exposure, on the device."""
+"""Random changes of color and exposure, on the device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 
-def jitter_colour(key: jax.Array, image: jax.Array, *, strength: float) -> jax.Array:
+def jitter_color(key: jax.Array, image: jax.Array, *, strength: float) -> jax.Array:
     """Change white balance, exposure, contrast and palette of one image.
 
     Args:
@@ -14,7 +14,7 @@ def jitter_colour(key: jax.Array, image: jax.Array, *, strength: float) -> jax.A
         image: [..., H, W, 3] in [0, 1].
         strength: 0 leaves the image alone. At 1 every channel goes through a curve a x^g with log a and log g from
             U(-0.35, 0.35), common to the channels, plus as much of its own, and every second image has its channels
-            permuted first. Grey photographs become tinted ones.
+            permuted first. Gray photographs become tinted ones.
 
     Returns:
         The image in [0, 1].

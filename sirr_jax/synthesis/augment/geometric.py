@@ -15,7 +15,7 @@ Tree = TypeVar("Tree")
 def dihedral(key: jax.Array, image: jax.Array) -> jax.Array:
     """Applies one of the eight symmetries of the square, drawn uniformly.
 
-    Applied to the canvases (one key each) before `synthesise`, this equals, in distribution, flipping, turning and
+    BoundNetwork to the canvases (one key each) before `synthesize`, this equals, in distribution, flipping, turning and
     time-reversing the finished sequences together with their flows, because the camera paths are drawn symmetrically
     under all three (only Zhang's vignette is not quite: its offsets end 10 of 560 pixels short of one side). So no
     flow ever has to be flipped.

@@ -1,4 +1,4 @@
-"""Depth maps in metres: from Cityscapes' disparities, or of a made-up street."""
+"""Depth maps in meters: from Cityscapes' disparities, or of a made-up street."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def disparity_to_depth(
 
     Args:
         disparity: uint16 [H, W], as read from the file.
-        baseline: metres.
+        baseline: meters.
         focal: pixels.
 
     Returns:
-        float32 [H, W] metres, above 0.
+        float32 [H, W] meters, above 0.
 
     Raises:
         UserError: if the array is no such image, or no pixel has a value.
@@ -73,7 +73,7 @@ def procedural_depth(
         relief: standard deviation of the logarithm of a smooth random factor on the depth; 0 for none.
 
     Returns:
-        float32 [H, W] metres, 2 to 250.
+        float32 [H, W] meters, 2 to 250.
 
     Raises:
         UserError: if `boxes` is no range, or `relief` negative.
@@ -119,7 +119,7 @@ def photograph_depth(generator: np.random.Generator, height: int, width: int) ->
         width: columns.
 
     Returns:
-        float32 [H, W] metres, 2 to 250.
+        float32 [H, W] meters, 2 to 250.
     """
     return procedural_depth(generator, height, width, boxes=(0, 0), relief=0.35)
 
@@ -147,7 +147,7 @@ def check_depth(depth: np.ndarray, image: np.ndarray) -> None:
     """Checks that a depth map belongs to an image.
 
     Args:
-        depth: [H, W] metres.
+        depth: [H, W] meters.
         image: [H, W, 3].
 
     Raises:
@@ -156,4 +156,4 @@ def check_depth(depth: np.ndarray, image: np.ndarray) -> None:
     if depth.shape != image.shape[:2]:
         raise UserError(f"the depth is {depth.shape}, the image {image.shape[:2]}: give one depth for every pixel")
     if not (np.isfinite(depth) & (depth > 0)).all():
-        raise UserError("the depth has values that are not finite numbers above 0: give metres, with gaps filled")
+        raise UserError("the depth has values that are not finite numbers above 0: give meters, with gaps filled")

@@ -14,11 +14,11 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.depth import check_depth, focal_length, photograph_depth
 
 BETAS = (0.005, 0.01, 0.02)
-"""Attenuation coefficients of Foggy Cityscapes, per metre."""
+"""Attenuation coefficients of Foggy Cityscapes, per meter."""
 
 _WINDOW, _EPSILON = 41, 1e-3
 _DARK_WINDOW, _BRIGHTEST = 15, 0.001
-_GREY = np.array([0.299, 0.587, 0.114])
+_GRAY = np.array([0.299, 0.587, 0.114])
 
 
 def fog(
@@ -28,7 +28,7 @@ def fog(
     depth: np.ndarray | None = None,
     betas: Sequence[float] = BETAS,
     focal: float | None = None,
-    centre: tuple[float, float] | None = None,
+    center: tuple[float, float] | None = None,
     refine: bool = True,
 ) -> np.ndarray:
     """Lays fog over an image.
@@ -36,10 +36,10 @@ def fog(
     Args:
         image: uint8 [H, W, 3], clear.
         generator: source of randomness.
-        depth: [H, W] metres; by default made up, see `photograph_depth`.
-        betas: attenuation coefficients per metre, one of which is chosen.
+        depth: [H, W] meters; by default made up, see `photograph_depth`.
+        betas: attenuation coefficients per meter, one of which is chosen.
         focal: length in pixels; by default that of Cityscapes' angle of view.
-        centre: optical centre in pixels, x before y; the image's by default.
+        center: optical center in pixels, x before y; the image's by default.
         refine: smooth the transmittance along the image's edges (a guided filter), as the published images do.
 
     Returns:
@@ -49,12 +49,12 @@ def fog(
         UserError: if a coefficient is negative, or the depth does not belong to the image.
     """
     if not len(betas) or min(betas) < 0.0:
-        raise UserError(f"betas is {tuple(betas)}: use at least one number of at least 0, per metre")
+        raise UserError(f"betas is {tuple(betas)}: use at least one number of at least 0, per meter")
     if depth is None:
         depth = photograph_depth(generator, *image.shape[:2])
     check_depth(depth, image)
     beta = float(betas[int(generator.integers(len(betas)))])
-    transmittance = np.exp(-beta * ray_length(depth, focal=focal, centre=centre))
+    transmittance = np.exp(-beta * ray_length(depth, focal=focal, center=center))
     clear = image / 255.0
     if refine:
         transmittance = np.clip(guided_filter(transmittance, clear), 0.0, 1.0)
@@ -63,31 +63,31 @@ def fog(
 
 
 def ray_length(
-    depth: np.ndarray, *, focal: float | None = None, centre: tuple[float, float] | None = None
+    depth: np.ndarray, *, focal: float | None = None, center: tuple[float, float] | None = None
 ) -> np.ndarray:
     """Distance from the camera: depth * sqrt((f^2 + (x - c_x)^2 + (y - c_y)^2) / f^2).
 
     Args:
-        depth: [H, W] metres along the optical axis.
+        depth: [H, W] meters along the optical axis.
         focal: length f in pixels; by default that of Cityscapes' angle of view.
-        centre: (c_x, c_y) in pixels; the image's by default.
+        center: (c_x, c_y) in pixels; the image's by default.
 
     Returns:
-        float64 [H, W] metres.
+        float64 [H, W] meters.
     """
     height, width = depth.shape
     f = focal_length(width) if focal is None else focal
-    c_x, c_y = ((width - 1) / 2, (height - 1) / 2) if centre is None else centre
+    c_x, c_y = ((width - 1) / 2, (height - 1) / 2) if center is None else center
     x, y = np.arange(width)[None, :] - c_x, np.arange(height)[:, None] - c_y
     return depth * np.sqrt((f**2 + x**2 + y**2) / f**2)
 
 
 def airlight(image: np.ndarray) -> np.ndarray:
-    """The colour of the fog: that of a pixel among the least dark surroundings of the image.
+    """The color of the fog: that of a pixel among the least dark surroundings of the image.
 
     Of the dark channel (the minimum over channels and over a window of 15 x 15 pixels, of which only those inside
     the image count) the brightest 0.1 % of the pixels are taken, one more if that number is even, and of them the one
-    whose grey level is the median. Ties go to the pixel that comes first, row by row.
+    whose gray level is the median. Ties go to the pixel that comes first, row by row.
 
     Args:
         image: uint8 [H, W, 3].
@@ -103,12 +103,12 @@ def airlight(image: np.ndarray) -> np.ndarray:
     count += (count + 1) % 2
     brightest = np.argsort(-dark.astype(np.int32), kind="stable")[:count]
     pixels = image.reshape(-1, 3)[np.sort(brightest)].astype(np.float64)
-    grey = pixels @ _GREY
-    return pixels[np.argsort(grey, kind="stable")[count // 2]]
+    gray = pixels @ _GRAY
+    return pixels[np.argsort(gray, kind="stable")[count // 2]]
 
 
 def guided_filter(values: np.ndarray, guide: np.ndarray) -> np.ndarray:
-    """Smooths values except along the edges of a colour image (He et al., ECCV 2010); window 41, epsilon 1e-3.
+    """Smooths values except along the edges of a color image (He et al., ECCV 2010); window 41, epsilon 1e-3.
 
     Args:
         values: [H, W].

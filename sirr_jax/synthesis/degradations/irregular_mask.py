@@ -72,7 +72,7 @@ def draw_irregular_mask(
 ) -> np.ndarray:
     """Draws a mask on a canvas of 512 x 512 pixels and cuts it to an image's size; empty masks are drawn anew.
 
-    The canvas is enlarged by U(scale), cut back to its centre, reduced or enlarged to the image's longer side, and
+    The canvas is enlarged by U(scale), cut back to its center, reduced or enlarged to the image's longer side, and
     cut to the shorter one: all by nearest pixels, so that the mask stays binary.
 
     Args:
@@ -119,7 +119,7 @@ def _random_stroke(generator: np.random.Generator) -> np.ndarray:
     lengths = generator.uniform(0.03, 0.13, steps)
     moves = lengths[:, None] * np.stack([np.cos(heading), np.sin(heading)], axis=-1)
     walk = np.concatenate([np.zeros((1, 2)), np.cumsum(moves, axis=0)])
-    # Placed by its middle, so that strokes cross the centre as often as the border.
+    # Placed by its middle, so that strokes cross the center as often as the border.
     middle = 0.5 * (walk.min(axis=0) + walk.max(axis=0))
     return walk - middle + generator.uniform(0.1, 0.9, 2)
 
@@ -133,7 +133,7 @@ def _draw_stroke(pen: ImageDraw.ImageDraw, points: np.ndarray, width: int) -> No
 
 
 def _fit(canvas: Image.Image, height: int, width: int, scale: float) -> np.ndarray:
-    """Centre of the enlarged canvas at the image's size: one nearest-pixel resize of a centred box."""
+    """Center of the enlarged canvas at the image's size: one nearest-pixel resize of a centered box."""
     longer = max(height, width)
     across, down = CANVAS / scale * width / longer, CANVAS / scale * height / longer
     box = (0.5 * (CANVAS - across), 0.5 * (CANVAS - down), 0.5 * (CANVAS + across), 0.5 * (CANVAS + down))

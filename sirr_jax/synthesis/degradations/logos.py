@@ -100,23 +100,23 @@ def draw_logo(generator: np.random.Generator) -> np.ndarray:
 
 def _emblem(generator: np.random.Generator) -> Image.Image:
     """One to three dark shapes with light ones inside, 200 pixels a side."""
-    side, centre = 200, 100.0
+    side, center = 200, 100.0
     sheet = Image.new("L", (side, side), 255)
     pen = ImageDraw.Draw(sheet)
     radius = 95.0
     for ring in range(int(generator.integers(2, 5))):
-        colour = 0 if ring % 2 == 0 else 255
+        color = 0 if ring % 2 == 0 else 255
         corners = int(generator.integers(3, 9))
         turn = generator.uniform(0.0, 2.0 * np.pi)
         kind = generator.choice(("circle", "polygon", "star"))
         if kind == "circle":
-            pen.ellipse([centre - radius, centre - radius, centre + radius, centre + radius], fill=colour)
+            pen.ellipse([center - radius, center - radius, center + radius, center + radius], fill=color)
         else:
             inner = 0.45 if kind == "star" else float(np.cos(np.pi / corners))
             angles = turn + np.pi / corners * np.arange(2 * corners)
             lengths = radius * np.where(np.arange(2 * corners) % 2, inner, 1.0)
-            points = centre + np.stack([np.cos(angles), np.sin(angles)], axis=-1) * lengths[:, None]
-            pen.polygon([tuple(map(float, point)) for point in points], fill=colour)
+            points = center + np.stack([np.cos(angles), np.sin(angles)], axis=-1) * lengths[:, None]
+            pen.polygon([tuple(map(float, point)) for point in points], fill=color)
         radius *= generator.uniform(0.5, 0.8)
     return sheet
 

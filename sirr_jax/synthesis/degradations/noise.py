@@ -10,7 +10,7 @@ from sirr_jax.synthesis.degradations.ycbcr import rgb_to_ycbcr, ycbcr_to_rgb
 VARIANCES = (0.001, 0.005, 0.01, 0.05)
 """Variance of Gaussian noise by level, for images in [0, 1]."""
 
-_COLOUR_VARIANCES = (0.0140, 0.0198, 0.0343, 0.0524)
+_COLOR_VARIANCES = (0.0140, 0.0198, 0.0343, 0.0524)
 _DENSITIES = (0.005, 0.01, 0.05, 0.1)
 _FACTORS = (0.05, 0.09, 0.13, 0.2)
 _HIGH_PASS_RADIUS = 10.0
@@ -34,7 +34,7 @@ def gaussian_noise(image: np.ndarray, level: int, generator: np.random.Generator
     return to_uint8(255.0 * _with_noise(image / 255.0, variance, generator))
 
 
-def colour_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
+def color_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Adds Gaussian noise of variance 0.0140, 0.0198, 0.0343 or 0.0524 to the planes of YCbCr.
 
     The planes are rounded to uint8 before the noise is added, and divided by 255.
@@ -50,7 +50,7 @@ def colour_noise(image: np.ndarray, level: int, generator: np.random.Generator) 
     Raises:
         UserError: if there is no such level.
     """
-    variance = at_level("colour_noise", _COLOUR_VARIANCES, level)
+    variance = at_level("color_noise", _COLOR_VARIANCES, level)
     planes = to_uint8(255.0 * rgb_to_ycbcr(image / 255.0)) / 255.0
     return to_uint8(255.0 * ycbcr_to_rgb(_with_noise(planes, variance, generator)))
 

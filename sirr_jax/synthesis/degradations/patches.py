@@ -1,4 +1,4 @@
-"""Squares in wrong places and of wrong colour: types 14 and 15 of the SR-Net specification, section 5.1."""
+"""Squares in wrong places and of wrong color: types 14 and 15 of the SR-Net specification, section 5.1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PATCHES = (30, 70, 150, 300)
 _PATCH, _OFFSET = 15, 5
 _BLOCKS = (2, 4, 8, 16, 32)
 _BLOCK = 32
-# Added to the mean colour, by level; None: no red at all.
+# Added to the mean color, by level; None: no red at all.
 _RED = (None, 50.0, 30.0, 0.0, 0.0)
 
 
@@ -43,9 +43,9 @@ def pattern_noise(image: np.ndarray, level: int, generator: np.random.Generator)
 
 
 def local_blocks(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
-    """Paints 2, 4, 8, 16 or 32 squares of 32 x 32 pixels in one colour near the image's mean.
+    """Paints 2, 4, 8, 16 or 32 squares of 32 x 32 pixels in one color near the image's mean.
 
-    The colour is (0, g, b) at level 1, (r + 50, g, b) at level 2, (r + 30, g, b) at level 3 and the mean (r, g, b)
+    The color is (0, g, b) at level 1, (r + 50, g, b) at level 2, (r + 30, g, b) at level 3 and the mean (r, g, b)
     above: the more blocks, the less they stand out. Places are uniform and may overlap. In an image that is too
     small the squares are as large as fits.
 
@@ -61,11 +61,11 @@ def local_blocks(image: np.ndarray, level: int, generator: np.random.Generator) 
         UserError: if there is no such level.
     """
     count, red = at_level("local_blocks", tuple(zip(_BLOCKS, _RED, strict=True)), level)
-    colour = image.reshape(-1, 3).mean(axis=0)
-    colour[0] = 0.0 if red is None else colour[0] + red
+    color = image.reshape(-1, 3).mean(axis=0)
+    color[0] = 0.0 if red is None else color[0] + red
     sides = np.array(image.shape[:2])
     size = np.minimum(_BLOCK, sides)
     blocked = image.copy()
     for top, left in generator.integers(0, sides - size + 1, (count, 2)):
-        blocked[top : top + size[0], left : left + size[1]] = to_uint8(colour)
+        blocked[top : top + size[0], left : left + size[1]] = to_uint8(color)
     return blocked

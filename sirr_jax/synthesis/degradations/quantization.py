@@ -9,10 +9,10 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.base import at_level
 
 _THRESHOLDS = (9, 7, 5, 3)
-_COLOURS = (64, 32, 16, 8, 4)
+_COLORS = (64, 32, 16, 8, 4)
 
 
-def quantisation_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
+def quantization_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Leaves 10, 8, 6 or 4 values, the same for all channels, parted by Otsu's thresholds t1 < t2 < ....
 
     A sample becomes 0 up to t1, t_i above t_(i-1) and up to t_i, and 255 above the last threshold. The thresholds are
@@ -30,7 +30,7 @@ def quantisation_noise(image: np.ndarray, level: int, generator: np.random.Gener
     Raises:
         UserError: if there is no such level.
     """
-    count = at_level("quantisation_noise", _THRESHOLDS, level)
+    count = at_level("quantization_noise", _THRESHOLDS, level)
     histogram = np.bincount(image.reshape(-1), minlength=256)
     if np.count_nonzero(histogram) <= count:
         return image.copy()
@@ -82,10 +82,10 @@ def multi_otsu(histogram: np.ndarray, count: int) -> np.ndarray:
     return thresholds
 
 
-def colour_quantisation(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
-    """Leaves 64, 32, 16, 8 or 4 colours and dithers (Floyd and Steinberg, 1976).
+def color_quantization(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
+    """Leaves 64, 32, 16, 8 or 4 colors and dithers (Floyd and Steinberg, 1976).
 
-    The palette is Pillow's median cut, moved to a minimum of the variance by k-means. MATLAB's `rgb2ind` minimises
+    The palette is Pillow's median cut, moved to a minimum of the variance by k-means. MATLAB's `rgb2ind` minimizes
     the variance by cutting boxes: the palettes are alike, not equal.
 
     Args:
@@ -99,7 +99,7 @@ def colour_quantisation(image: np.ndarray, level: int, generator: np.random.Gene
     Raises:
         UserError: if there is no such level.
     """
-    colours = at_level("colour_quantisation", _COLOURS, level)
+    colors = at_level("color_quantization", _COLORS, level)
     picture = Image.fromarray(np.ascontiguousarray(image))
-    palette = picture.quantize(colours, method=Image.Quantize.MEDIANCUT, kmeans=1)
+    palette = picture.quantize(colors, method=Image.Quantize.MEDIANCUT, kmeans=1)
     return np.array(picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).convert("RGB"))

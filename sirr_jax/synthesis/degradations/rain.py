@@ -20,9 +20,9 @@ class RainStrength(NamedTuple):
     """How hard it rains.
 
     Attributes:
-        alpha: attenuation of the streaks with distance, per metre.
-        beta: density of the haze, per metre.
-        drop_size: radius of the drops, metres.
+        alpha: attenuation of the streaks with distance, per meter.
+        beta: density of the haze, per meter.
+        drop_size: radius of the drops, meters.
     """
 
     alpha: float
@@ -55,7 +55,7 @@ def rain(
     Args:
         image: uint8 [H, W, 3], clear.
         generator: source of randomness.
-        depth: [H, W] metres; by default made up, see `photograph_depth`.
+        depth: [H, W] meters; by default made up, see `photograph_depth`.
         strengths: settings, one of which is chosen.
         focal: length f in pixels; by default that of Cityscapes' angle of view.
         pattern: [H, W] in [0, 1], the streaks; by default `streak_pattern`.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
 
 import numpy as np
 
-from sirr_jax.errors import UserError
+from sirr_jax.errors import UserError, did_you_mean
 from sirr_jax.synthesis.degradations import KINDS, degrade
 from sirr_jax.synthesis.degradations.base import at_level
 from sirr_jax.synthesis.degradations.fog import fog
@@ -110,5 +109,4 @@ class RandomDegradation:
 
 def _hint(kind: str) -> str:
     names = (*_GROUPS, *_UNLEVELLED, *KINDS)
-    close = difflib.get_close_matches(str(kind), names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known names: {', '.join(names)}"
+    return did_you_mean(kind, names, f"known names: {', '.join(names)}")

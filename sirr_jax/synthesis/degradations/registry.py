@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from sirr_jax.errors import UserError
+from sirr_jax.errors import UserError, did_you_mean
 from sirr_jax.synthesis.degradations import blur, compression, noise, patches, quantization, tone
 from sirr_jax.synthesis.degradations.base import Degradation, check_image
 from sirr_jax.synthesis.degradations.compression import jpeg_saved
@@ -37,10 +36,10 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "gaussian_noise": Kind(1, 4, noise.gaussian_noise),
-        "colour_noise": Kind(2, 4, noise.colour_noise),
+        "color_noise": Kind(2, 4, noise.color_noise),
         "high_frequency_noise": Kind(5, 4, noise.high_frequency_noise),
         "impulse_noise": Kind(6, 4, noise.impulse_noise),
-        "quantisation_noise": Kind(7, 4, quantization.quantisation_noise),
+        "quantization_noise": Kind(7, 4, quantization.quantization_noise),
         "gaussian_blur": Kind(8, 4, blur.gaussian_blur),
         "denoising": Kind(9, 4, denoising),
         "jpeg": Kind(10, 4, compression.jpeg),
@@ -51,7 +50,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "contrast": Kind(17, 4, tone.contrast),
         "saturation": Kind(18, 4, tone.saturation),
         "multiplicative_noise": Kind(19, 4, noise.multiplicative_noise),
-        "colour_quantisation": Kind(22, 5, quantization.colour_quantisation),
+        "color_quantization": Kind(22, 5, quantization.color_quantization),
         "chromatic_aberration": Kind(23, 4, blur.chromatic_aberration),
     }
 )
@@ -94,5 +93,4 @@ def degrade(
 def _hint(kind: str | int) -> str:
     if isinstance(kind, (int, np.integer)):
         return f"known numbers: {', '.join(map(str, _NAMES))}"
-    close = difflib.get_close_matches(str(kind), KINDS, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known names: {', '.join(KINDS)}"
+    return did_you_mean(kind, KINDS, f"known names: {', '.join(KINDS)}")

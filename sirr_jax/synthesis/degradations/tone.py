@@ -47,9 +47,9 @@ def contrast(image: np.ndarray, level: int, generator: np.random.Generator) -> n
 
 
 def saturation(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
-    """Multiplies the distance of Cb and Cr from 0.5 by 0.4, 0, -0.4 or -0.8: paler, grey, complementary colours.
+    """Multiplies the distance of Cb and Cr from 0.5 by 0.4, 0, -0.4 or -0.8: paler, gray, complementary colors.
 
-    Grey lies at 128/255 and not at 0.5, so that it takes on a trace of colour, as in the published script.
+    Gray lies at 128/255 and not at 0.5, so that it takes on a trace of color, as in the published script.
 
     Args:
         image: uint8 [H, W, 3], RGB.

@@ -24,14 +24,14 @@ class WatermarkLayer(NamedTuple):
     Attributes:
         pixels: uint8 [H, W, 4], red, green, blue and alpha.
         logo: index of the logo that was chosen, None for a drawn one.
-        grey: level of the silhouette, 128 to 255.
+        gray: level of the silhouette, 128 to 255.
         places: (x, y) of each stamp's upper left corner in pixels, before the layer is turned.
         size: (width, height) of a stamp in pixels.
     """
 
     pixels: np.ndarray
     logo: int | None
-    grey: int
+    gray: int
     places: tuple[tuple[int, int], ...]
     size: tuple[int, int]
 
@@ -99,9 +99,9 @@ def draw_watermark(
 ) -> WatermarkLayer:
     """Draws a watermark for images of one size.
 
-    A logo, chosen uniformly, becomes a silhouette of one grey level from U{128, ..., 255} and is resized
+    A logo, chosen uniformly, becomes a silhouette of one gray level from U{128, ..., 255} and is resized
     (bicubically). It is pasted on a transparent layer of the image's size, at a uniform place within the margins;
-    the layer is turned about its centre (nearest pixel) and laid over the image. Tiled, the logo, of size (w, h),
+    the layer is turned about its center (nearest pixel) and laid over the image. Tiled, the logo, of size (w, h),
     stands on two grids of period (4 w, 6 h), the second one shifted by (2 w, 3 h).
 
     Sizes and margins are for images 1024 pixels wide and are scaled with the width. A logo that would not fit between
@@ -136,7 +136,7 @@ def draw_watermark(
         raise UserError("logos is empty: give at least one, or None for drawn ones")
     chosen = None if logos is None else int(generator.integers(len(logos)))
     logo = draw_logo(generator) if logos is None else logos[chosen]
-    grey = int(generator.integers(128, 256))
+    gray = int(generator.integers(128, 256))
 
     scale = width / REFERENCE_WIDTH
     edge = int(margin * scale)
@@ -145,7 +145,7 @@ def draw_watermark(
         raise UserError(
             f"an image of {height} x {width} pixels has no room for a margin of {margin}: use a smaller one"
         )
-    stamp = _stamp(logo, grey, opacity, size * scale, room)
+    stamp = _stamp(logo, gray, opacity, size * scale, room)
     if tiled:
         places = _tiles((width, height), stamp.size)
     else:
@@ -155,17 +155,17 @@ def draw_watermark(
     layer = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     for place in places:
         layer.paste(stamp, place)
-    return WatermarkLayer(np.asarray(layer.rotate(angle)), chosen, grey, tuple(places), stamp.size)
+    return WatermarkLayer(np.asarray(layer.rotate(angle)), chosen, gray, tuple(places), stamp.size)
 
 
-def _stamp(logo: np.ndarray, grey: int, opacity: float, width: float, room: int) -> Image.Image:
-    """The silhouette in grey, `width` pixels wide unless it would be higher than `room`."""
+def _stamp(logo: np.ndarray, gray: int, opacity: float, width: float, room: int) -> Image.Image:
+    """The silhouette in gray, `width` pixels wide unless it would be higher than `room`."""
     aspect = logo.shape[1] / logo.shape[0]
     width = max(1, int(min(width, room * aspect)))
     size = (width, max(1, min(room, int(width / aspect))))
     silhouette = Image.fromarray(logo_silhouette(logo).astype(np.uint8) * 255)
     alpha = np.asarray(silhouette.resize(size, Image.Resampling.BICUBIC))
-    pixels = np.full((*alpha.shape, 4), grey, np.uint8)
+    pixels = np.full((*alpha.shape, 4), gray, np.uint8)
     pixels[..., 3] = np.floor(alpha * opacity)
     return Image.fromarray(pixels)
 

@@ -25,8 +25,8 @@ _TAPS = 11
 # Of the vignette's 560 pixels the longer side takes what a published training crop of 224 pixels takes.
 _ZHANG = ZhangOptions(vignette_side=224)
 _CEIL = CeilnetOptions()
-_zhang = jax.jit(zhang.synthesise, static_argnames="options")
-_ceil = jax.jit(ceilnet.synthesise, static_argnames="options")
+_zhang = jax.jit(zhang.synthesize, static_argnames="options")
+_ceil = jax.jit(ceilnet.synthesize, static_argnames="options")
 
 
 class WindowReflection(NamedTuple):

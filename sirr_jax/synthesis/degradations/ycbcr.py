@@ -16,13 +16,13 @@ def rgb_to_ycbcr(image: np.ndarray) -> np.ndarray:
         image: [..., 3] in [0, 1].
 
     Returns:
-        float64 [..., 3]: Y in [16, 235] / 255, Cb and Cr in [16, 240] / 255, 128 / 255 where the image is grey.
+        float64 [..., 3]: Y in [16, 235] / 255, Cb and Cr in [16, 240] / 255, 128 / 255 where the image is gray.
     """
     return image @ _FROM_RGB.T + _OFFSET
 
 
 def ycbcr_to_rgb(image: np.ndarray) -> np.ndarray:
-    """Undoes `rgb_to_ycbcr` and clips what no colour has.
+    """Undoes `rgb_to_ycbcr` and clips what no color has.
 
     Args:
         image: [..., 3] on the scale of `rgb_to_ycbcr`.

@@ -1,24 +1,24 @@
 """A camera moves past a pane: sequences and single mixtures with exact ground truth, made on the accelerator.
 
 Everything is a pure JAX function of a key and of two photographs (or of a key alone, with
-`procedural_layer`). Source: distillation spec, section 6.
+`procedural_texture`). Source: distillation spec, section 6.
 """
 
 from __future__ import annotations
 
 from sirr_jax.synthesis.augment.geometric import augment_frames, dihedral
-from sirr_jax.synthesis.multiview.generator import Mixture, Sequence, recompose, synthesise, synthesise_single
+from sirr_jax.synthesis.multiview.generator import MixedFrame, Sequence, recompose, synthesize, synthesize_single
 from sirr_jax.synthesis.multiview.geometry import Geometry, draw_geometry
 from sirr_jax.synthesis.multiview.mixing import MixingParameters
 from sirr_jax.synthesis.multiview.options import MIXING_MODELS, MultiviewOptions
 from sirr_jax.synthesis.multiview.planes import Motion, Planes, draw_planes, layer_motion
-from sirr_jax.synthesis.multiview.textures import procedural_layer
+from sirr_jax.synthesis.multiview.textures import procedural_texture
 
 __all__ = [
     "MIXING_MODELS",
     "Geometry",
+    "MixedFrame",
     "MixingParameters",
-    "Mixture",
     "Motion",
     "MultiviewOptions",
     "Planes",
@@ -28,8 +28,8 @@ __all__ = [
     "draw_geometry",
     "draw_planes",
     "layer_motion",
-    "procedural_layer",
+    "procedural_texture",
     "recompose",
-    "synthesise",
-    "synthesise_single",
+    "synthesize",
+    "synthesize_single",
 ]

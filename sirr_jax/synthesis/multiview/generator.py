@@ -2,7 +2,7 @@
 
 Pure functions of their arguments, meant to run inside the training step:
 
-    jax.vmap(functools.partial(synthesise, options=options))(keys, transmissions, reflections)
+    jax.vmap(functools.partial(synthesize, options=options))(keys, transmissions, reflections)
 
 with `keys` derived by `jax.random.fold_in(jax.random.key(seed), index)`; a sequence is determined by seed,
 index and the two photographs. Under vmap a branch costs as much as both its sides, so nothing here branches:
@@ -48,15 +48,15 @@ _SCENE = 1_000
 class Sequence(NamedTuple):
     """Three views through a pane and all that is known about them.
 
-    The frames are ordered t-1, t, t+1, the two neighbours t-1, t+1. All arrays are float32.
+    The frames are ordered t-1, t, t+1, the two neighbors t-1, t+1. All arrays are float32.
 
     Attributes:
         frames: [3, H, W, 3] mixtures in [0, 1], as the sensor gives them.
         transmission: [3, H, W, 3] in [0, 1], un-attenuated.
         reflection: [3, H, W, 3] in [0, 1], the residual layer as it appears in the mixture.
-        flow_t: [2, H, W, 2] pixels, x before y; point p of frame t is at p + flow_t(p) in the neighbour.
+        flow_t: [2, H, W, 2] pixels, x before y; point p of frame t is at p + flow_t(p) in the neighbor.
         flow_r: [2, H, W, 2] likewise for the reflection.
-        valid_t: [2, H, W] 1 where that point lies inside the neighbour and is not hidden there, else 0.
+        valid_t: [2, H, W] 1 where that point lies inside the neighbor and is not hidden there, else 0.
         valid_r: [2, H, W] likewise for the reflection.
         params: how the layers were mixed.
     """
@@ -71,7 +71,7 @@ class Sequence(NamedTuple):
     params: MixingParameters
 
 
-class Mixture(NamedTuple):
+class MixedFrame(NamedTuple):
     """One view through a pane.
 
     Attributes:
@@ -87,7 +87,7 @@ class Mixture(NamedTuple):
     params: MixingParameters
 
 
-def synthesise(
+def synthesize(
     key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: MultiviewOptions
 ) -> Sequence:
     """Makes one sequence (distillation spec, section 6).
@@ -140,9 +140,9 @@ def synthesise(
     return Sequence(frames, layer_t, layer_r, *motion, params)
 
 
-def synthesise_single(
+def synthesize_single(
     key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: MultiviewOptions
-) -> Mixture:
+) -> MixedFrame:
     """Makes one mixture, for training on single images, by the same models and the same rules.
 
     The blur ends at the image's border as in the models' own code: CEILNet's and DSRNet's with zeros, the
@@ -173,10 +173,10 @@ def synthesise_single(
     blurred = _form_reflection(scene, params, options)
     layer_r, params = residual_reflection(layer_t[None], blurred[None], params, excess_gain=options.excess_gain)
     frames = apply_sensor(keys[1], compose(layer_t[None], layer_r, params), options=options)
-    return Mixture(frames[0], layer_t, layer_r[0], params)
+    return MixedFrame(frames[0], layer_t, layer_r[0], params)
 
 
-def recompose(sample: Sequence | Mixture) -> jax.Array:
+def recompose(sample: Sequence | MixedFrame) -> jax.Array:
     """Mixes the layers of a sample again: its frames before sensor noise and compression.
 
     Args:

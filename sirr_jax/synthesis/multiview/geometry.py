@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.synthesis.multiview.options import MultiviewOptions
-from sirr_jax.synthesis.ops.random_values import between, between_logarithms, normal, shares
+from sirr_jax.synthesis.ops.random_values import lerp, log_lerp, normal, uniforms
 
 PLANES = 3
 """Planes of the transmission: the background and two nearer ones, which may be absent."""
@@ -27,9 +27,9 @@ class CameraPath(NamedTuple):
 
     Attributes:
         focal: [] focal length in pixels.
-        baseline: [] length of the nominal step, metres.
+        baseline: [] length of the nominal step, meters.
         rotations: [2, 3, 3] rotation matrices; X_s = rotation X_t + translation.
-        translations: [2, 3] metres.
+        translations: [2, 3] meters.
     """
 
     focal: jax.Array
@@ -43,8 +43,8 @@ class Geometry(NamedTuple):
 
     Attributes:
         path: the camera.
-        depths_t: [PLANES] metres, the background first.
-        depth_r: [] metres.
+        depths_t: [PLANES] meters, the background first.
+        depth_r: [] meters.
         homographies_t: [2, PLANES, 3, 3] from pixels of frame t to pixels of frame s = t-1, t+1.
         homographies_r: [2, 3, 3] likewise for the reflection, its own jitter included.
     """
@@ -75,12 +75,12 @@ def draw_geometry(key: jax.Array, *, options: MultiviewOptions) -> Geometry:
         The geometry. Its distribution is symmetric under mirroring, quarter turns (of a square crop) and time
         reversal.
     """
-    view, turn, step, wobble, layout, candidates, jitter = shares(
+    view, turn, step, wobble, layout, candidates, jitter = uniforms(
         key, (4,), (1, 3), (2, 1), (2, 2, 3), (2 + PLANES,), (options.depth_candidates,), (2, 3)
     )
     path = _camera_path(view, turn, step, wobble, options)
-    far = between_logarithms(layout[0], *options.depth_t)
-    ratios = between(layout[3:], *options.plane_ratio)
+    far = log_lerp(layout[0], *options.depth_t)
+    ratios = lerp(layout[3:], *options.plane_ratio)
     depths_t = jnp.concatenate([far[None], far / jnp.cumprod(ratios)])
     depths_t = jnp.maximum(depths_t, jnp.minimum(far, options.depth_r[0]))
     ambiguous = layout[1] < options.ambiguous_probability
@@ -103,17 +103,17 @@ def plane_homography(
     Args:
         focal: [] pixels.
         rotation: [3, 3].
-        translation: [3] metres.
-        depth: [] metres.
-        options: gives the crop's size; the principal point is its centre.
+        translation: [3] meters.
+        depth: [] meters.
+        options: gives the crop's size; the principal point is its center.
 
     Returns:
         [3, 3], from pixels of frame t to pixels of frame s.
     """
-    centre_x, centre_y = 0.5 * (options.width - 1), 0.5 * (options.height - 1)
+    center_x, center_y = 0.5 * (options.width - 1), 0.5 * (options.height - 1)
     zero, one = jnp.zeros_like(focal), jnp.ones_like(focal)
-    camera = jnp.stack([focal, zero, one * centre_x, zero, focal, one * centre_y, zero, zero, one]).reshape(3, 3)
-    inverse = jnp.stack([one, zero, -one * centre_x, zero, one, -one * centre_y, zero, zero, focal]).reshape(3, 3)
+    camera = jnp.stack([focal, zero, one * center_x, zero, focal, one * center_y, zero, zero, one]).reshape(3, 3)
+    inverse = jnp.stack([one, zero, -one * center_x, zero, one, -one * center_y, zero, zero, focal]).reshape(3, 3)
     normal = jnp.asarray([[0.0, 0.0, 1.0]])
     motion = rotation + translation[:, None] / depth * normal
     return _product(_product(camera, motion), inverse / focal)
@@ -183,14 +183,14 @@ def inside_frame(points: jax.Array, *, options: MultiviewOptions) -> jax.Array:
 def _camera_path(
     view: jax.Array, turn: jax.Array, step: jax.Array, wobble: jax.Array, options: MultiviewOptions
 ) -> CameraPath:
-    fov = jnp.deg2rad(between(view[0], *options.field_of_view))
-    baseline = between(view[1], *options.baseline)
+    fov = jnp.deg2rad(lerp(view[0], *options.field_of_view))
+    baseline = lerp(view[1], *options.baseline)
     angle = 2.0 * jnp.pi * view[2]
-    direction = jnp.stack([jnp.cos(angle), jnp.sin(angle), between(view[3], *options.direction_z)])
+    direction = jnp.stack([jnp.cos(angle), jnp.sin(angle), lerp(view[3], *options.direction_z)])
     noise = normal(wobble)
     sign = jnp.asarray([[-1.0], [1.0]])
-    turns = sign * between(turn, -options.rotation, options.rotation) + options.rotation_noise * noise[0]
-    steps = sign * between(step, *options.step_scale) * direction[None] + options.translation_noise * noise[1]
+    turns = sign * lerp(turn, -options.rotation, options.rotation) + options.rotation_noise * noise[0]
+    steps = sign * lerp(step, *options.step_scale) * direction[None] + options.translation_noise * noise[1]
     return CameraPath(
         focal=0.5 * options.width / jnp.tan(0.5 * fov),
         baseline=baseline,
@@ -201,13 +201,13 @@ def _camera_path(
 
 def _reflection_depth(
     candidates: jax.Array,
-    shift_at_one_metre: jax.Array,
+    shift_at_one_meter: jax.Array,
     depth_t: jax.Array,
     ambiguous: jax.Array,
     options: MultiviewOptions,
 ) -> jax.Array:
-    depths = between_logarithms(candidates, *options.depth_r)
-    parallax = jnp.abs(shift_at_one_metre / depths - shift_at_one_metre / depth_t)
+    depths = log_lerp(candidates, *options.depth_r)
+    parallax = jnp.abs(shift_at_one_meter / depths - shift_at_one_meter / depth_t)
     enough = parallax >= options.minimum_parallax
     best = jnp.where(jnp.any(enough), jnp.argmax(enough), jnp.argmax(parallax))
     return jnp.where(ambiguous, depths[0], depths[best])
@@ -217,8 +217,8 @@ def _jitter(share: jax.Array, noise: jax.Array, options: MultiviewOptions) -> ja
     """[2, 3, 3] small maps of the reflection alone: bent glass, or the photographer's own reflection."""
     noise = jnp.where(share < options.jitter_probability, normal(noise), 0.0)
     shift, growth = options.jitter_translation * noise[:, :2], options.jitter_scale * noise[:, 2]
-    centre = jnp.asarray([0.5 * (options.width - 1), 0.5 * (options.height - 1)])
-    offset = shift - growth[:, None] * centre[None]
+    center = jnp.asarray([0.5 * (options.width - 1), 0.5 * (options.height - 1)])
+    offset = shift - growth[:, None] * center[None]
     zero = jnp.zeros_like(growth)
     entries = [1.0 + growth, zero, offset[:, 0], zero, 1.0 + growth, offset[:, 1], zero, zero, zero + 1.0]
     return jnp.stack(entries, axis=-1).reshape(2, 3, 3)

@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from sirr_jax.synthesis.multiview.geometry import apply_homography
 from sirr_jax.synthesis.multiview.options import MultiviewOptions
 from sirr_jax.synthesis.ops.grid import pixel_grid
-from sirr_jax.synthesis.ops.random_values import between, normal, pick, shares
+from sirr_jax.synthesis.ops.random_values import categorical, lerp, normal, uniforms
 from sirr_jax.synthesis.ops.smooth_fields import FIELD_TERMS, nearly_neutral_field, smooth_mask
 
 CEILNET, ZHANG, SCREEN, MASK, GLASS = range(5)
@@ -95,12 +95,12 @@ def draw_mixing(
     Returns:
         The parameters; `subtracted` is 0 until `residual_reflection` has measured it.
     """
-    share, noise = shares(key, (15,), (FIELD_TERMS, FIELD_TERMS, 4))
+    share, noise = uniforms(key, (15,), (FIELD_TERMS, FIELD_TERMS, 4))
     dark = 0.5 * jnp.mean(transmission) > jnp.mean(reflection)
     model = _draw_model(share[0], share[1], dark, options)
     sigma, radius = _draw_blur(share[2:6], model, options)
     angle = 2.0 * jnp.pi * share[6]
-    length = between(share[7], *options.ghosting_shift)
+    length = lerp(share[7], *options.ghosting_shift)
     doubled = share[8] < options.ghosting_probability
     attenuates = is_linear(model) | (model == SCREEN)
     # Zhang's range of offsets is [0, 560 - side - 10) pixels; here the longer side counts as 256 of them.
@@ -108,14 +108,14 @@ def draw_mixing(
     room = jnp.asarray([550.0 / 256.0 - side / longer for side in (options.width, options.height)])
     return MixingParameters(
         model=model,
-        transmittance=jnp.where(attenuates, between(share[10], *options.transmittance), 1.0),
+        transmittance=jnp.where(attenuates, lerp(share[10], *options.transmittance), 1.0),
         reflectance=_draw_reflectance(share[11], model, options),
         subtracted=jnp.zeros((3,)),
-        attenuation=between(share[12], *options.attenuation),
+        attenuation=lerp(share[12], *options.attenuation),
         blur_sigma=sigma,
         blur_radius=radius,
         ghost_shift=jnp.round(length * jnp.stack([jnp.cos(angle), jnp.sin(angle)])).astype(jnp.int32),
-        ghost_strength=jnp.where(doubled, between(share[9], *options.ghosting_strength), 1.0),
+        ghost_strength=jnp.where(doubled, lerp(share[9], *options.ghosting_strength), 1.0),
         vignette_offset=share[13:15] * room,
         mask_coefficients=nearly_neutral_field(normal(noise)),
         mask_homographies=mask_homographies,
@@ -254,23 +254,23 @@ def _to_display(image: jax.Array, params: MixingParameters) -> jax.Array:
 def _draw_model(share: jax.Array, second_share: jax.Array, dark: jax.Array, options: MultiviewOptions) -> jax.Array:
     probabilities = options.model_probabilities
     others = tuple(0.0 if model == ZHANG else p for model, p in enumerate(probabilities))
-    first = pick(share, probabilities)
-    second = pick(second_share, others if any(others) else probabilities)
+    first = categorical(share, probabilities)
+    second = categorical(second_share, others if any(others) else probabilities)
     return jnp.where(dark & (first == ZHANG), second, first)
 
 
 def _draw_reflectance(share: jax.Array, model: jax.Array, options: MultiviewOptions) -> jax.Array:
-    screen, glass = between(share, *options.reflectance), between(share, *options.glass_reflectance)
+    screen, glass = lerp(share, *options.reflectance), lerp(share, *options.glass_reflectance)
     return jnp.where(model == SCREEN, screen, jnp.where(model == GLASS, glass, 1.0))
 
 
 def _draw_blur(share: jax.Array, model: jax.Array, options: MultiviewOptions) -> tuple[jax.Array, jax.Array]:
     """Sigma and cut-off radius: A 11 taps, C 5 to 11 taps (DSRNet), the others 2 ceil(2 sigma) + 1."""
-    kind = pick(share[0], options.blur_probabilities)
+    kind = categorical(share[0], options.blur_probabilities)
     limits = jnp.asarray(options.blur_own)[model]
-    own = between(share[1], limits[0], limits[1])
-    weak = between(share[2], *options.blur_weak)
-    screen_radius = 2.0 + pick(share[3], (0.1, 0.2, 0.3, 0.4)).astype(jnp.float32)
+    own = lerp(share[1], limits[0], limits[1])
+    weak = lerp(share[2], *options.blur_weak)
+    screen_radius = 2.0 + categorical(share[3], (0.1, 0.2, 0.3, 0.4)).astype(jnp.float32)
     by_sigma = jnp.ceil(2.0 * own)
     own_radius = jnp.stack([jnp.asarray(5.0), by_sigma, screen_radius, by_sigma, by_sigma])[model]
     sigma = jnp.stack([jnp.zeros(()), weak, own])[kind]

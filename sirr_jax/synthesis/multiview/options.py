@@ -26,14 +26,14 @@ class MultiviewOptions:
         size: side of the square crop, or `(height, width)`, in pixels, at least 16.
         margin: pixels that the canvas has on every side of the crop; a quarter of the longer side if None.
         field_of_view: horizontal, degrees.
-        rotation: largest absolute camera rotation between neighbouring frames, per axis, degrees.
+        rotation: largest absolute camera rotation between neighboring frames, per axis, degrees.
         rotation_noise: standard deviation of each frame's own rotation, per axis, degrees.
-        baseline: length b of the camera's step, metres.
+        baseline: length b of the camera's step, meters.
         direction_z: the step's component along the optical axis, in units of b.
         step_scale: factor on the step, drawn for each frame.
         translation_noise: standard deviation of each frame's own translation, per axis, in units of b.
-        depth_t: depth of the transmission's background, metres, log-uniform.
-        depth_r: depth of the (virtual) reflected scene, metres, log-uniform; its low end also bounds how near
+        depth_t: depth of the transmission's background, meters, log-uniform.
+        depth_r: depth of the (virtual) reflected scene, meters, log-uniform; its low end also bounds how near
             a foreground plane of the transmission may come.
         minimum_parallax: least accepted abs(f b / Z_R - f b / Z_T), pixels.
         ambiguous_probability: share of the sequences whose reflection keeps its first depth, whatever the
@@ -41,7 +41,7 @@ class MultiviewOptions:
         depth_candidates: depths of the reflection drawn per sequence; the first one with enough parallax
             counts.
         parallax_probability: share of the sequences whose transmission has 2 or 3 planes.
-        plane_ratio: ratio of the depths of neighbouring planes.
+        plane_ratio: ratio of the depths of neighboring planes.
         plane_threshold: level, in standard deviations of a smooth field, above which a foreground plane is
             opaque.
         jitter_probability: share of the sequences whose reflection moves by a small affine map of its own.
@@ -164,7 +164,7 @@ class MultiviewOptions:
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """Rows and columns of the photographs that `synthesise` takes."""
+        """Rows and columns of the photographs that `synthesize` takes."""
         return self.height + 2 * self.border, self.width + 2 * self.border
 
 

@@ -16,7 +16,7 @@ from sirr_jax.synthesis.multiview.geometry import (
 )
 from sirr_jax.synthesis.multiview.options import MultiviewOptions
 from sirr_jax.synthesis.ops.grid import pixel_grid
-from sirr_jax.synthesis.ops.random_values import between, normal, shares
+from sirr_jax.synthesis.ops.random_values import lerp, normal, uniforms
 from sirr_jax.synthesis.ops.sampling import sample_cubic
 from sirr_jax.synthesis.ops.smooth_fields import FIELD_TERMS, evaluate_field_slope, random_field
 
@@ -68,7 +68,7 @@ def draw_planes(key: jax.Array, *, options: MultiviewOptions) -> Planes:
         The planes.
     """
     count = PLANES - 1
-    presence, threshold, mirror, noise = shares(key, (2,), (count,), (count,), (count, FIELD_TERMS, FIELD_TERMS, 1))
+    presence, threshold, mirror, noise = uniforms(key, (2,), (count,), (count,), (count, FIELD_TERMS, FIELD_TERMS, 1))
     has_parallax = presence[0] < options.parallax_probability
     # 1: mirrored along x, 2: along y, 3: both; a foreground that continued the background would be invisible.
     mirror = 1.0 + jnp.floor(3.0 * mirror)
@@ -76,7 +76,7 @@ def draw_planes(key: jax.Array, *, options: MultiviewOptions) -> Planes:
     return Planes(
         active=jnp.stack([has_parallax, has_parallax & (presence[1] < 0.5)]).astype(jnp.float32),
         coefficients=jax.vmap(random_field)(normal(noise)),
-        thresholds=between(threshold, *options.plane_threshold),
+        thresholds=lerp(threshold, *options.plane_threshold),
         mirrors=jnp.concatenate([jnp.zeros((1, 2), bool), mirrors]),
     )
 
@@ -184,10 +184,10 @@ def render_transmission(
     last = jnp.asarray([canvas.shape[1] - 1, canvas.shape[0] - 1], jnp.float32).reshape(1, 1, 1, 1, 2)
     on_canvas = back + options.border
     on_canvas = jnp.where(planes.mirrors[None, :, None, None], last - on_canvas, on_canvas)
-    colours = jnp.clip(sample_cubic(canvas, on_canvas), 0.0, 1.0)
+    colors = jnp.clip(sample_cubic(canvas, on_canvas), 0.0, 1.0)
     alphas = jax.vmap(lambda points: plane_alphas(planes, points, options=options))(back)
-    neighbours = jax.vmap(_composite)(colours, alphas)
-    return jnp.stack([neighbours[0], middle, neighbours[1]])
+    neighbors = jax.vmap(_composite)(colors, alphas)
+    return jnp.stack([neighbors[0], middle, neighbors[1]])
 
 
 def render_reflection(canvas: jax.Array, geometry: Geometry, *, options: MultiviewOptions) -> jax.Array:
@@ -204,8 +204,8 @@ def render_reflection(canvas: jax.Array, geometry: Geometry, *, options: Multivi
     points = jax.vmap(apply_homography, in_axes=(0, None))(
         _inverses(geometry.homographies_r), pixel_grid(options.height, options.width)
     )
-    neighbours = jnp.maximum(sample_cubic(canvas, points + options.border), 0.0)
-    return jnp.stack([neighbours[0], crop_canvas(canvas, options=options), neighbours[1]])
+    neighbors = jnp.maximum(sample_cubic(canvas, points + options.border), 0.0)
+    return jnp.stack([neighbors[0], crop_canvas(canvas, options=options), neighbors[1]])
 
 
 def crop_canvas(canvas: jax.Array, *, options: MultiviewOptions) -> jax.Array:
@@ -231,8 +231,8 @@ def _mirror(canvas: jax.Array, flips: jax.Array) -> jax.Array:
     return jnp.where(flips[1], canvas[::-1], canvas)
 
 
-def _composite(colours: jax.Array, alphas: jax.Array) -> jax.Array:
-    image = colours[0]
+def _composite(colors: jax.Array, alphas: jax.Array) -> jax.Array:
+    image = colors[0]
     for plane in range(1, PLANES):
-        image = image + alphas[plane, ..., None] * (colours[plane] - image)
+        image = image + alphas[plane, ..., None] * (colors[plane] - image)
     return image

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from sirr_jax.synthesis.multiview.mixing import CEILNET, MixingParameters
 from sirr_jax.synthesis.multiview.options import MultiviewOptions
 from sirr_jax.synthesis.ops.grid import pixel_grid
-from sirr_jax.synthesis.ops.random_values import between, normal, shares
+from sirr_jax.synthesis.ops.random_values import lerp, normal, uniforms
 from sirr_jax.synthesis.ops.smooth_fields import FIELD_TERMS, evaluate_field, random_field
 
 # Where the reflection ends, in standard deviations of a smooth field, and how fast it does.
@@ -32,16 +32,16 @@ def draw_scene(key: jax.Array, reflection: jax.Array, *, options: MultiviewOptio
     Returns:
         The scene, the same shape; and [] bool, whether there is no reflection at all.
     """
-    share, noise = shares(key, (5,), (FIELD_TERMS, FIELD_TERMS, 1))
+    share, noise = uniforms(key, (5,), (FIELD_TERMS, FIELD_TERMS, 1))
     scene, clean = reflection, share[4] < options.clean_probability
     # What is switched off is not compiled, and leaves the photographs as they are to the bit.
     if options.contrast != (1.0, 1.0):
-        scene = scene ** between(share[0], *options.contrast)
+        scene = scene ** lerp(share[0], *options.contrast)
     if options.local_probability > 0:
         height, width, _ = reflection.shape
         points = (pixel_grid(height, width) + 0.5) / jnp.asarray([[[width, height]]], jnp.float32)
-        field = evaluate_field(random_field(normal(noise)), points) - between(share[1], *_LEVEL)
-        window = jax.nn.sigmoid(between(share[2], *_STEEPNESS) * field)
+        field = evaluate_field(random_field(normal(noise)), points) - lerp(share[1], *_LEVEL)
+        window = jax.nn.sigmoid(lerp(share[2], *_STEEPNESS) * field)
         scene = jnp.where(share[3] < options.local_probability, window * scene, scene)
     return jnp.where(clean, 0.0, scene), clean
 

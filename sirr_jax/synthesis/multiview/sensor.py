@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.synthesis.multiview.options import MultiviewOptions
-from sirr_jax.synthesis.ops.random_values import between, shares
+from sirr_jax.synthesis.ops.random_values import lerp, uniforms
 
-# Quantisation tables of ITU-T T.81, annex K.1 (luminance) and K.2 (chrominance), by rows.
+# Quantization tables of ITU-T T.81, annex K.1 (luminance) and K.2 (chrominance), by rows.
 _LUMINANCE = np.array(
     [
         [16, 11, 10, 16, 24, 40, 51, 61],
@@ -53,13 +53,13 @@ def apply_sensor(key: jax.Array, frames: jax.Array, *, options: MultiviewOptions
         [F, H, W, 3] in [0, 1].
     """
     share_key, noise_key = jax.random.split(key)
-    noisy, read, shot, compressed, grade = shares(share_key, (), (), (), (), ())
+    noisy, read, shot, compressed, grade = uniforms(share_key, (), (), (), (), ())
     strength = jnp.where(noisy < options.noise_probability, 1.0, 0.0)
     frames = add_noise(
         noise_key,
         frames,
-        read_sigma=strength * between(read, *options.noise_sigma),
-        shot_sigma=strength * between(shot, *options.noise_sigma),
+        read_sigma=strength * lerp(read, *options.noise_sigma),
+        shot_sigma=strength * lerp(shot, *options.noise_sigma),
     )
     low, high = options.jpeg_quality
     quality = low + jnp.floor(grade * (high - low + 1.0))
@@ -86,10 +86,10 @@ def add_noise(
 
 
 def compress_jpeg(image: jax.Array, quality: jax.Array | int) -> jax.Array:
-    """What remains of an image after baseline JPEG: YCbCr 4:2:0, 8 x 8 DCT, the standard quantisation tables.
+    """What remains of an image after baseline JPEG: YCbCr 4:2:0, 8 x 8 DCT, the standard quantization tables.
 
     Follows libjpeg's defaults, except that chroma grows back by plain linear interpolation and all arithmetic
-    but the quantisation is in floating point. Not differentiable.
+    but the quantization is in floating point. Not differentiable.
 
     Args:
         image: [H, W, 3] in [0, 1].
@@ -102,10 +102,10 @@ def compress_jpeg(image: jax.Array, quality: jax.Array | int) -> jax.Array:
     pixels = jnp.round(image * 255.0)
     pixels = jnp.pad(pixels, ((0, -height % 16), (0, -width % 16), (0, 0)), mode="edge")
     planes = jnp.einsum("hwc,dc->dhw", pixels, _TO_YCC, precision="highest")
-    luma = _quantise(planes[:1] - 128.0, _table(_LUMINANCE, quality)) + 128.0
+    luma = _quantize(planes[:1] - 128.0, _table(_LUMINANCE, quality)) + 128.0
     rows, columns = planes.shape[1] // 2, planes.shape[2] // 2
     chroma = jnp.mean(planes[1:].reshape(2, rows, 2, columns, 2), axis=(2, 4))
-    chroma = _quantise(chroma, _table(_CHROMINANCE, quality))
+    chroma = _quantize(chroma, _table(_CHROMINANCE, quality))
     chroma = jax.image.resize(chroma, (2, 2 * rows, 2 * columns), "linear")
     decoded = jnp.einsum("dhw,cd->hwc", jnp.concatenate([luma, chroma]), _TO_RGB, precision="highest")
     return jnp.clip(jnp.round(decoded[:height, :width]), 0.0, 255.0) / 255.0
@@ -118,7 +118,7 @@ def _table(base: np.ndarray, quality: jax.Array | int) -> jax.Array:
     return jnp.clip(jnp.floor((base * percent + 50.0) / 100.0), 1.0, 255.0)
 
 
-def _quantise(planes: jax.Array, table: jax.Array) -> jax.Array:
+def _quantize(planes: jax.Array, table: jax.Array) -> jax.Array:
     """[P, H, W], multiples of 8: block DCT, rounding to multiples of the table, inverse DCT."""
     count, height, width = planes.shape
     blocks = planes.reshape(count, height // 8, 8, width // 8, 8)

@@ -16,7 +16,7 @@ import numpy as np
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.ops.blur import gaussian_blur, gaussian_kernel
 from sirr_jax.synthesis.ops.grid import pixel_grid
-from sirr_jax.synthesis.ops.random_values import between, normal, shares
+from sirr_jax.synthesis.ops.random_values import lerp, normal, uniforms
 from sirr_jax.synthesis.ops.smooth_fields import FIELD_TERMS, evaluate_field, random_field
 
 LEAVES = 112
@@ -25,7 +25,7 @@ STROKES = 16
 LAMPS = 6
 
 
-def procedural_layer(
+def procedural_texture(
     key: jax.Array, size: int | tuple[int, int], *, role: Literal["transmission", "reflection"]
 ) -> jax.Array:
     """Draws a layer from one to three families of texture (distillation spec, section 6.2).
@@ -37,7 +37,7 @@ def procedural_layer(
 
     Args:
         key: PRNG key.
-        size: side of the square layer, or (height, width); `MultiviewOptions.canvas` for `synthesise`.
+        size: side of the square layer, or (height, width); `MultiviewOptions.canvas` for `synthesize`.
             Static.
         role: which layer it is for. Static.
 
@@ -62,13 +62,13 @@ def procedural_layer(
         strokes(keys[5], grain),
         sky,
     )
-    special, dimming = shares(keys[7], (), ())
+    special, dimming = uniforms(keys[7], (), ())
     bare = 0.97 * sky + 0.03 * grain
     is_bare = (special < 0.2) if role == "transmission" else jnp.asarray(False)
     layer = _patchwork(keys[6], jnp.stack([*families, bare]), is_bare)
     if role == "reflection":
-        layer = jnp.where(special < 0.5, lamps(keys[8], layer * between(dimming, 0.2, 0.8)), layer)
-    # A lens leaves no edge sharper than this; without it the interpolation of the neighbours would ring.
+        layer = jnp.where(special < 0.5, lamps(keys[8], layer * lerp(dimming, 0.2, 0.8)), layer)
+    # A lens leaves no edge sharper than this; without it the interpolation of the neighbors would ring.
     return gaussian_blur(layer, gaussian_kernel(jnp.asarray(0.7), jnp.asarray(2.0), taps=5))
 
 
@@ -83,17 +83,17 @@ def power_noise(key: jax.Array, height: int, width: int) -> jax.Array:
     Returns:
         [height, width, 3] in [0, 1], mean about 0.5.
     """
-    noise, exponent, colour = shares(key, (3, height, width), (3, 1, 1), (4, 3))
+    noise, exponent, color = uniforms(key, (3, height, width), (3, 1, 1), (4, 3))
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     frequency[0, 0] = np.inf
-    amplitude = jnp.asarray(frequency, jnp.float32)[None] ** -between(exponent, 0.8, 1.6)
+    amplitude = jnp.asarray(frequency, jnp.float32)[None] ** -lerp(exponent, 0.8, 1.6)
     white = jnp.fft.rfft2(noise)
     noise = jnp.fft.irfft2(white * amplitude.astype(white.dtype), s=(height, width))
     noise = noise / jnp.std(noise, axis=(1, 2), keepdims=True)
     # Natural images vary mostly in brightness: a common part, and a smaller random one.
-    colour = normal(colour)
-    image = jnp.einsum("chw,dc->hwd", noise, 0.13 + 0.06 * colour[:3], precision="highest")
-    return jnp.clip(0.5 + 0.1 * _spread(colour[3]) + image, 0.0, 1.0)
+    color = normal(color)
+    image = jnp.einsum("chw,dc->hwd", noise, 0.13 + 0.06 * color[:3], precision="highest")
+    return jnp.clip(0.5 + 0.1 * _spread(color[3]) + image, 0.0, 1.0)
 
 
 def dead_leaves(key: jax.Array, grain: jax.Array) -> jax.Array:
@@ -109,14 +109,14 @@ def dead_leaves(key: jax.Array, grain: jax.Array) -> jax.Array:
     height, width, _ = grain.shape
     grid, scale = pixel_grid(height, width), _scale(grain)
     low, high = 12.0 * scale, 80.0 * scale
-    share, colour, ramp = shares(key, (5, LEAVES), (LEAVES + 2, 4), (LEAVES, 2))
-    radius = between(share[0], low**-2, high**-2) ** -0.5
+    share, color, ramp = uniforms(key, (5, LEAVES), (LEAVES + 2, 4), (LEAVES, 2))
+    radius = lerp(share[0], low**-2, high**-2) ** -0.5
     x0, y0 = share[1] * width, share[2] * height
     # A triangle or a square by its four sides (one may count twice), or a disc.
     corners = 3.0 + jnp.floor(4.0 * share[3])
     angle = 2.0 * jnp.pi * (share[4][:, None] + jnp.arange(4.0)[None] / corners[:, None])
     normal_x, normal_y = jnp.cos(angle), jnp.sin(angle)
-    colour = _palette(colour)
+    color = _palette(color)
     ramp = 0.01 / scale * normal(ramp)
 
     def add(leaf: jax.Array, image: jax.Array) -> jax.Array:
@@ -126,9 +126,9 @@ def dead_leaves(key: jax.Array, grain: jax.Array) -> jax.Array:
         reach = jnp.where(corners[leaf] > 4.5, jnp.sqrt(x * x + y * y), 1.3 * polygon)
         cover = jnp.clip(radius[leaf] - reach + 0.5, 0.0, 1.0)
         shade = 1.0 + ramp[leaf, 0] * x + ramp[leaf, 1] * y
-        return image + cover[..., None] * (_spread(colour[leaf]) * shade[..., None] - image)
+        return image + cover[..., None] * (_spread(color[leaf]) * shade[..., None] - image)
 
-    start = jnp.broadcast_to(_spread(colour[LEAVES]), grain.shape)
+    start = jnp.broadcast_to(_spread(color[LEAVES]), grain.shape)
     leaves = jax.lax.fori_loop(0, LEAVES, add, start, unroll=4)
     return jnp.clip(leaves + 0.3 * (grain - 0.5), 0.0, 1.0)
 
@@ -147,7 +147,7 @@ def voronoi(key: jax.Array, grain: jax.Array) -> jax.Array:
     grid, scale = pixel_grid(height, width), _scale(grain)
     pitch = max(height, width) / CELLS_PER_SIDE
     stride = CELLS_PER_SIDE + 2
-    share, colour = shares(key, (stride * stride, 5), (stride * stride + 1, 4))
+    share, color = uniforms(key, (stride * stride, 5), (stride * stride + 1, 4))
     home_x, home_y = jnp.floor(grid[..., 0] / pitch), jnp.floor(grid[..., 1] / pitch)
     nearest = jnp.full((height, width), jnp.inf)
     cell = jnp.zeros((height, width), jnp.int32)
@@ -162,11 +162,11 @@ def voronoi(key: jax.Array, grain: jax.Array) -> jax.Array:
             cell = jnp.where(distance < nearest, index, cell)
             nearest = jnp.minimum(distance, nearest)
     angle = jnp.pi * share[:, 2]
-    frequency = 2.0 * jnp.pi / (scale * between(share[:, 3], 10.0, 40.0))
+    frequency = 2.0 * jnp.pi / (scale * lerp(share[:, 3], 10.0, 40.0))
     wave_x, wave_y = frequency * jnp.cos(angle), frequency * jnp.sin(angle)
     contrast = 0.4 * share[:, 4] ** 2
     stripes = jnp.sin(grid[..., 0] * wave_x[cell] + grid[..., 1] * wave_y[cell])
-    image = _palette(colour)[cell] * (1.0 + contrast[cell] * stripes)[..., None]
+    image = _palette(color)[cell] * (1.0 + contrast[cell] * stripes)[..., None]
     return jnp.clip(image + 0.3 * (grain - 0.5), 0.0, 1.0)
 
 
@@ -181,13 +181,13 @@ def pattern(key: jax.Array, grain: jax.Array) -> jax.Array:
         [H, W, 3] in [0, 1].
     """
     grid, scale = pixel_grid(*grain.shape[:2]), _scale(grain)
-    share, colour = shares(key, (5,), (3, 4))
-    angle = between(share[0], -0.6, 0.6)
-    period = scale * between(share[1], 16.0, 64.0)
+    share, color = uniforms(key, (5,), (3, 4))
+    angle = lerp(share[0], -0.6, 0.6)
+    period = scale * lerp(share[1], 16.0, 64.0)
     kind = 3.0 * share[2]
     u = (grid[..., 0] * jnp.cos(angle) + grid[..., 1] * jnp.sin(angle)) / period
     v = (grid[..., 1] * jnp.cos(angle) - grid[..., 0] * jnp.sin(angle)) / period
-    stripes = u % 1.0 < between(share[3], 0.3, 0.7)
+    stripes = u % 1.0 < lerp(share[3], 0.3, 0.7)
     checkers = (jnp.floor(u) + jnp.floor(v)) % 2.0 < 1.0
     course = jnp.floor(2.0 * v)
     along = u + 0.5 * (course % 2.0)
@@ -195,9 +195,9 @@ def pattern(key: jax.Array, grain: jax.Array) -> jax.Array:
     shape = jnp.where(kind < 1.0, stripes, jnp.where(kind < 2.0, checkers, bricks))
     # Bricks differ in tone; an irrational step through the unit interval is random enough.
     tone = 1.0 + jnp.where(kind < 2.0, 0.0, 0.4 * ((0.618 * jnp.floor(along) + 0.755 * course) % 1.0 - 0.5))
-    colour = _palette(colour)
-    image = jnp.where(shape[..., None], _spread(colour[0]) * tone[..., None], _spread(colour[1]))
-    return jnp.clip(image + between(share[4], 0.1, 0.6) * (grain - 0.5), 0.0, 1.0)
+    color = _palette(color)
+    image = jnp.where(shape[..., None], _spread(color[0]) * tone[..., None], _spread(color[1]))
+    return jnp.clip(image + lerp(share[4], 0.1, 0.6) * (grain - 0.5), 0.0, 1.0)
 
 
 def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
@@ -212,18 +212,18 @@ def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
     """
     height, width, _ = grain.shape
     grid, scale = pixel_grid(height, width), _scale(grain)
-    share, page, bits, colour = shares(key, (5, STROKES), (3,), (64, 64), (STROKES + 3, 4))
-    colour = _palette(colour)
-    module = jnp.maximum(scale * between(page[0], 3.0, 7.0), 1.0)
+    share, page, bits, color = uniforms(key, (5, STROKES), (3,), (64, 64), (STROKES + 3, 4))
+    color = _palette(color)
+    module = jnp.maximum(scale * lerp(page[0], 3.0, 7.0), 1.0)
     u = (grid[..., 0] - 0.3 * width * page[1]) / module
     v = (grid[..., 1] - 0.3 * height * page[2]) / module
     column, row = u.astype(jnp.int32), v.astype(jnp.int32)
     # Glyphs of 4 x 5 modules, with a gap of one column between them and of three rows between lines.
     inked = (bits < 0.5)[row % 64, column % 64] & (column % 5 < 4) & (row % 8 < 5)
     written = inked & (u >= 0.0) & (v >= 0.0) & (u < 60.0) & (v < 60.0)
-    ground = jnp.where(written[..., None], _spread(colour[0]), _spread(colour[1]))
-    x0, y0 = between(share[0], -0.1, 1.1) * width, between(share[1], -0.1, 1.1) * height
-    length, thickness = scale * between(share[2], 20.0, 200.0), scale * between(share[3], 1.5, 6.0)
+    ground = jnp.where(written[..., None], _spread(color[0]), _spread(color[1]))
+    x0, y0 = lerp(share[0], -0.1, 1.1) * width, lerp(share[1], -0.1, 1.1) * height
+    length, thickness = scale * lerp(share[2], 20.0, 200.0), scale * lerp(share[3], 1.5, 6.0)
     along_x, along_y = jnp.cos(2.0 * jnp.pi * share[4]), jnp.sin(2.0 * jnp.pi * share[4])
 
     def add(stroke: jax.Array, image: jax.Array) -> jax.Array:
@@ -231,14 +231,14 @@ def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
         nearest = jnp.clip(x * along_x[stroke] + y * along_y[stroke], 0.0, length[stroke])
         x, y = x - nearest * along_x[stroke], y - nearest * along_y[stroke]
         cover = jnp.clip(thickness[stroke] - jnp.sqrt(x * x + y * y) + 0.5, 0.0, 1.0)
-        return image + cover[..., None] * (_spread(colour[stroke + 2]) - image)
+        return image + cover[..., None] * (_spread(color[stroke + 2]) - image)
 
     image = jax.lax.fori_loop(0, STROKES, add, ground, unroll=4)
     return jnp.clip(image + 0.15 * (grain - 0.5), 0.0, 1.0)
 
 
 def sky_gradient(key: jax.Array, height: int, width: int) -> jax.Array:
-    """A smooth change between two bright colours, almost without texture.
+    """A smooth change between two bright colors, almost without texture.
 
     Args:
         key: PRNG key.
@@ -249,13 +249,13 @@ def sky_gradient(key: jax.Array, height: int, width: int) -> jax.Array:
         [height, width, 3] in [0, 1].
     """
     grid = _unit_grid(height, width)
-    level, hue, turn, cloud = shares(key, (2, 1), (2, 3), (), (FIELD_TERMS, FIELD_TERMS, 1))
+    level, hue, turn, cloud = uniforms(key, (2, 1), (2, 3), (), (FIELD_TERMS, FIELD_TERMS, 1))
     angle = 0.5 * jnp.pi + 0.5 * normal(turn)
     along = grid[..., 0] * jnp.cos(angle) + grid[..., 1] * jnp.sin(angle)
     cloud = evaluate_field(random_field(normal(cloud)), grid)[..., 0]
     share = jax.nn.sigmoid(4.0 * (along - 0.5) + 0.3 * cloud)[..., None]
-    colour = jnp.clip(between(level, 0.35, 0.95) + 0.1 * normal(hue), 0.0, 1.0)
-    return between(share, _spread(colour[0]), _spread(colour[1]))
+    color = jnp.clip(lerp(level, 0.35, 0.95) + 0.1 * normal(hue), 0.0, 1.0)
+    return lerp(share, _spread(color[0]), _spread(color[1]))
 
 
 def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
@@ -270,12 +270,12 @@ def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
     """
     height, width, _ = surroundings.shape
     grid, scale = pixel_grid(height, width), _scale(surroundings)
-    share, tint = shares(key, (LAMPS, 9), (LAMPS, 3))
+    share, tint = uniforms(key, (LAMPS, 9), (LAMPS, 3))
     count = 1 + jnp.floor(LAMPS * share[0, 8]).astype(jnp.int32)
-    x0, y0 = between(share[:, 0], 0.15, 0.85) * width, between(share[:, 1], 0.15, 0.85) * height
-    half_x, half_y = scale * between(share[:, 2], 8.0, 45.0), scale * between(share[:, 3], 8.0, 45.0)
+    x0, y0 = lerp(share[:, 0], 0.15, 0.85) * width, lerp(share[:, 1], 0.15, 0.85) * height
+    half_x, half_y = scale * lerp(share[:, 2], 8.0, 45.0), scale * lerp(share[:, 3], 8.0, 45.0)
     panes_x, panes_y = 1.0 + jnp.floor(3.0 * share[:, 4]), 1.0 + jnp.floor(3.0 * share[:, 5])
-    strength = between(share[:, 6], 0.6, 3.0) ** (1.0 / 2.2)
+    strength = lerp(share[:, 6], 0.6, 3.0) ** (1.0 / 2.2)
     tint = jnp.clip(1.0 + 0.12 * normal(tint), 0.5, 1.0)
 
     def add(lamp: jax.Array, image: jax.Array) -> jax.Array:
@@ -298,13 +298,13 @@ def _patchwork(key: jax.Array, families: jax.Array, is_bare: jax.Array) -> jax.A
     result anew for each tap of the blur that follows (five times slower).
     """
     last, height, width = families.shape[0] - 1, *families.shape[1:3]
-    share, noise = shares(key, (last + 3,), (FIELD_TERMS, FIELD_TERMS, 3))
+    share, noise = uniforms(key, (last + 3,), (FIELD_TERMS, FIELD_TERMS, 3))
     picks = jnp.argsort(share[:last])[:3]
     picks = jnp.where(is_bare, last, picks)
     number = jnp.where(is_bare, 1, 1 + jnp.floor(3.0 * share[last]).astype(jnp.int32))
     # Two outlines and, last, a slow change of the light over the whole layer.
     fields = evaluate_field(random_field(normal(noise)), _unit_grid(height, width))
-    covers = jnp.clip(0.5 + 12.0 * (fields[..., :2] - _spread(between(share[last + 1 :], -0.3, 0.6))), 0.0, 1.0)
+    covers = jnp.clip(0.5 + 12.0 * (fields[..., :2] - _spread(lerp(share[last + 1 :], -0.3, 0.6))), 0.0, 1.0)
     covers = jnp.concatenate([jnp.ones_like(covers[..., :1]), covers], axis=-1)
     light = 0.85 + 0.15 * jnp.tanh(fields[..., 2:])
 
@@ -316,8 +316,8 @@ def _patchwork(key: jax.Array, families: jax.Array, is_bare: jax.Array) -> jax.A
 
 
 def _palette(share: jax.Array) -> jax.Array:
-    """[N + 1, 4] shares to [N, 3] colours that vary more in brightness than in hue, around a common tone."""
-    level = between(share[1:, :1], 0.05, 0.95)
+    """[N + 1, 4] shares to [N, 3] colors that vary more in brightness than in hue, around a common tone."""
+    level = lerp(share[1:, :1], 0.05, 0.95)
     hue = 0.12 * normal(share[:, 1:])
     return jnp.clip(level + hue[:1] + hue[1:], 0.02, 0.98)
 

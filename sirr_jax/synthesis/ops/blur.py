@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def gaussian_kernel(sigma: jax.Array, radius: jax.Array, *, taps: int) -> jax.Array:
-    """A normalised one-dimensional Gaussian cut off at `radius`, in an array of fixed length.
+    """A normalized one-dimensional Gaussian cut off at `radius`, in an array of fixed length.
 
     Args:
         sigma: [] standard deviation in pixels, above 0.

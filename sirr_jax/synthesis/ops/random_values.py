@@ -1,7 +1,7 @@
 """Many random values from one call.
 
 Compiling a call of the random number generator costs more than the values it makes, so what can be drawn
-together is: `shares` gives uniform values, and the functions below give them the distributions that are
+together is: `uniforms` gives uniform values, and the functions below give them the distributions that are
 wanted.
 """
 
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 
-def shares(key: jax.Array, *shapes: tuple[int, ...]) -> tuple[jax.Array, ...]:
+def uniforms(key: jax.Array, *shapes: tuple[int, ...]) -> tuple[jax.Array, ...]:
     """Draws independent float32 values in [0, 1) by a single call.
 
     Args:
@@ -29,7 +29,7 @@ def shares(key: jax.Array, *shapes: tuple[int, ...]) -> tuple[jax.Array, ...]:
     return tuple(drawn[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True))
 
 
-def between(share: jax.Array, low: float | jax.Array, high: float | jax.Array) -> jax.Array:
+def lerp(share: jax.Array, low: float | jax.Array, high: float | jax.Array) -> jax.Array:
     """The value that lies at `share` of the way from `low` to `high`.
 
     Args:
@@ -43,7 +43,7 @@ def between(share: jax.Array, low: float | jax.Array, high: float | jax.Array) -
     return low + (high - low) * share
 
 
-def between_logarithms(share: jax.Array, low: float, high: float) -> jax.Array:
+def log_lerp(share: jax.Array, low: float, high: float) -> jax.Array:
     """The value whose logarithm lies at `share` of the way from that of `low` to that of `high`.
 
     Args:
@@ -70,7 +70,7 @@ def normal(share: jax.Array) -> jax.Array:
     return math.sqrt(2.0) * jax.lax.erf_inv(jnp.clip(2.0 * share - 1.0, -limit, limit))
 
 
-def pick(share: jax.Array, probabilities: tuple[float, ...]) -> jax.Array:
+def categorical(share: jax.Array, probabilities: tuple[float, ...]) -> jax.Array:
     """The index of one of several possibilities.
 
     Args:

@@ -11,7 +11,7 @@ def sample_cubic(image: jax.Array, points: jax.Array) -> jax.Array:
 
     Args:
         image: [H, W, C] float32.
-        points: [..., 2] float32 positions, x before y, in pixels; (0, 0) is the centre of the first pixel.
+        points: [..., 2] float32 positions, x before y, in pixels; (0, 0) is the center of the first pixel.
 
     Returns:
         [..., C]. Near steep edges it may exceed the image's range by up to an eighth of the step per axis.

@@ -16,7 +16,7 @@ def disc_blur(planes: jax.Array, radius: jax.Array) -> jax.Array:
     """Averages over a disc, as a lens with a round aperture does with what is out of focus.
 
     Args:
-        planes: [H, W, C]; the opposite borders count as neighbours, so leave a margin of `radius`.
+        planes: [H, W, C]; the opposite borders count as neighbors, so leave a margin of `radius`.
         radius: [] pixels; may be traced, which is why the average is a product of spectra.
 
     Returns:
@@ -57,7 +57,7 @@ def light_through(scene: jax.Array, coverage: Coverage, params: RaindropParamete
 
     away = jnp.sum(coverage.local**2, axis=-1, keepdims=True)
     bent = coverage.local * (0.55 + 0.45 * away)
-    seen = coverage.centre - coverage.view * bent
+    seen = coverage.center - coverage.view * bent
     x, y = seen[..., 0] / width, seen[..., 1] / height
     looked = [(_mirrored(y) * small[0] - 0.5), (_mirrored(x) * small[1] - 0.5)]
     shown = [jax.scipy.ndimage.map_coordinates(thumbnail[..., c], looked, 1, mode="nearest") for c in range(3)]
@@ -77,7 +77,7 @@ def _mirrored(position: jax.Array) -> jax.Array:
 
 
 def _brightest_tenth(image: jax.Array) -> jax.Array:
-    """Mean colour [1, 1, 3] of the brightest tenth of the pixels."""
+    """Mean color [1, 1, 3] of the brightest tenth of the pixels."""
     pixels = image.reshape(-1, 3)
     order = jnp.argsort(-jnp.sum(pixels, axis=-1))
     return jnp.mean(pixels[order[: max(1, len(pixels) // 10)]], axis=0).reshape(1, 1, 3)

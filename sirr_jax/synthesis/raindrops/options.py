@@ -28,7 +28,7 @@ class RaindropOptions:
         brightness: factor on the light that comes through drops.
         ambient: how much of a drop's view beyond the upper border of the image is as bright as the brightest
             tenth of the image (sky), instead of the image mirrored; half of it lightens the whole drop.
-        rim: how much darker, in linear light, the rim is than the centre.
+        rim: how much darker, in linear light, the rim is than the center.
         highlight: linear brightness of the highlight's peak, before defocus.
         faintest: coverage below which a drop's fringe is left out of the image.
         mask_threshold: least difference from the clean image, 0 to 255, that the mask counts (`difference_mask`; 30 is

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.synthesis.ops.random_values import between, between_logarithms, shares
+from sirr_jax.synthesis.ops.random_values import lerp, log_lerp, uniforms
 from sirr_jax.synthesis.raindrops.options import RaindropOptions
 
 LOBES = 2
@@ -25,7 +25,7 @@ class RaindropParameters(NamedTuple):
 
     Attributes:
         present: [N] bool, whether there is such a drop.
-        centre: [N, LOBES, 2] of each lobe; pixel (0, 0) is at the origin.
+        center: [N, LOBES, 2] of each lobe; pixel (0, 0) is at the origin.
         radius: [N, LOBES] mean radius; 0 for a second lobe that does not exist.
         frame: [N, 2, 2] from offsets in pixels to offsets along the drop's own two axes, elongation undone.
         waves: [N, LOBES, WAVES, 2] cosine and sine amplitudes of the outline's relative waves of 2, 3, ... periods.
@@ -39,7 +39,7 @@ class RaindropParameters(NamedTuple):
     """
 
     present: jax.Array
-    centre: jax.Array
+    center: jax.Array
     radius: jax.Array
     frame: jax.Array
     waves: jax.Array
@@ -66,49 +66,49 @@ def draw_raindrops(key: jax.Array, height: int, width: int, *, options: Raindrop
     """
     side = float(min(height, width))
     drops = options.count[1]
-    pane, place, shape, outline = shares(key, (9,), (drops, 3), (drops, 8), (drops, LOBES, WAVES, 2))
+    pane, place, shape, outline = uniforms(key, (9,), (drops, 3), (drops, 8), (drops, LOBES, WAVES, 2))
 
     low, high = options.count
     number = low + jnp.floor(pane[0] * (high - low + 1)).astype(jnp.int32)
-    radius = side * between_logarithms(place[:, 0], *options.radius)
+    radius = side * log_lerp(place[:, 0], *options.radius)
     # Beyond the border too, so that drops cut by it are as frequent there as drops elsewhere.
     reach = radius[:, None]
     size = jnp.asarray([[width, height]], jnp.float32)
-    centre = between(place[:, 1:], -reach, size - 1.0 + reach)
+    center = lerp(place[:, 1:], -reach, size - 1.0 + reach)
 
     joined = shape[:, 0] < options.joined_probability
-    second = jnp.where(joined, radius * between(shape[:, 1], 0.45, 0.9), 0.0)
+    second = jnp.where(joined, radius * lerp(shape[:, 1], 0.45, 0.9), 0.0)
     # Water runs down: a drop has mostly merged with one below or above it.
-    angle = 0.5 * math.pi + between(shape[:, 2], -1.2, 1.2)
-    distance = (radius + second) * between(shape[:, 3], 0.4, 0.75)
+    angle = 0.5 * math.pi + lerp(shape[:, 2], -1.2, 1.2)
+    distance = (radius + second) * lerp(shape[:, 3], 0.4, 0.75)
     direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
     sign = jnp.where(shape[:, 4] < 0.5, 1.0, -1.0)
-    centres = jnp.stack([centre, centre + (sign * distance)[:, None] * direction], axis=1)
+    centers = jnp.stack([center, center + (sign * distance)[:, None] * direction], axis=1)
 
-    tilt = between(shape[:, 5], -0.4, 0.4)
-    stretch = jnp.sqrt(between(shape[:, 6], *options.elongation))
+    tilt = lerp(shape[:, 5], -0.4, 0.4)
+    stretch = jnp.sqrt(lerp(shape[:, 6], *options.elongation))
     across = jnp.stack([jnp.cos(tilt), jnp.sin(tilt)], axis=-1) * stretch[:, None]
     along = jnp.stack([-jnp.sin(tilt), jnp.cos(tilt)], axis=-1) / stretch[:, None]
 
-    roughness = between(shape[:, 7], *options.roughness)
+    roughness = lerp(shape[:, 7], *options.roughness)
     # Long waves dominate, as surface tension smooths short ones.
     falling = jnp.asarray([2.0 / (k + 2) for k in range(WAVES)], jnp.float32)
     waves = (2.0 * outline - 1.0) * falling[None, None, :, None] * roughness[:, None, None, None]
 
     turn = 2.0 * math.pi * pane[7]
     upper_left = jnp.stack([-0.3 + 0.25 * jnp.cos(turn), -0.4 + 0.25 * jnp.sin(turn)])
-    view = side * between(pane[1], *options.view)
+    view = side * lerp(pane[1], *options.view)
     return RaindropParameters(
         present=jnp.arange(drops) < number,
-        centre=centres,
+        center=centers,
         radius=jnp.stack([radius, second], axis=-1),
         frame=jnp.stack([across, along], axis=1),
         waves=waves,
         view=jnp.broadcast_to(view, (drops, 2)),
-        defocus=side * between(pane[2], *options.defocus),
-        brightness=between(pane[3], *options.brightness),
-        ambient=between(pane[4], *options.ambient),
-        rim=between(pane[5], *options.rim),
-        highlight=between(pane[6], *options.highlight),
+        defocus=side * lerp(pane[2], *options.defocus),
+        brightness=lerp(pane[3], *options.brightness),
+        ambient=lerp(pane[4], *options.ambient),
+        rim=lerp(pane[5], *options.rim),
+        highlight=lerp(pane[6], *options.highlight),
         light=upper_left,
     )

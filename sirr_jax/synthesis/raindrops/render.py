@@ -37,7 +37,7 @@ class Raindrops(NamedTuple):
         image: [H, W, 3] float32 in [0, 1]; exactly the clean image where `alpha` is 0.
         mask: [H, W, 1] float32, 1 where drops change the image visibly, else 0: `difference_mask` of the two images in
             bytes, at the options' `mask_threshold`, which is how masks of real pairs are made. Faint fringes, and drops
-            of their surroundings' colour, are left out. At threshold 0 it is 1 wherever `alpha` is above 0.
+            of their surroundings' color, are left out. At threshold 0 it is 1 wherever `alpha` is above 0.
         alpha: [H, W, 1] float32 in [0, 1], how much of the scene the drops replace.
         parameters: of the drops.
     """

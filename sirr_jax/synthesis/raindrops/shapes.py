@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from sirr_jax.synthesis.raindrops.parameters import LOBES, WAVES, RaindropParameters
 
 _SOFTNESS = 0.12
-"""How roundly two lobes merge, in units of the level (1 at a lobe's centre, 0 at its outline)."""
+"""How roundly two lobes merge, in units of the level (1 at a lobe's center, 0 at its outline)."""
 
 
 class Coverage(NamedTuple):
@@ -18,14 +18,14 @@ class Coverage(NamedTuple):
 
     Attributes:
         inside: [H, W] in [0, 1], share of the pixel that a drop covers.
-        local: [H, W, 2] offset from the centre of the drop, 1 at its outline, x before y.
-        centre: [H, W, 2] of the drop, pixels.
+        local: [H, W, 2] offset from the center of the drop, 1 at its outline, x before y.
+        center: [H, W, 2] of the drop, pixels.
         view: [H, W, 2] of the drop, see `RaindropParameters`.
     """
 
     inside: jax.Array
     local: jax.Array
-    centre: jax.Array
+    center: jax.Array
     view: jax.Array
 
 
@@ -46,24 +46,24 @@ def cover(points: jax.Array, params: RaindropParameters) -> Coverage:
 
     # One drop after the other: a stack of all of them would cost memory in proportion to their number.
     def add(best: tuple[jax.Array, ...], drop: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, ...], None]:
-        present, centre, radius, frame, waves, view = drop
-        depth, local, middle = _drop(points, centre, radius, frame, waves)
+        present, center, radius, frame, waves, view = drop
+        depth, local, middle = _drop(points, center, radius, frame, waves)
         depth = jnp.where(present, depth, -1.0)
         deeper = depth > best[0]
         mine = (depth, local, middle, jnp.broadcast_to(view.reshape(1, 1, 2), local.shape))
         kept = (jnp.where(deeper if a.ndim == 2 else deeper[..., None], b, a) for a, b in zip(best, mine, strict=True))
         return tuple(kept), None
 
-    drops = (params.present, params.centre, params.radius, params.frame, params.waves, params.view)
-    (depth, local, centre, view), _ = jax.lax.scan(add, nothing, drops)
-    return Coverage(jnp.clip(depth + 0.5, 0.0, 1.0), local, centre, view)
+    drops = (params.present, params.center, params.radius, params.frame, params.waves, params.view)
+    (depth, local, center, view), _ = jax.lax.scan(add, nothing, drops)
+    return Coverage(jnp.clip(depth + 0.5, 0.0, 1.0), local, center, view)
 
 
 def _drop(
-    points: jax.Array, centre: jax.Array, radius: jax.Array, frame: jax.Array, waves: jax.Array
+    points: jax.Array, center: jax.Array, radius: jax.Array, frame: jax.Array, waves: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Approximate depth inside the outline in pixels, local offset, and centre, of one drop."""
-    places = centre.reshape(LOBES, 1, 1, 2)
+    """Approximate depth inside the outline in pixels, local offset, and center, of one drop."""
+    places = center.reshape(LOBES, 1, 1, 2)
     first = _lobe(points - places[0], radius[0], frame, waves[0])
     second = _lobe(points - places[1], radius[1], frame, waves[1])
     merged = jnp.logaddexp(first[0] / _SOFTNESS, second[0] / _SOFTNESS)
@@ -76,7 +76,7 @@ def _drop(
 
 
 def _lobe(offset: jax.Array, radius: jax.Array, frame: jax.Array, waves: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Level (1 at the centre, 0 at the outline, negative outside) and offset in units of the outline's radius."""
+    """Level (1 at the center, 0 at the outline, negative outside) and offset in units of the outline's radius."""
     own = jnp.stack([offset[..., 0] * axis[0] + offset[..., 1] * axis[1] for axis in frame])
     length = jnp.sqrt(jnp.sum(own**2, axis=0) + 1e-6)
     first = own / length[None]

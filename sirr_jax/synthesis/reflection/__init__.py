@@ -7,7 +7,7 @@ section 4.
 from __future__ import annotations
 
 from sirr_jax.synthesis.reflection.base import Mixture
-from sirr_jax.synthesis.reflection.batch import synthesise_batch
+from sirr_jax.synthesis.reflection.batch import synthesize_batch
 from sirr_jax.synthesis.reflection.bdn import BdnOptions
 from sirr_jax.synthesis.reflection.ceilnet import CeilnetOptions
 from sirr_jax.synthesis.reflection.corrn import CorrnOptions
@@ -30,5 +30,5 @@ __all__ = [
     "ZhangOptions",
     "get_synthesis",
     "synthesis_options",
-    "synthesise_batch",
+    "synthesize_batch",
 ]

@@ -45,7 +45,7 @@ def check_layers(transmission: jax.Array, reflection: jax.Array) -> None:
         if layer.ndim != 3 or layer.shape[-1] != 3:
             raise UserError(
                 f"{name} has shape {tuple(layer.shape)}, expected [height, width, 3]: use jax.vmap or "
-                "`synthesise_batch` for a batch, and RGB"
+                "`synthesize_batch` for a batch, and RGB"
             )
         if layer.dtype != jnp.float32:
             raise UserError(

@@ -13,7 +13,7 @@ from sirr_jax.synthesis.reflection.base import Mixture
 from sirr_jax.synthesis.reflection.registry import get_synthesis
 
 
-def synthesise_batch(
+def synthesize_batch(
     key: jax.Array,
     transmission: jax.Array,
     reflection: jax.Array,
@@ -55,8 +55,8 @@ def synthesise_batch(
             f"{transmission.shape[0]} samples"
         )
     keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, index)
-    synthesise = jax.vmap(functools.partial(model.synthesise, options=options))
-    return synthesise(keys, _as_float(transmission), _as_float(reflection))
+    synthesize = jax.vmap(functools.partial(model.synthesize, options=options))
+    return synthesize(keys, _as_float(transmission), _as_float(reflection))
 
 
 def _as_float(image: jax.Array) -> jax.Array:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.synthesis.multiview.options import Range
-from sirr_jax.synthesis.ops.random_values import between, pick, shares
+from sirr_jax.synthesis.ops.random_values import categorical, lerp, uniforms
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur
 from sirr_jax.synthesis.reflection.option_checks import freeze_range
@@ -42,7 +42,7 @@ class BdnOptions:
         freeze_range(self, "reflectance", least=0.0, most=1.0)
 
 
-def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: BdnOptions) -> Mixture:
+def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: BdnOptions) -> Mixture:
     """Makes one mixture.
 
     Args:
@@ -59,9 +59,9 @@ def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         UserError: if a layer's shape or type is not as stated.
     """
     check_layers(transmission, reflection)
-    (share,) = shares(key, (3,))
-    sigma, reflectance = between(share[0], *options.sigma), between(share[2], *options.reflectance)
-    radius = jnp.asarray(_RADII, jnp.float32)[pick(share[1], (1.0,) * len(_RADII))]
+    (share,) = uniforms(key, (3,))
+    sigma, reflectance = lerp(share[0], *options.sigma), lerp(share[2], *options.reflectance)
+    radius = jnp.asarray(_RADII, jnp.float32)[categorical(share[1], (1.0,) * len(_RADII))]
     residual = reflectance * blur(reflection, sigma, radius, reach=max(_RADII), reflect=True)
     mixed = _compose(transmission, residual, reflectance)
     parameters = {"sigma": sigma, "radius": radius, "reflectance": reflectance}
@@ -72,7 +72,7 @@ def recompose(mixture: Mixture, *, options: BdnOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesise`.
+        mixture: of `synthesize`.
         options: the same as there; not needed here.
 
     Returns:

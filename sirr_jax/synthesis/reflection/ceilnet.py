@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.synthesis.multiview.options import Range
-from sirr_jax.synthesis.ops.random_values import between, shares
+from sirr_jax.synthesis.ops.random_values import lerp, uniforms
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, excess
 from sirr_jax.synthesis.reflection.option_checks import freeze_range
@@ -42,7 +42,7 @@ class CeilnetOptions:
         freeze_range(self, "excess_gain", least=0.0)
 
 
-def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: CeilnetOptions) -> Mixture:
+def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: CeilnetOptions) -> Mixture:
     """Makes one mixture.
 
     Args:
@@ -58,8 +58,8 @@ def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         UserError: if a layer's shape or type is not as stated.
     """
     check_layers(transmission, reflection)
-    (share,) = shares(key, (2,))
-    sigma, gain = between(share[0], *options.sigma), between(share[1], *options.excess_gain)
+    (share,) = uniforms(key, (2,))
+    sigma, gain = lerp(share[0], *options.sigma), lerp(share[1], *options.excess_gain)
     blurred = blur(reflection, sigma, jnp.asarray(float(_REACH)), reach=_REACH, reflect=False)
     subtracted = gain * excess(transmission + blurred, per_channel=False)
     residual = jnp.clip(blurred - subtracted, 0.0, 1.0)
@@ -71,7 +71,7 @@ def recompose(mixture: Mixture, *, options: CeilnetOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesise`.
+        mixture: of `synthesize`.
         options: the same as there; not needed here.
 
     Returns:

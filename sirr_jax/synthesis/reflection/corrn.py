@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.errors import UserError
-from sirr_jax.synthesis.ops.random_values import pick, shares
+from sirr_jax.synthesis.ops.random_values import categorical, uniforms
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur
 from sirr_jax.synthesis.reflection.option_checks import check_number
@@ -47,7 +47,7 @@ class CorrnOptions:
         object.__setattr__(self, "weights", pairs)
 
 
-def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: CorrnOptions) -> Mixture:
+def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: CorrnOptions) -> Mixture:
     """Makes one mixture.
 
     Args:
@@ -64,8 +64,8 @@ def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         UserError: if a layer's shape or type is not as stated.
     """
     check_layers(transmission, reflection)
-    (share,) = shares(key, (1,))
-    weights = jnp.asarray(options.weights, jnp.float32)[pick(share[0], (1.0,) * len(options.weights))]
+    (share,) = uniforms(key, (1,))
+    weights = jnp.asarray(options.weights, jnp.float32)[categorical(share[0], (1.0,) * len(options.weights))]
     parameters = {"transmittance": weights[0], "reflectance": weights[1]}
     reach = math.ceil(2.0 * options.sigma)
     blurred = blur(reflection, jnp.asarray(options.sigma), jnp.asarray(float(reach)), reach=reach, reflect=True)
@@ -78,7 +78,7 @@ def recompose(mixture: Mixture, *, options: CorrnOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesise`.
+        mixture: of `synthesize`.
         options: the same as there; not needed here.
 
     Returns:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.synthesis.multiview.options import Range
-from sirr_jax.synthesis.ops.random_values import between, pick, shares
+from sirr_jax.synthesis.ops.random_values import categorical, lerp, uniforms
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, excess
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_probabilities, freeze_range
@@ -55,7 +55,7 @@ class DsrnetOptions:
         check_number(self, "excess_gain", least=0.0)
 
 
-def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: DsrnetOptions) -> Mixture:
+def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: DsrnetOptions) -> Mixture:
     """Makes one mixture.
 
     Args:
@@ -72,11 +72,11 @@ def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         UserError: if a layer's shape or type is not as stated.
     """
     check_layers(transmission, reflection)
-    (share,) = shares(key, (5,))
-    sigma = between(share[0], *options.sigma)
-    radius = jnp.asarray(_RADII, jnp.float32)[pick(share[1], options.kernel_probabilities)]
-    transmittance = between(share[2], *options.transmittance)
-    reflectance = between(share[3], *options.reflectance)
+    (share,) = uniforms(key, (5,))
+    sigma = lerp(share[0], *options.sigma)
+    radius = jnp.asarray(_RADII, jnp.float32)[categorical(share[1], options.kernel_probabilities)]
+    transmittance = lerp(share[2], *options.transmittance)
+    reflectance = lerp(share[3], *options.reflectance)
     screen = share[4] < options.screen_probability
     weighted = reflectance * blur(reflection, sigma, radius, reach=max(_RADII), reflect=False)
     over = excess(transmittance * transmission + weighted, per_channel=False)
@@ -98,7 +98,7 @@ def recompose(mixture: Mixture, *, options: DsrnetOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesise`.
+        mixture: of `synthesize`.
         options: the same as there; not needed here.
 
     Returns:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from sirr_jax.synthesis.multiview.mixing import GAMMA
 from sirr_jax.synthesis.multiview.options import Range
 from sirr_jax.synthesis.ops.blur import ghost
-from sirr_jax.synthesis.ops.random_values import between, normal, shares
+from sirr_jax.synthesis.ops.random_values import lerp, normal, uniforms
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_range
 from sirr_jax.synthesis.reflection.pane import PaneWeights, incidence_cosine, pane_weights
@@ -31,8 +31,8 @@ class GlassOptions:
 
     Attributes:
         index: of refraction, above 1.
-        absorption: coefficient k, per metre.
-        thickness: d of the pane, millimetres.
+        absorption: coefficient k, per meter.
+        thickness: d of the pane, millimeters.
         field_of_view: of the camera across the image's width, degrees, above 0 and below 180.
         turn: standard deviation of the pane's turn about the vertical axis, degrees.
         lean: standard deviation of its turn about the horizontal axis, degrees.
@@ -68,7 +68,7 @@ class GlassOptions:
         check_number(self, "gamma", least=0.1)
 
 
-def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: GlassOptions) -> Mixture:
+def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: GlassOptions) -> Mixture:
     """Makes one mixture.
 
     Args:
@@ -78,7 +78,7 @@ def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         options: ranges. Static.
 
     Returns:
-        The mixture; parameters `absorption` (per metre), `thickness` (metres), `field_of_view` (radians), each [],
+        The mixture; parameters `absorption` (per meter), `thickness` (meters), `field_of_view` (radians), each [],
         `tilt` [2] (radians, about the vertical and the horizontal axis), `shift` [2] int32 (x before y, pixels),
         `transmittance` [H, W] (of t) and `reflectance` [H, W] (of r, both surfaces). Every pair is kept.
 
@@ -87,18 +87,18 @@ def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
     """
     check_layers(transmission, reflection)
     height, width, _ = transmission.shape
-    share, noise = shares(key, (6,), (2,))
+    share, noise = uniforms(key, (6,), (2,))
     degree = math.pi / 180.0
     tilt = degree * jnp.asarray([options.turn, options.lean], jnp.float32) * normal(noise)
-    field_of_view = degree * between(share[0], *options.field_of_view)
-    absorption = between(share[1], *options.absorption)
-    thickness = 1e-3 * between(share[2], *options.thickness)
-    length, angle = between(share[3], *options.double_shift), 2.0 * jnp.pi * share[4]
+    field_of_view = degree * lerp(share[0], *options.field_of_view)
+    absorption = lerp(share[1], *options.absorption)
+    thickness = 1e-3 * lerp(share[2], *options.thickness)
+    length, angle = lerp(share[3], *options.double_shift), 2.0 * jnp.pi * share[4]
     shift = jnp.round(length * jnp.stack([jnp.cos(angle), jnp.sin(angle)])).astype(jnp.int32)
     cosine = incidence_cosine(height, width, field_of_view, tilt)
     weights = pane_weights(cosine, absorption * thickness, index=options.index)
     if options.reflectance is not None:
-        weights = _with_constant_reflectance(weights, between(share[5], *options.reflectance))
+        weights = _with_constant_reflectance(weights, lerp(share[5], *options.reflectance))
     light = reflection**options.gamma
     # With the weight 0 for the image itself only its displaced double is left.
     behind = ghost(light, shift, jnp.zeros(()), reach=math.ceil(options.double_shift[1]))
@@ -121,7 +121,7 @@ def recompose(mixture: Mixture, *, options: GlassOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesise`.
+        mixture: of `synthesize`.
         options: the same as there.
 
     Returns:

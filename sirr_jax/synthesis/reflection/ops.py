@@ -10,7 +10,7 @@ import numpy as np
 
 from sirr_jax.synthesis.multiview.options import Range
 from sirr_jax.synthesis.ops.blur import gaussian_blur, gaussian_kernel
-from sirr_jax.synthesis.ops.random_values import pick
+from sirr_jax.synthesis.ops.random_values import categorical
 
 
 def spaced_sigma(share: jax.Array, *, limits: Range, count: int) -> tuple[jax.Array, jax.Array]:
@@ -25,7 +25,7 @@ def spaced_sigma(share: jax.Array, *, limits: Range, count: int) -> tuple[jax.Ar
         sigma and the radius at which the kernel is cut off, ceil(2 sigma), each [] float32.
     """
     sigmas = np.linspace(*limits, count)
-    chosen = pick(share, (1.0,) * count)
+    chosen = categorical(share, (1.0,) * count)
     # The radii are rounded up in double precision: 2 sigma is whole at the ends of the published range.
     return jnp.asarray(sigmas, jnp.float32)[chosen], jnp.asarray(np.ceil(2.0 * sigmas), jnp.float32)[chosen]
 

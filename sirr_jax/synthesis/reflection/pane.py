@@ -47,7 +47,7 @@ def incidence_cosine(height: int, width: int, field_of_view: jax.Array, tilt: ja
 
 
 def fresnel_reflectance(cosine: jax.Array, *, index: float) -> jax.Array:
-    """The share of unpolarised light that a surface of glass throws back.
+    """The share of unpolarized light that a surface of glass throws back.
 
     The mean of Fresnel's two polarisations. It is the same from outside and, along the refracted ray, from inside.
 

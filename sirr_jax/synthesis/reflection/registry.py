@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 
-from sirr_jax.errors import UserError
+from sirr_jax.errors import UserError, did_you_mean
 from sirr_jax.synthesis.options import options_of
 from sirr_jax.synthesis.reflection import bdn, ceilnet, corrn, dsrnet, glass, wen, zhang
 from sirr_jax.synthesis.reflection.base import Mixture
@@ -19,23 +18,23 @@ class Synthesis(NamedTuple):
 
     Attributes:
         options: its frozen dataclass of ranges; made without arguments, the published ones.
-        synthesise: `synthesise(key, transmission, reflection, *, options) -> Mixture`, for one pair.
+        synthesize: `synthesize(key, transmission, reflection, *, options) -> Mixture`, for one pair.
         recompose: `recompose(mixture, *, options) -> [H, W, 3]`, the mixture from what was returned alone.
     """
 
     options: type[Any]
-    synthesise: Callable[..., Mixture]
+    synthesize: Callable[..., Mixture]
     recompose: Callable[..., jax.Array]
 
 
 _HOMES = {
-    "ceilnet": Synthesis(ceilnet.CeilnetOptions, ceilnet.synthesise, ceilnet.recompose),
-    "dsrnet": Synthesis(dsrnet.DsrnetOptions, dsrnet.synthesise, dsrnet.recompose),
-    "zhang": Synthesis(zhang.ZhangOptions, zhang.synthesise, zhang.recompose),
-    "wen": Synthesis(wen.WenOptions, wen.synthesise, wen.recompose),
-    "bdn": Synthesis(bdn.BdnOptions, bdn.synthesise, bdn.recompose),
-    "corrn": Synthesis(corrn.CorrnOptions, corrn.synthesise, corrn.recompose),
-    "glass": Synthesis(glass.GlassOptions, glass.synthesise, glass.recompose),
+    "ceilnet": Synthesis(ceilnet.CeilnetOptions, ceilnet.synthesize, ceilnet.recompose),
+    "dsrnet": Synthesis(dsrnet.DsrnetOptions, dsrnet.synthesize, dsrnet.recompose),
+    "zhang": Synthesis(zhang.ZhangOptions, zhang.synthesize, zhang.recompose),
+    "wen": Synthesis(wen.WenOptions, wen.synthesize, wen.recompose),
+    "bdn": Synthesis(bdn.BdnOptions, bdn.synthesize, bdn.recompose),
+    "corrn": Synthesis(corrn.CorrnOptions, corrn.synthesize, corrn.recompose),
+    "glass": Synthesis(glass.GlassOptions, glass.synthesize, glass.recompose),
 }
 
 SYNTHESES = tuple(_HOMES)
@@ -68,7 +67,6 @@ def get_synthesis(name: str) -> Synthesis:
         UserError: if there is no such model.
     """
     if name not in _HOMES:
-        close = difflib.get_close_matches(str(name), SYNTHESES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known names: {', '.join(SYNTHESES)}"
+        hint = did_you_mean(name, SYNTHESES, f"known names: {', '.join(SYNTHESES)}")
         raise UserError(f"no synthesis is called {name!r}; {hint}")
     return _HOMES[name]

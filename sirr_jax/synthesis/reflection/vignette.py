@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
-from sirr_jax.synthesis.ops.random_values import pick
+from sirr_jax.synthesis.ops.random_values import categorical
 
 MASK_SIDE = 560
 """Pixels of the published mask, each way."""
@@ -58,7 +58,7 @@ def draw_offset(share: jax.Array, height: int, width: int, *, longer_side: int |
             f"an image of {height} x {width} pixels does not fit into Zhang's vignette, which takes at most "
             f"{LARGEST_WINDOW} a side: set vignette_side to a number of its pixels (256) to stretch it over the image"
         )
-    return jnp.stack([pick(share[axis], (1.0,) * (MASK_SIDE - 10 - window[axis])) for axis in (0, 1)])
+    return jnp.stack([categorical(share[axis], (1.0,) * (MASK_SIDE - 10 - window[axis])) for axis in (0, 1)])
 
 
 def vignette(offset: jax.Array, height: int, width: int, *, longer_side: int | None) -> jax.Array:

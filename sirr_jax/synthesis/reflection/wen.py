@@ -18,7 +18,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.multiview.options import Range
 from sirr_jax.synthesis.ops.blur import ghost
 from sirr_jax.synthesis.ops.grid import pixel_grid
-from sirr_jax.synthesis.ops.random_values import between, normal, pick, shares
+from sirr_jax.synthesis.ops.random_values import categorical, lerp, normal, uniforms
 from sirr_jax.synthesis.ops.smooth_fields import FIELD_TERMS, nearly_neutral_field, smooth_mask
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, reach_of, spaced_sigma
@@ -63,7 +63,7 @@ class WenOptions:
         freeze_range(self, "mask", least=0.0, most=1.0)
 
 
-def synthesise(
+def synthesize(
     key: jax.Array,
     transmission: jax.Array,
     reflection: jax.Array,
@@ -101,16 +101,16 @@ def synthesise(
             f"mask is {mask.dtype} of shape {tuple(mask.shape)}, expected float32 of the layers' shape, "
             f"{tuple(transmission.shape)}: resize and convert it"
         )
-    share, noise = shares(key, (5,), (FIELD_TERMS, FIELD_TERMS, 4))
-    kind = pick(share[0], options.kind_probabilities)
+    share, noise = uniforms(key, (5,), (FIELD_TERMS, FIELD_TERMS, 4))
+    kind = categorical(share[0], options.kind_probabilities)
     sigma, radius = spaced_sigma(share[1], limits=options.sigma, count=options.sigma_count)
     low, high = options.shift
-    shift = low + jnp.stack([pick(share[axis], (1.0,) * (high - low)) for axis in (2, 3)])
+    shift = low + jnp.stack([categorical(share[axis], (1.0,) * (high - low)) for axis in (2, 3)])
     parameters = {
         "kind": kind,
         "sigma": jnp.where(kind == DEFOCUSED, sigma, 0.0),
         "shift": jnp.where(kind == GHOSTING, shift, 0),
-        "ghosting_strength": jnp.where(kind == GHOSTING, between(share[4], *options.ghosting_strength), 1.0),
+        "ghosting_strength": jnp.where(kind == GHOSTING, lerp(share[4], *options.ghosting_strength), 1.0),
     }
     radius = jnp.where(kind == DEFOCUSED, radius, 0.0)
     formed = blur(reflection, parameters["sigma"], radius, reach=reach_of(options.sigma), reflect=True)
@@ -128,7 +128,7 @@ def recompose(mixture: Mixture, *, options: WenOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesise`.
+        mixture: of `synthesize`.
         options: the same as there; not needed here.
 
     Returns:

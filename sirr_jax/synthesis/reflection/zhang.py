@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from sirr_jax.synthesis.multiview.mixing import GAMMA
 from sirr_jax.synthesis.multiview.options import Range
-from sirr_jax.synthesis.ops.random_values import between, shares
+from sirr_jax.synthesis.ops.random_values import lerp, uniforms
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, excess, reach_of, spaced_sigma
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_range
@@ -61,7 +61,7 @@ class ZhangOptions:
         check_number(self, "least_mixture", least=0.0, most=1.0)
 
 
-def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: ZhangOptions) -> Mixture:
+def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: ZhangOptions) -> Mixture:
     """Makes one mixture.
 
     Args:
@@ -80,10 +80,10 @@ def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
     """
     check_layers(transmission, reflection)
     height, width, _ = transmission.shape
-    (share,) = shares(key, (5,))
+    (share,) = uniforms(key, (5,))
     offset = draw_offset(share[3:], height, width, longer_side=options.vignette_side)
     sigma, radius = spaced_sigma(share[0], limits=options.sigma, count=options.sigma_count)
-    attenuation = between(share[1], *options.attenuation)
+    attenuation = lerp(share[1], *options.attenuation)
     blurred = blur(reflection**GAMMA, sigma, radius, reach=reach_of(options.sigma), reflect=True)
     subtracted = attenuation * excess(transmission**GAMMA + blurred, per_channel=True)
     kept_light = jnp.clip(blurred - subtracted.reshape(1, 1, 3), 0.0, 1.0)
@@ -92,7 +92,7 @@ def synthesise(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
     parameters = {
         "sigma": sigma,
         "attenuation": attenuation,
-        "transmittance": between(share[2], *options.transmittance),
+        "transmittance": lerp(share[2], *options.transmittance),
         "subtracted": subtracted,
         "vignette_offset": offset,
     }
@@ -109,7 +109,7 @@ def recompose(mixture: Mixture, *, options: ZhangOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesise`.
+        mixture: of `synthesize`.
         options: the same as there; not needed here.
 
     Returns:

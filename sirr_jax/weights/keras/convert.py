@@ -16,18 +16,18 @@ import numpy as np
 from sirr_jax.errors import UserError
 from sirr_jax.models import list_networks
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.keras.layer_matching import Model, Shape, place, split_models
+from sirr_jax.weights.keras.layer_matching import KerasModel, Shape, place, split_models
 from sirr_jax.weights.keras.vgg import VGG_IDS, detect_keras_vgg, read_keras_vgg
 from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS, KerasLayer, KerasNetwork
 from sirr_jax.weights.readers.hdf5_file import read_h5, require_h5py
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 # What the shapes in a file can tell; the first that fits counts.
-_WIDTHS: tuple[dict[str, Any], ...] = ({}, {"width": "test"})
+_WIDTHS: tuple[dict[str, Any], ...] = ({}, {"width": "tiny"})
 _HEADS: tuple[dict[str, Any], ...] = ({}, {"head": "gap"})
 
 
-def from_keras(network_id: str, path: str | Path, **hyper: Any) -> dict[str, Any]:
+def from_keras(network_id: str, path: str | Path, **model_args: Any) -> dict[str, Any]:
     """A Keras file as a network's variables.
 
     Layers are told by their relative index, which must agree with the order in which the file lists them. Of the
@@ -37,7 +37,7 @@ def from_keras(network_id: str, path: str | Path, **hyper: Any) -> dict[str, Any
     Args:
         network_id: one of `edge_gan/...`, "vgg16", "vgg19".
         path: the file.
-        **hyper: the hyper-parameters for `sirr_jax.build`.
+        **model_args: the arguments for `sirr_jax.build`.
 
     Returns:
         `{"params": ..., "batch_stats": ...}`, as far as the network has them: nested dicts of float32 NumPy arrays.
@@ -48,11 +48,11 @@ def from_keras(network_id: str, path: str | Path, **hyper: Any) -> dict[str, Any
         UserError: if the network has no Keras layout, or h5py is not installed.
     """
     if network_id in VGG_IDS:
-        return read_keras_vgg(network_id, path, **hyper)
-    network = _published(network_id, hyper)
+        return read_keras_vgg(network_id, path, **model_args)
+    network = _published(network_id, model_args)
     models = split_models(read_h5(path, ".*"))
     model = _choose(network_id, network, models, path)
-    _check(network_id, network, model, path, hyper)
+    _check(network_id, network, model, path, model_args)
     variables: dict[str, Any] = {}
     for layer, found in place(network, model).placed:
         for part in PARTS[layer.kind]:
@@ -68,7 +68,7 @@ def detect_keras(path: str | Path) -> tuple[str, dict[str, Any]]:
     """Name the network in a Keras file.
 
     Returns:
-        The network id and the hyper-parameters that differ from its defaults. A `combined.h5` counts as its generator.
+        The network id and the arguments that differ from its defaults. A `combined.h5` counts as its generator.
 
     Raises:
         ConversionError: if the file is unreadable or holds no network that is known here.
@@ -81,14 +81,14 @@ def detect_keras(path: str | Path) -> tuple[str, dict[str, Any]]:
     for network_id in ("edge_gan/generator", *KERAS):
         for model in models:
             if place(KERAS[network_id], model).complete:
-                return network_id, _read_hyper(network_id, model, path)
+                return network_id, _infer_model_args(network_id, model, path)
     names = [layer.name for layer in layers if layer.arrays]
     shown = f"its layers with weights: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
     raise ConversionError(f"{path} holds no known network ({shown if names else 'no weights'}); {_KNOWN}")
 
 
 def to_keras(
-    network_id: str, variables: Mapping[str, Any], path: str | Path, *, overwrite: bool = False, **hyper: Any
+    network_id: str, variables: Mapping[str, Any], path: str | Path, *, overwrite: bool = False, **model_args: Any
 ) -> None:
     """Write a weights-only file that the original script's `load_weights` takes; the opposite of `from_keras`.
 
@@ -99,7 +99,7 @@ def to_keras(
         variables: what `from_keras`, `from_torch` or `module.init` returned, trained or not; written as float32.
         path: the file, `.h5`.
         overwrite: replace an existing file.
-        **hyper: the hyper-parameters for `sirr_jax.build`.
+        **model_args: the arguments for `sirr_jax.build`.
 
     Raises:
         ConversionError: if variables are missing, unexpected or mis-shaped; named by their paths.
@@ -109,11 +109,11 @@ def to_keras(
     path = Path(path)
     if network_id in VGG_IDS:
         raise UserError(f"{network_id} is not written as Keras files; write .pth or .safetensors")
-    network = _published(network_id, hyper)
+    network = _published(network_id, model_args)
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists; choose another name or ask to overwrite it")
     require_h5py(path)
-    arrays = _arrays(network_id, network, variables, hyper)
+    arrays = _arrays(network_id, network, variables, model_args)
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,17 +129,17 @@ def to_keras(
 _KNOWN = f"Keras files are known of {', '.join((*KERAS, *VGG_IDS))}"
 
 
-def _published(network_id: str, hyper: Mapping[str, Any]) -> KerasNetwork:
+def _published(network_id: str, model_args: Mapping[str, Any]) -> KerasNetwork:
     if network_id not in KERAS:
         if network_id not in list_networks():
             raise UserError(f"no network is called {network_id!r}; `sirr models` lists the ids")
         raise UserError(f"{network_id} has no Keras layout; {_KNOWN}")
-    if hyper.get("variant", "released") != "released":
+    if model_args.get("variant", "released") != "released":
         raise UserError(f"{network_id} has a Keras layout as variant='released' only; write .pth or .safetensors")
     return KERAS[network_id]
 
 
-def _choose(network_id: str, network: KerasNetwork, models: list[Model], path: str | Path) -> Model:
+def _choose(network_id: str, network: KerasNetwork, models: list[KerasModel], path: str | Path) -> KerasModel:
     """The model in the file that is this network, or the one that is nearest to it."""
     for model in models:
         if place(network, model).complete:
@@ -152,7 +152,9 @@ def _choose(network_id: str, network: KerasNetwork, models: list[Model], path: s
     return max(models, key=lambda model: len(place(network, model).placed))
 
 
-def _check(network_id: str, network: KerasNetwork, model: Model, path: str | Path, hyper: Mapping[str, Any]) -> None:
+def _check(
+    network_id: str, network: KerasNetwork, model: KerasModel, path: str | Path, model_args: Mapping[str, Any]
+) -> None:
     """Raise a list of all that does not fit."""
     placement = place(network, model)
     missing = [f"{layer.name}/{part}" for layer in placement.missing for part in PARTS[layer.kind]]
@@ -160,15 +162,15 @@ def _check(network_id: str, network: KerasNetwork, model: Model, path: str | Pat
     for layer, found in placement.placed:
         missing += [f"{layer.name}/{part}" for part in PARTS[layer.kind] if part not in found.parts]
         unexpected += [f"{found.name}/{part}" for part in found.parts if part not in PARTS[layer.kind]]
-    misshaped = _misshaped(network_id, model, hyper)
+    misshaped = _misshaped(network_id, model, model_args)
     if missing or unexpected or misshaped:
         raise ConversionError(network_id, missing=missing, unexpected=unexpected, misshaped=misshaped).about(path)
     if conflict := placement.conflict(network):
         raise ConversionError(f"{path}: {conflict}")
 
 
-def _misshaped(network_id: str, model: Model, hyper: Mapping[str, Any]) -> list[tuple[str, Shape, Shape]]:
-    shapes = {at: leaf.shape for at, leaf in flatten(variable_shapes(network_id, **hyper)).items()}
+def _misshaped(network_id: str, model: KerasModel, model_args: Mapping[str, Any]) -> list[tuple[str, Shape, Shape]]:
+    shapes = {at: leaf.shape for at, leaf in flatten(variable_shapes(network_id, **model_args)).items()}
     wrong = []
     for layer, found in place(KERAS[network_id], model).placed:
         for part in (part for part in PARTS[layer.kind] if part in found.parts):
@@ -178,14 +180,14 @@ def _misshaped(network_id: str, model: Model, hyper: Mapping[str, Any]) -> list[
     return wrong
 
 
-def _read_hyper(network_id: str, model: Model, path: str | Path) -> dict[str, Any]:
-    """The first hyper-parameters under which all shapes fit."""
+def _infer_model_args(network_id: str, model: KerasModel, path: str | Path) -> dict[str, Any]:
+    """The first arguments under which all shapes fit."""
     heads = _HEADS if network_id == "edge_gan/discriminator" else ({},)
     nearest: list[tuple[str, Shape, Shape]] | None = None
-    for hyper in (width | head for width in _WIDTHS for head in heads):
-        wrong = _misshaped(network_id, model, hyper)
+    for model_args in (width | head for width in _WIDTHS for head in heads):
+        wrong = _misshaped(network_id, model, model_args)
         if not wrong:
-            return hyper
+            return model_args
         nearest = wrong if nearest is None else min(nearest, wrong, key=len)
     raise ConversionError(network_id, misshaped=nearest or ()).about(path)
 
@@ -200,10 +202,10 @@ def _keras_shape(layer: KerasLayer, part: str, shape: Shape) -> Shape:
 
 
 def _arrays(
-    network_id: str, network: KerasNetwork, variables: Mapping[str, Any], hyper: Mapping[str, Any]
+    network_id: str, network: KerasNetwork, variables: Mapping[str, Any], model_args: Mapping[str, Any]
 ) -> dict[tuple[KerasLayer, str], np.ndarray]:
     """The arrays of each layer, as Keras stores them."""
-    shapes = {at: leaf.shape for at, leaf in flatten(variable_shapes(network_id, **hyper)).items()}
+    shapes = {at: leaf.shape for at, leaf in flatten(variable_shapes(network_id, **model_args)).items()}
     flat = {at: np.asarray(value) for at, value in flatten(variables).items()}
     missing = ["/".join(at) for at in shapes if at not in flat]
     unexpected = ["/".join(at) for at in flat if at not in shapes]

@@ -31,7 +31,7 @@ class Found(NamedTuple):
     parts: dict[str, H5Array]
 
 
-class Model(NamedTuple):
+class KerasModel(NamedTuple):
     """A model in a file.
 
     Attributes:
@@ -51,7 +51,7 @@ class Placement(NamedTuple):
         placed: the layers that have a counterpart, in the order of the file.
         missing: layers of the network without one.
         unexpected: names of layers in the file without one.
-        nested: see `Model`.
+        nested: see `KerasModel`.
     """
 
     placed: tuple[tuple[KerasLayer, Found], ...]
@@ -82,22 +82,22 @@ class Placement(NamedTuple):
         return None
 
 
-def split_models(layers: Iterable[H5Layer]) -> list[Model]:
+def split_models(layers: Iterable[H5Layer]) -> list[KerasModel]:
     """The models in a file: the one whose layers the file lists, if they have weights, and those inside it."""
     own: list[Found] = []
-    nested: list[Model] = []
+    nested: list[KerasModel] = []
     for layer in layers:
         parents = list(dict.fromkeys(_parent(array) for array in layer.arrays))
         if len(parents) > 1:
             groups = ([a for a in layer.arrays if _parent(a) == parent] for parent in parents)
             inner = (_found(name.rpartition("/")[2], arrays) for name, arrays in zip(parents, groups, strict=True))
-            nested.append(Model(tuple(inner), True))
+            nested.append(KerasModel(tuple(inner), True))
         elif parents:
             own.append(_found(layer.name, layer.arrays))
-    return ([Model(tuple(own), False)] if own else []) + nested
+    return ([KerasModel(tuple(own), False)] if own else []) + nested
 
 
-def place(network: KerasNetwork, model: Model) -> Placement:
+def place(network: KerasNetwork, model: KerasModel) -> Placement:
     """Find each layer's counterpart, by relative index; inside another model by position."""
     wanted = {(layer.kind, layer.index): layer for layer in network.layers}
     first: dict[str, int] = {}

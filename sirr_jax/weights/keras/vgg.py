@@ -22,15 +22,15 @@ _PART = re.compile(r"(?:.*[/_])?(kernel|W|bias|b)(?:_\d+)?(?::\d+)?")
 _PARTS = {"kernel": "kernel", "W": "kernel", "bias": "bias", "b": "bias"}
 
 
-def read_keras_vgg(network_id: str, path: str | Path, **hyper: Any) -> dict[str, Any]:
+def read_keras_vgg(network_id: str, path: str | Path, **model_args: Any) -> dict[str, Any]:
     """The convolutions of a file of `keras.applications`, with or without the dense layers, which are left out.
 
-    The weights are Caffe's: for images as `sirr_jax.models.vgg.normalise(image, "caffe")` makes them.
+    The weights are Caffe's: for images as `sirr_jax.models.vgg.normalize(image, "caffe")` makes them.
 
     Args:
         network_id: "vgg16" or "vgg19".
         path: the `.h5` file.
-        **hyper: the hyper-parameters for `sirr_jax.build`; convolutions beyond `layers` are left out.
+        **model_args: the arguments for `sirr_jax.build`; convolutions beyond `layers` are left out.
 
     Returns:
         `{"params": {"conv1_1": {"kernel", "bias"}, ...}}`, NumPy arrays.
@@ -38,7 +38,7 @@ def read_keras_vgg(network_id: str, path: str | Path, **hyper: Any) -> dict[str,
     Raises:
         ConversionError: if the file is unreadable, or is no such network; lists what differs.
     """
-    expected = flatten(variable_shapes(network_id, **hyper)["params"])
+    expected = flatten(variable_shapes(network_id, **model_args)["params"])
     found = _convolutions(read_h5(path, _LAYER))
     other = next(name for name in VGG_IDS if name != network_id)
     known = convolutions(_BLOCKS[network_id])
@@ -60,7 +60,7 @@ def read_keras_vgg(network_id: str, path: str | Path, **hyper: Any) -> dict[str,
 
 
 def detect_keras_vgg(path: str | Path, layers: Sequence[H5Layer]) -> tuple[str, dict[str, Any]] | None:
-    """The id and hyper-parameters, or None if these are not the layers of a VGG.
+    """The id and arguments, or None if these are not the layers of a VGG.
 
     Raises:
         ConversionError: if the file ends before VGG-16 and VGG-19 differ.
@@ -73,12 +73,12 @@ def detect_keras_vgg(path: str | Path, layers: Sequence[H5Layer]) -> tuple[str, 
     if len(complete or fitting) != 1:
         raise ConversionError(f"{path} may be {' or '.join(fitting or VGG_IDS)}; name the one that you mean")
     (network_id,) = complete or fitting
-    hyper: dict[str, Any] = {}
+    model_args: dict[str, Any] = {}
     if not complete:
-        hyper["layers"] = tuple(itertools.takewhile(found.__contains__, convolutions(_BLOCKS[network_id])))
+        model_args["layers"] = tuple(itertools.takewhile(found.__contains__, convolutions(_BLOCKS[network_id])))
     if found["conv1_1"]["kernel"].shape[-1:] != (_BLOCKS[network_id][0][0],):
-        hyper["width"] = "test"
-    return network_id, hyper
+        model_args["width"] = "tiny"
+    return network_id, model_args
 
 
 def _convolutions(layers: Sequence[H5Layer]) -> dict[str, dict[str, H5Array]]:

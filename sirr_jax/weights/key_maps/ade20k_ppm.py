@@ -6,24 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sirr_jax.models.resnet import ResNet50
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, carried, conv, nested, prefixed
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, nested, passthrough, prefixed
 from sirr_jax.weights.key_maps.resnet import backbone_rows
 
 _BINS = (1, 2, 3, 6)
-_WIDTHS = {64: "base", 4: "test"}
+_WIDTHS = {64: "base", 4: "tiny"}
 _DEFAULTS = {"width": "base", "classes": 150}
 
 
-def _conv_norm(conv_key: str, norm_key: str, path: str) -> list[Row]:
+def _conv_norm(conv_key: str, norm_key: str, path: str) -> list[KeyRule]:
     return [*conv(conv_key, f"{path}/conv", bias=False), *batch_norm(norm_key, f"{path}/norm")]
 
 
-def _encoder() -> list[Row]:
+def _encoder() -> list[KeyRule]:
     stem = [row for i in (1, 2, 3) for row in _conv_norm(f"conv{i}", f"bn{i}", f"stem{i}")]
     return stem + [row for row in backbone_rows(ResNet50) if row.key.startswith("layer")]
 
 
-def _decoder() -> list[Row]:
+def _decoder() -> list[KeyRule]:
     rows = []
     for i, bins in enumerate(_BINS):
         rows += _conv_norm(f"ppm.{i}.1", f"ppm.{i}.2", f"bins{bins}")
@@ -32,23 +32,23 @@ def _decoder() -> list[Row]:
     return [*rows, *conv("conv_last.4", "logits"), *conv("conv_last_deepsup", "logits_deepsup")]
 
 
-def _synchronised(rows: Iterable[Row]) -> Iterator[Row]:
-    """The same rows and what the published batch normalisation holds besides torch's five arrays, where present."""
+def _synchronised(rows: Iterable[KeyRule]) -> Iterator[KeyRule]:
+    """The same rows and what the published batch normalization holds besides torch's five arrays, where present."""
     for row in rows:
         yield row
         norm, _, name = row.key.rpartition(".")
         if name == "num_batches_tracked":
             extras = ("_tmp_running_mean", "_tmp_running_var", "_running_iter")
-            yield from carried(*(f"{norm}.{extra}" for extra in extras), optional=True)
+            yield from passthrough(*(f"{norm}.{extra}" for extra in extras), optional=True)
 
 
-def _rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     encoder = prefixed("encoder.", nested("encoder", _encoder()))
     decoder = prefixed("decoder.", nested("decoder", _decoder()))
     return list(_synchronised([*encoder, *decoder]))
 
 
-def _read_hyper(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     """Either part alone tells the width; the decoder tells the classes."""
     widths, classes = set(), _DEFAULTS["classes"]
     if "encoder.conv1.weight" in shapes:
@@ -59,8 +59,8 @@ def _read_hyper(shapes: Shapes) -> dict[str, Any] | None:
         classes = shapes["decoder.conv_last.4.weight"][0]
     if len(widths) != 1 or not widths <= _WIDTHS.keys():
         return None
-    hyper = {"width": _WIDTHS[widths.pop()], "classes": classes}
-    return {name: value for name, value in hyper.items() if value != _DEFAULTS[name]}
+    model_args = {"width": _WIDTHS[widths.pop()], "classes": classes}
+    return {name: value for name, value in model_args.items() if value != _DEFAULTS[name]}
 
 
-PARSER = KeyMap(_rows, _read_hyper, parts=("encoder.", "decoder."))
+PARSER = KeyMap(_rows, _infer_model_args, parts=("encoder.", "decoder."))

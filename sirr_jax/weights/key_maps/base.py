@@ -15,13 +15,13 @@ _TO_FLAX = {"conv": (2, 3, 1, 0), "conv_transpose": (2, 3, 0, 1), "linear": (1, 
 _TO_TORCH = {"conv": (3, 2, 0, 1), "conv_transpose": (2, 3, 0, 1), "linear": (1, 0)}
 
 
-class Row(NamedTuple):
+class KeyRule(NamedTuple):
     """One array of a state dict.
 
     Attributes:
         key: its name there.
         path: where it goes in the variables, for example `("params", "encoder", "conv1", "kernel")`. Arrays that the
-            network has no use for go to `("carried", key)`, unchanged, so that they can be written back.
+            network has no use for go to `("passthrough", key)`, unchanged, so that they can be written back.
         layout: how its axes are ordered there.
         optional: whether it may be absent.
     """
@@ -36,77 +36,77 @@ class KeyMap(NamedTuple):
     """How the state dict of one network corresponds to its variables.
 
     Attributes:
-        rows: hyper-parameters -> the rows in the order of the original state dict.
-        read_hyper: shapes of a state dict -> the hyper-parameters that it must have if it belongs to this network at
+        rows: arguments -> the rows in the order of the original state dict.
+        infer_model_args: shapes of a state dict -> the arguments that it must have if it belongs to this network at
             all. May raise KeyError or IndexError, or return None, where it does not.
         parts: prefixes, with their dots, of networks that are published as separate files and make up this one.
-        untold: hyper-parameters that change what is computed and no shape.
+        undetectable: arguments that change what is computed and no shape.
     """
 
-    rows: Callable[[Mapping[str, Any]], list[Row]]
-    read_hyper: Callable[[Shapes], Mapping[str, Any] | None]
+    rows: Callable[[Mapping[str, Any]], list[KeyRule]]
+    infer_model_args: Callable[[Shapes], Mapping[str, Any] | None]
     parts: tuple[str, ...] = ()
-    untold: tuple[str, ...] = ()
+    undetectable: tuple[str, ...] = ()
 
 
-def conv(key: str, path: str, *, bias: bool = True) -> list[Row]:
+def conv(key: str, path: str, *, bias: bool = True) -> list[KeyRule]:
     """`key.weight` (OIHW) and `key.bias` <-> the `conv` layer at `path` ("encoder/conv1")."""
     return _layer(key, path, "conv", bias=bias)
 
 
-def conv_transpose(key: str, path: str, *, bias: bool = True) -> list[Row]:
+def conv_transpose(key: str, path: str, *, bias: bool = True) -> list[KeyRule]:
     """`key.weight` (IOHW) and `key.bias` <-> the `ConvTranspose` layer at `path`."""
     return _layer(key, path, "conv_transpose", bias=bias)
 
 
-def linear(key: str, path: str, *, bias: bool = True) -> list[Row]:
+def linear(key: str, path: str, *, bias: bool = True) -> list[KeyRule]:
     """`key.weight` (out, in) and `key.bias` <-> the `Dense` layer at `path`."""
     return _layer(key, path, "linear", bias=bias)
 
 
-def norm(key: str, path: str) -> list[Row]:
+def norm(key: str, path: str) -> list[KeyRule]:
     """`key.weight`, `key.bias` <-> `scale`, `bias` at `path`."""
     parents = ("params", *path.split("/"))
-    return [Row(f"{key}.weight", (*parents, "scale")), Row(f"{key}.bias", (*parents, "bias"))]
+    return [KeyRule(f"{key}.weight", (*parents, "scale")), KeyRule(f"{key}.bias", (*parents, "bias"))]
 
 
-def batch_norm(key: str, path: str) -> list[Row]:
+def batch_norm(key: str, path: str) -> list[KeyRule]:
     """Torch's five arrays <-> the `BatchNorm` layer at `path`; `num_batches_tracked` is carried where it is present."""
     statistics = ("batch_stats", *path.split("/"))
     return [
         *norm(key, path),
-        Row(f"{key}.running_mean", (*statistics, "mean")),
-        Row(f"{key}.running_var", (*statistics, "var")),
-        *carried(f"{key}.num_batches_tracked", optional=True),
+        KeyRule(f"{key}.running_mean", (*statistics, "mean")),
+        KeyRule(f"{key}.running_var", (*statistics, "var")),
+        *passthrough(f"{key}.num_batches_tracked", optional=True),
     ]
 
 
-def carried(*keys: str, optional: bool = False) -> list[Row]:
+def passthrough(*keys: str, optional: bool = False) -> list[KeyRule]:
     """Arrays that the published files hold and the network does not use."""
-    return [Row(key, ("carried", key), optional=optional) for key in keys]
+    return [KeyRule(key, ("passthrough", key), optional=optional) for key in keys]
 
 
-def _layer(key: str, path: str, layout: Layout, *, bias: bool) -> list[Row]:
+def _layer(key: str, path: str, layout: Layout, *, bias: bool) -> list[KeyRule]:
     parents = ("params", *path.split("/"))
-    rows = [Row(f"{key}.weight", (*parents, "kernel"), layout)]
-    return [*rows, Row(f"{key}.bias", (*parents, "bias"))] if bias else rows
+    rows = [KeyRule(f"{key}.weight", (*parents, "kernel"), layout)]
+    return [*rows, KeyRule(f"{key}.bias", (*parents, "bias"))] if bias else rows
 
 
-def prefixed(prefix: str, rows: Iterable[Row]) -> list[Row]:
+def prefixed(prefix: str, rows: Iterable[KeyRule]) -> list[KeyRule]:
     """The same rows with `prefix` before every key."""
     return [
-        row._replace(key=prefix + row.key, path=("carried", prefix + row.key))
-        if row.path[0] == "carried"
+        row._replace(key=prefix + row.key, path=("passthrough", prefix + row.key))
+        if row.path[0] == "passthrough"
         else row._replace(key=prefix + row.key)
         for row in rows
     ]
 
 
-def nested(path: str, rows: Iterable[Row]) -> list[Row]:
+def nested(path: str, rows: Iterable[KeyRule]) -> list[KeyRule]:
     """The same rows with their layers inside the module at `path`."""
     inner = tuple(path.split("/"))
     return [
-        row if row.path[0] == "carried" else row._replace(path=(row.path[0], *inner, *row.path[1:])) for row in rows
+        row if row.path[0] == "passthrough" else row._replace(path=(row.path[0], *inner, *row.path[1:])) for row in rows
     ]
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv, conv_transpose, nested
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, conv_transpose, nested
 
 _LEVELS = (7, 5, 5)
 
 
-def _block_rows(prefix: str, depth: int, levels: int) -> list[Row]:
+def _block_rows(prefix: str, depth: int, levels: int) -> list[KeyRule]:
     """The rows of a U-Net's block, which holds all deeper blocks inside."""
     outermost, innermost = depth == 1, depth == levels
     rows = conv(f"{prefix}.{0 if outermost else 1}", f"down{depth}")
@@ -29,8 +29,8 @@ def _inside(prefix: str, depth: int) -> str:
     return f"{prefix}.{1 if depth == 1 else 3}.model"
 
 
-def _generator_rows(hyper: Mapping[str, Any]) -> list[Row]:
-    levels = hyper.get("levels", _LEVELS)
+def _generator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:
+    levels = model_args.get("levels", _LEVELS)
     return [
         row
         for i, count in enumerate(levels, start=1)
@@ -48,10 +48,10 @@ def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
         while f"{_inside(prefix, depth)}.1.weight" in shapes:
             prefix, depth = _inside(prefix, depth), depth + 1
         levels.append(depth)
-    hyper: dict[str, Any] = {} if tuple(levels) == _LEVELS else {"levels": tuple(levels)}
-    if channels == scaled(64, "test"):
-        return {"width": "test", **hyper}
-    return hyper if channels == 64 else None
+    model_args: dict[str, Any] = {} if tuple(levels) == _LEVELS else {"levels": tuple(levels)}
+    if channels == scaled(64, "tiny"):
+        return {"width": "tiny", **model_args}
+    return model_args if channels == 64 else None
 
 
 GENERATOR = KeyMap(_generator_rows, _read_generator)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv
 
-_WIDTHS = {64: "base", 4: "test"}
+_WIDTHS = {64: "base", 4: "tiny"}
 
 
-def _conv_norm(kernel: str, norm: str, path: str) -> list[Row]:
+def _conv_norm(kernel: str, norm: str, path: str) -> list[KeyRule]:
     return [*conv(kernel, f"{path}/conv", bias=False), *batch_norm(norm, f"{path}/norm")]
 
 
-def _block(key: str, path: str, *, projects: bool) -> list[Row]:
+def _block(key: str, path: str, *, projects: bool) -> list[KeyRule]:
     return [
         *_conv_norm(f"{key}.conv1", f"{key}.bn1", f"{path}/first"),
         *_conv_norm(f"{key}.conv2", f"{key}.bn2", f"{path}/second"),
@@ -22,11 +22,11 @@ def _block(key: str, path: str, *, projects: bool) -> list[Row]:
     ]
 
 
-def _named(key: str, path: str) -> list[Row]:
+def _named(key: str, path: str) -> list[KeyRule]:
     return _conv_norm(f"{key}.conv", f"{key}.bn", path)
 
 
-def _rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     rows = _conv_norm("cp.resnet.conv1", "cp.resnet.bn1", "stem")
     for stage in range(1, 5):
         for i in range(2):
@@ -46,7 +46,7 @@ def _rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
     return rows
 
 
-def _read_hyper(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     stem, attention = shapes["cp.resnet.conv1.weight"], shapes["cp.arm16.conv_atten.weight"]
     classes = shapes["conv_out.conv_out.weight"][0]
     width = _WIDTHS.get(stem[0])
@@ -55,4 +55,4 @@ def _read_hyper(shapes: Shapes) -> dict[str, Any] | None:
     return ({} if width == "base" else {"width": width}) | ({} if classes == 19 else {"classes": classes})
 
 
-BISENET = KeyMap(_rows, _read_hyper)
+BISENET = KeyMap(_rows, _infer_model_args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sirr_jax.weights.key_maps.base import Row, Shapes, conv, conv_transpose, nested
+from sirr_jax.weights.key_maps.base import KeyRule, Shapes, conv, conv_transpose, nested
 
 _ENCODER = {
     "conv1": "full",
@@ -27,15 +27,15 @@ _DECODER = {
     "outframe2": "half_image",
     "output": "image",
 }
-_WIDTHS = {64: "base", 16: "small", 4: "test"}
+_WIDTHS = {64: "base", 16: "small", 4: "tiny"}
 
 
-def encoder_rows(path: str) -> list[Row]:
+def encoder_rows(path: str) -> list[KeyRule]:
     """`conv1` to `conv7` <-> the `ContextEncoder` at `path`."""
     return nested(path, (row for key, layer in _ENCODER.items() for row in conv(f"{key}.0", layer)))
 
 
-def decoder_rows(path: str) -> list[Row]:
+def decoder_rows(path: str) -> list[KeyRule]:
     """`conv8` to `output` <-> the `ContextDecoder` at `path`."""
     rows = []
     for key, layer in _DECODER.items():
@@ -43,7 +43,7 @@ def decoder_rows(path: str) -> list[Row]:
     return nested(path, rows)
 
 
-def lstm_rows(path: str) -> list[Row]:
+def lstm_rows(path: str) -> list[KeyRule]:
     """`conv_i`, `conv_f`, `conv_g`, `conv_o` <-> the `ConvLSTM` at `path`."""
     return nested(path, (row for gate in "ifgo" for row in conv(f"conv_{gate}.0", gate)))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv, conv_transpose
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, conv_transpose
 
 _VGG16 = (2, 2, 3, 3, 3)
 # Position of the blocks in the lists of the published module -> chains and blocks of ours.
@@ -14,15 +14,15 @@ _INCEPTION_A = ("path1.0", "path1.1", "path2", "path3.0", "path3.1", "path3.2")
 _INCEPTION_B = ("path1.0", "path1.1", "path2.0", "path2.1", "path3.0", "path3.1", "path4.0", "path4.1", "path4.2")
 
 
-def _block(key: str, path: str) -> list[Row]:
+def _block(key: str, path: str) -> list[KeyRule]:
     return [*conv(f"{key}.conv", f"{path}/conv", bias=False), *batch_norm(f"{key}.bn", f"{path}/norm")]
 
 
-def _up(key: str, path: str, name: str) -> list[Row]:
+def _up(key: str, path: str, name: str) -> list[KeyRule]:
     return [*conv_transpose(f"{key}.{name}", f"{path}/conv", bias=False), *batch_norm(f"{key}.bn", f"{path}/norm")]
 
 
-def _inception(key: str, path: str, blocks: tuple[str, ...]) -> list[Row]:
+def _inception(key: str, path: str, blocks: tuple[str, ...]) -> list[KeyRule]:
     rows = []
     for block in blocks:
         chain, _, position = block.partition(".")
@@ -30,7 +30,7 @@ def _inception(key: str, path: str, blocks: tuple[str, ...]) -> list[Row]:
     return rows
 
 
-def _encoder_rows() -> list[Row]:
+def _encoder_rows() -> list[KeyRule]:
     rows = []
     for block, count in enumerate(_VGG16, start=1):
         for i in range(count):
@@ -39,7 +39,7 @@ def _encoder_rows() -> list[Row]:
     return rows
 
 
-def _image_rows() -> list[Row]:
+def _image_rows() -> list[KeyRule]:
     branch = "image_branch"
     return [
         *_block("conv6R", f"{branch}/bottom"),
@@ -55,7 +55,7 @@ def _image_rows() -> list[Row]:
     ]
 
 
-def _gradient_rows() -> list[Row]:
+def _gradient_rows() -> list[KeyRule]:
     branch = "gradient_branch"
     rows = [
         *_block("conv6_1", f"{branch}/bottom1"),
@@ -71,14 +71,14 @@ def _gradient_rows() -> list[Row]:
     return [*rows, *_up("deconv1", f"{branch}/up1", "conv"), *conv("pred1_contour", f"{branch}/contour")]
 
 
-def _generator_rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _generator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     return [*_encoder_rows(), *_image_rows(), *_gradient_rows()]
 
 
 def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
     if "deconv4R.0.transconv.weight" not in shapes or shapes["pred1_contour.weight"][0] != 1:
         return None
-    widths = {(64, 3, 3, 3): {}, (scaled(64, "test"), 3, 3, 3): {"width": "test"}}
+    widths = {(64, 3, 3, 3): {}, (scaled(64, "tiny"), 3, 3, 3): {"width": "tiny"}}
     return widths.get(shapes["convs1R.0.weight"])
 
 

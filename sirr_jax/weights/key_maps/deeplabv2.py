@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv
 
 _BLOCKS = (3, 4, 23, 3)
 _RATES = (6, 12, 18, 24)
-_WIDTHS = {64: "base", 4: "test"}
+_WIDTHS = {64: "base", 4: "tiny"}
 _DEFAULTS = {"width": "base", "classes": 21}
 
 
-def _conv_norm(key: str, convolution: str, norm: str) -> list[Row]:
+def _conv_norm(key: str, convolution: str, norm: str) -> list[KeyRule]:
     return [*conv(f"{key}.conv", convolution, bias=False), *batch_norm(f"{key}.bn", norm)]
 
 
-def _rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     rows = _conv_norm("base.layer1.conv1", "base/stem", "base/stem_norm")
     for stage, blocks in enumerate(_BLOCKS, start=1):
         for block in range(blocks):
@@ -31,14 +31,14 @@ def _rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
     return rows
 
 
-def _read_hyper(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     stem = shapes["base.layer1.conv1.conv.weight"]
     classes, features, *_ = shapes["base.aspp.c3.weight"]
     deepest = "base.layer4.block23.increase.conv.weight"
     if stem[0] not in _WIDTHS or features != 32 * stem[0] or deepest not in shapes:
         return None
-    hyper = {"width": _WIDTHS[stem[0]], "classes": classes}
-    return {name: value for name, value in hyper.items() if value != _DEFAULTS[name]}
+    model_args = {"width": _WIDTHS[stem[0]], "classes": classes}
+    return {name: value for name, value in model_args.items() if value != _DEFAULTS[name]}
 
 
-DEEPLAB = KeyMap(_rows, _read_hyper)
+DEEPLAB = KeyMap(_rows, _infer_model_args)

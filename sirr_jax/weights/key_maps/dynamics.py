@@ -65,11 +65,11 @@ def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
     features = tuple(shapes[f"conv{i}.weight"][0] for i in range(count))
     if features == PatchDiscriminator.features:
         return {}
-    if features == tuple(scaled(n, "test") for n in PatchDiscriminator.features):
-        return {"width": "test"}
+    if features == tuple(scaled(n, "tiny") for n in PatchDiscriminator.features):
+        return {"width": "tiny"}
     return {"features": features}
 
 
-TEACHER = mirror("dynamics/teacher", _read_teacher, untold=("hypercolumn",))
-STUDENT = mirror("dynamics/student", _read_student, untold=("hypercolumn",))
+TEACHER = mirror("dynamics/teacher", _read_teacher, undetectable=("hypercolumn",))
+STUDENT = mirror("dynamics/student", _read_student, undetectable=("hypercolumn",))
 DISCRIMINATOR = mirror("dynamics/discriminator", _read_discriminator)

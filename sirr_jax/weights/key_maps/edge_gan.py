@@ -134,7 +134,7 @@ def _width(channels: int, published: int) -> dict[str, Any] | None:
     """The width at which a layer of `published` channels has `channels`."""
     if channels == published:
         return {}
-    return {"width": "test"} if channels == scaled(published, "test") else None
+    return {"width": "tiny"} if channels == scaled(published, "tiny") else None
 
 
 def _read_edge_net(shapes: Shapes) -> dict[str, Any] | None:
@@ -170,6 +170,6 @@ def _transposed(path: tuple[str, ...]) -> bool:
 
 
 EDGE_NET = mirror("edge_gan/edge_net", _read_edge_net, transposed=_transposed)
-ATTENTION_NET = mirror("edge_gan/attention_net", _read_attention_net, untold=("aux_scale",))
-GENERATOR = mirror("edge_gan/generator", _read_generator, transposed=_transposed, untold=("aux_scale",))
+ATTENTION_NET = mirror("edge_gan/attention_net", _read_attention_net, undetectable=("aux_scale",))
+GENERATOR = mirror("edge_gan/generator", _read_generator, transposed=_transposed, undetectable=("aux_scale",))
 DISCRIMINATOR = mirror("edge_gan/discriminator", _read_discriminator)

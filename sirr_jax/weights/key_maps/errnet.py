@@ -7,11 +7,11 @@ from typing import Any
 
 from sirr_jax.models.errnet import JUDGE, PYRAMID, RESIDUALS, input_channels
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, conv, conv_transpose, linear, norm
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, conv, conv_transpose, linear, norm
 
 
-def _generator(hyper: Mapping[str, Any]) -> list[Row]:
-    base = hyper.get("base", False)
+def _generator(model_args: Mapping[str, Any]) -> list[KeyRule]:
+    base = model_args.get("base", False)
     rows = [row for i, name in enumerate(("stem", "full", "down"), 1) for row in conv(f"conv{i}.conv2d", name)]
     for i in range(RESIDUALS):
         for layer in ("conv1", "conv2"):
@@ -32,25 +32,25 @@ def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
     if f"res_module.{RESIDUALS - 1}.conv2.conv2d.weight" not in shapes:
         return None
     base = {} if "pyramid_module.bottleneck.weight" in shapes else {"base": True}
-    for width, narrow in (("base", {}), ("test", {"width": "test"})):
-        for hyper, plain in ((True, {}), (False, {"hyper": False})):
-            stem = (scaled(256, width), input_channels(width, hyper=hyper), 1, 1)
+    for width, narrow in (("base", {}), ("tiny", {"width": "tiny"})):
+        for hypercolumn, plain in ((True, {}), (False, {"hypercolumn": False})):
+            stem = (scaled(256, width), input_channels(width, hypercolumn=hypercolumn), 1, 1)
             if tuple(shapes["conv1.conv2d.weight"]) == stem:
                 return {**narrow, **plain, **base}
     return None
 
 
-def _discriminator(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _discriminator(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     rows = conv("body.0", "conv0")
     for i in range(1, len(JUDGE)):
-        # The first convolution stands with a ReLU alone, the others with a normalisation and a ReLU.
+        # The first convolution stands with a ReLU alone, the others with a normalization and a ReLU.
         rows += conv(f"body.{3 * i - 1}", f"conv{i}") + norm(f"body.{3 * i}", f"norm{i}")
     return [*rows, *conv("tail.1", "hidden"), *conv("tail.3", "logits")]
 
 
 def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
     first, last = tuple(shapes["body.0.weight"]), tuple(shapes["tail.3.weight"])
-    for width in ("base", "test"):
+    for width in ("base", "tiny"):
         if (first, last) == ((scaled(64, width), 3, 3, 3), (1, scaled(1024, width), 1, 1)):
             return {} if width == "base" else {"width": width}
     return None

@@ -6,31 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.espnetv2 import plan
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, carried, conv
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, passthrough
 
 _SCALES = (0.5, 1.0, 1.25, 1.5, 2.0)
 
 
-def _prelu(key: str, path: str) -> Row:
-    return Row(f"{key}.weight", ("params", *path.split("/"), "slope"))
+def _prelu(key: str, path: str) -> KeyRule:
+    return KeyRule(f"{key}.weight", ("params", *path.split("/"), "slope"))
 
 
-def _norm_act(norm: str, act: str, path: str) -> list[Row]:
+def _norm_act(norm: str, act: str, path: str) -> list[KeyRule]:
     return [*batch_norm(norm, f"{path}/norm"), _prelu(act, f"{path}/act")]
 
 
-def _named(key: str, path: str, *, act: bool = True) -> list[Row]:
-    """A `ConvNorm` of the encoder."""
+def _named(key: str, path: str, *, act: bool = True) -> list[KeyRule]:
+    """A `ConvBatchNormPReLU` of the encoder."""
     rows = [*conv(f"{key}.conv", f"{path}/conv", bias=False), *batch_norm(f"{key}.bn", f"{path}/norm")]
     return [*rows, _prelu(f"{key}.act", f"{path}/act")] if act else rows
 
 
-def _numbered(key: str, path: str) -> list[Row]:
-    """A `ConvNorm` of the decoder."""
+def _numbered(key: str, path: str) -> list[KeyRule]:
+    """A `ConvBatchNormPReLU` of the decoder."""
     return [*conv(f"{key}.cbr.0", f"{path}/conv", bias=False), *_norm_act(f"{key}.cbr.1", f"{key}.cbr.2", path)]
 
 
-def _unit(key: str, path: str, *, strided: bool = False) -> list[Row]:
+def _unit(key: str, path: str, *, strided: bool = False) -> list[KeyRule]:
     branches = (conv(f"{key}.spp_dw.{i}.conv", f"{path}/branch{i}", bias=False) for i in range(4))
     return [
         *_named(f"{key}.proj_1x1", f"{path}/project"),
@@ -39,14 +39,14 @@ def _unit(key: str, path: str, *, strided: bool = False) -> list[Row]:
         *_norm_act(f"{key}.br_after_cat.bn", f"{key}.br_after_cat.act", f"{path}/merge"),
         # The reduction around a strided unit has an activation of its own.
         *(
-            carried(f"{key}.module_act.weight", optional=True)
+            passthrough(f"{key}.module_act.weight", optional=True)
             if strided
             else [_prelu(f"{key}.module_act", f"{path}/act")]
         ),
     ]
 
 
-def _reduction(key: str, path: str) -> list[Row]:
+def _reduction(key: str, path: str) -> list[KeyRule]:
     return [
         *_unit(f"{key}.eesp", f"{path}/unit", strided=True),
         *_named(f"{key}.inp_reinf.0", f"{path}/image_conv"),
@@ -55,7 +55,7 @@ def _reduction(key: str, path: str) -> list[Row]:
     ]
 
 
-def _pyramid(key: str, path: str, *, last: bool) -> list[Row]:
+def _pyramid(key: str, path: str, *, last: bool) -> list[KeyRule]:
     scales = (conv(f"{key}.stages.{i}", f"{path}/scale{i}", bias=False) for i in range(5))
     merge = f"{key}.merge_layer"
     return [
@@ -68,15 +68,15 @@ def _pyramid(key: str, path: str, *, last: bool) -> list[Row]:
     ]
 
 
-def _skip(key: str, path: str) -> list[Row]:
+def _skip(key: str, path: str) -> list[KeyRule]:
     return [
         *conv(f"{key}.wt_layer.1", f"{path}/gate", bias=False),
         *_numbered(f"{key}.expansion_layer", f"{path}/expand"),
     ]
 
 
-def _rows(hyper: Mapping[str, Any]) -> list[Row]:
-    units = plan(hyper.get("width", "base"), hyper.get("scale", 2.0)).units
+def _rows(model_args: Mapping[str, Any]) -> list[KeyRule]:
+    units = plan(model_args.get("width", "base"), model_args.get("scale", 2.0)).units
     rows = [*_named("base_net.level1", "stem"), *_reduction("base_net.level2_0", "reduce2")]
     for level, number in zip((3, 4), units, strict=True):
         rows += _reduction(f"base_net.level{level}_0", f"reduce{level}")
@@ -91,17 +91,17 @@ def _rows(hyper: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def _read_hyper(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     channels = tuple(shapes[f"base_net.{key}"][0] for key in ("level1.conv.weight", "level4_0.act.weight"))
     classes = shapes["bu_dec_l4.merge_layer.3.bias"][0]
-    hyper: dict[str, Any] = {} if classes == 21 else {"classes": classes}
-    for width, scale in (("test", 2.0), *(("base", scale) for scale in _SCALES)):
+    model_args: dict[str, Any] = {} if classes == 21 else {"classes": classes}
+    for width, scale in (("tiny", 2.0), *(("base", scale) for scale in _SCALES)):
         encoder = plan(width, scale).encoder
         if channels == (encoder[0], encoder[-1]):
             named = {"width": width, "scale": scale}
             default = {"width": "base", "scale": 2.0}
-            return {name: value for name, value in named.items() if value != default[name]} | hyper
+            return {name: value for name, value in named.items() if value != default[name]} | model_args
     return None
 
 
-ESPNET = KeyMap(_rows, _read_hyper)
+ESPNET = KeyMap(_rows, _infer_model_args)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, nested, prefixed
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, nested, prefixed
 from sirr_jax.weights.key_maps.context_autoencoder import decoder_rows, encoder_rows, lstm_rows, read_width
 from sirr_jax.weights.key_maps.patchgan import patch_discriminator_rows, read_patch_discriminator
 
 _PARTS = {"G_T.": "transmission", "G_R.": "reflection"}
 
 
-def _cascade_rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _cascade_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     refiner = encoder_rows("encoder") + lstm_rows("lstm") + decoder_rows("decoder")
     return [row for prefix, path in _PARTS.items() for row in prefixed(prefix, nested(path, refiner))]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sirr_jax.weights.key_maps.base import KeyMap, Layout, Row, Shapes
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Layout, Shapes
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 _NAMES = {
@@ -20,25 +20,25 @@ _NAMES = {
 
 def mirror(
     network_id: str,
-    read_hyper: Callable[[Shapes], Mapping[str, Any] | None],
+    infer_model_args: Callable[[Shapes], Mapping[str, Any] | None],
     *,
     transposed: Callable[[tuple[str, ...]], bool] = lambda path: False,  # noqa: ARG005
-    untold: tuple[str, ...] = (),
+    undetectable: tuple[str, ...] = (),
 ) -> KeyMap:
     """A key map for a network that no one published: `encoder.conv1.weight` for `encoder/conv1/kernel`.
 
-    Layers with spectral normalisation have torch's three arrays, `weight_orig`, `weight_u` and `weight_v`.
+    Layers with spectral normalization have torch's three arrays, `weight_orig`, `weight_u` and `weight_v`.
 
     Args:
         network_id: the network.
-        read_hyper: see `KeyMap`.
+        infer_model_args: see `KeyMap`.
         transposed: tells the paths of transposed convolutions.
-        untold: see `KeyMap`.
+        undetectable: see `KeyMap`.
     """
 
-    def rows(hyper: Mapping[str, Any]) -> list[Row]:
+    def rows(model_args: Mapping[str, Any]) -> list[KeyRule]:
         found = []
-        flat = flatten(variable_shapes(network_id, **hyper))
+        flat = flatten(variable_shapes(network_id, **model_args))
         for path, leaf in flat.items():
             layout: Layout = "same"
             if path[-1] == "kernel":
@@ -46,7 +46,7 @@ def mirror(
             name = _NAMES.get(path[-1], path[-1])
             if name == "weight" and ("batch_stats", *path[1:-1], "u") in flat:
                 name = "weight_orig"
-            found.append(Row(".".join((*path[1:-1], name)), path, layout))
+            found.append(KeyRule(".".join((*path[1:-1], name)), path, layout))
         return found
 
-    return KeyMap(rows, read_hyper, untold=untold)
+    return KeyMap(rows, infer_model_args, undetectable=undetectable)

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.key_maps.base import Row, Shapes, conv
+from sirr_jax.weights.key_maps.base import KeyRule, Shapes, conv
 
 _FEATURES = (64, 128, 256, 512)
 
 
-def patch_discriminator_rows(hyper: Mapping[str, Any]) -> list[Row]:
-    """The rows of a `PatchDiscriminator`: keys `model.{0,2,5,8,11}` (between them activations and normalisation)."""
-    count = len(hyper.get("features", _FEATURES))
+def patch_discriminator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:
+    """The rows of a `PatchDiscriminator`: keys `model.{0,2,5,8,11}` (between them activations and normalization)."""
+    count = len(model_args.get("features", _FEATURES))
     paths = [*(f"conv{i}" for i in range(count)), "logits"]
     positions = [0, *range(2, 3 * count, 3)]
     return [row for i, path in zip(positions, paths, strict=True) for row in conv(f"model.{i}", path)]
 
 
 def read_patch_discriminator(shapes: Shapes) -> dict[str, Any] | None:
-    """The hyper-parameters of a `PatchDiscriminator` with four convolutions before the last; None if it is none."""
+    """The arguments of a `PatchDiscriminator` with four convolutions before the last; None if it is none."""
     keys = [f"model.{i}.{part}" for i in (0, 2, 5, 8, 11) for part in ("weight", "bias")]
     if set(shapes) != set(keys) or any(shapes[key][2:] != (4, 4) for key in keys[::2]):
         return None
@@ -29,6 +29,6 @@ def read_patch_discriminator(shapes: Shapes) -> dict[str, Any] | None:
     features = tuple(shapes[key][0] for key in keys[:-2:2])
     if features == _FEATURES:
         return {}
-    if features == tuple(scaled(n, "test") for n in _FEATURES):
-        return {"width": "test"}
+    if features == tuple(scaled(n, "tiny") for n in _FEATURES):
+        return {"width": "tiny"}
     return {"features": features}

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.resnet import ResNet, ResNet50, ResNet101
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, carried, conv, nested
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, nested, passthrough
 
-_STEM = {64: "base", 4: "test"}
+_STEM = {64: "base", 4: "tiny"}
 
 
-def backbone_rows(network: type[ResNet]) -> list[Row]:
+def backbone_rows(network: type[ResNet]) -> list[KeyRule]:
     """The rows of a ResNet without its classifier."""
     rows = [*conv("conv1", "stem_conv", bias=False), *batch_norm("bn1", "stem_norm")]
     for stage, count in enumerate(network.blocks, start=1):
@@ -45,16 +45,16 @@ def backbone_width(shapes: Shapes, network: type[ResNet], *, prefix: str = "") -
 
 
 def _key_map(network: type[ResNet]) -> KeyMap:
-    def rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
-        return [*backbone_rows(network), *carried("fc.weight", "fc.bias", optional=True)]
+    def rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
+        return [*backbone_rows(network), *passthrough("fc.weight", "fc.bias", optional=True)]
 
-    def read_hyper(shapes: Shapes) -> Mapping[str, Any] | None:
+    def infer_model_args(shapes: Shapes) -> Mapping[str, Any] | None:
         width = backbone_width(shapes, network)
         if width is None:
             return None
         return {} if width == "base" else {"width": width}
 
-    return KeyMap(rows, read_hyper)
+    return KeyMap(rows, infer_model_args)
 
 
 RESNET50 = _key_map(ResNet50)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, conv, conv_transpose
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, conv, conv_transpose
 from sirr_jax.weights.key_maps.patchgan import patch_discriminator_rows, read_patch_discriminator
 
 _DECODERS = {"back": "restored", "refl": "reflection", "W": "mask"}
 
 
-def _generator_rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _generator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     rows = conv("model_d_0.0.model.0", "down0")
     for i, level in enumerate((1, 2, 3, 4, "inner"), start=1):
         rows += conv(f"model_d_{level}.0.model.1", f"down{i}")
@@ -28,7 +28,7 @@ def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
     return _width(shapes["model_d_0.0.model.0.weight"], (3, 4, 4))
 
 
-def _synnet_rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _synnet_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     rows = [*conv("model.1", "stem"), *conv("model.4", "down1"), *conv("model.7", "down2")]
     for i in range(9):
         rows += conv(f"model.{10 + i}.conv_block.1", f"residual{i}/conv1")
@@ -44,7 +44,7 @@ def _read_synnet(shapes: Shapes) -> dict[str, Any] | None:
 
 def _width(shape: tuple[int, ...], rest: tuple[int, ...]) -> dict[str, Any] | None:
     """The width at which the first kernel has `shape`, its output channels followed by `rest`."""
-    widths = {(64, *rest): {}, (scaled(64, "test"), *rest): {"width": "test"}}
+    widths = {(64, *rest): {}, (scaled(64, "tiny"), *rest): {"width": "tiny"}}
     return widths.get(shape)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.sgrrn.encoder import BACKBONES
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, batch_norm, conv, linear, nested, prefixed
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, linear, nested, prefixed
 from sirr_jax.weights.key_maps.resnet import backbone_rows, backbone_width
 
 _ASPP = {
@@ -30,11 +30,11 @@ _GUIDANCE = {
 _SEMANTIC = (("shortcut_conv", 0, "shortcut"), ("cat_conv", 0, "mix1"), ("cat_conv", 4, "mix2"))
 
 
-def _conv_norm(key: str, path: str) -> list[Row]:
+def _conv_norm(key: str, path: str) -> list[KeyRule]:
     return [*conv(f"{key}.conv2d", f"{path}/conv"), *batch_norm(f"{key}.norm", f"{path}/norm")]
 
 
-def _encoder(backbone: str) -> list[Row]:
+def _encoder(backbone: str) -> list[KeyRule]:
     rows = nested("backbone", prefixed("backbone.", backbone_rows(BACKBONES[backbone][0])))
     for key, name in _ASPP.items():
         rows += conv(f"aspp.{key}", f"aspp/{name}")
@@ -42,7 +42,7 @@ def _encoder(backbone: str) -> list[Row]:
     return [*rows, *conv("aspp.conv_cat.0", "aspp/merge")]
 
 
-def _separation() -> list[Row]:
+def _separation() -> list[KeyRule]:
     rows = []
     for key, name in _FUSION.items():
         rows += _conv_norm(f"fusion_block.{key}", f"fusion/{name}")
@@ -59,16 +59,16 @@ def _separation() -> list[Row]:
     return [*rows, *_conv_norm("output_layer.0", "hidden"), *conv("output_layer.1.conv2d", "layers")]
 
 
-def _semantic() -> list[Row]:
+def _semantic() -> list[KeyRule]:
     rows = []
     for key, i, name in _SEMANTIC:
         rows += [*conv(f"{key}.{i}", f"{name}/conv"), *batch_norm(f"{key}.{i + 1}", f"{name}/norm")]
     return [*rows, *conv("cls_conv", "classify")]
 
 
-def _generator_rows(hyper: Mapping[str, Any]) -> list[Row]:
+def _generator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:
     return [
-        *nested("encoder", prefixed("encoder.", _encoder(hyper.get("backbone", "resnet101")))),
+        *nested("encoder", prefixed("encoder.", _encoder(model_args.get("backbone", "resnet101")))),
         *nested("separation", prefixed("decoder_sep.", _separation())),
         *nested("semantic", prefixed("decoder_sem.", _semantic())),
     ]
@@ -86,7 +86,7 @@ def _read_generator(shapes: Shapes) -> Mapping[str, Any] | None:
     return None
 
 
-def _discriminator_rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
+def _discriminator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
     rows = []
     for s in range(3):
         rows += conv(f"models.{s}.0.conv", f"scale{s}/conv0")
@@ -96,12 +96,12 @@ def _discriminator_rows(hyper: Mapping[str, Any]) -> list[Row]:  # noqa: ARG001
 
 
 def _read_discriminator(shapes: Shapes) -> Mapping[str, Any] | None:
-    widths = {(64, 128): {}, (4, 8): {"width": "test"}}
+    widths = {(64, 128): {}, (4, 8): {"width": "tiny"}}
     first, second = (shapes[f"models.2.{i}.conv.weight"] for i in (0, 1))
     if first[1:] != (3, 4, 4) or second[1:] != (first[0], 4, 4) or shapes["models.2.2.weight"] != (1, second[0], 1, 1):
         return None
     return widths.get((first[0], second[0]))
 
 
-GENERATOR = KeyMap(_generator_rows, _read_generator, untold=("mode",))
+GENERATOR = KeyMap(_generator_rows, _read_generator, undetectable=("mode",))
 DISCRIMINATOR = KeyMap(_discriminator_rows, _read_discriminator)

@@ -24,25 +24,25 @@ def _width(channels: int, designed: int) -> dict[str, Any] | None:
 
 
 def _weight(shapes: Shapes, layer: str) -> tuple[int, ...]:
-    """The shape of a layer's kernel, with or without spectral normalisation."""
+    """The shape of a layer's kernel, with or without spectral normalization."""
     plain = f"{layer}.weight"
     return shapes[plain] if plain in shapes else shapes[f"{layer}.weight_orig"]
 
 
 def _labels(mode: str, channels: int) -> dict[str, Any] | None:
-    """The hyper-parameters of a label map with `channels` channels."""
+    """The arguments of a label map with `channels` channels."""
     if mode == "palette":
         return {"mode": "palette"} if channels == 3 else None
     return {} if channels == _CLASSES else {"classes": channels}
 
 
 def _merged(*found: dict[str, Any] | None) -> dict[str, Any] | None:
-    """All hyper-parameters together; None if one of them could not be read."""
+    """All arguments together; None if one of them could not be read."""
     merged: dict[str, Any] = {}
-    for hyper in found:
-        if hyper is None:
+    for model_args in found:
+        if model_args is None:
             return None
-        merged |= hyper
+        merged |= model_args
     return merged
 
 
@@ -76,7 +76,7 @@ def _read_restorer(shapes: Shapes) -> dict[str, Any] | None:
 
 
 def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
-    """What both discriminators have: width, and whether there is spectral normalisation."""
+    """What both discriminators have: width, and whether there is spectral normalization."""
     spectral = {} if "conv0.weight_u" in shapes else {"spectral_norm": False}
     return _merged(_width(_weight(shapes, "conv0")[0], 64), spectral)
 

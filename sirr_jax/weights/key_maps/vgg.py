@@ -9,7 +9,7 @@ from typing import Any
 
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
 from sirr_jax.models.width import scaled
-from sirr_jax.weights.key_maps.base import KeyMap, Row, Shapes, carried, conv
+from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, conv, passthrough
 
 Blocks = tuple[tuple[int, ...], ...]
 
@@ -27,19 +27,19 @@ def positions(blocks: Blocks) -> dict[str, int]:
     return found
 
 
-def _rows(blocks: Blocks, hyper: Mapping[str, Any]) -> list[Row]:
+def _rows(blocks: Blocks, model_args: Mapping[str, Any]) -> list[KeyRule]:
     """The convolutions; those beyond `layers` and the classifier are carried where they are present."""
-    layers = hyper.get("layers", tuple(convolutions(blocks)))
-    rows: list[Row] = []
+    layers = model_args.get("layers", tuple(convolutions(blocks)))
+    rows: list[KeyRule] = []
     for name, position in positions(blocks).items():
         key = f"features.{position}"
-        rows += conv(key, name) if name in layers else carried(f"{key}.weight", f"{key}.bias", optional=True)
-    return [*rows, *carried(*_CLASSIFIER, optional=True)]
+        rows += conv(key, name) if name in layers else passthrough(f"{key}.weight", f"{key}.bias", optional=True)
+    return [*rows, *passthrough(*_CLASSIFIER, optional=True)]
 
 
-def _read_hyper(blocks: Blocks, shapes: Shapes) -> dict[str, Any] | None:
+def _infer_model_args(blocks: Blocks, shapes: Shapes) -> dict[str, Any] | None:
     """`layers` end where the keys do; keys that the network does not have mean that it is another one."""
-    width = "base" if shapes["features.0.weight"][0] == scaled(64, "base") else "test"
+    width = "base" if shapes["features.0.weight"][0] == scaled(64, "base") else "tiny"
     before, expected = 3, {}
     for channels, position in zip(convolutions(blocks).values(), positions(blocks).values(), strict=True):
         after = scaled(channels, width)
@@ -50,12 +50,12 @@ def _read_hyper(blocks: Blocks, shapes: Shapes) -> dict[str, Any] | None:
     layers = tuple(convolutions(blocks))[: len(complete) // 2]
     if not layers or len(complete) < len(present) or any(present[key] != expected[key] for key in complete):
         return None
-    hyper: dict[str, Any] = {} if len(complete) == len(expected) else {"layers": layers}
-    return hyper | ({} if width == "base" else {"width": width})
+    model_args: dict[str, Any] = {} if len(complete) == len(expected) else {"layers": layers}
+    return model_args | ({} if width == "base" else {"width": width})
 
 
 def _key_map(blocks: Blocks) -> KeyMap:
-    return KeyMap(functools.partial(_rows, blocks), functools.partial(_read_hyper, blocks))
+    return KeyMap(functools.partial(_rows, blocks), functools.partial(_infer_model_args, blocks))
 
 
 VGG16 = _key_map(VGG16_BLOCKS)

@@ -30,7 +30,7 @@ _PREFIXES = ("module.", "_orig_mod.", "netG.", "icnn.", "generator.", "vgg_pretr
 _DEEPEST = 4
 
 
-def choose(tree: Any, *, part: str | None, read: Callable[[TensorRef], np.ndarray]) -> dict[str, Any]:
+def select_state_dict(tree: Any, *, part: str | None, read: Callable[[TensorRef], np.ndarray]) -> dict[str, Any]:
     """Pick the state dict of a saved tree and read its tensors; see `sirr_jax.weights.readers.torch_file.read_torch`.
 
     Args:
@@ -47,8 +47,8 @@ def choose(tree: Any, *, part: str | None, read: Callable[[TensorRef], np.ndarra
         raise ConversionError(f"the file holds a {type(tree).__name__}; expected a state dict, {{name: tensor}}")
     found = _state_dicts(tree, "", 0, set())
     if not found:
-        if _is_optimiser(tree) or any(_is_optimiser(value) for value in tree.values()):
-            raise ConversionError("this is an optimiser's state; expected the network's weights, saved beside it")
+        if _is_optimizer(tree) or any(_is_optimizer(value) for value in tree.values()):
+            raise ConversionError("this is an optimizer's state; expected the network's weights, saved beside it")
         raise ConversionError("the file holds no tensors; expected a state dict, {name: tensor}")
     if part is not None:
         match = [name for name in found if name == part or name.split("/")[-1] == part]
@@ -82,7 +82,7 @@ def _state_dicts(node: dict[Any, Any], name: str, depth: int, seen: set[int]) ->
     if tensors:
         return {name: tensors}
     # Pickles can hold the same dictionary under a thousand names, on every level.
-    if depth == _DEEPEST or _is_optimiser(node) or id(node) in seen:
+    if depth == _DEEPEST or _is_optimizer(node) or id(node) in seen:
         return {}
     seen.add(id(node))
     found: dict[str, dict[str, TensorRef]] = {}
@@ -92,5 +92,5 @@ def _state_dicts(node: dict[Any, Any], name: str, depth: int, seen: set[int]) ->
     return found
 
 
-def _is_optimiser(node: Any) -> bool:
+def _is_optimizer(node: Any) -> bool:
     return isinstance(node, dict) and "param_groups" in node and "state" in node

@@ -14,7 +14,7 @@ Kind = Literal["torch", "safetensors", "hdf5", "npz"]
 _NAMES = {"torch": "a PyTorch file", "safetensors": "safetensors", "hdf5": "an HDF5 file", "npz": "an .npz archive"}
 
 
-def sniff(path: Path) -> Kind:
+def detect_file_type(path: Path) -> Kind:
     """Tell the kind of a weight file.
 
     Raises:
@@ -64,7 +64,7 @@ def expect(path: Path, kind: Kind) -> None:
     Raises:
         ConversionError: says what the file is instead.
     """
-    found = sniff(path)
+    found = detect_file_type(path)
     if found != kind:
         raise ConversionError(f"{path} is {_NAMES[found]}; expected {_NAMES[kind]}")
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sirr_jax.weights.errors import ConversionError
-from sirr_jax.weights.readers.checkpoint_unwrap import choose
+from sirr_jax.weights.readers.checkpoint_unwrap import select_state_dict
 from sirr_jax.weights.readers.file_type import expect
 from sirr_jax.weights.readers.restricted_unpickler import DTYPES, StorageRef, TensorRef, unpickle
 
@@ -28,7 +28,7 @@ def read_torch(path: str | Path, *, part: str | None = None) -> dict[str, Any]:
     (bfloat16 as `ml_dtypes.bfloat16`).
 
     Wrappers that training code puts around a state dict ("state_dict", "icnn", "generator", "params_ema", ...) and
-    prefixes that all keys share ("module.", "netG.", ...) are taken off; optimiser states are left out.
+    prefixes that all keys share ("module.", "netG.", ...) are taken off; optimizer states are left out.
 
     Args:
         path: the file.
@@ -47,7 +47,7 @@ def read_torch(path: str | Path, *, part: str | None = None) -> dict[str, Any]:
         with path.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         opened = _Zip(data) if data[:2] == b"PK" else _Legacy(data)
-        return choose(opened.tree, part=part, read=opened.array)
+        return select_state_dict(opened.tree, part=part, read=opened.array)
     except ConversionError as error:
         raise error.about(path) from error
 

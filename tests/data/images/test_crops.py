@@ -84,7 +84,7 @@ def test_scale_one_gives_the_very_pixels():
 
 
 def test_reduction_is_antialiased():
-    # A pattern above the new Nyquist limit must become grey rather than alias into bars.
+    # A pattern above the new Nyquist limit must become gray rather than alias into bars.
     columns = np.broadcast_to(255 * (np.arange(64)[None, :, None] % 2), (64, 64, 3)).astype(np.uint8)
     small = cut(columns, Region(0, 0, 64), 37)[4:-4, 4:-4].astype(float)
     assert np.abs(small - 127.5).max() < 25

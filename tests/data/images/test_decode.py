@@ -43,7 +43,7 @@ def test_orientation_is_applied_to_pixels_and_size(tmp_path, orientation, extens
 
 
 def test_oriented_jpeg_equals_the_turned_upright_jpeg(tmp_path):
-    # Smooth and grey: the two files differ by the direction of the blocks alone.
+    # Smooth and gray: the two files differ by the direction of the blocks alone.
     upright = np.repeat(np.add.outer(np.arange(16) * 4, np.arange(32) * 3)[..., None], 3, 2).astype(np.uint8)
     exif = Image.Exif()
     exif[274] = 6
@@ -70,8 +70,8 @@ def test_result_is_rgb_uint8_and_read_only(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "YCbCr"])
-def test_colour_modes_become_the_colours_they_show(tmp_path, mode):
-    # Saturated corners of the colour cube survive a palette; grey and two-level images keep black and white.
+def test_color_modes_become_the_colors_they_show(tmp_path, mode):
+    # Saturated corners of the color cube survive a palette; gray and two-level images keep black and white.
     corners = np.array([[0, 0, 0], [255, 255, 255]] + [[255, 0, 0], [0, 0, 255]] * (mode not in "L1"), np.uint8)
     image = np.repeat(np.repeat(corners[None], 8, 0), 8, 1)
     path = tmp_path / "photo.tif"
@@ -109,7 +109,7 @@ def test_transparent_palette_entry_shows_white(tmp_path):
     np.testing.assert_array_equal(read_image(path).reshape(6, 3), expected)
 
 
-def test_colour_key_shows_white(tmp_path):
+def test_color_key_shows_white(tmp_path):
     image = np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)
     path = tmp_path / "photo.png"
     Image.fromarray(image).save(path, transparency=(4, 5, 6))

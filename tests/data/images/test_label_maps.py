@@ -20,8 +20,8 @@ def test_indices_come_back(tmp_path, palette):
     assert uses_palette(path) == palette
 
 
-def grey_png(path, bits, values):
-    """A grey PNG of few bits, which Pillow does not write: two lines of `values`."""
+def gray_png(path, bits, values):
+    """A gray PNG of few bits, which Pillow does not write: two lines of `values`."""
     import struct
     import zlib
 
@@ -40,7 +40,7 @@ def grey_png(path, bits, values):
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_files_of_few_bits_are_not_spread(tmp_path, bits):
     values = [index % 2**bits for index in range(16)]
-    grey_png(tmp_path / "few.png", bits, values)
+    gray_png(tmp_path / "few.png", bits, values)
     np.testing.assert_array_equal(read_labels(tmp_path / "few.png", 16), [values, values])
 
 
@@ -56,8 +56,8 @@ def test_values_out_of_range_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "extension", "message"),
     [
-        ("RGB", "png", r"a colour image \(RGB\) where class indices belong; convert"),
-        ("RGBA", "png", "a colour image"),
+        ("RGB", "png", r"a color image \(RGB\) where class indices belong; convert"),
+        ("RGBA", "png", "a color image"),
         ("LA", "png", "of mode LA"),
         ("I;16", "png", "of mode I;16"),
         ("L", "jpg", "JPEG changes class indices"),

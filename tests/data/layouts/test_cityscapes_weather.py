@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from sirr_jax.data.layouts.registry import recognise
+from sirr_jax.data.layouts.registry import recognize
 from sirr_jax.data.prepare.validate import check
 from sirr_jax.errors import UserError
 from tests.helpers import set_files as sets
@@ -13,19 +13,19 @@ PHOTO = "aachen_000000_000019"
 
 
 def findings(root, *kinds):
-    return [(found.path.name, found.text) for found in recognise(root).scan(root).findings if found.kind in kinds]
+    return [(found.path.name, found.text) for found in recognize(root).scan(root).findings if found.kind in kinds]
 
 
 def test_all_densities_of_fog_share_a_photograph_and_its_labels(tmp_path):
     root = sets.foggy(tmp_path)
-    adapter = recognise(root)
-    parts = adapter.parts(root)
+    layout = recognize(root)
+    parts = layout.parts(root)
     assert {name: len(entries) for name, entries in parts.items()} == {"train": 3, "val": 3}
     for entry in parts["train"]:
         assert entry.files["mixture"].name.endswith(f"_foggy_{entry.name.rpartition('19_')[2]}.png")
         assert entry.files["transmission"] == root / "leftImg8bit/train/aachen" / f"{PHOTO}_leftImg8bit.png"
         assert entry.files["labels"].name == f"{PHOTO}_gtFine_labelIds.png"
-    spaces = [adapter.label_space(part[0].files["labels"]).classes for part in parts.values()]
+    spaces = [layout.label_space(part[0].files["labels"]).classes for part in parts.values()]
     assert spaces == [34, 19]
 
 
@@ -33,16 +33,16 @@ def test_all_densities_of_fog_share_a_photograph_and_its_labels(tmp_path):
 def test_fog_alone_or_with_one_of_the_others(tmp_path, gone, layers):
     root = sets.foggy(tmp_path)
     shutil.rmtree(root / gone)
-    assert {frozenset(entry.files) for entry in recognise(root).entries(root)} == {frozenset(layers | {"mixture"})}
+    assert {frozenset(entry.files) for entry in recognize(root).entries(root)} == {frozenset(layers | {"mixture"})}
 
 
 def test_rain_has_its_clean_photograph_and_passes_over_dry_ones(tmp_path):
     root = sets.rain(tmp_path)
-    entries = recognise(root).entries(root)
+    entries = recognize(root).entries(root)
     patterns = [int(entry.name.rpartition("_")[2]) for entry in entries]
     assert patterns == [2, 12] * 3
     assert {entry.files["transmission"].name for entry in entries} == {f"{PHOTO}_leftImg8bit.png"}
-    assert not recognise(root).scan(root).findings
+    assert not recognize(root).scan(root).findings
 
 
 def test_a_missing_photograph_is_said_once(tmp_path):
@@ -67,7 +67,7 @@ def test_a_missing_density_is_named(tmp_path):
         "of bochum_000000_000019 there is no picture beta_0.01, as of the other photographs",
     ]
     with pytest.raises(UserError, match=r"there is no picture beta_0\.005"):
-        recognise(root).entries(root)
+        recognize(root).entries(root)
 
 
 def test_names_that_say_no_weather_are_odd(tmp_path):

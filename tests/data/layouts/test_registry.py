@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sirr_jax.data.images.decode import read_image
-from sirr_jax.data.layouts.registry import ADAPTERS, recognise
+from sirr_jax.data.layouts.registry import LAYOUTS, recognize
 from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.sequences import FolderSequences
@@ -61,8 +61,8 @@ AACHEN = "aachen_000000_000019"
 RAIN = f"{AACHEN}_alpha_0.01_beta_0.005_dropsize_0.01_pattern"
 LAST_RAIN = f"{AACHEN}_alpha_0.03_beta_0.015_dropsize_0.002_pattern"
 
-# Adapter, the set's folder, how to build it, names of the first and last entry, count.
-LAYOUTS = [
+# Layout, the set's folder, how to build it, names of the first and last entry, count.
+EXAMPLES = [
     ("real20", "real20_420", lambda root: sets.layered(root, REAL20), "3", "110", 20),
     ("real89", "real89", lambda root: sets.layered(root, (1, 2)), "1", "2", 2),
     ("nature", "Nature", lambda root: sets.layered(root, (2, 10)), "2", "10", 2),
@@ -111,12 +111,12 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "folder", "build", "first", "last", "count"), LAYOUTS)
-def test_every_layout_is_recognised_and_read(name, folder, build, first, last, count, tmp_path):
+@pytest.mark.parametrize(("name", "folder", "build", "first", "last", "count"), EXAMPLES)
+def test_every_layout_is_recognized_and_read(name, folder, build, first, last, count, tmp_path):
     root = build(tmp_path / folder)
-    adapter = recognise(root)
-    assert adapter.name == name
-    entries = adapter.entries(root)
+    layout = recognize(root)
+    assert layout.name == name
+    entries = layout.entries(root)
     assert (entries[0].name, entries[-1].name, len(entries)) == (first, last, count)
     files = [path for entry in entries for path in entry.files.values()]
     assert all(read_image(path).any() for path in files)
@@ -126,23 +126,23 @@ def test_every_layout_is_recognised_and_read(name, folder, build, first, last, c
 
 
 def test_every_adapter_is_tested():
-    assert {layout[0] for layout in LAYOUTS} == {adapter.name for adapter in ADAPTERS}
-    assert len({adapter.name for adapter in ADAPTERS}) == len(ADAPTERS)
+    assert {example[0] for example in EXAMPLES} == {layout.name for layout in LAYOUTS}
+    assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
 
 
 def test_the_training_readers_see_the_same_pictures(tmp_path):
     root = sets.layered(tmp_path / "mine", ("b9", "b10", "a"))
-    entries, pairs = recognise(root).entries(root), FolderPairs(root)
+    entries, pairs = recognize(root).entries(root), FolderPairs(root)
     assert [str(entry.files["mixture"]) for entry in entries] == [pairs.name(index) for index in range(len(pairs))]
     root = sets.sequences(tmp_path / "sequences")
-    entries, sequences = recognise(root).entries(root), FolderSequences(root)
+    entries, sequences = recognize(root).entries(root), FolderSequences(root)
     counts = [sum(entry.sequence == f"s{index}" for entry in entries) for index in range(2)]
     assert counts == [sequences.triples(index) + 2 for index in range(2)]
 
 
 def test_a_is_clean_and_b_is_mixed(tmp_path):
     root = sets.rsir2(tmp_path)
-    for entry in recognise(root).entries(root):
+    for entry in recognize(root).entries(root):
         assert entry.files["mixture"].parent.name == "B"
         assert entry.files["transmission"].parent.name == "A"
         assert entry.files["mixture"].stem == entry.files["transmission"].stem
@@ -150,11 +150,11 @@ def test_a_is_clean_and_b_is_mixed(tmp_path):
 
 def test_train_ids_are_preferred(tmp_path):
     root = sets.cityscapes(tmp_path)
-    adapter = recognise(root)
-    last = adapter.entries(root)[-1].files["labels"]
-    first = adapter.entries(root)[0].files["labels"]
+    layout = recognize(root)
+    last = layout.entries(root)[-1].files["labels"]
+    first = layout.entries(root)[0].files["labels"]
     assert last.name.endswith("_labelTrainIds.png")
-    assert (adapter.label_space(last).classes, adapter.label_space(first).classes) == (19, 34)
+    assert (layout.label_space(last).classes, layout.label_space(first).classes) == (19, 34)
 
 
 def test_the_parts_of_raw_sir2(tmp_path):
@@ -168,15 +168,15 @@ def test_the_parts_of_raw_sir2(tmp_path):
         ("Postcard Dataset/Focus", {"postcard": 1}),
         ("withgt", {"wild": 2}),
     ):
-        adapter = recognise(root / folder)
-        assert adapter.name == "sir2_raw", folder
-        assert {part.name: len(part.entries) for part in adapter.scan(root / folder).parts} == expected
+        layout = recognize(root / folder)
+        assert layout.name == "sir2_raw", folder
+        assert {part.name: len(part.entries) for part in layout.scan(root / folder).parts} == expected
 
 
 def test_a_folder_of_nothing_known_lists_what_was_looked_for(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match="no data set of a known layout") as refused:
-        recognise(tmp_path)
+        recognize(tmp_path)
     for said in ("sir2data.github.io", "blended,transmission_layer", "rui1996/DeRaindrop", "-label1", "\\{m,g,r\\}"):
         assert said.replace("\\", "") in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -186,32 +186,32 @@ def test_a_folder_of_sets_points_to_them(tmp_path):
     sets.layered(tmp_path / "real20", (3,))
     sets.ceilnet(tmp_path / "table2")
     with pytest.raises(UserError, match=r"holds some: give one of .*real20, .*table2"):
-        recognise(tmp_path)
+        recognize(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["missing", "file.png"])
 def test_no_folder(tmp_path, name):
     sets.picture(tmp_path / "file.png")
     with pytest.raises(UserError, match=rf"{name}: (no such folder|not a folder that can be read)"):
-        recognise(tmp_path / name)
+        recognize(tmp_path / name)
 
 
 def test_a_file_without_its_partner_is_named(tmp_path):
     root = sets.layered(tmp_path / "mine", (1, 2, 3))
     (root / "transmission_layer" / "2.png").unlink()
-    adapter = recognise(root)
+    layout = recognize(root)
     with pytest.raises(UserError, match=r"blended/2\.jpg: no file '2' in transmission_layer$"):
-        adapter.entries(root)
+        layout.entries(root)
     (root / "blended" / "3.jpg").unlink()
     with pytest.raises(UserError, match=r"2 such files; `sirr data check"):
-        adapter.entries(root)
+        layout.entries(root)
 
 
 def test_empty_folders(tmp_path):
     for name in ("blended", "transmission_layer"):
         (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="no picture of real pairs; expected"):
-        recognise(tmp_path).entries(tmp_path)
+        recognize(tmp_path).entries(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -225,4 +225,4 @@ def test_empty_folders(tmp_path):
 )
 def test_an_absent_set_is_told_where_it_is_published(name, source, tmp_path):
     with pytest.raises(UserError, match=re.escape(source)):
-        recognise(tmp_path / name)
+        recognize(tmp_path / name)

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.samples.photo import PairCrops, PhotoLayers, ProceduralLayers, SequenceCrops
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.photos import FolderPhotos
@@ -19,7 +19,7 @@ from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
 from tests.helpers.photo_files import truncate
 
-KINDS = ("tf", "memory")
+KINDS = ("tf", "threads")
 COUNTS = {"layers": 4, "single": 2, "sequences": 2, "pairs": 6}
 
 
@@ -34,8 +34,8 @@ def streams(photo_folder, sequence_folder, pair_folder):
     }
 
 
-def run(streams, counts=COUNTS, *, kind, steps=3, start_step=0, seed=1, **options):
-    with build_pipeline(streams, counts, kind=kind, seed=seed, start_step=start_step, **options) as pipeline:
+def run(streams, counts=COUNTS, *, loader, steps=3, start_step=0, seed=1, **options):
+    with build_loader(streams, counts, loader=loader, seed=seed, start_step=start_step, **options) as pipeline:
         return list(itertools.islice(pipeline, steps))
 
 
@@ -56,7 +56,7 @@ def data_threads():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_keep_to_the_contract(streams, kind):
-    (batch,) = run(streams, kind=kind, steps=1, start_step=7)
+    (batch,) = run(streams, loader=kind, steps=1, start_step=7)
     assert {k: {name: (array.shape, array.dtype.name) for name, array in v.items()} for k, v in batch.items()} == {
         "layers": {
             "transmission": ((4, 16, 16, 3), "uint8"),
@@ -69,14 +69,14 @@ def test_batches_keep_to_the_contract(streams, kind):
             "index": ((2,), "uint32"),
         },
         "sequences": {
-            "blended": ((2, 3, 16, 16, 3), "uint8"),
+            "mixture": ((2, 3, 16, 16, 3), "uint8"),
             "transmission": ((2, 3, 16, 16, 3), "uint8"),
             "reflection": ((2, 3, 16, 16, 3), "uint8"),
             "has_reflection": ((2,), "bool"),
             "index": ((2,), "uint32"),
         },
         "pairs": {
-            "blended": ((6, 16, 16, 3), "uint8"),
+            "mixture": ((6, 16, 16, 3), "uint8"),
             "transmission": ((6, 16, 16, 3), "uint8"),
             "index": ((6,), "uint32"),
         },
@@ -85,24 +85,24 @@ def test_batches_keep_to_the_contract(streams, kind):
 
 
 def test_both_pipelines_give_the_same_bytes_and_the_seed_matters(streams):
-    tf_batches = run(streams, kind="tf", steps=6)
-    assert_equal(tf_batches, run(streams, kind="memory", steps=6))
-    other = run(streams, kind="memory", steps=6, seed=2)
+    tf_batches = run(streams, loader="tf", steps=6)
+    assert_equal(tf_batches, run(streams, loader="threads", steps=6))
+    other = run(streams, loader="threads", steps=6, seed=2)
     assert (tf_batches[0]["layers"]["transmission"] != other[0]["layers"]["transmission"]).any()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_resuming_sees_what_an_uninterrupted_run_sees(streams, kind):
-    whole = run(streams, kind=kind, steps=7)
+    whole = run(streams, loader=kind, steps=7)
     for start in (1, 5):
-        assert_equal(run(streams, kind=kind, steps=7 - start, start_step=start), whole[start:])
+        assert_equal(run(streams, loader=kind, steps=7 - start, start_step=start), whole[start:])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_slices_of_processes_make_up_the_global_batch(streams, kind):
-    whole = run(streams, kind=kind, steps=3, start_step=2)
+    whole = run(streams, loader=kind, steps=3, start_step=2)
     parts = [
-        run(streams, kind=kind, steps=3, start_step=2, process_index=process, process_count=2) for process in range(2)
+        run(streams, loader=kind, steps=3, start_step=2, process_index=process, process_count=2) for process in range(2)
     ]
     joined = [
         {k: {name: np.concatenate([one[k][name], two[k][name]]) for name in one[k]} for k in one}
@@ -114,7 +114,7 @@ def test_slices_of_processes_make_up_the_global_batch(streams, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_photo_once_per_epoch(streams, kind):
     # Seven steps of four samples are four epochs of seven photographs.
-    batches = run({"layers": streams["layers"]}, {"layers": 4}, kind=kind, steps=7)
+    batches = run({"layers": streams["layers"]}, {"layers": 4}, loader=kind, steps=7)
     for layer in ("transmission", "reflection"):
         labels = np.concatenate([batch["layers"][layer][:, 0, 0, 2] for batch in batches]).reshape(4, 7)
         np.testing.assert_array_equal(np.sort(labels, axis=1), np.tile(np.arange(7), (4, 1)))
@@ -123,7 +123,7 @@ def test_every_photo_once_per_epoch(streams, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_procedural_layers_are_an_index_and_empty_kinds_are_left_out(streams, kind):
     some = {"layers": ProceduralLayers(), "pairs": streams["pairs"]}
-    batches = run(some, {"layers": 3, "pairs": 0}, kind=kind, steps=2, start_step=2**32 // 3)
+    batches = run(some, {"layers": 3, "pairs": 0}, loader=kind, steps=2, start_step=2**32 // 3)
     assert [list(batch) for batch in batches] == [["layers"], ["layers"]]
     assert [list(batch["layers"]) for batch in batches] == [["index"], ["index"]]
     # 2^32 = 3 * (2^32 // 3) + 1: the index goes round.
@@ -132,13 +132,13 @@ def test_procedural_layers_are_an_index_and_empty_kinds_are_left_out(streams, ki
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_error_reaches_the_consumer_as_it_was(streams, photo_folder, kind):
-    expected = run({"layers": streams["layers"]}, {"layers": 1}, kind="memory", steps=7)
+    expected = run({"layers": streams["layers"]}, {"layers": 1}, loader="threads", steps=7)
     labels = [int(batch["layers"]["transmission"][0, 0, 0, 2]) for batch in expected]
     partners = [int(batch["layers"]["reflection"][0, 0, 0, 2]) for batch in expected]
     # Damage what step 2 needs first: what its predecessors need not.
     victim = next(v for v in (labels[2], partners[2]) if v not in labels[:2] + partners[:2])
     truncate(next(photo_folder.rglob(f"{victim}.png")))
-    with build_pipeline({"layers": streams["layers"]}, {"layers": 1}, kind=kind, seed=1, start_step=0) as pipeline:
+    with build_loader({"layers": streams["layers"]}, {"layers": 1}, loader=kind, seed=1, start_step=0) as pipeline:
         assert_equal([next(pipeline), next(pipeline)], expected[:2])
         for _ in range(2):
             with pytest.raises(UserError, match=rf"{victim}\.png: .*truncated") as caught:
@@ -148,9 +148,9 @@ def test_the_first_error_reaches_the_consumer_as_it_was(streams, photo_folder, k
 
 
 def test_the_number_of_threads_changes_nothing(streams, monkeypatch):
-    alone = run(streams, kind="memory", steps=4)
+    alone = run(streams, loader="threads", steps=4)
     monkeypatch.setattr("sirr_jax.data.loaders.threads.usable_cores", lambda: 16)
-    assert_equal(run(streams, kind="memory", steps=4), alone)
+    assert_equal(run(streams, loader="threads", steps=4), alone)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sirr-")]
 
 
@@ -162,7 +162,7 @@ class Broken(ProceduralLayers):
 @pytest.mark.parametrize("kind", KINDS)
 def test_errors_of_the_program_pass_unchanged(kind):
     with (
-        build_pipeline({"layers": Broken()}, {"layers": 2}, kind=kind, seed=0, start_step=3) as pipeline,
+        build_loader({"layers": Broken()}, {"layers": 2}, loader=kind, seed=0, start_step=3) as pipeline,
         pytest.raises(ZeroDivisionError, match="position 6"),
     ):
         next(pipeline)
@@ -177,7 +177,7 @@ class BrokenOnce(ProceduralLayers):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_in_the_middle_of_a_batch(kind):
-    with build_pipeline({"layers": BrokenOnce()}, {"layers": 4}, kind=kind, seed=0, start_step=0) as pipeline:
+    with build_loader({"layers": BrokenOnce()}, {"layers": 4}, loader=kind, seed=0, start_step=0) as pipeline:
         next(pipeline)
         with pytest.raises(ZeroDivisionError, match="position 6"):
             next(pipeline)
@@ -189,13 +189,13 @@ def test_parallel_samples_keep_their_order():
             time.sleep(0.02 * (position % 2 == 0))
             return {}
 
-    batches = run({"layers": Uneven()}, {"layers": 8}, kind="tf", steps=2)
+    batches = run({"layers": Uneven()}, {"layers": 8}, loader="tf", steps=2)
     assert [batch["layers"]["index"].tolist() for batch in batches] == [list(range(8)), list(range(8, 16))]
 
 
 def test_kinds_are_independent(photo_folder):
     stream = PhotoLayers(FolderPhotos(photo_folder), crop=16)
-    (batch,) = run({"layers": stream, "single": stream}, {"layers": 6, "single": 6}, kind="memory", steps=1)
+    (batch,) = run({"layers": stream, "single": stream}, {"layers": 6, "single": 6}, loader="threads", steps=1)
     assert (batch["layers"]["transmission"][..., 2] != batch["single"]["transmission"][..., 2]).any()
 
 
@@ -206,15 +206,15 @@ def test_skipping_is_the_same_in_both_pipelines_and_after_resuming(photo_folder,
     def layers():
         return {"layers": PhotoLayers(FolderPhotos(photo_folder, on_corrupt="skip"), crop=16)}
 
-    whole = run(layers(), {"layers": 2}, kind="memory", steps=8)
-    assert_equal(run(layers(), {"layers": 2}, kind=kind, steps=4, start_step=4), whole[4:])
+    whole = run(layers(), {"layers": 2}, loader="threads", steps=8)
+    assert_equal(run(layers(), {"layers": 2}, loader=kind, steps=4, start_step=4), whole[4:])
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_closing(streams, kind):
     threads = threading.active_count()
-    pipeline = build_pipeline(streams, COUNTS, kind=kind, seed=0, start_step=0, prefetch=1)
+    pipeline = build_loader(streams, COUNTS, loader=kind, seed=0, start_step=0, prefetch=1)
     next(pipeline)
     started = time.monotonic()
     pipeline.close()
@@ -225,7 +225,7 @@ def test_closing(streams, kind):
 
 
 def test_a_forgotten_pipeline_ends_its_thread(streams):
-    pipeline = build_pipeline(streams, COUNTS, kind="memory", seed=0, start_step=0, prefetch=1)
+    pipeline = build_loader(streams, COUNTS, loader="threads", seed=0, start_step=0, prefetch=1)
     next(pipeline)
     assert data_threads()
     del pipeline
@@ -242,7 +242,7 @@ def test_closing_frees_a_waiting_consumer():
             release.wait(10)
             return {}
 
-    pipeline = build_pipeline({"layers": Slow()}, {"layers": 1}, kind="memory", seed=0, start_step=0)
+    pipeline = build_loader({"layers": Slow()}, {"layers": 1}, loader="threads", seed=0, start_step=0)
     results = []
     consumer = threading.Thread(target=lambda: results.append(next(pipeline, "ended")))
     consumer.start()
@@ -264,22 +264,22 @@ def test_memory_decodes_each_photo_once_for_all_kinds(photo_folder, monkeypatch)
 
     monkeypatch.setattr(FolderPhotos, "read", counting)
     streams = {"layers": PhotoLayers(photos, crop=12), "single": PhotoLayers(photos, crop=16)}
-    run(streams, {"layers": 7, "single": 7}, kind="memory", steps=3)
+    run(streams, {"layers": 7, "single": 7}, loader="threads", steps=3)
     assert sorted(decoded) == list(range(7))
 
 
 def test_memory_limit_is_kept_and_said_once(streams, caplog):
-    full = run(streams, kind="memory", steps=4)
+    full = run(streams, loader="threads", steps=4)
     caplog.clear()
-    assert_equal(run(streams, kind="memory", steps=4, memory_limit=20_000), full)
+    assert_equal(run(streams, loader="threads", steps=4, memory_limit=20_000), full)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "data.pipeline=memory" in caplog.text
+    assert "data.loader=threads" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "grain"}, r"data\.pipeline='grain': expected one of tf, memory, device"),
+        ({"loader": "grain"}, r"data\.loader='grain': expected one of tf, threads, device"),
         (
             {"counts": {"layers": 3}, "process_count": 2},
             r"3 samples of kind 'layers'.*2 processes.*multiple of 2",
@@ -293,28 +293,28 @@ def test_memory_limit_is_kept_and_said_once(streams, caplog):
     ],
 )
 def test_values_out_of_range(change, message):
-    arguments = {"counts": {"layers": 2}, "kind": "memory", "seed": 0, "start_step": 0} | change
+    arguments = {"counts": {"layers": 2}, "loader": "threads", "seed": 0, "start_step": 0} | change
     with pytest.raises(UserError, match=message):
-        build_pipeline({"layers": ProceduralLayers()}, **arguments)
+        build_loader({"layers": ProceduralLayers()}, **arguments)
 
 
 def test_without_tensorflow(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(UserError, match=r"pip install 'sirr_jax\[train\]', or set data\.pipeline=memory"):
-        build_pipeline({"layers": ProceduralLayers()}, {"layers": 1}, kind="tf", seed=0, start_step=0)
+    with pytest.raises(UserError, match=r"pip install 'sirr_jax\[train\]', or set data\.loader=threads"):
+        build_loader({"layers": ProceduralLayers()}, {"layers": 1}, loader="tf", seed=0, start_step=0)
 
 
 def test_tensorflow_is_imported_by_its_own_pipeline_alone_and_an_open_pipeline_lets_python_end():
     program = """
 import sys
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.samples.photo import PhotoLayers
 from sirr_jax.data.sources.photos import EmbeddedPhotos
 streams = {"single": PhotoLayers(EmbeddedPhotos("validation"), crop=32)}
-memory = build_pipeline(streams, {"single": 2}, kind="memory", seed=0, start_step=0)
+memory = build_loader(streams, {"single": 2}, loader="threads", seed=0, start_step=0)
 next(memory)
 assert not {"tensorflow", "skimage.io"} & set(sys.modules), "a heavy import"
-tf = build_pipeline(streams, {"single": 2}, kind="tf", seed=0, start_step=0, prefetch=8)
+tf = build_loader(streams, {"single": 2}, loader="tf", seed=0, start_step=0, prefetch=8)
 assert (next(tf)["single"]["index"] == [0, 1]).all()
 import tensorflow
 assert tensorflow.config.get_visible_devices("GPU") == []

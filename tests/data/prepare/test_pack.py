@@ -13,7 +13,7 @@ import pytest
 from sirr_jax.data.find_dataset import find_set
 from sirr_jax.data.images.image_file import PackedFile, place_of
 from sirr_jax.data.images.label_maps import read_face_parts, read_labels
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.prepare.validate import check
 from sirr_jax.data.samples.photo import PairCrops, PhotoCrops, PhotoLayers, SequenceCrops
@@ -59,9 +59,9 @@ LAYOUTS = {
 def test_a_packed_set_is_the_set(name, tmp_path):
     root = LAYOUTS[name](tmp_path / "set")
     found = find_set(root)
-    manifest = pack(root, tmp_path / "packed", shard_bytes=500, licence="CC0")
+    manifest = pack(root, tmp_path / "packed", shard_bytes=500, license="CC0")
     assert contents(tmp_path / "packed", tmp_path / "packed") == contents(root, root)
-    assert (manifest.adapter, manifest.licence) == (name, "CC0")
+    assert (manifest.layout, manifest.license) == (name, "CC0")
     assert manifest.parts == {part: len(entries) for part, entries in found.parts.items()}
     files = [file for entries in found.parts.values() for entry in entries for file in entry.files.values()]
     assert sum(manifest.layers.values()) == len(files)
@@ -90,14 +90,14 @@ def streams(photo_folder, sequence_folder, pair_folder, tmp_path):
 
     folders = photo_folder, sequence_folder, pair_folder
     packed = [tmp_path / "packed" / folder.name for folder in folders]
-    for folder, out, adapter in zip(folders, packed, ("photos", None, None), strict=True):
-        pack(folder, out, adapter=adapter, shard_bytes=3000)
+    for folder, out, layout in zip(folders, packed, ("photos", None, None), strict=True):
+        pack(folder, out, layout=layout, shard_bytes=3000)
     return made(*folders), made(*packed)
 
 
 def batches(streams, kind, *, start_step=0, steps=3, **options):
     counts = {"layers": 4, "photos": 2, "sequences": 2, "pairs": 4}
-    with build_pipeline(streams, counts, kind=kind, seed=5, start_step=start_step, **options) as pipeline:
+    with build_loader(streams, counts, loader=kind, seed=5, start_step=start_step, **options) as pipeline:
         return list(itertools.islice(pipeline, steps))
 
 
@@ -108,10 +108,10 @@ def assert_equal(one, other):
                 np.testing.assert_array_equal(array, other_batch[kind][name], err_msg=f"{kind} {name}")
 
 
-@pytest.mark.parametrize("kind", ["tf", "memory"])
+@pytest.mark.parametrize("kind", ["tf", "threads"])
 def test_folders_and_shards_feed_the_same_batches(streams, kind):
     folders, packed = streams
-    expected = batches(folders, "memory")
+    expected = batches(folders, "threads")
     assert_equal(batches(packed, kind), expected)
     # Resumed in the middle, and as the second of two processes.
     assert_equal(batches(packed, kind, start_step=2, steps=1), expected[2:])
@@ -145,7 +145,7 @@ def _parts(entry):
 
 def test_the_same_files_give_the_same_bytes_and_a_packed_set_packs_again(pair_folder, tmp_path):
     for out in ("a", "b"):
-        pack(pair_folder, tmp_path / out, shard_bytes=4000, licence="mine")
+        pack(pair_folder, tmp_path / out, shard_bytes=4000, license="mine")
     pack(tmp_path / "a", tmp_path / "c", shard_bytes=4000)
     files = {out: {path.name: path.read_bytes() for path in (tmp_path / out).iterdir()} for out in "abc"}
     assert files["a"] == files["b"] == files["c"]
@@ -244,11 +244,11 @@ def test_an_index_of_other_things(packed):
 
 
 def test_sets_of_another_kind(packed, photo_folder, sequence_folder, tmp_path):
-    pack(photo_folder, tmp_path / "plain", adapter="photos")
+    pack(photo_folder, tmp_path / "plain", layout="photos")
     with pytest.raises(UserError, match="a packed set, whose pictures have transmission; expected pairs"):
         FolderPairs(tmp_path / "plain")
     with pytest.raises(UserError, match="0 is no frame of a sequence"):
         FolderSequences(packed)
     assert len(FolderPhotos(packed)) == 5
     with pytest.raises(UserError, match=r"no layout is called 'pears'; known layouts: shards, real20"):
-        pack(photo_folder, tmp_path / "x", adapter="pears")
+        pack(photo_folder, tmp_path / "x", layout="pears")

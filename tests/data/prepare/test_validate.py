@@ -166,7 +166,7 @@ def test_labels(tmp_path):
     assert said(report, "labels") == [
         (
             "SegmentationClass/2007_1.png",
-            "a colour image (RGB) where class indices belong; convert the colours to indices",
+            "a color image (RGB) where class indices belong; convert the colors to indices",
         ),
         ("SegmentationClass/2007_2.png", "holds the labels 21, 254; expected 0 to 20, or 255 to ignore"),
     ]
@@ -175,7 +175,7 @@ def test_labels(tmp_path):
     assert len(check(root).of("labels")) == 1
 
 
-def test_palettes_are_noted_where_other_programs_read_grey_values(tmp_path):
+def test_palettes_are_noted_where_other_programs_read_gray_values(tmp_path):
     report = check(sets.sgrrn(tmp_path, palette=True), thorough=True)
     assert report.mistakes == ()
     assert len(report.of("palette")) == 6

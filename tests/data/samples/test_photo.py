@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.data.samples.photo import PairCrops, PhotoCrops, PhotoLayers, ProceduralLayers, SequenceCrops
 from sirr_jax.data.sources.pairs import FolderPairs
@@ -38,7 +38,7 @@ def label(image):
 
 
 def test_samples_keep_to_their_spec_and_repeat(every_stream, tmp_path):
-    held = {kind: stream.held(DecodedMemory(10**8)) for kind, stream in every_stream.items()}
+    held = {kind: stream.held(DecodeCache(10**8)) for kind, stream in every_stream.items()}
     for kind, stream in every_stream.items():
         key = StreamKey(-1, kind)
         for position in (0, 3, 10**12):
@@ -67,12 +67,12 @@ def test_specs_are_the_contract(every_stream):
         "single": {"transmission": (16, 16, 3), "reflection": (16, 16, 3)},
         "photos": {"transmission": (16, 16, 3)},
         "sequences": {
-            "blended": (3, 16, 16, 3),
+            "mixture": (3, 16, 16, 3),
             "transmission": (3, 16, 16, 3),
             "reflection": (3, 16, 16, 3),
             "has_reflection": (),
         },
-        "pairs": {"blended": (16, 16, 3), "transmission": (16, 16, 3)},
+        "pairs": {"mixture": (16, 16, 3), "transmission": (16, 16, 3)},
         "procedural": {},
     }
 
@@ -105,12 +105,12 @@ def test_sequence_and_pair_layers_share_one_crop(sequence_folder, pair_folder):
     middles = set()
     for position in range(60):
         sample = sequences.sample(position, KEY)
-        labels = sample["blended"][:, 0, 0, 2].astype(int)
+        labels = sample["mixture"][:, 0, 0, 2].astype(int)
         assert (np.diff(labels) == 1).all()
         middles.add(labels[1])
         np.testing.assert_array_equal(sample["transmission"][:, 0, 0, 2], labels + 100)
         assert sample["has_reflection"] == (labels[0] // 10 != 2)
-        layers = ["blended", "transmission"]
+        layers = ["mixture", "transmission"]
         if sample["has_reflection"]:
             np.testing.assert_array_equal(sample["reflection"][:, 0, 0, 2], labels + 200)
             layers.append("reflection")
@@ -118,11 +118,11 @@ def test_sequence_and_pair_layers_share_one_crop(sequence_folder, pair_folder):
             assert not sample["reflection"].any()
         for layer in layers:
             np.testing.assert_array_equal(
-                sample[layer][..., :2], np.broadcast_to(sample["blended"][:1, ..., :2], (3, 16, 16, 2))
+                sample[layer][..., :2], np.broadcast_to(sample["mixture"][:1, ..., :2], (3, 16, 16, 2))
             )
         pair = pairs.sample(position, KEY)
-        assert label(pair["transmission"]) == label(pair["blended"]) + 100
-        np.testing.assert_array_equal(pair["transmission"][..., :2], pair["blended"][..., :2])
+        assert label(pair["transmission"]) == label(pair["mixture"]) + 100
+        np.testing.assert_array_equal(pair["transmission"][..., :2], pair["mixture"][..., :2])
     assert middles == {11, 21, 22, 31, 32, 33, 34}
 
 
@@ -131,9 +131,9 @@ def test_each_sequence_pair_and_photograph_once_per_epoch(sequence_folder, pair_
     sequences = SequenceCrops(FolderSequences(sequence_folder), crop=16)
     pairs = PairCrops(FolderPairs(pair_folder), crop=16)
     for epoch in range(3):
-        seen = [label(sequences.sample(3 * epoch + place, KEY)["blended"]) // 10 for place in range(3)]
+        seen = [label(sequences.sample(3 * epoch + place, KEY)["mixture"]) // 10 for place in range(3)]
         assert sorted(seen) == [1, 2, 3]
-        seen = [label(pairs.sample(5 * epoch + place, KEY)["blended"]) for place in range(5)]
+        seen = [label(pairs.sample(5 * epoch + place, KEY)["mixture"]) for place in range(5)]
         assert sorted(seen) == list(range(5))
         seen = [label(photos.sample(7 * epoch + place, KEY)["transmission"]) for place in range(7)]
         assert sorted(seen) == list(range(7))

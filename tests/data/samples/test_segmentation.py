@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sirr_jax.data.images.decode_cache import DecodedMemory
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.images.decode_cache import DecodeCache
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.data.samples.segmentation import DegradedCrops, LabelledCrops, LabelledPairs
@@ -70,11 +70,11 @@ def test_samples_keep_to_their_spec_and_repeat(folder):
             "reflection": image,
             "reflection_labels": labels,
         },
-        "degraded": {"clean": image, "degraded": image, "labels": labels, "kind": ((), "int32")},
+        "degraded": {"target": image, "mixture": image, "labels": labels, "kind": ((), "int32")},
     }
     for kind, stream in streams(folder).items():
         assert {n: (s.shape, s.dtype.name) for n, s in stream.spec.items()} == expected[kind]
-        held = stream.held(DecodedMemory(10**8))
+        held = stream.held(DecodeCache(10**8))
         # In another order, and with nothing remembered yet.
         fresh = streams(folder)[kind]
         positions = (0, 3, 25, 10**12)
@@ -116,13 +116,13 @@ def test_reduced_labels_lie_where_the_reduced_picture_lies(tmp_path):
     for position in range(30):
         sample = stream.sample(position, KEY)
         assert set(np.unique(sample["labels"])) <= {0, 1}
-        grey = sample["transmission"][..., 0].astype(float)
-        assert abs(sample["labels"].mean() - grey.mean() / 255.0) <= 0.75 / 21
+        gray = sample["transmission"][..., 0].astype(float)
+        assert abs(sample["labels"].mean() - gray.mean() / 255.0) <= 0.75 / 21
 
 
 def test_each_photograph_once_per_epoch(folder):
     for name, stream in streams(folder).items():
-        layer = "clean" if name == "degraded" else "transmission"
+        layer = "target" if name == "degraded" else "transmission"
         for epoch in (0, 7):
             seen = [number_of(stream.sample(COUNT * epoch + place, KEY)[layer]) for place in range(COUNT)]
             assert sorted(seen) == list(range(COUNT))
@@ -162,7 +162,7 @@ def test_every_kind_degrades_and_the_index_names_it(folder):
     kinds = set()
     for position in range(40):
         sample = stream.sample(position, KEY)
-        clean, degraded, kind = sample["clean"].astype(float), sample["degraded"], int(sample["kind"])
+        clean, degraded, kind = sample["target"].astype(float), sample["mixture"], int(sample["kind"])
         kinds.add(kind)
         if kind == 0:
             assert ((degraded == clean) | (degraded == 0)).all()
@@ -185,7 +185,7 @@ COUNTS = {"labelled": 4, "labelled_pairs": 2, "degraded": 6}
 
 
 def batches(streams, kind, *, steps=4, start_step=0, **options):
-    with build_pipeline(streams, COUNTS, kind=kind, seed=1, start_step=start_step, **options) as pipeline:
+    with build_loader(streams, COUNTS, loader=kind, seed=1, start_step=start_step, **options) as pipeline:
         return list(itertools.islice(pipeline, steps))
 
 
@@ -199,9 +199,9 @@ def assert_equal(one, other):
                 np.testing.assert_array_equal(array, other_batch[kind][name], err_msg=f"{kind} {name}")
 
 
-@pytest.mark.parametrize("kind", ["tf", "memory"])
+@pytest.mark.parametrize("kind", ["tf", "threads"])
 def test_pipelines_resuming_and_shards_give_the_same_bytes(folder, kind, tmp_path):
-    whole = batches(streams(folder), "memory")
+    whole = batches(streams(folder), "threads")
     assert_equal(batches(streams(folder), kind), whole)
     assert_equal(batches(streams(folder), kind, steps=2, start_step=2), whole[2:])
     pack(folder, tmp_path / "packed", shard_bytes=3000)
@@ -211,11 +211,11 @@ def test_pipelines_resuming_and_shards_give_the_same_bytes(folder, kind, tmp_pat
     assert_equal(shares, halves)
 
 
-@pytest.mark.parametrize("kind", ["tf", "memory"])
+@pytest.mark.parametrize("kind", ["tf", "threads"])
 def test_skipping_is_the_same_in_both_pipelines(folder, kind, caplog):
     truncate(folder / "img" / "3.png")
     write(folder / "seg" / "5.png", np.zeros((45, 47, 3), np.uint8))
-    whole = batches(streams(folder, on_corrupt="skip"), "memory")
+    whole = batches(streams(folder, on_corrupt="skip"), "threads")
     assert_equal(batches(streams(folder, on_corrupt="skip"), kind, steps=2, start_step=2), whole[2:])
     numbers = {n for batch in whole for n in batch["labelled"]["transmission"][:, 0, 0, 2].tolist()}
     assert not numbers & {3, 5}
@@ -225,7 +225,7 @@ def test_skipping_is_the_same_in_both_pipelines(folder, kind, caplog):
     }
 
 
-@pytest.mark.parametrize("kind", ["tf", "memory"])
+@pytest.mark.parametrize("kind", ["tf", "threads"])
 def test_scenes_in_both_pipelines(photo_folder, kind):
     def made():
         source = SceneSource(FolderPhotos(photo_folder), count=6, size=24, seed=0)
@@ -235,4 +235,4 @@ def test_scenes_in_both_pipelines(photo_folder, kind):
             "degraded": DegradedCrops(source, RandomDegradation("regular"), crop=16),
         }
 
-    assert_equal(batches(made(), kind, steps=2), batches(made(), "memory", steps=2))
+    assert_equal(batches(made(), kind, steps=2), batches(made(), "threads", steps=2))

@@ -76,8 +76,8 @@ def test_embedded_training_photos_are_scikit_images():
     by_name = {photos.name(index): photos.read(index) for index in range(len(photos))}
     assert len(by_name) == 15
     np.testing.assert_array_equal(by_name["scikit-image's astronaut.png"], skimage.data.astronaut())
-    grey = skimage.data.camera()
-    np.testing.assert_array_equal(by_name["scikit-image's camera.png"], np.repeat(grey[..., None], 3, 2))
+    gray = skimage.data.camera()
+    np.testing.assert_array_equal(by_name["scikit-image's camera.png"], np.repeat(gray[..., None], 3, 2))
 
 
 def test_validation_halves_are_disjoint_and_never_trained_on():

@@ -108,9 +108,9 @@ def test_masks_of_another_shape(tmp_path):
 
 
 MISTAKES = {
-    "colour": (
+    "color": (
         lambda path: sets.picture(path, size=(40, 40)),
-        r"1\.png: a colour image \(RGB\) where class indices belong",
+        r"1\.png: a color image \(RGB\) where class indices belong",
     ),
     "range": (
         lambda path: sets.labels(path, (0, 21, 255), size=(40, 40)),

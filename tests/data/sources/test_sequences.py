@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sirr_jax.data.images.decode_cache import DecodedMemory
+from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.errors import UserError
 from tests.helpers.photo_files import labelled_photo, truncate, write, write_sequence
@@ -17,7 +17,7 @@ def test_frames_come_in_natural_order_from_every_layer(sequence_folder):
     assert [sequences.triples(index) for index in range(3)] == [1, 2, 4]
     triple = sequences.read(2, 1)
     # Frames are called 8, 9, 10, ...: sorted as text, 10 would come first.
-    assert [int(frame[0, 0, 2]) for frame in triple.blended] == [31, 32, 33]
+    assert [int(frame[0, 0, 2]) for frame in triple.mixture] == [31, 32, 33]
     assert [int(frame[0, 0, 2]) for frame in triple.transmission] == [131, 132, 133]
     assert [int(frame[0, 0, 2]) for frame in triple.reflection] == [231, 232, 233]
     assert sequences.read(1, 0).reflection is None
@@ -125,8 +125,8 @@ def test_a_sequence_given_as_the_root(sequence_folder):
 def test_two_equal_frames_are_no_mistake(sequence_folder):
     shutil.copy(sequence_folder / "s2/blended/9.png", sequence_folder / "s2/blended/10.png")
     sequences = FolderSequences(sequence_folder)
-    assert [int(frame[0, 0, 2]) for frame in sequences.read(2, 0).blended] == [30, 31, 31]
-    assert [int(frame[0, 0, 2]) for frame in sequences.read(2, 1).blended] == [31, 31, 33]
+    assert [int(frame[0, 0, 2]) for frame in sequences.read(2, 0).mixture] == [30, 31, 31]
+    assert [int(frame[0, 0, 2]) for frame in sequences.read(2, 1).mixture] == [31, 31, 33]
 
 
 def test_three_equal_pictures_in_different_files_are_found_when_read(sequence_folder):
@@ -147,7 +147,7 @@ def test_skipping_gives_the_next_sequence_and_depends_on_the_files_alone(sequenc
     caplog.clear()
 
     def labels(sequences, triples):
-        return [[int(frame[0, 0, 2]) for frame in sequences.read(*triple).blended] for triple in triples]
+        return [[int(frame[0, 0, 2]) for frame in sequences.read(*triple).mixture] for triple in triples]
 
     triples = [(2, 0), (2, 1), (2, 2), (2, 3), (1, 1), (0, 0)]
     sequences = FolderSequences(sequence_folder, on_corrupt="skip")
@@ -157,13 +157,13 @@ def test_skipping_gives_the_next_sequence_and_depends_on_the_files_alone(sequenc
     assert len(caplog.records) == 2
     fresh = FolderSequences(sequence_folder, on_corrupt="skip")
     assert labels(fresh, triples[::-1])[::-1] == forwards
-    assert labels(fresh.held(DecodedMemory(10**8)), triples) == forwards
+    assert labels(fresh.held(DecodeCache(10**8)), triples) == forwards
 
 
 def test_held_frames_are_decoded_once(sequence_folder):
-    sequences = FolderSequences(sequence_folder).held(DecodedMemory(10**8))
+    sequences = FolderSequences(sequence_folder).held(DecodeCache(10**8))
     first = sequences.read(2, 0)
     shutil.rmtree(sequence_folder / "s2")
-    np.testing.assert_array_equal(sequences.read(2, 0).blended, first.blended)
+    np.testing.assert_array_equal(sequences.read(2, 0).mixture, first.mixture)
     with pytest.raises(UserError):
         sequences.read(2, 1)

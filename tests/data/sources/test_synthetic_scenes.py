@@ -14,9 +14,9 @@ from tests.helpers.photo_files import write
 
 @pytest.fixture
 def plain_photos(tmp_path):
-    """Photographs of one colour each: a scene shows which pixel is a part of what."""
-    for number, colour in enumerate(((250, 10, 10), (10, 250, 10), (10, 10, 250))):
-        write(tmp_path / f"{number}.png", np.full((40, 50, 3), colour, np.uint8))
+    """Photographs of one color each: a scene shows which pixel is a part of what."""
+    for number, color in enumerate(((250, 10, 10), (10, 250, 10), (10, 10, 250))):
+        write(tmp_path / f"{number}.png", np.full((40, 50, 3), color, np.uint8))
     return FolderPhotos(tmp_path)
 
 
@@ -49,21 +49,21 @@ def test_shapes_types_and_how_often_classes_occur(plain_photos):
 
 
 def test_labels_are_the_majority_of_a_pixel(plain_photos, monkeypatch):
-    # Only the shape on top, in a photograph's own colour: a pixel's colour tells how much of it the shape covers.
+    # Only the shape on top, in a photograph's own color: a pixel's color tells how much of it the shape covers.
     def only_top(generator, size):
         layers, classes = drawn(generator, size)
         return (layers == len(classes) - 1).astype(np.uint8), [0, classes[-1]]
 
     drawn = synthetic_scenes._drawn
-    monkeypatch.setattr(synthetic_scenes, "_RECOLOURED", 0.0)
+    monkeypatch.setattr(synthetic_scenes, "_RECOLORED", 0.0)
     monkeypatch.setattr(synthetic_scenes, "_drawn", only_top)
     for index in range(20):
         photo, labels = SceneSource(plain_photos, count=20, size=40, seed=1).read(index)
         background = photo[labels == 0].reshape(-1, 3)[0].astype(float)
         shape = photo[labels > 0].reshape(-1, 3)
         values, counts = np.unique(shape, axis=0, return_counts=True)
-        colour = values[counts.argmax()].astype(float)
-        covered = (photo - background) @ (colour - background) / np.sum((colour - background) ** 2)
+        color = values[counts.argmax()].astype(float)
+        covered = (photo - background) @ (color - background) / np.sum((color - background) ** 2)
         assert ((covered > 0.51) <= (labels > 0)).all()
         assert ((covered < 0.49) <= (labels == 0)).all()
         # Edges are softened.
@@ -95,19 +95,19 @@ def test_values_out_of_range(plain_photos, options):
         SceneSource(plain_photos, seed=0, **options)
 
 
-def test_hints_give_kinds_a_colour_in_common(photo_folder):
+def test_hints_give_kinds_a_color_in_common(photo_folder):
     photos = FolderPhotos(photo_folder)
     plain, hinted = (SceneSource(photos, count=40, size=32, seed=0, hint=hint) for hint in (0.0, 1.0))
-    colours = {}
+    colors = {}
     for index in range(40):
         picture, labels = hinted.read(index)
         for label in np.unique(labels[labels > 0]):
-            colours.setdefault(int(label), []).append(picture[labels == label].mean(axis=0))
+            colors.setdefault(int(label), []).append(picture[labels == label].mean(axis=0))
         np.testing.assert_array_equal(plain.read(index)[1].shape, labels.shape)
-    means = {label: np.mean(found, axis=0) for label, found in colours.items()}
+    means = {label: np.mean(found, axis=0) for label, found in colors.items()}
     assert means.keys() == set(range(1, 7))
     for label, mean in means.items():
-        nearest = min(means, key=lambda other: np.abs(means[other] - colours[label]).mean())
+        nearest = min(means, key=lambda other: np.abs(means[other] - colors[label]).mean())
         assert nearest == label, mean
     with pytest.raises(UserError, match=r"data\.scenes\.hint=1\.5: expected a share from 0 to 1"):
         SceneSource(photos, count=1, size=32, seed=0, hint=1.5)

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from sirr_jax.data.loaders.build import build_pipeline
+from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.samples.photo import PhotoLayers
 from sirr_jax.data.sources.photos import FolderPhotos
 from sirr_jax.errors import UserError
@@ -29,9 +29,9 @@ def test_a_zip_file_is_a_folder_in_one_file(photo_folder, zipped):
     names = [name.removeprefix(f"{zipped}/") for name in map(inside.name, range(7))]
     assert names == [name.removeprefix(f"{photo_folder}/") for name in map(photos.name, range(7))]
     batches = []
-    for source, kind in ((photos, "memory"), (inside, "memory"), (inside, "tf")):
+    for source, kind in ((photos, "threads"), (inside, "threads"), (inside, "tf")):
         stream = {"single": PhotoLayers(source, crop=16)}
-        with build_pipeline(stream, {"single": 4}, kind=kind, seed=1, start_step=0) as pipeline:
+        with build_loader(stream, {"single": 4}, loader=kind, seed=1, start_step=0) as pipeline:
             batches.append(list(itertools.islice(pipeline, 4)))
     for one, other, third in zip(*batches, strict=True):
         for name, array in one["single"].items():

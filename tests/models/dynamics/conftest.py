@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 from sirr_jax.models import build
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from tests.helpers.networks import compile_apply, images, random_parameters
 
 FRAMES, IMAGE = (1, 3, 16, 16, 3), (1, 16, 16, 3)
 
 
 class Forward:
-    """A network of width "test" with random parameters, compiled once for an odd size."""
+    """A network of width "tiny" with random parameters, compiled once for an odd size."""
 
     def __init__(self, network_id, shape, *size):
-        self.module = build(network_id, width="test")
+        self.module = build(network_id, width="tiny")
         self.params = random_parameters(self.module, shape)
         # Flows of about a pixel of their grid.
         for part in self.params.get("flow", {}).values():
@@ -42,9 +42,9 @@ def student():
 
 @pytest.fixture(scope="session")
 def initial_teacher(teacher):
-    return jax.tree.map(np.asarray, initialise(teacher.module, jax.random.key(0), FRAMES)["params"])
+    return jax.tree.map(np.asarray, initialize(teacher.module, jax.random.key(0), FRAMES)["params"])
 
 
 @pytest.fixture(scope="session")
 def initial_student(student):
-    return jax.tree.map(np.asarray, initialise(student.module, jax.random.key(1), IMAGE)["params"])
+    return jax.tree.map(np.asarray, initialize(student.module, jax.random.key(1), IMAGE)["params"])

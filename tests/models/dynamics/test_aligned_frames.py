@@ -44,19 +44,19 @@ def test_a_scene_whose_motion_is_known_stands_still(describe):
     still = flow_of((0, 0))
     expected = describe(shifted(scene, (0, 0, 0)), still, still)
     moved, flow = shifted(scene, (4, 0, -4)), flow_of((4, -4))
-    # Away from the edges, where the neighbours have nothing to show, and what is around them.
+    # Away from the edges, where the neighbors have nothing to show, and what is around them.
     inner = np.s_[:, 2:-2, 3:-3]
     np.testing.assert_allclose(describe(moved, flow, flow)[inner], expected[inner], atol=1e-5)
     assert np.abs(describe(moved, still, still)[inner] - expected[inner]).max() > 0.01
 
 
-def test_each_layers_flow_and_each_neighbour_count(describe):
+def test_each_layers_flow_and_each_neighbor_count(describe):
     frames, flows = images(1, *SHAPES[0]), [flow_of((2, 1)), flow_of((-1, 3))]
     before = describe(frames, *flows)
     for layer in range(2):
-        for neighbour in range(2):
+        for neighbor in range(2):
             other = [flow.copy() for flow in flows]
-            other[layer][:, neighbour] += 1.0
+            other[layer][:, neighbor] += 1.0
             assert np.abs(describe(frames, *other) - before).max() > 1e-3
 
 
@@ -69,7 +69,7 @@ def test_what_left_the_frame_says_nothing(describe):
 
 def test_a_teacher_that_sees_them_has_them_in_its_fusion_net():
     frames = (1, 3, 16, 16, 3)
-    plain, seeing = (build("dynamics/teacher", width="test", **more) for more in ({}, {"aligned_frames": True}))
+    plain, seeing = (build("dynamics/teacher", width="tiny", **more) for more in ({}, {"aligned_frames": True}))
     trees = [jax.tree.map(lambda x: x.shape, parameter_shapes(module, frames)) for module in (plain, seeing)]
     fusion = trees[1].pop("fusion")
     assert fusion.pop("aligned_frames") == {
@@ -89,10 +89,10 @@ def test_a_teacher_that_sees_them_has_them_in_its_fusion_net():
 
 def test_a_hypercolumn_is_for_a_grown_teacher():
     with pytest.raises(UserError, match=r"hypercolumn='caffe' is for a grown teacher alone; set grown=True"):
-        build("dynamics/teacher", width="test", hypercolumn="caffe")
+        build("dynamics/teacher", width="tiny", hypercolumn="caffe")
     with pytest.raises(UserError, match="'other' is no convention"):
-        build("dynamics/teacher", width="test", grown=True, hypercolumn="other")
-    tree = parameter_shapes(build("dynamics/teacher", width="test", grown=True, hypercolumn="caffe"), (1, 3, 16, 16, 3))
-    student = parameter_shapes(build("dynamics/student", width="test", hypercolumn="caffe"), (1, 16, 16, 3))
+        build("dynamics/teacher", width="tiny", grown=True, hypercolumn="other")
+    tree = parameter_shapes(build("dynamics/teacher", width="tiny", grown=True, hypercolumn="caffe"), (1, 3, 16, 16, 3))
+    student = parameter_shapes(build("dynamics/student", width="tiny", hypercolumn="caffe"), (1, 16, 16, 3))
     shared = {name: tree[name] for name in student}
     assert jax.tree.map(lambda x: x.shape, shared) == jax.tree.map(lambda x: x.shape, student)

@@ -25,7 +25,7 @@ def test_the_costs_are_cosines_that_peak_at_the_displacement():
     assert np.abs(inside).max() <= 1.0 + 1e-5
     np.testing.assert_array_equal(inside.argmax(axis=-1), (1 + 4) * 9 + (-2 + 4))
     np.testing.assert_allclose(inside.max(axis=-1), 1.0, rtol=1e-4)
-    # Without the normalisation other displacements cost nearly as much.
+    # Without the normalization other displacements cost nearly as much.
     plain = np.asarray(cost_volume(jnp.asarray(target), jnp.asarray(source), radius=4))[0, 4:-4, 4:-4].reshape(-1, 81)
     spread = lambda x: np.mean((x.max(axis=-1) - np.median(x, axis=-1)) / x.max(axis=-1))  # noqa: E731
     assert spread(inside) > 2.0 * spread(plain)

@@ -12,7 +12,7 @@ from sirr_jax.models import build
 from sirr_jax.models.dynamics.encoder import Encoded
 from sirr_jax.models.dynamics.hypercolumn import Hypercolumn
 from sirr_jax.models.dynamics.widths import widths
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from tests.helpers import literal_dynamics
 from tests.helpers.networks import compile_apply, images, random_parameters
 
@@ -21,7 +21,7 @@ IMAGE = (1, 16, 16, 3)
 
 @pytest.fixture(scope="module")
 def module():
-    return build("dynamics/student", width="test", hypercolumn="torchvision")
+    return build("dynamics/student", width="tiny", hypercolumn="torchvision")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_equals_numpy(apply, params):
 
 
 def test_begins_as_the_student_that_it_is_added_to(module, params, apply, student):
-    fresh = initialise(module, jax.random.key(0), IMAGE)["params"]["hypercolumn"]
+    fresh = initialize(module, jax.random.key(0), IMAGE)["params"]["hypercolumn"]
     fresh = jax.tree.map(np.asarray, fresh) | {"vgg19": params["hypercolumn"]["vgg19"]}
     image = images(2, *IMAGE)
     outputs = apply(student.params | {"hypercolumn": fresh}, image)
@@ -53,7 +53,7 @@ def test_begins_as_the_student_that_it_is_added_to(module, params, apply, studen
 
 
 def test_vgg_stays_as_it_is_and_the_rest_learns(params):
-    column = Hypercolumn(widths("test"), "torchvision")
+    column = Hypercolumn(widths("tiny"), "torchvision")
     part, image = params["hypercolumn"], images(2, *IMAGE)
     encoded = literal_dynamics.encoder(image, params["encoder"])
 
@@ -68,7 +68,7 @@ def test_vgg_stays_as_it_is_and_the_rest_learns(params):
 
 
 def test_other_conventions_are_refused():
-    for make in (lambda: build("dynamics/student", hypercolumn="keras"), lambda: Hypercolumn(widths("test"), "keras")):
+    for make in (lambda: build("dynamics/student", hypercolumn="keras"), lambda: Hypercolumn(widths("tiny"), "keras")):
         with pytest.raises(UserError, match=r"hypercolumn='keras' is no convention.*'caffe', 'torchvision'"):
             make()
 
@@ -76,7 +76,7 @@ def test_other_conventions_are_refused():
 def test_both_conventions_see_the_same(params, apply):
     """Weights of one convention, rewritten for the other's inputs."""
     image, vgg = images(2, *IMAGE), params["hypercolumn"]["vgg19"]
-    # Caffe's inputs are BGR, 255 times as large and centred; without padding the first layer could absorb all of it.
+    # Caffe's inputs are BGR, 255 times as large and centered; without padding the first layer could absorb all of it.
     scale = np.array([0.229, 0.224, 0.225], np.float32) * 255
     first = vgg["conv1_1"]["kernel"] / scale[None, None, :, None]
     shift = np.array([123.68, 116.779, 103.939], np.float32) - 255 * np.array([0.485, 0.456, 0.406], np.float32)
@@ -84,7 +84,7 @@ def test_both_conventions_see_the_same(params, apply):
     unit = 255 * 0.226
     caffe = {name: {"kernel": p["kernel"], "bias": p["bias"] * unit} for name, p in vgg.items()}
     caffe["conv1_1"] = {"kernel": first[:, :, ::-1] * unit, "bias": vgg["conv1_1"]["bias"] * unit}
-    other = build("dynamics/student", width="test", hypercolumn="caffe")
+    other = build("dynamics/student", width="tiny", hypercolumn="caffe")
     rewritten = params | {"hypercolumn": params["hypercolumn"] | {"vgg19": caffe}}
     outputs = compile_apply(other, rewritten, image)(rewritten, image)
     np.testing.assert_allclose(outputs["restored"], apply(params, image)["restored"], atol=2e-2)

@@ -23,10 +23,10 @@ SHAPES = {"teacher": (1, 3, 16, 16, 3), "student": (1, 16, 16, 3)}
     [
         ("teacher", "base", 9_695_761),
         ("teacher", "small", 2_502_929),
-        ("teacher", "test", 186_015),
+        ("teacher", "tiny", 186_015),
         ("student", "base", 6_051_971),
         ("student", "small", 1_516_867),
-        ("student", "test", 96_209),
+        ("student", "tiny", 96_209),
     ],
 )
 def test_networks_have_as_many_parameters_as_the_specification_counts(network, width, expected):
@@ -45,7 +45,7 @@ def test_and_so_have_their_parts():
     }
 
 
-def test_the_aligned_neighbours_are_the_outer_frames():
+def test_the_aligned_neighbors_are_the_outer_frames():
     psi = np.arange(3, dtype=np.float32).reshape(1, 3, 1, 1, 1) * np.ones((2, 3, 4, 5, 2), np.float32)
     flow = np.zeros((2, 2, 4, 5, 2), np.float32)
     flow[:, 1, :, :, 0] = 2.0
@@ -56,7 +56,7 @@ def test_the_aligned_neighbours_are_the_outer_frames():
     assert valid[0, 1, 0, :, 0].tolist() == [1.0, 1.0, 1.0, 0.0, 0.0]
 
 
-def test_fusion_closes_its_gates_where_a_neighbour_shows_nothing():
+def test_fusion_closes_its_gates_where_a_neighbor_shows_nothing():
     psi = tuple(images(i, 1, 3, 4, 4, 8) for i in range(2))
     features, frames = images(2, 1, 4, 4, 8), images(3, 1, 3, 16, 16, 3)
     away = np.full((1, 2, 4, 4, 2), 100.0, np.float32)
@@ -75,14 +75,14 @@ def test_fusion_closes_its_gates_where_a_neighbour_shows_nothing():
 
 def test_the_encoder_halves_twice():
     shapes = jax.eval_shape(
-        lambda x: Encoder(widths("test")).init_with_output(jax.random.key(0), x)[0], jnp.zeros((2, 16, 32, 3))
+        lambda x: Encoder(widths("tiny")).init_with_output(jax.random.key(0), x)[0], jnp.zeros((2, 16, 32, 3))
     )
     assert (shapes.full.shape, shapes.half.shape) == ((2, 16, 32, 8), (2, 8, 16, 12))
     assert shapes.quarter.shape == (2, 4, 8, 16)
 
 
 def test_the_decoder_refuses_knowledge_of_another_width():
-    decoder = Decoder(widths("test"))
+    decoder = Decoder(widths("tiny"))
     inputs = (jnp.zeros((1, 4, 4, 8)), jnp.zeros((1, 8, 8, 12)), jnp.zeros((1, 16, 16, 8)), jnp.zeros((1, 16, 16, 3)))
     with pytest.raises(ValueError, match="knowledge has 8 channels, expected 16"):
         jax.eval_shape(decoder.init, jax.random.key(0), *inputs)

@@ -40,7 +40,7 @@ def test_begins_as_the_identity(student, initial_student):
 
 
 def test_without_hallucination_the_decoder_reads_the_features(student):
-    module = build("dynamics/student", width="test", hallucination=False)
+    module = build("dynamics/student", width="tiny", hallucination=False)
     whole, tree = (jax.tree.map(lambda x: x.shape, parameter_shapes(m, IMAGE)) for m in (student.module, module))
     assert tree == {name: part for name, part in whole.items() if name != "hallucination"}
     params, image = random_parameters(module, IMAGE), images(2, *IMAGE)
@@ -50,7 +50,7 @@ def test_without_hallucination_the_decoder_reads_the_features(student):
 
 
 def test_bfloat16_computes_close_to_float32_and_keeps_parameters_and_images(student):
-    module = build("dynamics/student", width="test", dtype=jnp.bfloat16)
+    module = build("dynamics/student", width="tiny", dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(parameter_shapes(module, IMAGE))} == {jnp.dtype("float32")}
     outputs = compile_apply(module, student.params, student.inputs)(student.params, student.inputs)
     assert {name: x.dtype for name, x in outputs.items()} == {
@@ -63,7 +63,7 @@ def test_bfloat16_computes_close_to_float32_and_keeps_parameters_and_images(stud
         assert 0.0 < np.sqrt(np.mean(error**2)) < 0.03 * np.std(expected), name
 
 
-@pytest.mark.parametrize("width", ["base", "small", "test"])
+@pytest.mark.parametrize("width", ["base", "small", "tiny"])
 def test_takes_over_encoder_and_decoder_from_a_teacher_of_its_width(width):
     trees = [
         jax.tree.map(lambda x: x.shape, parameter_shapes(build(f"dynamics/{name}", width=width), shape))

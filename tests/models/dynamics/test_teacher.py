@@ -63,7 +63,7 @@ def test_what_only_losses_need_is_returned_only_in_training(teacher):
 
 
 def test_bfloat16_computes_close_to_float32_and_keeps_parameters_flows_and_images(teacher):
-    module = build("dynamics/teacher", width="test", dtype=jnp.bfloat16)
+    module = build("dynamics/teacher", width="tiny", dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(parameter_shapes(module, FRAMES))} == {jnp.dtype("float32")}
     outputs = compile_apply(module, teacher.params, teacher.inputs, train=True)(teacher.params, teacher.inputs)
     features = {"knowledge", "features", "psi_t", "psi_r"}
@@ -80,7 +80,7 @@ def whole_tree(teacher):
 
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_a_switch_changes_the_tree_and_the_computation_as_specified(switch, whole_tree):
-    module = build("dynamics/teacher", width="test", **{switch: False})
+    module = build("dynamics/teacher", width="tiny", **{switch: False})
     tree = jax.tree.map(lambda x: x.shape, parameter_shapes(module, FRAMES))
     shared = {name: part for name, part in whole_tree.items() if name in tree and name != "fusion"}
     assert shared == {name: part for name, part in tree.items() if name not in ("fusion", "knowledge")}

@@ -36,28 +36,28 @@ def answer(function, *images):
     return found[..., 0]
 
 
-def literal_sobel(grey):
+def literal_sobel(gray):
     """scikit-image 0.13's `sobel`: true convolution, zero frame."""
     kernel = np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]]) / 4.0
-    result = np.zeros_like(grey)
-    for i in range(1, grey.shape[0] - 1):
-        for j in range(1, grey.shape[1] - 1):
-            patch = grey[i - 1 : i + 2, j - 1 : j + 2][::-1, ::-1]
+    result = np.zeros_like(gray)
+    for i in range(1, gray.shape[0] - 1):
+        for j in range(1, gray.shape[1] - 1):
+            patch = gray[i - 1 : i + 2, j - 1 : j + 2][::-1, ::-1]
             result[i, j] = np.sqrt(((kernel * patch).sum() ** 2 + (kernel.T * patch).sum() ** 2) / 2.0)
     return result
 
 
-def literal_grey(image):
+def literal_gray(image):
     return image @ np.array([0.2125, 0.7154, 0.0721])
 
 
 def literal_edges(image):
     x = (image - 127.5) / 127.5
-    return np.clip(literal_sobel(127.5 * literal_grey(x) + 127.5), 0, 50) * 255 / 50
+    return np.clip(literal_sobel(127.5 * literal_gray(x) + 127.5), 0, 50) * 255 / 50
 
 
 def whole_luma(image, background):
-    """10000 * 255 times the luma difference, whole numbers: histogram edges and centres of these have no rounding."""
+    """10000 * 255 times the luma difference, whole numbers: histogram edges and centers of these have no rounding."""
     return (image.astype(np.int64) - background) @ np.array([2125, 7154, 721])
 
 
@@ -135,7 +135,7 @@ def test_splits_that_float32_cannot_tell_apart_are_told_apart():
         assert best - second < 1e-6 * best
 
 
-# Behaviour -----------------------------------------------------------------------------------------------------------
+# Behavior -----------------------------------------------------------------------------------------------------------
 
 
 def test_each_image_of_a_batch_has_a_threshold_of_its_own():

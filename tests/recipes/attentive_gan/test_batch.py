@@ -22,7 +22,7 @@ def raw_samples(count, start=0):
     index = np.arange(start, start + count, dtype=np.uint32)
     return {
         "photos": {"transmission": image(), "index": index},
-        "pairs": {"blended": image(), "transmission": image() // 4 * 3, "index": index},
+        "pairs": {"mixture": image(), "transmission": image() // 4 * 3, "index": index},
     }
 
 
@@ -38,20 +38,20 @@ def test_photographs_get_drops_and_pairs_stay_what_they_are(make):
     raw = raw_samples(4)
     batch = make(raw, flip=False)
     assert {name: x.shape for name, x in batch.items()} == {
-        "image": (8, SIZE, SIZE, 3),
-        "truth": (8, SIZE, SIZE, 3),
+        "mixture": (8, SIZE, SIZE, 3),
+        "target": (8, SIZE, SIZE, 3),
         "mask": (8, SIZE, SIZE, 1),
     }
     assert {x.dtype for x in batch.values()} == {np.dtype(np.float32)}
-    truth = np.concatenate([raw[kind]["transmission"] for kind in ("photos", "pairs")])
-    np.testing.assert_allclose(batch["truth"], truth / 255, atol=1e-6)
-    np.testing.assert_allclose(batch["image"][4:], raw["pairs"]["blended"] / 255, atol=1e-6)
-    expected = difference_mask(raw["pairs"]["blended"], raw["pairs"]["transmission"], **MASK)
+    target = np.concatenate([raw[kind]["transmission"] for kind in ("photos", "pairs")])
+    np.testing.assert_allclose(batch["target"], target / 255, atol=1e-6)
+    np.testing.assert_allclose(batch["mixture"][4:], raw["pairs"]["mixture"] / 255, atol=1e-6)
+    expected = difference_mask(raw["pairs"]["mixture"], raw["pairs"]["transmission"], **MASK)
     np.testing.assert_array_equal(batch["mask"][4:], expected)
     photos = {name: x[:4] for name, x in batch.items()}
     assert 0 < photos["mask"].mean() < 1
     np.testing.assert_array_equal(
-        photos["mask"], difference_mask(*(np.rint(255 * photos[name]) for name in ("image", "truth")))
+        photos["mask"], difference_mask(*(np.rint(255 * photos[name]) for name in ("mixture", "target")))
     )
 
 
@@ -60,19 +60,19 @@ def test_a_scene_is_mirrored_whole_or_not_at_all(make):
     plain, mirrored = (make(raw, flip=flip) for flip in (False, True))
     kept, turned = 0, 0
     for i in range(16):
-        if np.allclose(mirrored["truth"][i], plain["truth"][i]):
+        if np.allclose(mirrored["target"][i], plain["target"][i]):
             kept += 1
         else:
-            np.testing.assert_allclose(mirrored["truth"][i], plain["truth"][i][:, ::-1])
+            np.testing.assert_allclose(mirrored["target"][i], plain["target"][i][:, ::-1])
             turned += 1
             if i >= 8:  # of a pair; drops are laid after the mirroring
-                for name in ("image", "mask"):
+                for name in ("mixture", "mask"):
                     np.testing.assert_allclose(mirrored[name][i], plain[name][i][:, ::-1])
     assert min(kept, turned) >= 2
 
 
-def test_a_sample_depends_on_its_index_and_not_on_its_neighbours(make):
+def test_a_sample_depends_on_its_index_and_not_on_its_neighbors(make):
     whole, part = make(raw_samples(8), flip=True), make(raw_samples(4, start=4), flip=True)
-    for name in ("image", "truth", "mask"):
+    for name in ("mixture", "target", "mask"):
         np.testing.assert_allclose(whole[name][4:8], part[name][:4], atol=1e-5)
         np.testing.assert_allclose(whole[name][12:], part[name][4:], atol=1e-5)

@@ -17,7 +17,7 @@ from sirr_jax.models.registry import build
 from sirr_jax.recipes.attentive_gan.recipe import AttentiveGan
 from sirr_jax.training import parallel, trainer
 from sirr_jax.training.checkpoints import Checkpoints
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import create_state, learning_networks
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights import detect
@@ -31,7 +31,7 @@ GENERATOR, DISCRIMINATOR, TOTAL = 16, 20, 21  # steps after which the stages of 
 
 def small_config():
     config = config_of("attentive_gan")("tiny")
-    config.width, config.data.crop, config.batch_size = "test", SIZE, 4
+    config.width, config.data.crop, config.batch_size = "tiny", SIZE, 4
     return config
 
 
@@ -57,7 +57,7 @@ def test_the_schedule(config):
     }
     config.steps.discriminator = 0
     assert list(learns(config)) == ["generator", "adversarial"]
-    config.without.discriminator = True
+    config.ablate.discriminator = True
     assert learns(config) == {"generator": (70, [generator])}
 
 
@@ -81,7 +81,7 @@ def shapes_of(recipe, config):
     image = jax.ShapeDtypeStruct((2, config.data.crop, config.data.crop, 3), jnp.float32)
     params = {role: jax.eval_shape(n.init, jax.random.key(0), image)["params"] for role, n in recipe._network.items()}
     mask = jax.ShapeDtypeStruct((*image.shape[:3], 1), jnp.float32)
-    return params, {"image": image, "truth": image, "mask": mask, "progress": jnp.zeros(())}
+    return params, {"mixture": image, "target": image, "mask": mask, "progress": jnp.zeros(())}
 
 
 def terms(config):
@@ -113,7 +113,7 @@ JUDGED = {"cross_entropy", "map"}
 )
 def test_every_ablation_leaves_out_its_terms(config, switches, generator, discriminator):
     for switch in switches:
-        config.without[switch] = True
+        config.ablate[switch] = True
     expected = {"generator/generator": generator}
     if discriminator is not None:
         expected |= {
@@ -124,26 +124,26 @@ def test_every_ablation_leaves_out_its_terms(config, switches, generator, discri
     assert terms(config) == expected
     recipe = AttentiveGan(config)
     assert recipe.maps == (() if "attention" in switches else tuple(f"attention_{t}" for t in (1, 2, 3, 4)))
-    assert recipe.panels == ("input", *recipe.maps, "restored", "truth")
+    assert recipe.panels == ("input", *recipe.maps, "restored", "target")
     assert all(switch in recipe.notes[1] for switch in switches)
 
 
 def test_the_released_preset_is_the_authors_code():
     config = config_of("attentive_gan")("released")
-    config.width, config.data.crop = "test", SIZE
+    config.width, config.data.crop = "tiny", SIZE
     found = terms(config)
     assert found["adversarial/generator"] == {"attention", "multiscale", "adversarial"}
     assert found["adversarial/discriminator"] == {"cross_entropy"}
-    optimisers = {name: make_optimiser(config.optimiser, name, 10) for name in ("generator", "discriminator")}
+    optimizers = {name: make_optimizer(config.optimizer, name, 10) for name in ("generator", "discriminator")}
     for name, rate in (("generator", 2e-5), ("discriminator", 1e-5)):
-        step, _ = optimisers[name].update(jnp.ones(3), optimisers[name].init(jnp.ones(3)))
+        step, _ = optimizers[name].update(jnp.ones(3), optimizers[name].init(jnp.ones(3)))
         np.testing.assert_allclose(step, -rate / np.sqrt(0.01), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("preset", "moved"), [("paper", False), ("released", True)])
 def test_the_released_preset_starts_as_pytorch_did(config, preset, moved, monkeypatch):
     layer = {"kernel": jnp.zeros((3, 3, 4, 2)), "bias": jnp.zeros(2)}
-    monkeypatch.setattr("sirr_jax.recipes.attentive_gan.recipe.initialise", lambda *_: {"params": {"layer": layer}})
+    monkeypatch.setattr("sirr_jax.recipes.attentive_gan.recipe.initialize", lambda *_: {"params": {"layer": layer}})
     config.preset = preset
     params, _ = AttentiveGan(config).init(jax.random.key(0))
     for leaf in jax.tree.leaves(params):
@@ -167,25 +167,25 @@ def test_vgg_is_fed_as_the_preset_says(config, preset, fed, tmp_path):
 
 
 def test_the_published_discriminator_needs_the_published_crop(config):
-    assert AttentiveGan(config)._hyper["discriminator"] == {"width": "test", "head": "gap"}
+    assert AttentiveGan(config)._model_args["discriminator"] == {"width": "tiny", "head": "gap"}
     config.data.crop, config.width = 224, "base"
     # As a converted file has them, or it could not be gone on from.
-    assert AttentiveGan(config)._hyper == {"generator": {}, "discriminator": {}}
+    assert AttentiveGan(config)._model_args == {"generator": {}, "discriminator": {}}
 
 
-@pytest.mark.parametrize("width", ["base", "small", "test"])
+@pytest.mark.parametrize("width", ["base", "small", "tiny"])
 @pytest.mark.parametrize("role", ["generator", "discriminator"])
-def test_networks_of_every_width_are_recognised_when_converted(role, width):
+def test_networks_of_every_width_are_recognized_when_converted(role, width):
     shapes = expected_shapes(f"attentive_gan/{role}", width=width)
-    found, hyper = detect({key: jax.ShapeDtypeStruct(shape, jnp.float32) for key, shape in shapes.items()})
-    assert (found, hyper.get("width", "base")) == (f"attentive_gan/{role}", width)
+    found, model_args = detect({key: jax.ShapeDtypeStruct(shape, jnp.float32) for key, shape in shapes.items()})
+    assert (found, model_args.get("width", "base")) == (f"attentive_gan/{role}", width)
 
 
 def test_mistakes_are_told_before_any_data_is_read(config):
     for name, value, message in (
         ("preset", "official", r"config\.preset is 'official'; choose paper or released"),
-        ("precision", "half", r"config\.precision is 'half'; choose float32 or bfloat16"),
-        ("map_target", "truth", r"config\.map_target is 'truth'; choose attention or mask"),
+        ("compute_dtype", "half", r"config\.compute_dtype is 'half'; choose float32 or bfloat16"),
+        ("map_target", "target", r"config\.map_target is 'target'; choose attention or mask"),
         ("width", "huge", "no width 'huge'; choose one of base, small, test"),
         ("data.crop", 30, r"config\.data\.crop=30; choose a multiple of 4 from 16 on"),
         ("data.pairs_share", 1.5, r"config\.data\.pairs_share=1\.5; choose a share between 0 and 1"),
@@ -217,8 +217,8 @@ class Echo:
 def echo(config):
     recipe = AttentiveGan(config)
     recipe._network = {"generator": Echo(), "discriminator": Echo()}
-    image, truth, mask = (np.random.default_rng(i).random((2, 8, 8, 3)).astype(np.float32) for i in range(3))
-    batch = {"image": jnp.asarray(image), "truth": jnp.asarray(truth), "mask": jnp.asarray(mask[..., :1])}
+    image, target, mask = (np.random.default_rng(i).random((2, 8, 8, 3)).astype(np.float32) for i in range(3))
+    batch = {"mixture": jnp.asarray(image), "target": jnp.asarray(target), "mask": jnp.asarray(mask[..., :1])}
     return recipe, batch
 
 
@@ -228,27 +228,27 @@ PARAMS = {"generator": {}, "discriminator": {}}
 def test_networks_see_bgr_and_nothing_else_does(echo):
     recipe, batch = echo
     images = recipe.compare(PARAMS, {}, batch)
-    np.testing.assert_array_equal(recipe._network["generator"].fed[0], np.asarray(batch["image"])[..., ::-1])
-    np.testing.assert_array_equal(images["restored"], batch["image"])
+    np.testing.assert_array_equal(recipe._network["generator"].fed[0], np.asarray(batch["mixture"])[..., ::-1])
+    np.testing.assert_array_equal(images["restored"], batch["mixture"])
     assert tuple(images) == recipe.panels
     assert {x.shape for x in images.values()} == {(2, 8, 8, 3)}
     recipe._discriminator_loss(PARAMS, {}, batch, jax.random.key(0))
-    both = np.concatenate([batch["truth"], batch["image"]])
+    both = np.concatenate([batch["target"], batch["mixture"]])
     np.testing.assert_array_equal(recipe._network["discriminator"].fed[0], both[..., ::-1])
 
 
 def test_the_losses_are_the_specifications_sums(echo):
     recipe, batch = echo
-    image, truth, mask = (batch[name] for name in ("image", "truth", "mask"))
+    image, target, mask = (batch[name] for name in ("mixture", "target", "mask"))
     bgr = image[..., ::-1]
     maps = [bgr[..., i % 3 : i % 3 + 1] for i in range(4)]
     _, aux = recipe._generator_loss(PARAMS, {}, batch, jax.random.key(0), adversarial=True)
     found = {name.removeprefix("generator/"): float(x) for name, x in aux.scalars.items()}
     images = [image[:, ::4, ::4], image[:, ::2, ::2], image]
-    fake, real = (np.asarray(x[:, 0, 0, 2]) for x in (image, truth))
+    fake, real = (np.asarray(x[:, 0, 0, 2]) for x in (image, target))
     expected = {
         "attention": float(attention_loss(maps, mask, theta=0.8, last=0)),
-        "multiscale": float(multiscale_loss(images, truth, scales=(0.6, 0.8, 1.0))),
+        "multiscale": float(multiscale_loss(images, target, scales=(0.6, 0.8, 1.0))),
         "adversarial": 0.01 * float(np.mean(np.log1p(np.exp(-fake)))),
     }
     for name, value in expected.items():
@@ -260,22 +260,22 @@ def test_the_losses_are_the_specifications_sums(echo):
         _, aux = recipe._discriminator_loss(PARAMS, {}, batch, jax.random.key(0))
         entropy = np.mean(np.log1p(np.exp(-real))) + np.mean(np.log1p(np.exp(fake)))
         assert float(aux.scalars["discriminator/cross_entropy"]) == pytest.approx(entropy, rel=1e-5)
-        expected = 0.05 * float(map_loss(truth[..., 2:], image[..., 2:], drops))
+        expected = 0.05 * float(map_loss(target[..., 2:], image[..., 2:], drops))
         assert float(aux.scalars["discriminator/map"]) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
 def test_every_step_is_proved_to_be_replicated(config, precision):
-    config.precision = precision
+    config.compute_dtype = precision
     config.data.pairs_share = 0.5
     recipe = AttentiveGan(config)
     params, _ = shapes_of(recipe, config)
-    optimisers = optimisers_of(recipe, config)
-    state = jax.eval_shape(lambda: create_state(_Drawn(recipe, params), optimisers, jax.random.key(0)))
+    optimizers = optimizers_of(recipe, config)
+    state = jax.eval_shape(lambda: create_state(_Drawn(recipe, params), optimizers, jax.random.key(0)))
     image = np.zeros((2, 2, SIZE, SIZE, 3), np.uint8)
     photos = {"transmission": image, "index": np.zeros((2, 2), np.uint32)}
-    step = build_step(recipe, len(recipe.stages) - 1, 0, optimisers, Settings(0))
-    parallel.trace_checked(step, state, {"photos": photos, "pairs": photos | {"blended": image}})
+    step = build_step(recipe, len(recipe.stages) - 1, 0, optimizers, Settings(0))
+    parallel.trace_checked(step, state, {"photos": photos, "pairs": photos | {"mixture": image}})
 
 
 class _Drawn:
@@ -288,8 +288,8 @@ class _Drawn:
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), self._shapes), {}
 
 
-def optimisers_of(recipe, config):
-    return {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+def optimizers_of(recipe, config):
+    return {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
 
 
 # --- one short run ----------------------------------------------------------------------------------------------------
@@ -302,12 +302,12 @@ class Run:
         self.folder, self.saved, self.batches = folder, {}, []
         config = small_config()
         # Plain gradient descent: rounding must not be magnified where two runs are compared.
-        config.optimiser.kind, config.optimiser.learning_rate = "sgd", 0.1
-        config.optimiser.networks.discriminator.learning_rate = 0.1
+        config.optimizer.name, config.optimizer.learning_rate = "sgd", 0.1
+        config.optimizer.networks.discriminator.learning_rate = 0.1
         config.steps.generator, config.steps.discriminator = GENERATOR, DISCRIMINATOR - GENERATOR
         config.steps.adversarial = TOTAL - DISCRIMINATOR
         config.validation_samples, config.log_every = 2, 1
-        config.evaluate_every, config.panels_every, config.checkpoint_every = 100, 100, 100
+        config.eval_every, config.log_images_every, config.checkpoint_every = 100, 100, 100
         self.config = config
         shard, save = parallel.shard_batch, Checkpoints.save
         with pytest.MonkeyPatch.context() as patch:
@@ -358,7 +358,7 @@ def test_the_losses_fall(run):
 def test_one_device_computes_what_two_do(run):
     recipe = AttentiveGan(run.config)
     step = build_step(
-        recipe, 2, DISCRIMINATOR, optimisers_of(recipe, run.config), Settings(run.config.seed, 1, run.config.ema_decay)
+        recipe, 2, DISCRIMINATOR, optimizers_of(recipe, run.config), Settings(run.config.seed, 1, run.config.ema_decay)
     )
     alone = jax.pmap(step, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1])
     batch = jax.tree.map(lambda x: x[None], run.batches[DISCRIMINATOR])
@@ -382,12 +382,12 @@ def test_the_run_says_what_it_was(run):
 
 
 def test_the_exported_networks_are_the_averages(run):
-    for role, hyper in (("generator", {"width": "test"}), ("discriminator", {"width": "test", "head": "gap"})):
+    for role, model_args in (("generator", {"width": "tiny"}), ("discriminator", {"width": "tiny", "head": "gap"})):
         model = load_model(run.folder / "models" / f"{role}.safetensors")
         assert model.recipe == "attentive_gan"
         network = model.networks[role]
-        assert (network.id, network.hyper) == (f"attentive_gan/{role}", hyper)
-        assert build(network.id, **network.hyper).width == "test"
+        assert (network.id, network.model_args) == (f"attentive_gan/{role}", model_args)
+        assert build(network.id, **network.model_args).width == "tiny"
         assert bits(network.variables["params"]) == bits(run.saved[TOTAL].ema[role])
 
 
@@ -400,10 +400,10 @@ def test_the_exported_generator_restores(run):
 
 
 def test_a_generator_alone_is_enough_to_start_from(run, config):
-    config.start_from = str(run.folder / "models" / "generator.safetensors")
+    config.init_from = str(run.folder / "models" / "generator.safetensors")
     params, _ = AttentiveGan(config).init(jax.random.key(run.config.seed + 1))
     assert bits(params["generator"]) == bits(run.saved[TOTAL].ema["generator"])
     assert bits(params["discriminator"]) != bits(run.saved[TOTAL].ema["discriminator"])
     config.width = "small"
-    with pytest.raises(UserError, match=r"'width': 'test'.*'width': 'small'.*start_from"):
+    with pytest.raises(UserError, match=r"'width': 'tiny'.*'width': 'small'.*start_from"):
         AttentiveGan(config).init(jax.random.key(0))

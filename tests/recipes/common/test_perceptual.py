@@ -55,8 +55,8 @@ def save(path, network, convention, count=None):
 @functools.cache
 def pair():
     rng = np.random.default_rng(1)
-    truth = rng.random((2, 8, 8, 3)).astype(np.float32)
-    return np.clip(truth + 0.1 * rng.standard_normal(truth.shape), 0.0, 1.0).astype(np.float32), truth
+    target = rng.random((2, 8, 8, 3)).astype(np.float32)
+    return np.clip(target + 0.1 * rng.standard_normal(target.shape), 0.0, 1.0).astype(np.float32), target
 
 
 @functools.cache
@@ -69,8 +69,8 @@ def features(network, count, image):
     return {n: np.asarray(x, np.float64) for n, x in compiled(network, count)(params(network, count), image).items()}
 
 
-def measure(term, estimate, truth):
-    return float(jax.jit(term)(term.params, estimate, truth))
+def measure(term, estimate, target):
+    return float(jax.jit(term)(term.params, estimate, target))
 
 
 def caffe(image):
@@ -80,8 +80,8 @@ def caffe(image):
 FEEDS = {
     "raw_bgr01": ("torchvision", lambda x: x[..., ::-1], 1.0),
     "raw_rgb255": ("caffe", lambda x: np.float32(255.0) * x, 1.0),
-    "normalised": ("torchvision", lambda x: (x - MEAN) / DEVIATION, 1.0),
-    "normalised caffe": ("caffe", caffe, 1.0 / (255.0 * 0.226)),
+    "normalized": ("torchvision", lambda x: (x - MEAN) / DEVIATION, 1.0),
+    "normalized caffe": ("caffe", caffe, 1.0 / (255.0 * 0.226)),
 }
 
 
@@ -93,20 +93,20 @@ def test_vgg16_terms_are_weighted_mean_squares_of_features(tmp_path, system, how
     term = PerceptualTerm(path, features=system._replace(feed=how.split()[0]))
     blocks = {"relu1_1": 1.0, "relu1_2": 0.6, "relu2_1": 0.4, "relu2_2": 0.2}
     weights = blocks if system is ATTENTIVE_GAN else {"relu3_3": 1.0}
-    estimate, truth = (features("vgg16", 7, feed(image)) for image in pair())
-    expected = sum(w * np.square(unit * (estimate[n] - truth[n])).mean() for n, w in weights.items())
+    estimate, target = (features("vgg16", 7, feed(image)) for image in pair())
+    expected = sum(w * np.square(unit * (estimate[n] - target[n])).mean() for n, w in weights.items())
     assert measure(term, *pair()) == pytest.approx(expected, rel=1e-4)
     # No convolution is carried that is not needed.
     assert len(term.params) == (4 if system is ATTENTIVE_GAN else 7)
 
 
-@pytest.mark.parametrize("how", ["normalised", "normalised caffe"])
+@pytest.mark.parametrize("how", ["normalized", "normalized caffe"])
 def test_errnets_term_is_the_default(tmp_path, how):
     convention, feed, unit = FEEDS[how]
     term = PerceptualTerm(save(tmp_path / "vgg", "vgg19", convention))
-    estimate, truth = (features("vgg19", 5, feed(image)) for image in pair())
+    estimate, target = (features("vgg19", 5, feed(image)) for image in pair())
     layers = ("relu1_1", "relu2_1", "relu3_1")
-    expected = sum(VGG_WEIGHTS[n] * unit * np.abs(estimate[n] - truth[n]).mean() for n in layers)
+    expected = sum(VGG_WEIGHTS[n] * unit * np.abs(estimate[n] - target[n]).mean() for n in layers)
     assert measure(term, *pair()) == pytest.approx(expected, rel=1e-4)
     assert term.description == (
         f"L_P uses VGG-19 ({convention} weights) at relu1_1, relu2_1, relu3_1; "
@@ -115,16 +115,16 @@ def test_errnets_term_is_the_default(tmp_path, how):
 
 
 def test_srnets_style_shares_the_features(tmp_path):
-    convention, feed, unit = FEEDS["normalised caffe"]
+    convention, feed, unit = FEEDS["normalized caffe"]
     term = PerceptualTerm(save(tmp_path / "vgg", "vgg19", convention, 8), features=SRNET)
     assert len(term.params) == 8
-    estimate, truth = (features("vgg19", 8, feed(image)) for image in pair())
-    l1 = sum(unit * np.abs(estimate[n] - truth[n]).mean() for n in ("relu1_1", "relu2_1", "relu3_1"))
+    estimate, target = (features("vgg19", 8, feed(image)) for image in pair())
+    l1 = sum(unit * np.abs(estimate[n] - target[n]).mean() for n in ("relu1_1", "relu2_1", "relu3_1"))
 
     def gram(x):
         return np.einsum("bijc,bijd->bcd", x, x) / np.prod(x.shape[1:])
 
-    style = sum(unit**2 * np.abs(gram(estimate[n]) - gram(truth[n])).mean() for n in ("relu2_2", "relu3_4"))
+    style = sum(unit**2 * np.abs(gram(estimate[n]) - gram(target[n])).mean() for n in ("relu2_2", "relu3_4"))
     found = jax.jit(term.with_style)(term.params, *pair())
     assert [float(x) for x in found] == pytest.approx([l1, style], rel=1e-4)
     assert measure(term, *pair()) == pytest.approx(l1, rel=1e-4)
@@ -164,9 +164,9 @@ def test_the_log_says_what_is_fed(tmp_path):
     ("features", "convention", "count", "message"),
     [
         (ATTENTIVE_GAN, "caffe", 4, "holds caffe weights, .* fed as raw_bgr01 .* a file of torchvision weights"),
-        (EDGE_GAN, "torchvision", 7, "holds torchvision weights, .* raw_rgb255 .*, or feed them normalised"),
+        (EDGE_GAN, "torchvision", 7, "holds torchvision weights, .* raw_rgb255 .*, or feed them normalized"),
         (EDGE_GAN, "caffe", 6, r"ends at conv3_2, before all that L_P compares \(relu3_3\); give .* more complete"),
-        (EDGE_GAN._replace(feed="rgb"), "caffe", 7, "fed 'rgb'; choose one of normalised, raw_bgr01, raw_rgb255"),
+        (EDGE_GAN._replace(feed="rgb"), "caffe", 7, "fed 'rgb'; choose one of normalized, raw_bgr01, raw_rgb255"),
         (ERRNET._replace(network="vgg16"), "caffe", 0, "no VGG-16 weight file at"),
     ],
 )

@@ -7,11 +7,11 @@ import pytest
 
 from sirr_jax.errors import UserError
 from sirr_jax.recipes.common.pretrained import start_from
-from sirr_jax.weights.model_file import Model, Network, save_model
+from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
 
 WANTED = {
-    "edge_net": ("edge_gan/edge_net", {"width": "test"}),
-    "generator": ("edge_gan/generator", {"width": "test"}),
+    "edge_net": ("edge_gan/edge_net", {"width": "tiny"}),
+    "generator": ("edge_gan/generator", {"width": "tiny"}),
 }
 
 
@@ -25,13 +25,13 @@ def drawn():
 
 
 def saved(path, networks):
-    save_model(path, Model("edge_gan", networks, licence="mine", origin="here"))
+    save_model(path, Model("edge_gan", networks, license="mine", description="here"))
     return str(path)
 
 
 def test_what_the_file_has_replaces_what_was_drawn(tmp_path, drawn):
-    variables = tree(2) | {"carried": {"count": np.zeros(1)}}
-    path = saved(tmp_path / "m.safetensors", {"generator": Network(*WANTED["generator"], variables)})
+    variables = tree(2) | {"passthrough": {"count": np.zeros(1)}}
+    path = saved(tmp_path / "m.safetensors", {"generator": StoredNetwork(*WANTED["generator"], variables)})
     started = start_from(path, WANTED, drawn)
     assert started["generator"].keys() == {"params", "batch_stats"}
     kernel = started["generator"]["params"]["conv"]["kernel"]
@@ -45,11 +45,17 @@ def test_what_the_file_has_replaces_what_was_drawn(tmp_path, drawn):
     ("network", "message"),
     [
         (
-            Network("dynamics/student", {}, tree(0)),
+            StoredNetwork("dynamics/student", {}, tree(0)),
             r"holds dynamics/student; expected one or more of edge_gan/edge_net",
         ),
-        (Network("edge_gan/generator", {}, tree(0)), r"holds edge_gan/generator \{\}, and the config trains .*'width'"),
-        (Network(*WANTED["generator"], {"params": {"a": np.zeros(1)}}), r"variables of edge_gan/generator do not fit"),
+        (
+            StoredNetwork("edge_gan/generator", {}, tree(0)),
+            r"holds edge_gan/generator \{\}, and the config trains .*'width'",
+        ),
+        (
+            StoredNetwork(*WANTED["generator"], {"params": {"a": np.zeros(1)}}),
+            r"variables of edge_gan/generator do not fit",
+        ),
     ],
 )
 def test_other_files_are_refused(tmp_path, drawn, network, message):

@@ -14,8 +14,8 @@ from PIL import Image
 from sirr_jax.data.images.palettes import palette
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.recipes.common.segmenters import SEGMENTERS, Segmenter, read_segmenter
-from sirr_jax.weights.model_file import Model, Network, save_model
+from sirr_jax.recipes.common.segmenters import SEGMENTERS, PublishedSegmenter, read_segmenter
+from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
 from tests.helpers import literal
 from tests.helpers.networks import random_parameters
 
@@ -30,8 +30,8 @@ def image(*size):
 
 @pytest.mark.parametrize("network_id", SEGMENTERS)
 def test_all_answer_in_the_images_size(network_id, monkeypatch):
-    module = build(network_id, width="test")
-    segmenter = Segmenter(module)
+    module = build(network_id, width="tiny")
+    segmenter = PublishedSegmenter(module)
     assert segmenter.classes == CLASSES[network_id]
     # One trace for drawing and applying.
     draw = lambda self, _, fed: self.init_with_output(jax.random.key(0), fed)[0]  # noqa: E731
@@ -42,9 +42,9 @@ def test_all_answer_in_the_images_size(network_id, monkeypatch):
     assert (logits.shape, logits.dtype) == ((2, *SIZE, CLASSES[network_id]), jnp.float32)
 
 
-def fed_and_answered(monkeypatch, network_id, photo, stride, **hyper):
+def fed_and_answered(monkeypatch, network_id, photo, stride, **model_args):
     """What the network is fed, and what becomes of logits that are drawn at random."""
-    module, seen = build(network_id, **hyper), {}
+    module, seen = build(network_id, **model_args), {}
 
     def apply(self, variables, fed):
         seen["fed"] = np.asarray(fed)
@@ -53,8 +53,8 @@ def fed_and_answered(monkeypatch, network_id, photo, stride, **hyper):
         return {"semantic_logits": jnp.asarray(seen["logits"])}
 
     monkeypatch.setattr(type(module), "apply", apply)
-    answer = np.asarray(Segmenter(module).segment({}, jnp.asarray(photo)))
-    labels = np.asarray(Segmenter(module).labels({}, jnp.asarray(photo)))
+    answer = np.asarray(PublishedSegmenter(module).segment({}, jnp.asarray(photo)))
+    labels = np.asarray(PublishedSegmenter(module).labels({}, jnp.asarray(photo)))
     assert labels.dtype == np.int32
     np.testing.assert_array_equal(labels, answer.argmax(axis=-1))
     return seen["fed"], seen["logits"], answer
@@ -68,7 +68,7 @@ def resized(photo, side):
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "side", "size"),
+    ("network_id", "model_args", "side", "size"),
     [
         ("bisenet", {}, 512, SIZE),
         ("bisenet", {}, 512, (700, 600)),
@@ -76,9 +76,9 @@ def resized(photo, side):
         ("espnetv2", {"scale": 0.5}, 256, (300, 40)),
     ],
 )
-def test_some_are_fed_the_square_that_they_were_trained_at(monkeypatch, network_id, hyper, side, size):
+def test_some_are_fed_the_square_that_they_were_trained_at(monkeypatch, network_id, model_args, side, size):
     photo = image(*size)
-    fed, logits, answer = fed_and_answered(monkeypatch, network_id, photo, 1, **hyper)
+    fed, logits, answer = fed_and_answered(monkeypatch, network_id, photo, 1, **model_args)
     np.testing.assert_allclose(fed, (resized(photo, side) - MEAN) / DEVIATION, atol=2e-4)
     # At this many pixels positions are rounded to float32 visibly.
     np.testing.assert_allclose(answer, literal.resize_bilinear(logits, size), atol=1e-3)
@@ -108,27 +108,27 @@ def test_our_own_is_fed_the_photograph(monkeypatch):
 
 def test_other_networks_are_refused():
     with pytest.raises(UserError, match="Vgg19 is no segmenter; expected one of ade20k_ppm, bisenet"):
-        Segmenter(build("vgg19", width="test"))
+        PublishedSegmenter(build("vgg19", width="tiny"))
 
 
 # --- model files --------------------------------------------------------------------------------------------------
 
 
 def own_segmenter(**extra):
-    module = build("segmenter", width="test")
+    module = build("segmenter", width="tiny")
     params = random_parameters(module, (1, 16, 16, 3))
     params["semantic_logits"]["kernel"] = 3.0 * params["semantic_logits"]["kernel"]
-    return Network("segmenter", {"width": "test"}, {"params": params} | extra)
+    return StoredNetwork("segmenter", {"width": "tiny"}, {"params": params} | extra)
 
 
 def written(path, **networks):
-    save_model(path, Model("test", networks, licence="-", origin="-"))
+    save_model(path, Model("tiny", networks, license="-", description="-"))
     return path
 
 
 def test_a_segmenter_is_read_from_any_model_that_has_one(tmp_path):
     network = own_segmenter(carried={"num_batches_tracked": np.zeros(())})
-    other = Network("vgg19", {}, {"params": {"x": np.zeros(1, np.float32)}})
+    other = StoredNetwork("vgg19", {}, {"params": {"x": np.zeros(1, np.float32)}})
     found = read_segmenter(written(tmp_path / "m.safetensors", parser=network, vgg19=other))
     assert found[:2] == network[:2]
     assert found.variables.keys() == {"params"}
@@ -168,7 +168,7 @@ def arguments(folder, out="labels"):
 def test_a_folder_is_labelled_once(script, folder, capsys):
     assert script(arguments(folder)) == 0
     assert capsys.readouterr().out == f"2 written to {folder / 'labels'}, 0 were there and kept\n"
-    segmenter, variables = Segmenter(build("segmenter", width="test")), own_segmenter().variables
+    segmenter, variables = PublishedSegmenter(build("segmenter", width="tiny")), own_segmenter().variables
     for name in ("a.png", "inside/b.png"):
         with Image.open(folder / "labels" / name) as made:
             assert made.mode == "P"

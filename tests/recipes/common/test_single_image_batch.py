@@ -7,7 +7,7 @@ import pytest
 
 from sirr_jax.errors import UserError
 from sirr_jax.recipes.common.single_image_batch import single_images
-from sirr_jax.synthesis.reflection import synthesis_options, synthesise_batch
+from sirr_jax.synthesis.reflection import synthesis_options, synthesize_batch
 
 KEY = jax.random.key(2)
 SIDE = 16
@@ -23,7 +23,7 @@ def raw():
     single = {"transmission": noise(4), "reflection": noise(4), "index": np.arange(4, dtype=np.uint32)}
     # The published rule rejects a reflection that is much darker than the transmission.
     single["reflection"][2] //= 16
-    pairs = {"blended": noise(2), "transmission": noise(2), "index": np.arange(2, dtype=np.uint32)}
+    pairs = {"mixture": noise(2), "transmission": noise(2), "index": np.arange(2, dtype=np.uint32)}
     return {"single": single, "pairs": pairs}
 
 
@@ -40,16 +40,16 @@ def made():
 def test_mixtures_first_then_pairs(raw, made):
     batch = made(raw, turn=False)
     assert {name: x.shape for name, x in batch.items()} == dict.fromkeys(
-        ("image", "truth", "reflection"), (6, SIDE, SIDE, 3)
+        ("mixture", "target", "reflection"), (6, SIDE, SIDE, 3)
     )
     assert all(float(x.min()) >= 0 and float(x.max()) <= 1 for x in batch.values())
     single, pairs = raw["single"], raw["pairs"]
-    np.testing.assert_allclose(batch["truth"][:4], single["transmission"] / 255.0, atol=1e-6)
-    np.testing.assert_allclose(batch["image"][4:], pairs["blended"] / 255.0, atol=1e-6)
-    np.testing.assert_allclose(batch["truth"][4:], pairs["transmission"] / 255.0, atol=1e-6)
-    residual = np.clip(pairs["blended"] / 255.0 - pairs["transmission"] / 255.0, 0, 1)
+    np.testing.assert_allclose(batch["target"][:4], single["transmission"] / 255.0, atol=1e-6)
+    np.testing.assert_allclose(batch["mixture"][4:], pairs["mixture"] / 255.0, atol=1e-6)
+    np.testing.assert_allclose(batch["target"][4:], pairs["transmission"] / 255.0, atol=1e-6)
+    residual = np.clip(pairs["mixture"] / 255.0 - pairs["transmission"] / 255.0, 0, 1)
     np.testing.assert_allclose(batch["reflection"][4:], residual, atol=1e-6)
-    expected = synthesise_batch(
+    expected = synthesize_batch(
         jax.random.fold_in(KEY, 0),
         single["transmission"],
         single["reflection"],
@@ -59,9 +59,9 @@ def test_mixtures_first_then_pairs(raw, made):
     )
     np.testing.assert_array_equal(expected.kept, [True, True, False, True])
     kept = np.array([0, 1, 3])
-    np.testing.assert_allclose(batch["image"][kept], expected.mixture[kept], atol=1e-6)
+    np.testing.assert_allclose(batch["mixture"][kept], expected.mixture[kept], atol=1e-6)
     np.testing.assert_allclose(batch["reflection"][kept], expected.reflection[kept], atol=1e-6)
-    np.testing.assert_array_equal(batch["image"][2], batch["truth"][2])
+    np.testing.assert_array_equal(batch["mixture"][2], batch["target"][2])
     assert not batch["reflection"][2].any()
 
 
@@ -70,10 +70,12 @@ def test_layers_turn_together_by_index_alone(raw, made):
     symmetries = [lambda x, k=k, t=t: np.rot90(np.swapaxes(x, 0, 1) if t else x, k) for k in range(4) for t in range(2)]
     seen = set()
     for i in range(6):
-        fits = [n for n, f in enumerate(symmetries) if np.allclose(f(plain["truth"][i]), turned["truth"][i], atol=1e-6)]
+        fits = [
+            n for n, f in enumerate(symmetries) if np.allclose(f(plain["target"][i]), turned["target"][i], atol=1e-6)
+        ]
         seen.update(fits)
         (number,) = fits
-        for name in ("image", "reflection"):
+        for name in ("mixture", "reflection"):
             np.testing.assert_allclose(symmetries[number](plain[name][i]), turned[name][i], atol=1e-5)
     assert len(seen) > 1
     backwards = {kind: {name: x[::-1] for name, x in samples.items()} for kind, samples in raw.items()}
@@ -83,7 +85,7 @@ def test_layers_turn_together_by_index_alone(raw, made):
 
 
 def test_one_kind_alone(raw, made):
-    assert made({"pairs": raw["pairs"]}, turn=False)["image"].shape[0] == 2
+    assert made({"pairs": raw["pairs"]}, turn=False)["mixture"].shape[0] == 2
 
 
 @pytest.mark.parametrize(

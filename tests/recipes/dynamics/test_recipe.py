@@ -15,10 +15,10 @@ from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.base import Start
 from sirr_jax.recipes.dynamics.recipe import Dynamics
 from sirr_jax.training import parallel
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import TrainState, learning_networks
 from sirr_jax.training.train_step import Settings, build_step
-from sirr_jax.weights.model_file import Model, Network, save_model
+from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
 from tests.helpers.networks import compile_apply, images, random_parameters
 
 SIZE = 32
@@ -29,7 +29,7 @@ def config(dynamics_config):
     config = dynamics_config("tiny")
     config.data.crop = SIZE
     config.teacher.steps, config.student.steps = 100, 90
-    config.student.measure_samples = 20
+    config.student.feature_stats_samples = 20
     config.student.gan_start = 1 / 3
     config.student.weights.adversarial = 0.01
     config.batch_size = 4
@@ -64,7 +64,7 @@ def test_real_data_enters_by_share(config):
 
 
 def test_the_teacher_may_let_go_of_the_student(config):
-    config.student.transfer_share, config.data.pairs_share = 0.2, 0.5
+    config.student.distill_fraction, config.data.pairs_share = 0.2, 0.5
     found = stages(config)
     lengths = {name: found[name].steps for name in ("student", "alone", "adversarial")}
     assert lengths == {"student": 18, "alone": 12, "adversarial": 60}
@@ -74,13 +74,13 @@ def test_the_teacher_may_let_go_of_the_student(config):
     config.student.weights.adversarial = 0.0
     assert stages(config)["alone"].steps == 72
     assert "adversarial" not in stages(config)
-    config.without.transfer = True  # nothing to let go of
+    config.distill.enabled = False  # nothing to let go of
     assert "alone" not in stages(config)
 
 
 def test_the_teacher_lets_go_before_the_gan_starts(config):
-    config.student.transfer_share = 0.5
-    with pytest.raises(UserError, match=r"transfer_share=0\.5 goes on when the GAN starts.*gan_start=0\.33.*smaller"):
+    config.student.distill_fraction = 0.5
+    with pytest.raises(UserError, match=r"distill_fraction=0\.5 goes on when the GAN starts.*gan_start=0\.33.*smaller"):
         Dynamics(config)
 
 
@@ -91,7 +91,7 @@ def teacher_batch(raw_size=2):
     one = jnp.ones(raw_size)
     views = {"frames": frames, "transmission": frames, "reflection": frames, "flow_t": flow, "flow_r": flow}
     views |= {"valid_t": flow[..., 0], "valid_r": flow[..., 0], "reflection_weight": one, "flow_weight": one}
-    single = {"image": frames[:, 0], "truth": frames[:, 1]}
+    single = {"mixture": frames[:, 0], "target": frames[:, 1]}
     return {"views": views, "single": single, "progress": jnp.zeros(())}
 
 
@@ -136,7 +136,7 @@ TRANSFER = {"transfer_knowledge", "transfer_features"}
 )
 def test_every_ablation_leaves_out_its_losses(config, switch, teacher, student):
     if switch:
-        config.without[switch] = True
+        config.ablate[switch] = True
     assert terms_of(config, "teacher") == teacher
     if switch is None:
         config.teacher.warm_up = 0.1
@@ -146,7 +146,7 @@ def test_every_ablation_leaves_out_its_losses(config, switch, teacher, student):
 
 
 def test_once_let_go_there_is_no_transfer(config):
-    config.student.transfer_share = 0.2
+    config.student.distill_fraction = 0.2
     assert terms_of(config, "student") == CONTENT | TRANSFER
     assert terms_of(config, "alone") == CONTENT
     assert terms_of(config, "adversarial") == CONTENT | {"adversarial"}
@@ -154,7 +154,7 @@ def test_once_let_go_there_is_no_transfer(config):
 
 def test_the_transfer_loss_fades(config):
     """Of networks that answer with what is given them: the loss is that of the weights alone."""
-    config.student.transfer_share = 0.2
+    config.student.distill_fraction = 0.2
     recipe = Dynamics(config)
     ones = jnp.ones((2, 4, 4, 16))
 
@@ -180,27 +180,27 @@ def test_the_transfer_loss_fades(config):
 
 
 def test_the_error_of_pixels_can_be_chosen(config):
-    truth = jax.random.uniform(jax.random.key(0), (2, SIZE, SIZE, 3))
+    target = jax.random.uniform(jax.random.key(0), (2, SIZE, SIZE, 3))
     terms = {}
-    for error in ("l1", "log_mse"):
-        config.reconstruction_error = error
-        terms[error] = Dynamics(config)._content({}, config.student.weights, truth * 0.5, truth)["reconstruction"]
-        assert float(terms[error]) == pytest.approx(float(reconstruction(truth * 0.5, truth, error=error)))
-    assert float(terms["l1"]) != pytest.approx(float(terms["log_mse"]), rel=1e-3)
-    config.reconstruction_error = "l2"
-    with pytest.raises(UserError, match=r"config\.reconstruction_error is 'l2'; choose l1 or log_mse"):
+    for error in ("l1", "psnr"):
+        config.pixel_loss = error
+        terms[error] = Dynamics(config)._content({}, config.student.weights, target * 0.5, target)["reconstruction"]
+        assert float(terms[error]) == pytest.approx(float(reconstruction(target * 0.5, target, error=error)))
+    assert float(terms["l1"]) != pytest.approx(float(terms["psnr"]), rel=1e-3)
+    config.pixel_loss = "l2"
+    with pytest.raises(UserError, match=r"config\.pixel_loss is 'l2'; choose l1 or psnr_loss"):
         Dynamics(config)
 
 
 def test_without_layers_and_flow_there_is_no_warm_up(config):
     config.teacher.warm_up = 0.1
-    config.without.mkl = True
+    config.ablate.mkl = True
     assert "decouple" not in stages(config)
     assert stages(config)["teacher"].steps == 100
 
 
 def test_without_transfer_nothing_is_measured(config):
-    config.without.transfer = True
+    config.distill.enabled = False
     assert "measure" not in stages(config)
 
 
@@ -220,7 +220,7 @@ def start_of(config):
 )
 def test_the_student_starts_from_the_frozen_teacher(config, switch, inherited):
     if switch:
-        config.without[switch] = True
+        config.ablate[switch] = True
     start = start_of(config)
     assert {n for n, p in start.params["student"].items() if p["w"][0] == 3.0} == inherited
     assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # its moving average
@@ -231,8 +231,8 @@ def test_the_student_starts_from_the_frozen_teacher(config, switch, inherited):
 
 
 def grown_config(config):
-    config.teacher.grown = config.teacher.aligned_frames = True
-    config.student.first_steps = 2
+    config.teacher.init_from_student = config.teacher.aligned_frames = True
+    config.student.pretrain_steps = 2
     return config
 
 
@@ -296,12 +296,12 @@ def test_its_student_takes_the_decoder_back(config):
 
 
 def test_what_cannot_grow_is_told(config):
-    config.teacher.grown = True
-    with pytest.raises(UserError, match=r"needs a student to grow out of.*first_steps.*weights_file"):
+    config.teacher.init_from_student = True
+    with pytest.raises(UserError, match=r"needs a student to grow out of.*pretrain_steps.*init_from"):
         Dynamics(config)
-    config.student.first_steps = 1
-    config.without.hallucination = True
-    with pytest.raises(UserError, match=r"unset config\.without\.hallucination"):
+    config.student.pretrain_steps = 1
+    config.ablate.hallucination = True
+    with pytest.raises(UserError, match=r"unset config\.ablate\.hallucination"):
         Dynamics(config)
 
 
@@ -311,9 +311,9 @@ def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):
     rng = np.random.default_rng(0)
     half = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float16), shapes)  # as a packaged one
     file = tmp_path / "student.safetensors"
-    network = Network("dynamics/student", recipe._hyper["student"], {"params": half})
-    save_model(file, Model("dynamics", {"student": network}, licence="-", origin="-"))
-    config.student.weights_file = str(file)
+    network = StoredNetwork("dynamics/student", recipe._model_args["student"], {"params": half})
+    save_model(file, Model("dynamics", {"student": network}, license="-", description="-"))
+    config.student.init_from = str(file)
     given = Dynamics(config)._given("student")
     jax.tree.map(np.testing.assert_array_equal, given, half)
     assert {x.dtype for x in jax.tree.leaves(given)} == {np.dtype(np.float32)}
@@ -323,7 +323,7 @@ def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):
     assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # and the teacher is frozen all the same
 
     config.width = "small"
-    with pytest.raises(UserError, match=r"'width': 'test'.*expected.*'width': 'small'.*student\.weights_file"):
+    with pytest.raises(UserError, match=r"'width': 'tiny'.*expected.*'width': 'small'.*student\.init_from"):
         Dynamics(config)._given("student")
 
 
@@ -345,10 +345,10 @@ def test_a_hypercolumn_is_added_to_a_student_from_a_file(config, tmp_path):
     recipe, rng = Dynamics(config), np.random.default_rng(0)
     shapes = jax.eval_shape(_init(recipe))[0]["student"]
     plain = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), shapes)
-    network = Network("dynamics/student", recipe._hyper["student"], {"params": plain})
+    network = StoredNetwork("dynamics/student", recipe._model_args["student"], {"params": plain})
     first, second = tmp_path / "plain.safetensors", tmp_path / "column.safetensors"
-    save_model(first, Model("dynamics", {"student": network}, licence="-", origin="-"))
-    config.student.weights_file, config.student.hypercolumn = str(first), vgg_file(tmp_path / "vgg.npz")
+    save_model(first, Model("dynamics", {"student": network}, license="-", description="-"))
+    config.student.init_from, config.student.hypercolumn = str(first), vgg_file(tmp_path / "vgg.npz")
     recipe = Dynamics(config)
     params, _ = recipe.init(jax.random.key(1))
     given = {name: part for name, part in params["student"].items() if name != "hypercolumn"}
@@ -361,9 +361,9 @@ def test_a_hypercolumn_is_added_to_a_student_from_a_file(config, tmp_path):
     # What it exports goes on as it is, VGG-19 included.
     changed = jax.tree.map(lambda x: x + 1, params)
     exported = recipe.exports(changed, {})["student"]["student"]
-    assert exported.hyper == {"width": "test", "hypercolumn": "caffe"}
-    save_model(second, Model("dynamics", {"student": exported}, licence="-", origin="-"))
-    config.student.weights_file = str(second)
+    assert exported.model_args == {"width": "tiny", "hypercolumn": "caffe"}
+    save_model(second, Model("dynamics", {"student": exported}, license="-", description="-"))
+    config.student.init_from = str(second)
     jax.tree.map(np.testing.assert_array_equal, Dynamics(config)._given("student"), changed["student"])
 
     config.student.hypercolumn = ""
@@ -381,16 +381,16 @@ def test_a_hypercolumn_needs_the_beginning_of_vgg(config, tmp_path):
 
 
 def test_a_student_without_transfer_can_do_without_sequences(config):
-    config.student.single_share = 1.0
-    with pytest.raises(UserError, match=r"single_share=1\.0 leaves no sequence.*choose a share below 1"):
+    config.student.single_image_fraction = 1.0
+    with pytest.raises(UserError, match=r"single_image_fraction=1\.0 leaves no sequence.*choose a share below 1"):
         Dynamics(config)
-    config.without.transfer = True
+    config.distill.enabled = False
     assert stages(config)["student"].mix == {"single": 1.0}
     batch = {"single": teacher_batch()["single"]}
-    images, truths, count = Dynamics(config)._student_images(batch)
+    images, targets, count = Dynamics(config)._student_images(batch)
     assert count == 0
-    np.testing.assert_array_equal(images, batch["single"]["image"])
-    np.testing.assert_array_equal(truths, batch["single"]["truth"])
+    np.testing.assert_array_equal(images, batch["single"]["mixture"])
+    np.testing.assert_array_equal(targets, batch["single"]["target"])
 
 
 def test_measuring_gives_mean_and_square_of_the_features(config):
@@ -419,15 +419,15 @@ def test_measuring_gives_mean_and_square_of_the_features(config):
     np.testing.assert_allclose(moments["features_mean"], -flat.mean(0), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("compute_dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_every_step_is_proved_to_be_replicated(config, precision):
-    config.precision = precision
+    config.compute_dtype = precision
     recipe = Dynamics(config)
-    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+    optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
     params, collections = jax.eval_shape(_init(recipe))
-    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimisers.items()}
+    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimizers.items()}
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
-    ema = {n: params[n] for n in optimisers}
+    ema = {n: params[n] for n in optimizers}
     state = TrainState(scalar, scalar, scalar, params, collections, ema, opt_state)
     side = recipe._options.canvas[0]
     counts = {"layers": (2, side), "single": (2, SIZE)}
@@ -440,17 +440,17 @@ def test_every_step_is_proved_to_be_replicated(config, precision):
         for kind, (n, s) in counts.items()
     }
     last = len(recipe.stages) - 1
-    step = build_step(recipe, last, 0, optimisers, Settings(0))
+    step = build_step(recipe, last, 0, optimizers, Settings(0))
     parallel.trace_checked(step, state, raw)
 
 
 def test_unknown_names_are_told(config):
     with pytest.raises(UserError, match=r"no recipe is called 'dynamic'; known recipes: .*dynamics"):
         get_recipe("dynamic")
-    config.precision = "float16"
-    with pytest.raises(UserError, match=r"config\.precision is 'float16'; choose float32 or bfloat16"):
+    config.compute_dtype = "float16"
+    with pytest.raises(UserError, match=r"config\.compute_dtype is 'float16'; choose float32 or bfloat16"):
         Dynamics(config)
-    config.precision = "float32"
+    config.compute_dtype = "float32"
     config.data.crop = 40
     with pytest.raises(UserError, match=r"config\.data\.crop=40; choose a multiple of 16"):
         Dynamics(config)
@@ -465,13 +465,13 @@ def test_unknown_names_are_told(config):
     [
         ("student.gan_start", 1.5, "a share between 0 and 1"),
         ("teacher.warm_up", 1.5, "a share between 0 and 1"),
-        ("student.single_share", -0.5, "a share between 0 and 1"),
+        ("student.single_image_fraction", -0.5, "a share between 0 and 1"),
         ("data.pairs_share", 1.5, "a share between 0 and 1"),
         ("data.sequences_share", 1.5, "a share between 0 and 1"),
-        ("student.transfer_share", -0.5, "a share between 0 and 1"),
+        ("student.distill_fraction", -0.5, "a share between 0 and 1"),
         ("student.steps", -10, "0 or more"),
         ("teacher.steps", 0, "leaves a teacher that has learned nothing"),
-        ("student.measure_samples", 0, "leaves the spread of the teacher's features unknown"),
+        ("student.feature_stats_samples", 0, "leaves the spread of the teacher's features unknown"),
     ],
 )
 def test_numbers_that_make_no_sense_are_told(config, name, value, words):
@@ -483,9 +483,9 @@ def test_numbers_that_make_no_sense_are_told(config, name, value, words):
 
 def test_a_teacher_from_a_file_must_be_the_one_that_the_config_describes(config, tmp_path):
     file = tmp_path / "teacher.safetensors"
-    other = Network("dynamics/teacher", {"width": "small"}, {"params": {"w": np.zeros(1)}})
-    save_model(file, Model("dynamics", {"teacher": other}, licence="-", origin="-"))
-    config.teacher.weights_file = str(file)
+    other = StoredNetwork("dynamics/teacher", {"width": "small"}, {"params": {"w": np.zeros(1)}})
+    save_model(file, Model("dynamics", {"teacher": other}, license="-", description="-"))
+    config.teacher.init_from = str(file)
     assert "teacher" not in stages(config)
-    with pytest.raises(UserError, match=r"'width': 'small'.*expected.*'width': 'test'.*teacher\.weights_file"):
+    with pytest.raises(UserError, match=r"'width': 'small'.*expected.*'width': 'tiny'.*teacher\.init_from"):
         Dynamics(config).init(jax.random.key(0))

@@ -18,10 +18,10 @@ from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.base import Start
 from sirr_jax.recipes.edge_gan.recipe import EdgeGan
 from sirr_jax.training import parallel, trainer
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import TrainState, learning_networks
 from sirr_jax.training.train_step import Settings, build_step
-from sirr_jax.weights.model_file import Model, Network, load_model, save_model
+from sirr_jax.weights.model_file import Model, StoredNetwork, load_model, save_model
 from tests.helpers.recipe_runs import Run, changed_networks, config_of, recording, same_bits
 
 SIZE = 20  # the smallest that LMSE scores
@@ -32,10 +32,10 @@ STEPS = 2  # of each stage of the short run
 
 def small_config(variant="tiny"):
     config = config_of("edge_gan")(variant)
-    config.width, config.data.crop, config.batch_size = "test", SIZE, 4
+    config.width, config.data.crop, config.batch_size = "tiny", SIZE, 4
     config.discriminator_steps = 5
-    config.optimiser.schedule, config.optimiser.learning_rate = "constant", 4e-3
-    config.optimiser.networks = ConfigDict({"edge_net": {"learning_rate": 1e-2}})
+    config.optimizer.schedule, config.optimizer.learning_rate = "constant", 4e-3
+    config.optimizer.networks = ConfigDict({"edge_net": {"learning_rate": 1e-2}})
     for stage in config.steps:
         config.steps[stage] = STEPS
     return config
@@ -63,7 +63,7 @@ def _quick_draws():
         return jax.tree_util.tree_map_with_path(fill, traced)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sirr_jax.recipes.edge_gan.recipe.initialise", draw)
+        patch.setattr("sirr_jax.recipes.edge_gan.recipe.initialize", draw)
         yield
 
 
@@ -105,12 +105,12 @@ def _stages(config):
 def test_the_released_config_trains_the_networks_as_they_are_converted():
     config = config_of("edge_gan")("released")
     recipe = EdgeGan(config)
-    assert recipe._hyper == {role: {} for role in NETWORKS}
+    assert recipe._model_args == {role: {} for role in NETWORKS}
     assert "preset release; attention net released, taught the contour; aux_scale 1; MS-SSIM of 5" in recipe.notes[1]
     assert recipe.notes[0].startswith("L_P is left out")
     recipe = EdgeGan(config_of("edge_gan")("base"))
-    assert recipe._hyper["attention_net"] == {"variant": "corrected", "aux_scale": 1 / 255}
-    assert recipe._hyper["discriminator"] == {"head": "gap"}
+    assert recipe._model_args["attention_net"] == {"variant": "corrected", "aux_scale": 1 / 255}
+    assert recipe._model_args["discriminator"] == {"head": "gap"}
     assert recipe.notes[0].startswith("L_P is the 3-scale gradient L1")
 
 
@@ -129,7 +129,7 @@ def test_scales_follow_from_the_crop(config, crop, scales):
     ("values", "message"),
     [
         ({"preset": "released"}, r"config\.preset is 'released'; choose release or balanced"),
-        ({"precision": "half"}, r"config\.precision is 'half'; choose float32 or bfloat16"),
+        ({"compute_dtype": "half"}, r"config\.compute_dtype is 'half'; choose float32 or bfloat16"),
         ({"attention.target": "edges"}, r"config\.attention\.target is 'edges'; choose contour or mask"),
         ({"attention.variant": "fixed"}, "no variant 'fixed'"),
         ({"width": "huge"}, "no width 'huge'"),
@@ -174,23 +174,23 @@ def shapes_of(recipe):
 
 
 @pytest.mark.parametrize(
-    ("variant", "precision", "stage"),
+    ("variant", "compute_dtype", "stage"),
     [("tiny", "bfloat16", 0), ("tiny", "bfloat16", 2), ("released", "float32", 2)],
 )
 def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
     config = small_config(variant)
-    config.precision, config.discriminator_steps = precision, 1
+    config.compute_dtype, config.discriminator_steps = precision, 1
     recipe = EdgeGan(config)
-    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+    optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
     params, collections = shapes_of(recipe)
-    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimisers.items()}
+    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimizers.items()}
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
-    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimisers}, opt_state)
+    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimizers}, opt_state)
     image = np.zeros((2, 2, SIZE, SIZE, 3), np.uint8)
     index = np.zeros((2, 2), np.uint32)
-    kinds = {"single": ("transmission", "reflection"), "pairs": ("blended", "transmission")}
+    kinds = {"single": ("transmission", "reflection"), "pairs": ("mixture", "transmission")}
     raw = {kind: dict.fromkeys(kinds[kind], image) | {"index": index} for kind in recipe.stages[stage].mix}
-    parallel.trace_checked(build_step(recipe, stage, 0, optimisers, Settings(0)), state, raw)
+    parallel.trace_checked(build_step(recipe, stage, 0, optimizers, Settings(0)), state, raw)
 
 
 # --- a short run of all stages ----------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
 def run(tmp_path_factory):
     config, folder, steps = small_config(), tmp_path_factory.mktemp("run"), []
     config.validation_samples = 2
-    config.evaluate_every = config.panels_every = config.checkpoint_every = 100
+    config.eval_every = config.log_images_every = config.checkpoint_every = 100
 
     with pytest.MonkeyPatch.context() as patch:
         recording(patch, steps, {})
@@ -236,16 +236,16 @@ def test_the_discriminator_takes_five_steps(run):
 def test_one_device_computes_what_two_do(run, stage):
     config, step = small_config(), run.of(stage)[0]
     recipe = EdgeGan(config)
-    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+    optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
     index = list(LEARNS).index(stage)
-    alone = build_step(recipe, index, index * STEPS, optimisers, Settings(config.seed, 1, config.ema_decay))
+    alone = build_step(recipe, index, index * STEPS, optimizers, Settings(config.seed, 1, config.ema_decay))
     whole = jax.tree.map(lambda x: np.asarray(x).reshape(1, -1, *x.shape[2:]), step.raw)
     compiled = jax.pmap(alone, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1])
     after, scalars = jax.device_get(compiled(step.before, whole))
     for name, value in scalars.items():
         np.testing.assert_allclose(value, step.scalars[name], rtol=1e-3, atol=1e-5, err_msg=name)
     # A first step of Adam's is as large where the gradient is nothing but rounding, as it is for biases that a
-    # normalisation takes away again: parameters are compared where it is more.
+    # normalization takes away again: parameters are compared where it is more.
     for role in LEARNS[stage]:
         (gradients, params), (expected, wanted) = (
             [jax.tree.leaves(tree) for tree in (s.opt_state[role][0].mu, s.params[role])] for s in (after, step.after)
@@ -287,23 +287,23 @@ def test_losses_are_the_specifications(run):
     def made():
         """The chain by hand, and what the losses say."""
         batch = recipe.prepare(raw, key)
-        image, truth = batch["image"], batch["truth"]
+        image, target = batch["mixture"], batch["target"]
 
         def apply(role, x, **more):
-            network = build(f"edge_gan/{role}", **recipe._hyper[role])
+            network = build(f"edge_gan/{role}", **recipe._model_args[role])
             return network.apply({"params": params[role], **more}, x)
 
         edge = apply("edge_net", edge_map(image), batch_stats=statistics["edge_net"])["edge"]
         maps = apply("attention_net", jnp.concatenate([2 * image - 1, edge], axis=-1))["attention_steps"]
         shown = jnp.concatenate([2 * image - 1, edge, maps[-1]], axis=-1)
         restored = (apply("generator", shown)["restored"] + 1) / 2
-        real, fake = (apply("discriminator", 2 * x - 1)["probability"] for x in (truth, restored))
-        target = attention_target(image, truth, target="mask")
+        real, fake = (apply("discriminator", 2 * x - 1)["probability"] for x in (target, restored))
+        area = attention_target(image, target, target="mask")
         wanted = {
-            "attention": [jnp.square(m - target).mean() for m in maps],
+            "attention": [jnp.square(m - area).mean() for m in maps],
             "judged": (-jnp.log(real).mean(), -jnp.log(1 - fake).mean()),
-            "pixel": jnp.abs(restored - truth).mean(),
-            "perceptual": 0.1 * multiscale_gradient_l1(restored, truth),
+            "pixel": jnp.abs(restored - target).mean(),
+            "perceptual": 0.1 * multiscale_gradient_l1(restored, target),
             "adversarial": -0.01 * jnp.log(fake).mean(),
         }
         attention, aux = recipe._attention_loss(params, statistics, batch, key)
@@ -334,10 +334,10 @@ def test_the_exported_model_restores_as_the_run_did(run):
     model = load_model(run.folder / "models" / "edge_gan.safetensors")
     assert model.recipe == "edge_gan"
     assert model.networks.keys() == NETWORKS - {"discriminator"}
-    assert "axis_name" not in model.networks["edge_net"].hyper
+    assert "axis_name" not in model.networks["edge_net"].model_args
     recipe, last = EdgeGan(small_config()), run.steps[-1].after
     image = np.random.default_rng(0).random((1, SIZE, SIZE, 3), np.float32)
-    batch = {"image": jnp.asarray(image), "truth": jnp.zeros(image.shape)}
+    batch = {"mixture": jnp.asarray(image), "target": jnp.zeros(image.shape)}
     expected = recipe.compare(last.params | last.ema, last.collections, batch)
     assert tuple(expected) == recipe.panels
     restorer = sirr_jax.load(run.folder / "models" / "edge_gan.safetensors")
@@ -355,7 +355,7 @@ def test_scores_leave_the_maps_out(run):
 
 
 def test_training_goes_on_from_what_a_file_holds(run, tmp_path, config):
-    config.seed, config.start_from = 5, str(run.folder / "models" / "edge_gan.safetensors")
+    config.seed, config.init_from = 5, str(run.folder / "models" / "edge_gan.safetensors")
     params, collections = EdgeGan(config).init(jax.random.key(1))
     last = run.steps[-1].after
     for role in NETWORKS - {"discriminator"}:
@@ -365,15 +365,15 @@ def test_training_goes_on_from_what_a_file_holds(run, tmp_path, config):
     # A generator alone, as `sirr convert` makes it.
     exported = load_model(run.folder / "models" / "edge_gan.safetensors").networks["generator"]
     save_model(tmp_path / "g.safetensors", Model("edge_gan", {"generator": exported}, "-", "-"))
-    config.start_from = str(tmp_path / "g.safetensors")
+    config.init_from = str(tmp_path / "g.safetensors")
     alone, _ = EdgeGan(config).init(jax.random.key(1))
     assert same_bits(alone["generator"], last.ema["generator"])
     assert same_bits(alone["discriminator"], params["discriminator"])
     assert not same_bits(alone["edge_net"], last.ema["edge_net"])
-    other = Network("edge_gan/generator", {}, exported.variables)
+    other = StoredNetwork("edge_gan/generator", {}, exported.variables)
     save_model(tmp_path / "wide.safetensors", Model("edge_gan", {"generator": other}, "-", "-"))
-    config.start_from = str(tmp_path / "wide.safetensors")
-    with pytest.raises(UserError, match=r"correct config\.start_from or the config's hyper-parameters"):
+    config.init_from = str(tmp_path / "wide.safetensors")
+    with pytest.raises(UserError, match=r"correct config\.init_from or the config's arguments"):
         EdgeGan(config).init(jax.random.key(1))
 
 

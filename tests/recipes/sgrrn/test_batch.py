@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sirr_jax.recipes.sgrrn.batch import separation_batch
-from sirr_jax.synthesis.reflection import synthesis_options, synthesise_batch
+from sirr_jax.synthesis.reflection import synthesis_options, synthesize_batch
 
 SIDE, COUNT = 24, 12
 MIXING = {"synthesis": "zhang", "options": synthesis_options("zhang", {})}
@@ -28,7 +28,7 @@ def labelled(start=0, count=COUNT):
 
 def pairs():
     rng = np.random.default_rng(1)
-    images = {name: rng.integers(0, 256, (COUNT, SIDE, SIDE, 3), np.uint8) for name in ("blended", "transmission")}
+    images = {name: rng.integers(0, 256, (COUNT, SIDE, SIDE, 3), np.uint8) for name in ("mixture", "transmission")}
     return images | {"index": np.arange(100, 100 + COUNT, dtype=np.uint32)}
 
 
@@ -45,8 +45,8 @@ def test_half_of_the_samples_are_mirrored_with_their_labels(make):
     raw = labelled()
     batch = make({"labelled_pairs": raw})
     assert {name: (x.shape, x.dtype.name) for name, x in batch.items()} == {
-        "image": ((COUNT, SIDE, SIDE, 3), "float32"),
-        "truth": ((COUNT, SIDE, SIDE, 3), "float32"),
+        "mixture": ((COUNT, SIDE, SIDE, 3), "float32"),
+        "target": ((COUNT, SIDE, SIDE, 3), "float32"),
         "reflection": ((COUNT, SIDE, SIDE, 3), "float32"),
         "labels": ((COUNT, SIDE, SIDE), "int32"),
         "parted": ((COUNT,), "bool"),
@@ -54,19 +54,19 @@ def test_half_of_the_samples_are_mirrored_with_their_labels(make):
     }
     mirrored = batch["labels"][:, 1, 0] == SIDE - 1
     assert 2 <= mirrored.sum() <= COUNT - 2
-    made = synthesise_batch(
+    made = synthesize_batch(
         jax.random.fold_in(KEY, 0), raw["transmission"], raw["reflection"], raw["index"], name="zhang"
     )
     assert made.kept.any()
     for i in range(COUNT):
         turn = (lambda x: x[:, ::-1]) if mirrored[i] else (lambda x: x)
         np.testing.assert_array_equal(turn(batch["labels"][i]), raw["labels"][i])
-        np.testing.assert_allclose(turn(batch["truth"][i]), raw["transmission"][i] / 255.0, atol=1e-6)
+        np.testing.assert_allclose(turn(batch["target"][i]), raw["transmission"][i] / 255.0, atol=1e-6)
         if made.kept[i]:
-            np.testing.assert_allclose(turn(batch["image"][i]), made.mixture[i], atol=1e-5)
+            np.testing.assert_allclose(turn(batch["mixture"][i]), made.mixture[i], atol=1e-5)
             np.testing.assert_allclose(turn(batch["reflection"][i]), made.reflection[i], atol=1e-5)
         else:
-            np.testing.assert_array_equal(batch["image"][i], batch["truth"][i])
+            np.testing.assert_array_equal(batch["mixture"][i], batch["target"][i])
             assert not batch["reflection"][i].any()
     assert batch["parted"].all()
     assert len(set(batch["sample"].tolist())) == COUNT
@@ -84,8 +84,8 @@ def test_pairs_have_no_labels_and_no_known_reflection(make):
     assert batch["parted"].tolist() == [True] * 4 + [False] * COUNT
     assert (batch["labels"][4:] == 255).all()
     raw = pairs()
-    same = [np.allclose(batch["image"][4 + i], raw["blended"][i] / 255.0, atol=1e-6) for i in range(COUNT)]
-    turned = [np.allclose(batch["image"][4 + i], raw["blended"][i, :, ::-1] / 255.0, atol=1e-6) for i in range(COUNT)]
+    same = [np.allclose(batch["mixture"][4 + i], raw["mixture"][i] / 255.0, atol=1e-6) for i in range(COUNT)]
+    turned = [np.allclose(batch["mixture"][4 + i], raw["mixture"][i, :, ::-1] / 255.0, atol=1e-6) for i in range(COUNT)]
     assert all(a != b for a, b in zip(same, turned, strict=True))
     assert 2 <= sum(same) <= COUNT - 2
     # Of the same index as a labelled sample, but not its draws.

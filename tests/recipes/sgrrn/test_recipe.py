@@ -14,7 +14,7 @@ from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.sgrrn.initialization import released_start
 from sirr_jax.recipes.sgrrn.recipe import Sgrrn
 from sirr_jax.training import parallel
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import TrainState, learning_networks
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.convert import expected_shapes
@@ -88,29 +88,29 @@ def test_the_released_config_trains_the_network_as_it_is_converted(monkeypatch):
     config = config_of("sgrrn")("released")
     config.data.labelled, config.data.classes = "/VOC2012", 21
     recipe = Sgrrn(config)
-    assert recipe._hyper == {"generator": {}}
+    assert recipe._model_args == {"generator": {}}
     assert recipe.notes == (
         "profile released, no adversarial term; no L_P, as it was released; Basic+Channel+Pyramid+Guidance; resnet101 "
         "from scratch",
     )
     config = config_of("sgrrn")("base")
-    assert Sgrrn(config)._hyper == {"generator": {"classes": 7}}
+    assert Sgrrn(config)._model_args == {"generator": {"classes": 7}}
     config.data.labelled, config.data.classes = "/VOC2012", 21
     config.adversarial = True
-    assert Sgrrn(config)._hyper == {"generator": {}} | {role: {} for role in JUDGES}
+    assert Sgrrn(config)._model_args == {"generator": {}} | {role: {} for role in JUDGES}
     assert "profile intended, 0.01 adversarial term; L_P is left out: " in Sgrrn(config).notes[0]
 
 
 @pytest.mark.parametrize("variant", ["base", "released"])
-def test_what_the_optimiser_leaves_alone(variant):
+def test_what_the_optimizer_leaves_alone(variant):
     """SGRRN specification, section 8: 109,752 parameters as released."""
     config = config_of("sgrrn")(variant)
     params = parameter_shapes(config)
-    optimiser = make_optimiser(config.optimiser, "generator", 10)
+    optimizer = make_optimizer(config.optimizer, "generator", 10)
     factors = {}
     for place, leaf in flatten(params).items():
         tree = functools.reduce(lambda tree, name: {name: tree}, reversed(place), np.ones(1, np.float32))
-        updates, _ = optimiser.update(tree, optimiser.init(tree), tree)
+        updates, _ = optimizer.update(tree, optimizer.init(tree), tree)
         (update,) = jax.tree.leaves(updates)
         factors["/".join(place)] = (round(float(-update[0] / 2e-3), 4), leaf.size)
     frozen = {place for place, (factor, _) in factors.items() if factor == 0}
@@ -135,7 +135,7 @@ def parameter_shapes(config):
     ("values", "message"),
     [
         ({"profile": "release"}, r"config\.profile is 'release'; choose intended or released"),
-        ({"precision": "half"}, r"config\.precision is 'half'; choose float32 or bfloat16"),
+        ({"compute_dtype": "half"}, r"config\.compute_dtype is 'half'; choose float32 or bfloat16"),
         ({"backbone": "vgg"}, "no backbone 'vgg'"),
         ({"decoder_mode": "Guidance"}, "no mode 'Guidance'"),
         ({"decoder_mode": "OnlySemantic"}, r"restores nothing; set config\.steps\.joint=0"),
@@ -173,7 +173,7 @@ def raw_shapes(*, pairs):
     image, labels = np.zeros((2, 2, SIZE, SIZE, 3), np.uint8), np.zeros((2, 2, SIZE, SIZE), np.uint8)
     index = np.zeros((2, 2), np.uint32)
     mixed = {"transmission": image, "reflection": image, "labels": labels, "reflection_labels": labels, "index": index}
-    real = {"pairs": {"blended": image, "transmission": image, "index": index}} if pairs else {}
+    real = {"pairs": {"mixture": image, "transmission": image, "index": index}} if pairs else {}
     return {"labelled_pairs": mixed} | real
 
 
@@ -221,18 +221,19 @@ def test_the_terms_of_the_profiles(variant, values, expected):
 
 
 @pytest.mark.parametrize(
-    ("variant", "precision", "stage"), [("base", "bfloat16", 0), ("base", "bfloat16", 1), ("released", "float32", 1)]
+    ("variant", "compute_dtype", "stage"),
+    [("base", "bfloat16", 0), ("base", "bfloat16", 1), ("released", "float32", 1)],
 )
 def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
     config = small_config(variant)
-    config.precision, config.data.pairs_share = precision, 0.5
+    config.compute_dtype, config.data.pairs_share = precision, 0.5
     recipe = Sgrrn(config)
-    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
+    optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
     params, collections = shapes_of(recipe)
-    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimisers.items()}
+    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimizers.items()}
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
-    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimisers}, opt_state)
-    step = build_step(recipe, stage, 0, optimisers, Settings(0))
+    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimizers}, opt_state)
+    step = build_step(recipe, stage, 0, optimizers, Settings(0))
     parallel.trace_checked(step, state, raw_shapes(pairs=stage == 1))
 
 
@@ -271,7 +272,7 @@ def drawn(config, monkeypatch):
 
 
 def test_the_backbone_starts_from_a_torchvision_file(drawn, tmp_path):
-    state_dict = fill_random(expected_shapes("resnet50", width="test"))
+    state_dict = fill_random(expected_shapes("resnet50", width="tiny"))
     path = tmp_path / "resnet50.pth"
     write_zip(path, state_dict)
     drawn.backbone_weights = str(path)
@@ -285,5 +286,5 @@ def test_the_backbone_starts_from_a_torchvision_file(drawn, tmp_path):
     np.testing.assert_array_equal(statistics["stem_norm"]["mean"], state_dict["bn1.running_mean"])
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(params["generator"]["separation"]))
     drawn.backbone = "resnet101"
-    with pytest.raises(UserError, match=r"holds resnet50 .*; expected a resnet101 of width test: correct config\.back"):
+    with pytest.raises(UserError, match=r"holds resnet50 .*; expected a resnet101 of width tiny: correct config\.back"):
         Sgrrn(drawn).init(jax.random.key(0))

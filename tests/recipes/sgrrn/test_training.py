@@ -19,7 +19,7 @@ from sirr_jax.models import build
 from sirr_jax.models.sgrrn.encoder import BACKBONES
 from sirr_jax.recipes.sgrrn.recipe import Sgrrn
 from sirr_jax.training import parallel, trainer
-from sirr_jax.training.optimisers import make_optimiser
+from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import learning_networks
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import load_model
@@ -55,8 +55,8 @@ def drawn(config, monkeypatch):
 
 def loop_config():
     config = small_config()
-    config.validation_samples, config.keep = 2, 2 * STEPS
-    config.evaluate_every = config.panels_every = 100
+    config.validation_samples, config.max_to_keep = 2, 2 * STEPS
+    config.eval_every = config.log_images_every = 100
     config.checkpoint_every = 1
     return config
 
@@ -112,7 +112,7 @@ def test_statistics_move_with_each_pass_of_the_generator(run):
     recipe, step = Sgrrn(small_config()), run.of("joint")[0]
     before, after = (s.collections["generator"]["encoder"]["backbone"]["stem_norm"] for s in (step.before, step.after))
     batch = prepared(recipe, step)
-    image = 2 * batch["image"] - 1
+    image = 2 * batch["mixture"] - 1
     kernel = step.before.params["generator"]["encoder"]["backbone"]["stem_conv"]["kernel"]
     later = step.after.params["generator"]["encoder"]["backbone"]["stem_conv"]["kernel"]
     mean = before["mean"]
@@ -132,8 +132,8 @@ def test_one_device_computes_what_two_do(run):
     """Statistics, dropped features and the mean over labelled pixels included."""
     config, step = small_config(), run.of("joint")[0]
     recipe = Sgrrn(config)
-    optimisers = {n: make_optimiser(config.optimiser, n, u) for n, u in learning_networks(recipe).items()}
-    alone = build_step(recipe, 1, STEPS, optimisers, Settings(config.seed, 1, config.ema_decay))
+    optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
+    alone = build_step(recipe, 1, STEPS, optimizers, Settings(config.seed, 1, config.ema_decay))
     whole = jax.tree.map(lambda x: np.asarray(x).reshape(1, -1, *x.shape[2:]), step.raw)
     compiled = jax.pmap(alone, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1])
     after, scalars = jax.device_get(compiled(step.before, whole))
@@ -164,14 +164,14 @@ def test_losses_are_the_specifications(run):
     config, step = small_config(), run.of("joint")[0]
     recipe = Sgrrn(config)
     batch = prepared(recipe, step)
-    params, hyper = step.before.params, recipe._hyper
-    generator = build("sgrrn/generator", **hyper["generator"])
-    judge = build("sgrrn/discriminator", **hyper["discriminator_background"])
+    params, model_args = step.before.params, recipe._model_args
+    generator = build("sgrrn/generator", **model_args["generator"])
+    judge = build("sgrrn/discriminator", **model_args["discriminator_background"])
 
     def forward(params, statistics, batch):
         made, _ = generator.apply(
             {"params": params["generator"], "batch_stats": statistics},
-            2 * batch["image"] - 1,
+            2 * batch["mixture"] - 1,
             samples=batch["sample"],
             train=True,
             mutable=["batch_stats"],
@@ -188,11 +188,11 @@ def test_losses_are_the_specifications(run):
 
     made, verdicts = jax.jit(forward)(params, step.before.collections["generator"], batch)
     expected = {}
-    for layer, truth in (("restored", "truth"), ("reflection", "reflection")):
-        estimate, truth, verdict = made[layer], 2 * batch[truth] - 1, verdicts[layer]
+    for layer, target in (("restored", "target"), ("reflection", "reflection")):
+        estimate, target, verdict = made[layer], 2 * batch[target] - 1, verdicts[layer]
         expected |= {
-            f"pixel_{layer}": jnp.abs(estimate - truth).mean(),
-            f"gradient_{layer}": multiscale_gradient_l1(estimate, truth) / 2,
+            f"pixel_{layer}": jnp.abs(estimate - target).mean(),
+            f"gradient_{layer}": multiscale_gradient_l1(estimate, target) / 2,
             f"adversarial_{layer}": 0.01 * jnp.square(verdict - 1).mean(),
         }
     likelihood = jax.nn.log_softmax(made["semantic_logits"])
@@ -214,7 +214,7 @@ def test_a_run_goes_on_in_the_middle_of_a_stage(run, step, tmp_path):
     (tmp_path / "checkpoints").mkdir()
     shutil.copytree(run.folder / "checkpoints" / str(step), tmp_path / "checkpoints" / str(step))
     config = loop_config()
-    config.evaluate_every = 0
+    config.eval_every = 0
     trainer.train(config, tmp_path)
     again = run.steps[len(whole) :]
     del run.steps[len(whole) :]
@@ -228,19 +228,19 @@ def test_the_exported_model_restores_as_the_run_did(run):
     path = run.folder / "models" / "sgrrn.safetensors"
     model = load_model(path)
     assert model.networks.keys() == {"generator"}
-    assert model.networks["generator"].hyper == {"width": "test", "backbone": "resnet50", "classes": 7}
+    assert model.networks["generator"].model_args == {"width": "tiny", "backbone": "resnet50", "classes": 7}
     recipe, last = Sgrrn(small_config()), run.steps[-1].after
     batch = prepared(recipe, run.steps[-1])
     expected = recipe.compare(last.params | last.ema, last.collections, batch)
     assert tuple(expected) == recipe.panels
-    found = sirr_jax.load(path)(np.asarray(batch["image"]))
+    found = sirr_jax.load(path)(np.asarray(batch["mixture"]))
     np.testing.assert_allclose(found.restored, expected["restored"], atol=1e-5)
     np.testing.assert_allclose(found.reflection, expected["reflection"], atol=1e-5)
     assert found.maps.keys() == {"labels"}
     assert np.mean(found.maps["labels"] == expected["labels"]) > 0.999
     labels = recipe.segment(last.params | last.ema, last.collections, batch)
     assert {name: (x.shape, x.dtype.name) for name, x in labels.items()} == dict.fromkeys(
-        ("truth", "labels"), ((4, SIZE, SIZE), "int32")
+        ("target", "labels"), ((4, SIZE, SIZE), "int32")
     )
 
 
@@ -266,5 +266,5 @@ def test_training_goes_on_from_what_the_files_hold(run, drawn, monkeypatch):
         assert not changed(jax.device_get(params[role]), last.ema[role])
     drawn.data.classes = 8
     drawn.start_from = str(run.folder / "models" / "sgrrn.safetensors")
-    with pytest.raises(UserError, match=r"correct config\.start_from or the config's hyper-parameters"):
+    with pytest.raises(UserError, match=r"correct config\.init_from or the config's arguments"):
         Sgrrn(drawn).init(jax.random.key(1))

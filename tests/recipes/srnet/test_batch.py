@@ -16,15 +16,15 @@ def raw(count=8, *, size=6):
     images = generator.integers(0, 256, (2, count, size, size, 3), np.uint8)
     labels = generator.integers(0, 19, (count, size, size), np.uint8)
     labels[:, 0, 0] = 255
-    samples = {"degraded": images[0], "clean": images[1], "labels": labels, "index": np.arange(count, dtype=np.uint32)}
+    samples = {"mixture": images[0], "target": images[1], "labels": labels, "index": np.arange(count, dtype=np.uint32)}
     return {"degraded": samples | {"kind": np.zeros(count, np.int32)}}
 
 
 def test_without_flips_samples_are_scaled_alone():
     samples, batch = raw()["degraded"], degraded_batch(raw(), KEY, flip=False, faces=True)
-    assert batch.keys() == {"image", "truth", "labels"}
-    np.testing.assert_allclose(batch["image"], samples["degraded"] / 255.0, atol=1e-6)
-    np.testing.assert_allclose(batch["truth"], samples["clean"] / 255.0, atol=1e-6)
+    assert batch.keys() == {"mixture", "target", "labels"}
+    np.testing.assert_allclose(batch["mixture"], samples["mixture"] / 255.0, atol=1e-6)
+    np.testing.assert_allclose(batch["target"], samples["target"] / 255.0, atol=1e-6)
     np.testing.assert_array_equal(batch["labels"], samples["labels"])
     assert batch["labels"].dtype == np.int32
 
@@ -39,12 +39,12 @@ def test_mirrors_turn_all_layers_of_a_sample_and_sides_of_faces(faces):
         np.testing.assert_array_equal(names[[2, 3, 4, 5, 7, 8, 10, 255]], [3, 2, 5, 4, 8, 7, 10, 255])
     mirrored = 0
     for before, after in zip(*(zip(*tree.values(), strict=True) for tree in (plain, batch)), strict=True):
-        image, truth, labels = map(np.asarray, before)
+        image, target, labels = map(np.asarray, before)
         if np.array_equal(after[0], image):
-            expected = image, truth, labels
+            expected = image, target, labels
         else:
             mirrored += 1
-            expected = image[:, ::-1], truth[:, ::-1], names[labels[:, ::-1]]
+            expected = image[:, ::-1], target[:, ::-1], names[labels[:, ::-1]]
         for made, wanted in zip(after, expected, strict=True):
             np.testing.assert_array_equal(made, wanted)
     assert 0 < mirrored < 8

@@ -21,10 +21,10 @@ from sirr_jax.recipes.srnet.recipe import SrNet
 from sirr_jax.training import parallel
 from sirr_jax.training.state import TrainState
 from sirr_jax.training.train_step import Settings, build_step
-from sirr_jax.weights.model_file import Model, Network, load_model, save_model
+from sirr_jax.weights.model_file import Model, StoredNetwork, load_model, save_model
 from tests.helpers.networks import parameter_shapes
 from tests.helpers.recipe_runs import config_of, same_bits
-from tests.helpers.small_srnet import JUDGES, LEARNS, SIZE, draw_quickly, drawn, optimisers_of, small_config
+from tests.helpers.small_srnet import JUDGES, LEARNS, SIZE, draw_quickly, drawn, optimizers_of, small_config
 
 
 @pytest.fixture
@@ -37,12 +37,12 @@ def quick_start(monkeypatch):
     draw_quickly(monkeypatch)
 
 
-def foreign_segmenter(path, **hyper):
+def foreign_segmenter(path, **model_args):
     """A model file of an ESPNetv2 with random weights."""
-    module = build("espnetv2", width="test", **hyper)
+    module = build("espnetv2", width="tiny", **model_args)
     variables = drawn(module, jax.random.key(0), (1, 16, 16, 3))
-    network = Network("espnetv2", {"width": "test", **hyper}, jax.tree.map(np.asarray, variables))
-    save_model(path, Model("espnetv2", {"espnetv2": network}, licence="-", origin="-"))
+    network = StoredNetwork("espnetv2", {"width": "tiny", **model_args}, jax.tree.map(np.asarray, variables))
+    save_model(path, Model("espnetv2", {"espnetv2": network}, license="-", description="-"))
     return str(path)
 
 
@@ -65,7 +65,7 @@ def test_the_schedule(config):
 
 def test_networks_are_described_as_converted_files_are(config):
     recipe = SrNet(config_of("srnet")("base"))
-    assert recipe._networks._hyper == {
+    assert recipe._networks._model_args == {
         "refiner": {"classes": 7},
         "restorer": {"classes": 7, "correction": True},
         "map_discriminator": {"classes": 7},
@@ -76,15 +76,15 @@ def test_networks_are_described_as_converted_files_are(config):
     assert "no style term" in recipe.notes[0]
     assert "SR-Net as reconstructed, mode logits, transposed synthesis of a correction; 7 classes" in recipe.notes[1]
     palette_recipe = SrNet(config_of("srnet")("palette"))
-    assert palette_recipe._networks._hyper["refiner"] == {"mode": "palette", "classes": 7}
+    assert palette_recipe._networks._model_args["refiner"] == {"mode": "palette", "classes": 7}
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"precision": "half"}, r"config\.precision is 'half'; choose float32 or bfloat16"),
+        ({"compute_dtype": "half"}, r"config\.compute_dtype is 'half'; choose float32 or bfloat16"),
         ({"initial": "zeros"}, r"config\.initial is 'zeros'; choose normal or he"),
-        ({"mode": "colours"}, "no mode 'colours'; choose one of logits, palette"),
+        ({"mode": "colors"}, "no mode 'colors'; choose one of logits, palette"),
         ({"width": "huge"}, "no width 'huge'"),
         ({"restorer.synthesis": "adain"}, "no synthesis 'adain'"),
         ({"data.crop": 30}, r"config\.data\.crop=30; choose a multiple of 4 from 24 on"),
@@ -111,7 +111,7 @@ def test_a_segmenter_of_others_is_used_as_it_is(config, tmp_path, quick_start):
     assert same_bits(params["segmenter"], held["params"])
     assert same_bits(collections["segmenter"], held["batch_stats"])
     shipped = recipe.exports(params, collections)["srnet"]["segmenter"]
-    assert (shipped.id, shipped.hyper) == ("espnetv2", {"width": "test", "classes": 7})
+    assert (shipped.id, shipped.model_args) == ("espnetv2", {"width": "tiny", "classes": 7})
     assert shipped.variables.keys() == {"params", "batch_stats"}
     config.segmenter.weights = foreign_segmenter(tmp_path / "voc.safetensors")
     with pytest.raises(UserError, match="tells 21 classes apart and the data have 7: choose another"):
@@ -139,11 +139,11 @@ def test_codes_are_read_back(mode):
     labels = jnp.asarray(np.random.default_rng(0).integers(0, 19, (2, 4, 5)), jnp.int32)
     coded = code.encode(labels)
     np.testing.assert_array_equal(code.decode(coded), labels)
-    colours = palette(19)[np.asarray(labels)] / 255.0
-    np.testing.assert_allclose(code.colours(labels), colours, atol=1e-6)
+    colors = palette(19)[np.asarray(labels)] / 255.0
+    np.testing.assert_allclose(code.colors(labels), colors, atol=1e-6)
     if mode == "palette":
-        np.testing.assert_allclose(coded, 2 * colours - 1, atol=1e-6)
-        # Off the palette, the nearest colour counts.
+        np.testing.assert_allclose(coded, 2 * colors - 1, atol=1e-6)
+        # Off the palette, the nearest color counts.
         np.testing.assert_array_equal(code.decode(0.95 * coded), labels)
     else:
         np.testing.assert_array_equal(coded, np.eye(19)[np.asarray(labels)])
@@ -196,10 +196,10 @@ def faked(config):
         code_of = functools.partial(jax.nn.one_hot, num_classes=7)
         recipe._networks.segmenter = SimpleNamespace(segment=segment, labels=lambda _, image: labels_of(image))
         generator = np.random.default_rng(0)
-        image, truth = generator.random((2, 2, 8, 8, 3)).astype(np.float32)
+        image, target = generator.random((2, 2, 8, 8, 3)).astype(np.float32)
         labels = generator.integers(0, 7, (2, 8, 8))
         labels[:, :2] = 255
-        batch = {"image": jnp.asarray(image), "truth": jnp.asarray(truth), "labels": jnp.asarray(labels, jnp.int32)}
+        batch = {"mixture": jnp.asarray(image), "target": jnp.asarray(target), "labels": jnp.asarray(labels, jnp.int32)}
         return recipe, code, batch
 
     return make
@@ -227,7 +227,7 @@ def entropy(logits, labels):
 @pytest.mark.parametrize("mode", ["logits", "palette"])
 def test_the_losses_are_the_specifications(faked, mode):
     recipe, code, batch = faked(mode)
-    image, truth, labels = batch["image"], batch["truth"], batch["labels"]
+    image, target, labels = batch["mixture"], batch["target"], batch["labels"]
     stages = {stage.name: stage.updates for stage in recipe.stages}
     seen = code.encode(labels_of(image))
     refined = 0.5 * seen + 0.1 * (2 * image - 1)[..., :1]
@@ -254,9 +254,9 @@ def test_the_losses_are_the_specifications(faked, mode):
         positive = 0.5 * restored + 0.5
         variation = np.abs(np.diff(positive, axis=1)).mean() + np.abs(np.diff(positive, axis=2)).mean()
         return restored, {
-            "l1": np.abs(positive - np.asarray(truth)).mean(),
+            "l1": np.abs(positive - np.asarray(target)).mean(),
             "adversarial": 0.1 * half(verdict(restored)["scores"], 1),
-            "perceptual": 0.1 * float(multiscale_gradient_l1(positive, truth)),
+            "perceptual": 0.1 * float(multiscale_gradient_l1(positive, target)),
             "style": 0.0,
             "total_variation": 0.01 * variation,
         }
@@ -264,7 +264,7 @@ def test_the_losses_are_the_specifications(faked, mode):
     # Alone, the restorer sees the true labels.
     restored, alone = restorer(true)
     total, found = scalars(stages["restore"][0], batch)
-    expected = half(verdict(2 * truth - 1)["scores"], 1) + half(verdict(restored)["scores"], 0)
+    expected = half(verdict(2 * target - 1)["scores"], 1) + half(verdict(restored)["scores"], 0)
     assert total == pytest.approx(expected, rel=1e-4)
     total, found = scalars(stages["restore"][1], batch)
     assert {name.split("/")[1]: x for name, x in found.items()} == pytest.approx(
@@ -275,7 +275,7 @@ def test_the_losses_are_the_specifications(faked, mode):
     restored, together = restorer(soft)
     total, found = scalars(stages["joint"][1], batch)
     assert total == pytest.approx(
-        half(verdict(2 * truth - 1)["scores"], 1) + half(verdict(restored)["scores"], 0), rel=1e-4
+        half(verdict(2 * target - 1)["scores"], 1) + half(verdict(restored)["scores"], 0), rel=1e-4
     )
     total, found = scalars(stages["joint"][2], batch)
     logits = recipe._networks.segmenter.segment(None, 0.5 * restored + 0.5)
@@ -286,7 +286,7 @@ def test_the_losses_are_the_specifications(faked, mode):
     assert "joint/consistency" not in scalars(stages["joint"][2], batch)[1]
 
     total, _ = scalars(stages["segmenter"][0], batch)
-    logits = recipe._networks.segmenter.segment(None, truth)
+    logits = recipe._networks.segmenter.segment(None, target)
     assert total == pytest.approx(entropy(logits, labels), rel=1e-4)
 
 
@@ -296,22 +296,22 @@ def test_the_losses_are_the_specifications(faked, mode):
 def raw_samples(*lead):
     image, labels = np.zeros((*lead, SIZE, SIZE, 3), np.uint8), np.zeros((*lead, SIZE, SIZE), np.uint8)
     index = np.zeros(lead, np.uint32)
-    return {"degraded": {"clean": image, "degraded": image, "labels": labels, "kind": index, "index": index}}
+    return {"degraded": {"target": image, "mixture": image, "labels": labels, "kind": index, "index": index}}
 
 
 @pytest.mark.slow
 def test_every_step_is_proved_to_be_replicated(quick_start):
     """The last stage, which has all losses but one, of the variant that is furthest from the one that is trained."""
     config = small_config("palette")
-    config.precision, config.restorer.synthesis, config.refiner.spectral_norm = "bfloat16", "spade", True
+    config.compute_dtype, config.restorer.synthesis, config.refiner.spectral_norm = "bfloat16", "spade", True
     recipe = SrNet(config)
-    optimisers = optimisers_of(recipe, config)
+    optimizers = optimizers_of(recipe, config)
     params, collections = recipe.init(jax.random.key(0))
     assert collections.keys() == JUDGES | {"refiner"}
-    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimisers.items()}
+    opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimizers.items()}
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
-    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimisers}, opt_state)
-    step = build_step(recipe, list(LEARNS).index("joint"), 0, optimisers, Settings(0))
+    state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimizers}, opt_state)
+    step = build_step(recipe, list(LEARNS).index("joint"), 0, optimizers, Settings(0))
     parallel.trace_checked(step, state, raw_samples(2, 2))
 
 
@@ -328,5 +328,5 @@ def test_kernels_start_narrow_on_request(config, initial, quick_start):
     # A correction begins as none.
     assert not np.any(params["restorer"]["correction_map"]["kernel"])
     assert not np.any(params["refiner"]["label_correction"]["kernel"])
-    shapes = parameter_shapes(build("segmenter", width="test"), (1, SIZE, SIZE, 3))
+    shapes = parameter_shapes(build("segmenter", width="tiny"), (1, SIZE, SIZE, 3))
     assert jax.tree.map(lambda x: x.shape, params["segmenter"]) == jax.tree.map(lambda x: x.shape, shapes)

@@ -19,7 +19,7 @@ from sirr_jax.training.checkpoints import Checkpoints
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import load_model
 from tests.helpers.recipe_runs import Run, changed_networks, recording, same_bits
-from tests.helpers.small_srnet import JUDGES, LEARNS, SIZE, STEPS, draw_quickly, optimisers_of, small_config
+from tests.helpers.small_srnet import JUDGES, LEARNS, SIZE, STEPS, draw_quickly, optimizers_of, small_config
 
 pytestmark = pytest.mark.slow
 
@@ -40,9 +40,9 @@ def quick_start(monkeypatch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     config, folder, steps = small_config(), tmp_path_factory.mktemp("run"), []
-    config.optimiser.learning_rate, config.joint_rate = 4e-3, 0.5
-    config.validation_samples, config.keep, config.checkpoint_every = 2, 100, 1
-    config.evaluate_every = config.panels_every = 100
+    config.optimizer.learning_rate, config.joint_rate = 4e-3, 0.5
+    config.validation_samples, config.max_to_keep, config.checkpoint_every = 2, 100, 1
+    config.eval_every = config.log_images_every = 100
 
     with pytest.MonkeyPatch.context() as patch:
         recording(patch, steps, {})
@@ -55,7 +55,7 @@ def run(tmp_path_factory):
 def test_each_stage_moves_its_networks_alone(run, stage):
     for step in run.of(stage):
         assert changed_networks(step.before.params, step.after.params) == LEARNS[stage]
-        # Spectral normalisation is the discriminators'.
+        # Spectral normalization is the discriminators'.
         assert changed_networks(step.before.collections, step.after.collections) == JUDGES & LEARNS[stage]
         assert all(np.isfinite(value) for value in step.scalars.values())
 
@@ -104,7 +104,7 @@ def test_one_device_computes_what_two_do(run, stage):
     step, recipe = run.of(stage)[0], SrNet(run.config)
     index = list(LEARNS).index(stage)
     settings = Settings(run.config.seed, 1, run.config.ema_decay)
-    alone = build_step(recipe, index, index * STEPS, optimisers_of(recipe, run.config), settings)
+    alone = build_step(recipe, index, index * STEPS, optimizers_of(recipe, run.config), settings)
     whole = jax.tree.map(lambda x: np.asarray(x).reshape(1, -1, *x.shape[2:]), step.raw)
     compiled = jax.pmap(alone, parallel.AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1])
     after, scalars = jax.device_get(compiled(step.before, whole))
@@ -136,7 +136,7 @@ def test_the_exported_model_restores_as_the_run_did(run):
     assert load_model(run.folder / "models" / "discriminators.safetensors").networks.keys() == JUDGES
     recipe, last = SrNet(run.config), run.steps[-1].after
     image = np.random.default_rng(0).random((1, SIZE, SIZE, 3), np.float32)
-    batch = {"image": jnp.asarray(image), "truth": jnp.zeros(image.shape)}
+    batch = {"mixture": jnp.asarray(image), "target": jnp.zeros(image.shape)}
     batch["labels"] = jnp.zeros(image.shape[:3], jnp.int32)
     expected = jax.jit(recipe.compare)(last.params | last.ema, last.collections, batch)
     assert set(expected) == set(recipe.panels)
@@ -149,12 +149,12 @@ def test_the_exported_model_restores_as_the_run_did(run):
 
 
 def test_training_goes_on_from_what_a_file_holds(run, config, quick_start):
-    config.seed, config.start_from = 5, str(run.folder / "models" / "srnet.safetensors")
+    config.seed, config.init_from = 5, str(run.folder / "models" / "srnet.safetensors")
     params, _ = SrNet(config).init(jax.random.key(1))
     last = run.steps[-1].after
     for role in ("segmenter", "refiner", "restorer"):
         assert same_bits(params[role], last.ema[role])
     assert not same_bits(params["map_discriminator"], last.params["map_discriminator"])
     config.restorer.correction = False
-    with pytest.raises(UserError, match=r"correct config\.start_from or the config's hyper-parameters"):
+    with pytest.raises(UserError, match=r"correct config\.init_from or the config's arguments"):
         SrNet(config).init(jax.random.key(1))

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from sirr_jax.synthesis.augment.hard_negatives import add_lookalike
+from sirr_jax.synthesis.augment.hard_negatives import add_hard_negative
 
 COUNT, SIDE = 12, 32
 KINDS = {"soft": (1.0, 0.0, 0.0), "hazy": (0.0, 1.0, 0.0), "mirrored": (0.0, 0.0, 1.0)}
@@ -21,7 +21,7 @@ def noise():
 def add():
     """name, image -> the image with `COUNT` draws of that kind."""
     compiled = {
-        name: jax.jit(jax.vmap(functools.partial(add_lookalike, probabilities=p), in_axes=(0, None)))
+        name: jax.jit(jax.vmap(functools.partial(add_hard_negative, probabilities=p), in_axes=(0, None)))
         for name, p in KINDS.items()
     }
     keys = jax.random.split(jax.random.key(3), COUNT)

@@ -44,7 +44,7 @@ def test_red_and_green_lines_move_right(level, red, green):
     moved = degraded(image, "chromatic_aberration", level)
     columns = moved.max(axis=0)
     assert columns.argmax(axis=0).tolist() == [30 + red, 30 + green, 30]
-    # exp(-2) to the left and to the right of 1, normalised.
+    # exp(-2) to the left and to the right of 1, normalized.
     side = np.exp(-2) / (1 + 2 * np.exp(-2))
     around = [side, 1 - 2 * side, side]
     for channel, right in enumerate((red, green, 0)):

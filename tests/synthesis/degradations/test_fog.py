@@ -21,11 +21,11 @@ def literal_airlight(image):
     count = int(0.001 * height * width)
     count += 1 if count % 2 == 0 else 0
     chosen = sorted(index for _, index in sorted(dark)[:count])
-    greys = []
+    grays = []
     for index in chosen:
         r, g, b = (float(v) for v in image[index // width, index % width])
-        greys.append((round(0.299 * r + 0.587 * g + 0.114 * b, 6), index))
-    index = sorted(greys)[count // 2][1]
+        grays.append((round(0.299 * r + 0.587 * g + 0.114 * b, 6), index))
+    index = sorted(grays)[count // 2][1]
     return image[index // width, index % width]
 
 
@@ -44,7 +44,7 @@ def test_the_range_is_the_depth_times_the_slant_of_the_ray():
     for y in range(5):
         for x in range(9):
             assert np.isclose(length[y, x], 10.0 * np.sqrt((64 + (x - 4) ** 2 + (y - 2) ** 2) / 64))
-    assert ray_length(depth, focal=8.0, centre=(0.0, 0.0))[0, 0] == 10.0
+    assert ray_length(depth, focal=8.0, center=(0.0, 0.0))[0, 0] == 10.0
 
 
 @pytest.mark.parametrize("beta", BETAS)
@@ -88,9 +88,9 @@ def test_the_guided_filter_solves_the_regression_in_every_window():
         for x in range(50):
             g = padded_guide[y : y + 41, x : x + 41].reshape(-1, 3)
             v = padded_values[y : y + 41, x : x + 41].reshape(-1)
-            centred = g - g.mean(axis=0)
-            normal = centred.T @ centred / len(g) + 1e-3 * np.eye(3)
-            slope = np.linalg.solve(normal, centred.T @ (v - v.mean()) / len(g))
+            centered = g - g.mean(axis=0)
+            normal = centered.T @ centered / len(g) + 1e-3 * np.eye(3)
+            slope = np.linalg.solve(normal, centered.T @ (v - v.mean()) / len(g))
             lines[y, x] = [*slope, v.mean() - slope @ g.mean(axis=0)]
     padded_lines = np.pad(lines, ((reach, reach), (reach, reach), (0, 0)), mode="symmetric")
     filtered = guided_filter(values, guide)

@@ -69,7 +69,7 @@ def test_the_number_of_strokes_is_normal():
     assert abs(np.std(counts) - 1.7) < 0.4
 
 
-def test_an_image_that_is_not_square_takes_the_centre():
+def test_an_image_that_is_not_square_takes_the_center():
     mask = draw_irregular_mask(
         np.random.default_rng(0), 100, 200, strokes=ACROSS, count=(1, 0), width=(10, 10), scale=(1, 1)
     )[..., 0]

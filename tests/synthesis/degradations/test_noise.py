@@ -11,7 +11,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations import degrade
 from sirr_jax.synthesis.degradations.ycbcr import rgb_to_ycbcr, ycbcr_to_rgb
 
-GREY = np.full((256, 250, 3), 128, np.uint8)
+GRAY = np.full((256, 250, 3), 128, np.uint8)
 GAUSSIAN = [(1, 8.06), (2, 18.03), (3, 25.50), (4, 57.02)]
 
 
@@ -31,7 +31,7 @@ def clipped_deviation(sigma, mean=128):
 @pytest.mark.parametrize("kind", ["gaussian_noise", "high_frequency_noise"])
 @pytest.mark.parametrize(("level", "sigma"), GAUSSIAN)
 def test_gaussian_noise_has_the_variance_of_the_table(kind, level, sigma):
-    noise = degraded(GREY, kind, level).astype(float) - 128
+    noise = degraded(GRAY, kind, level).astype(float) - 128
     # 192000 samples: the sampling error of a standard deviation is 0.16 %.
     np.testing.assert_allclose(noise.std(axis=(0, 1)), clipped_deviation(sigma), rtol=0.012)
     np.testing.assert_allclose(noise.mean(axis=(0, 1)), 0, atol=5 * sigma / 256)
@@ -44,22 +44,22 @@ def test_only_the_spot_at_the_highest_frequency_is_filtered():
     y, x = np.mgrid[:128, :130]
     board = np.where((x + y) % 2, 100, 156).astype(np.uint8)[..., None].repeat(3, -1)
     flattened = degraded(board, "high_frequency_noise", 1)
-    grey = degraded(np.full_like(board, 128), "gaussian_noise", 1)
-    assert np.abs(flattened.astype(int) - grey).max() <= 1
+    gray = degraded(np.full_like(board, 128), "gaussian_noise", 1)
+    assert np.abs(flattened.astype(int) - gray).max() <= 1
     stripes = np.where(x % 2, 100, 156).astype(np.uint8)[..., None].repeat(3, -1)
     kept, plain = (degraded(stripes, kind, 1).astype(int) for kind in ("high_frequency_noise", "gaussian_noise"))
     assert np.abs(kept - plain).max() <= 1
 
 
 @pytest.mark.parametrize(("level", "variance"), [(1, 0.0140), (2, 0.0198), (3, 0.0343), (4, 0.0524)])
-def test_colour_noise_is_that_of_the_planes_of_ycbcr(level, variance):
+def test_color_noise_is_that_of_the_planes_of_ycbcr(level, variance):
     from skimage.color import rgb2ycbcr, ycbcr2rgb
 
     image = np.random.default_rng(1).integers(0, 256, (60, 50, 3), dtype=np.uint8)
     planes = np.round(rgb2ycbcr(image)) / 255
     planes = planes + np.sqrt(variance) * np.random.default_rng(0).standard_normal(image.shape)
     expected = np.clip(255 * ycbcr2rgb(255 * planes), 0, 255)
-    assert np.abs(degraded(image, "colour_noise", level) - expected).max() < 0.51
+    assert np.abs(degraded(image, "color_noise", level) - expected).max() < 0.51
 
 
 def test_ycbcr_is_that_of_matlab():
@@ -72,7 +72,7 @@ def test_ycbcr_is_that_of_matlab():
 
 @pytest.mark.parametrize(("level", "density"), [(1, 0.005), (2, 0.01), (3, 0.05), (4, 0.1)])
 def test_salt_and_pepper_have_the_density_of_the_table(level, density):
-    noisy = degraded(GREY, "impulse_noise", level)
+    noisy = degraded(GRAY, "impulse_noise", level)
     assert set(np.unique(noisy)) == {0, 128, 255}
     error = 5 * np.sqrt(density / 2 / noisy.size)
     assert abs(np.mean(noisy == 0) - density / 2) < error
@@ -85,15 +85,15 @@ def test_salt_and_pepper_have_the_density_of_the_table(level, density):
 @pytest.mark.parametrize(("level", "factor"), [(1, 0.05), (2, 0.09), (3, 0.13), (4, 0.2)])
 def test_multiplicative_noise_grows_with_the_value(level, factor):
     for value in (30, 90):
-        noisy = degraded(np.full_like(GREY, value), "multiplicative_noise", level)
+        noisy = degraded(np.full_like(GRAY, value), "multiplicative_noise", level)
         assert abs(noisy.mean() - value) < 5 * factor * value / 256
         # Rounding adds 1/12 to the variance.
         assert noisy.std() == pytest.approx(np.hypot(factor * value, 12**-0.5), rel=0.012)
-    assert not degraded(np.zeros_like(GREY), "multiplicative_noise", level).any()
+    assert not degraded(np.zeros_like(GRAY), "multiplicative_noise", level).any()
 
 
 def test_denoising_removes_its_own_noise_and_keeps_edges():
-    step = GREY.copy()
+    step = GRAY.copy()
     step[:, 125:] = 40
     # Generators of the seed of the second noise must not give that noise again.
     left = [degraded(step, "denoising", 1, seed).astype(float) - step for seed in (0, 1)]
@@ -107,4 +107,4 @@ def test_denoising_removes_its_own_noise_and_keeps_edges():
 def test_denoising_names_the_package_it_lacks(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.restoration", None)
     with pytest.raises(UserError, match=r"needs scikit-image.*pip install 'sirr_jax\[train\]'"):
-        degraded(GREY, "denoising", 1)
+        degraded(GRAY, "denoising", 1)

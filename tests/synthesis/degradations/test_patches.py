@@ -39,17 +39,17 @@ def test_patches_show_what_lies_five_pixels_further(level, count):
 
 
 @pytest.mark.parametrize(("level", "count", "red"), [(1, 2, None), (2, 4, 50), (3, 8, 30), (4, 16, 0), (5, 32, 0)])
-def test_blocks_are_as_many_and_of_the_colour_that_the_table_says(level, count, red):
+def test_blocks_are_as_many_and_of_the_color_that_the_table_says(level, count, red):
     y, x = np.mgrid[:1500, :1600]
-    # Nowhere of the mean colour.
+    # Nowhere of the mean color.
     image = np.where((x + y)[..., None] % 2, (100, 90, 31), (140, 94, 60)).astype(np.uint8)
     # With this seed none overlap.
     blocked = degraded(image, "local_blocks", level, seed=0)
     hit = np.any(blocked != image, axis=-1)
     assert hit.sum() == count * 32 * 32
     # The means are 120, 92 and 45.5, rounded up.
-    colour = (0 if red is None else 120 + red, 92, 46)
-    np.testing.assert_array_equal(np.unique(blocked[hit], axis=0), [colour])
+    color = (0 if red is None else 120 + red, 92, 46)
+    np.testing.assert_array_equal(np.unique(blocked[hit], axis=0), [color])
     corners = hit & ~np.roll(hit, 1, 0) & ~np.roll(hit, 1, 1)
     for top, left in np.argwhere(corners):
         assert hit[top : top + 32, left : left + 32].all()
@@ -58,7 +58,7 @@ def test_blocks_are_as_many_and_of_the_colour_that_the_table_says(level, count, 
 def test_the_red_of_blocks_saturates():
     image = np.full((40, 33, 3), (250, 10, 20), np.uint8)
     blocked = degraded(image, "local_blocks", 2)
-    assert {tuple(colour) for colour in blocked.reshape(-1, 3)} <= {(250, 10, 20), (255, 10, 20)}
+    assert {tuple(color) for color in blocked.reshape(-1, 3)} <= {(250, 10, 20), (255, 10, 20)}
     assert np.any(blocked != image)
 
 

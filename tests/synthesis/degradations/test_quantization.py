@@ -15,14 +15,14 @@ from sirr_jax.synthesis.degradations.quantization import multi_otsu
 
 
 def smooth(height=120, width=111, seed=0):
-    """A photograph-like image: soft colours with all values."""
+    """A photograph-like image: soft colors with all values."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / width
     waves = [np.sin(6 * (a * x + b * y) + c) for a, b, c in random.uniform(-1, 1, (3, 3))]
     return (127.5 + 90 * np.stack(waves, -1) + random.normal(0, 12, (height, width, 3))).clip(0, 255).astype(np.uint8)
 
 
-def between(histogram, thresholds):
+def lerp(histogram, thresholds):
     """Variance between classes, from its definition; nothing where a class is empty."""
     value = np.arange(len(histogram))
     mean = np.average(value, weights=histogram)
@@ -46,8 +46,8 @@ def test_thresholds_are_the_best_of_all(counts, count):
     assert len(thresholds) == count
     assert np.all(np.diff(thresholds) > 0)
     assert np.all(histogram[thresholds] > 0)
-    best = max(between(histogram, chosen) for chosen in itertools.combinations(range(len(counts) - 1), count))
-    assert between(histogram, thresholds) == pytest.approx(best, rel=1e-12)
+    best = max(lerp(histogram, chosen) for chosen in itertools.combinations(range(len(counts) - 1), count))
+    assert lerp(histogram, thresholds) == pytest.approx(best, rel=1e-12)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -63,35 +63,35 @@ def test_thresholds_are_those_of_scikit_image(count):
 @pytest.mark.parametrize(("level", "count"), [(1, 9), (2, 7), (3, 5), (4, 3)])
 def test_values_are_zero_the_later_thresholds_and_white(level, count):
     image = smooth()
-    quantised = degrade(image, "quantisation_noise", level=level, generator=np.random.default_rng(0))
+    quantized = degrade(image, "quantization_noise", level=level, generator=np.random.default_rng(0))
     thresholds = multi_otsu(np.bincount(image.ravel(), minlength=256), count)
-    np.testing.assert_array_equal(np.unique(quantised), [0, *thresholds[1:], 255])
-    assert np.all(quantised[image <= thresholds[0]] == 0)
-    assert np.all(quantised[image > thresholds[-1]] == 255)
+    np.testing.assert_array_equal(np.unique(quantized), [0, *thresholds[1:], 255])
+    assert np.all(quantized[image <= thresholds[0]] == 0)
+    assert np.all(quantized[image > thresholds[-1]] == 255)
     for low, high in itertools.pairwise(thresholds):
-        assert np.all(quantised[(image > low) & (image <= high)] == high)
+        assert np.all(quantized[(image > low) & (image <= high)] == high)
 
 
 def test_an_image_of_few_values_stays():
     image = np.array([10, 50, 200], np.uint8)[np.random.default_rng(0).integers(0, 3, (9, 7, 3))]
     np.testing.assert_array_equal(
-        degrade(image, "quantisation_noise", level=4, generator=np.random.default_rng(0)), image
+        degrade(image, "quantization_noise", level=4, generator=np.random.default_rng(0)), image
     )
 
 
-@pytest.mark.parametrize(("level", "colours"), [(1, 64), (2, 32), (3, 16), (4, 8), (5, 4)])
-def test_colours_are_as_many_as_the_table_says_and_dithered(level, colours):
+@pytest.mark.parametrize(("level", "colors"), [(1, 64), (2, 32), (3, 16), (4, 8), (5, 4)])
+def test_colors_are_as_many_as_the_table_says_and_dithered(level, colors):
     image = smooth()
-    quantised = degrade(image, "colour_quantisation", level=level, generator=np.random.default_rng(0))
-    palette = np.unique(quantised.reshape(-1, 3), axis=0)
-    assert 0.9 * colours <= len(palette) <= colours
-    # Dithering leaves the nearest colour for another one, so that the average over a region is right.
+    quantized = degrade(image, "color_quantization", level=level, generator=np.random.default_rng(0))
+    palette = np.unique(quantized.reshape(-1, 3), axis=0)
+    assert 0.9 * colors <= len(palette) <= colors
+    # Dithering leaves the nearest color for another one, so that the average over a region is right.
     pixels = image.reshape(-1, 3).astype(int)
     nearest = palette[np.argmin(np.sum((pixels[:, None] - palette) ** 2, axis=-1), axis=1)]
-    assert np.mean(np.any(nearest != quantised.reshape(-1, 3), axis=-1)) > 0.1
+    assert np.mean(np.any(nearest != quantized.reshape(-1, 3), axis=-1)) > 0.1
 
 
-def test_a_flat_image_keeps_its_colour():
+def test_a_flat_image_keeps_its_color():
     image = np.full((8, 9, 3), (12, 200, 77), np.uint8)
-    for kind in ("quantisation_noise", "colour_quantisation"):
+    for kind in ("quantization_noise", "color_quantization"):
         np.testing.assert_array_equal(degrade(image, kind, level=1, generator=np.random.default_rng(0)), image)

@@ -18,7 +18,7 @@ from sirr_jax.synthesis.degradations import KINDS, degrade
 ALL = [(name, level) for name, kind in KINDS.items() for level in range(1, kind.levels + 1)]
 RANDOM = {
     "gaussian_noise",
-    "colour_noise",
+    "color_noise",
     "high_frequency_noise",
     "impulse_noise",
     "denoising",
@@ -108,7 +108,7 @@ def test_resaving_is_jpeg_of_quality_75_except_after_compression(name, photo):
     ("change", "told"),
     [
         ({"kind": "gausian_blur"}, r"'gausian_blur'; did you mean 'gaussian_blur'\?"),
-        ({"kind": "zzz"}, "known names: gaussian_noise, colour_noise"),
+        ({"kind": "zzz"}, "known names: gaussian_noise, color_noise"),
         ({"kind": 3}, "called 3; known numbers: 1, 2, 5, 6, 7, 8, 9, 10, 11, 14"),
         ({"kind": None}, "called None; known names"),
         ({"level": 5}, "level 5 of jpeg: use a whole number from 1 to 4"),

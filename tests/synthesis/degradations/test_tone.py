@@ -26,7 +26,7 @@ def test_contrast_scales_every_sample(level, factor):
 
 
 @pytest.mark.parametrize(("level", "factor"), [(1, 0.4), (2, 0.0), (3, -0.4), (4, -0.8)])
-def test_saturation_scales_the_colour_differences(level, factor):
+def test_saturation_scales_the_color_differences(level, factor):
     from skimage.color import rgb2ycbcr, ycbcr2rgb
 
     image = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)

@@ -42,10 +42,10 @@ def test_brighter_than_the_reference_is_background():
 
 
 @pytest.mark.parametrize("width", [1024, 512])
-def test_place_size_and_grey_of_an_upright_logo(width):
+def test_place_size_and_gray_of_an_upright_logo(width):
     image = np.zeros((width, width, 3), np.uint8)
     scale = width / 1024
-    places, greys = [], set()
+    places, grays = [], set()
     for seed in range(40):
         # The box is 300 x 100 in a stamp of 400 x 200; the border around it is transparent.
         made = watermark(image, np.random.default_rng(seed), logos=[box_logo()], angle=0.0, size=400)
@@ -53,31 +53,31 @@ def test_place_size_and_grey_of_an_upright_logo(width):
         assert abs((right - left) - 300 * scale) <= 4
         assert abs((bottom - top) - 100 * scale) <= 4
         places.append((left - 50 * scale, top - 50 * scale, right + 50 * scale, bottom + 50 * scale))
-        grey = int(made[(top + bottom) // 2, (left + right) // 2, 0])
-        assert (made[(top + bottom) // 2, (left + right) // 2] == grey).all()
-        greys.add(grey)
+        gray = int(made[(top + bottom) // 2, (left + right) // 2, 0])
+        assert (made[(top + bottom) // 2, (left + right) // 2] == gray).all()
+        grays.add(gray)
     places = np.array(places) / scale
     assert places[:, :2].min() >= 80 - 4
     assert places[:, 2:].max() <= 1024 - 80 + 4
     assert places[:, 0].std() > 80
-    assert min(greys) >= 128 * 0.976 - 1
-    assert max(greys) <= 250
-    assert len(greys) > 25
+    assert min(grays) >= 128 * 0.976 - 1
+    assert max(grays) <= 250
+    assert len(grays) > 25
 
 
 def test_opacity_leaves_a_trace_of_the_image():
     white = np.full((1024, 1024, 3), 255, np.uint8)
     rng = np.random.default_rng(5)
     rng.integers(1)
-    grey = rng.integers(128, 256)
+    gray = rng.integers(128, 256)
     over_white = watermark(white, np.random.default_rng(5), logos=[box_logo()])
     over_black = watermark(BLACK, np.random.default_rng(5), logos=[box_logo()])
     # 255 * 0.98 is 249.9, and an alpha of 249.
-    assert abs(int(over_black.max()) - grey * 249 / 255) <= 1
-    assert abs(int(over_white.min()) - (grey * 249 + 255 * 6) / 255) <= 1
+    assert abs(int(over_black.max()) - gray * 249 / 255) <= 1
+    assert abs(int(over_white.min()) - (gray * 249 + 255 * 6) / 255) <= 1
 
 
-def test_the_layer_is_turned_by_ten_degrees_counter_clockwise_about_the_centre():
+def test_the_layer_is_turned_by_ten_degrees_counter_clockwise_about_the_center():
     upright = watermark(BLACK, np.random.default_rng(2), logos=[box_logo()], angle=0.0)
     turned = watermark(BLACK, np.random.default_rng(2), logos=[box_logo()])
 
@@ -132,14 +132,14 @@ def test_a_layer_says_what_was_drawn():
         stamp = layer.pixels[y : y + layer.size[1], x : x + layer.size[0]]
         assert stamp[..., 3].any()
         assert layer.pixels[..., 3].astype(int).sum() == stamp[..., 3].astype(int).sum()
-        assert (stamp[..., :3][stamp[..., 3] > 0] == layer.grey).all()
+        assert (stamp[..., :3][stamp[..., 3] > 0] == layer.gray).all()
         image = np.random.default_rng(9).integers(0, 256, (512, 768, 3), np.uint8)
         made = lay_over(image, layer)
         np.testing.assert_array_equal(
             made, watermark(image, np.random.default_rng(seed), logos=logos, angle=0.0, size=400)
         )
         share = layer.pixels[..., 3:] / 255.0
-        np.testing.assert_allclose(made, share * layer.grey + (1.0 - share) * image, atol=1.0)
+        np.testing.assert_allclose(made, share * layer.gray + (1.0 - share) * image, atol=1.0)
     assert chosen == {0, 1}
     assert draw_watermark(np.random.default_rng(0), 64, 64).logo is None
 

@@ -71,9 +71,9 @@ def test_the_other_forms_are_those_of_the_syntheses(form):
     key = jax.random.key(int(np.random.default_rng(5).integers(2**31)))
     layers = [jnp.asarray(layer, jnp.float32) / 255.0 for layer in (background, other)]
     if form == "zhang":
-        expected = zhang.synthesise(key, *layers, options=ZhangOptions(vignette_side=224))
+        expected = zhang.synthesize(key, *layers, options=ZhangOptions(vignette_side=224))
     else:
-        expected = ceilnet.synthesise(key, *layers, options=CeilnetOptions())
+        expected = ceilnet.synthesize(key, *layers, options=CeilnetOptions())
     np.testing.assert_allclose(made.image, 255.0 * expected.mixture, atol=0.51)
     np.testing.assert_allclose(made.reflection, 255.0 * expected.reflection, atol=0.51)
     assert made.parameters.keys() == expected.parameters.keys()

@@ -9,16 +9,16 @@ import pytest
 import scipy.ndimage
 
 from sirr_jax.errors import UserError
-from sirr_jax.synthesis.multiview import MultiviewOptions, Sequence, recompose, synthesise, synthesise_single
+from sirr_jax.synthesis.multiview import MultiviewOptions, Sequence, recompose, synthesize, synthesize_single
 
 CLEAN = MultiviewOptions(size=32, margin=16, noise_probability=0.0, jpeg_probability=0.0)
 COUNT = 24
-# Compiled once and run a few times on tiny images: most of the time would go into optimising the programs.
+# Compiled once and run a few times on tiny images: most of the time would go into optimizing the programs.
 QUICK = {"xla_backend_optimization_level": 0}
 
 
 def texture(seed, shape):
-    """Smooth coloured noise that fills [0, 1]."""
+    """Smooth colored noise that fills [0, 1]."""
     noise = np.random.default_rng(seed).normal(size=shape)
     noise = scipy.ndimage.gaussian_filter(noise, (0, 2, 2, 0.5), mode="wrap")
     low, high = noise.min(axis=(1, 2, 3), keepdims=True), noise.max(axis=(1, 2, 3), keepdims=True)
@@ -35,7 +35,7 @@ def make_keys(count, seed=7):
 
 @pytest.fixture(scope="module")
 def batched():
-    return jax.jit(jax.vmap(functools.partial(synthesise, options=CLEAN)), compiler_options=QUICK)
+    return jax.jit(jax.vmap(functools.partial(synthesize, options=CLEAN)), compiler_options=QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def batch(batched) -> Sequence:
 @pytest.fixture(scope="module")
 def single_batched():
     options = dataclasses.replace(CLEAN, noise_probability=1.0, noise_sigma=(0.005, 0.01))
-    return jax.jit(jax.vmap(functools.partial(synthesise_single, options=options)), compiler_options=QUICK)
+    return jax.jit(jax.vmap(functools.partial(synthesize_single, options=options)), compiler_options=QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def mixtures(single_batched):
 
 
 def warp(image, flow):
-    """Bilinear look-up at p + flow(p), clamped, over the literal four neighbours."""
+    """Bilinear look-up at p + flow(p), clamped, over the literal four neighbors."""
     height, width, _ = image.shape
     out = np.zeros_like(image, np.float64)
     for i in range(height):
@@ -89,7 +89,7 @@ def test_frames_are_recomposed_exactly_from_layers_and_parameters(batch):
 
 
 @pytest.mark.parametrize("layer", ["t", "r"])
-def test_the_exact_flow_takes_the_neighbours_to_the_middle_frame(batch, layer):
+def test_the_exact_flow_takes_the_neighbors_to_the_middle_frame(batch, layer):
     """The mean error on valid pixels, and that the flow is what achieves it."""
     frames = batch.transmission if layer == "t" else batch.reflection
     flow, valid = (batch.flow_t, batch.valid_t) if layer == "t" else (batch.flow_r, batch.valid_r)
@@ -107,7 +107,7 @@ def test_the_exact_flow_takes_the_neighbours_to_the_middle_frame(batch, layer):
 
 
 def test_the_mask_moves_with_the_reflection(batch):
-    """A point of the middle frame and where it goes in a neighbour lie at the same place of the mask's field."""
+    """A point of the middle frame and where it goes in a neighbor lie at the same place of the mask's field."""
     y, x = np.meshgrid(np.arange(32.0), np.arange(32.0), indexing="ij")
     maps = batch.params.mask_homographies.astype(np.float64)
 
@@ -150,7 +150,7 @@ def test_the_same_key_gives_the_same_bytes_and_another_key_another_sequence(batc
 
 
 def test_a_sequence_does_not_depend_on_its_batch(batch):
-    alone = jax.jit(functools.partial(synthesise, options=CLEAN), compiler_options=QUICK)
+    alone = jax.jit(functools.partial(synthesize, options=CLEAN), compiler_options=QUICK)
     one = alone(make_keys(COUNT)[5], CANVAS_T[5], CANVAS_R[5])
     of_batch = jax.tree.map(lambda leaf: leaf[5], batch)
     for name, left, right in zip(Sequence._fields, one, of_batch, strict=True):
@@ -200,8 +200,8 @@ def test_a_layer_of_the_wrong_size_or_type_is_named():
     key = jax.random.key(0)
     good, small = CANVAS_T[0], CANVAS_T[0, 1:]
     with pytest.raises(UserError, match=r"reflection has shape \(63, 64, 3\), expected \(64, 64, 3\)"):
-        synthesise(key, good, small, options=CLEAN)
+        synthesize(key, good, small, options=CLEAN)
     with pytest.raises(UserError, match=r"transmission has shape \(64, 64, 3\), expected \(32, 32, 3\)"):
-        synthesise_single(key, good, good, options=CLEAN)
+        synthesize_single(key, good, good, options=CLEAN)
     with pytest.raises(UserError, match="transmission is uint8"):
-        synthesise(key, (255 * good).astype(np.uint8), good, options=CLEAN)
+        synthesize(key, (255 * good).astype(np.uint8), good, options=CLEAN)

@@ -21,7 +21,7 @@ from sirr_jax.synthesis.ops.grid import pixel_grid
 
 OPTIONS = MultiviewOptions()
 COUNT = 600
-# Most of the time would go into optimising programs that run once.
+# Most of the time would go into optimizing programs that run once.
 QUICK = {"xla_backend_optimization_level": 0}
 
 
@@ -60,10 +60,10 @@ def test_flow_sizes_are_those_of_the_specification(flows):
 
 
 def test_motion_has_no_preferred_direction_and_reverses_with_time(flows):
-    centre = flows[1][:, :, 60]
-    error = centre.std(axis=0) / np.sqrt(COUNT)
-    assert np.all(np.abs(centre.mean(axis=0)) < 5 * error)
-    along_time = np.corrcoef(centre[:, 0, 0], centre[:, 1, 0])[0, 1]
+    center = flows[1][:, :, 60]
+    error = center.std(axis=0) / np.sqrt(COUNT)
+    assert np.all(np.abs(center.mean(axis=0)) < 5 * error)
+    along_time = np.corrcoef(center[:, 0, 0], center[:, 1, 0])[0, 1]
     assert along_time < -0.8
 
 
@@ -107,10 +107,10 @@ def test_the_homography_against_projected_points():
     focal, depth = 140.0, 2.5
     turn, step = rng.normal(scale=0.05, size=3), rng.normal(scale=0.1, size=3)
     pixels = rng.uniform(0, 119, size=(20, 2))
-    centre = np.array([79.5, 59.5])
-    space = np.concatenate([(pixels - centre) / focal, np.ones((20, 1))], axis=1) * depth
+    center = np.array([79.5, 59.5])
+    space = np.concatenate([(pixels - center) / focal, np.ones((20, 1))], axis=1) * depth
     moved = space @ Rotation.from_rotvec(turn).as_matrix().T + step
-    expected = focal * moved[:, :2] / moved[:, 2:] + centre
+    expected = focal * moved[:, :2] / moved[:, 2:] + center
 
     @jax.jit
     def answer(focal, turn, step, depth, pixels):
@@ -154,7 +154,7 @@ def test_a_rotation_matrix_is_exact_down_to_no_rotation():
         np.testing.assert_allclose(matrix(jnp.asarray(vector)), expected, atol=1e-6)
 
 
-def test_inside_means_between_the_outermost_pixel_centres():
+def test_inside_means_between_the_outermost_pixel_centers():
     points = jnp.asarray([[0.0, 0.0], [39.0, 19.0], [39.1, 5.0], [-0.1, 5.0], [5.0, 19.1], [5.0, -0.1]])
     expected = [True, True, False, False, False, False]
     np.testing.assert_array_equal(inside_frame(points, options=MultiviewOptions(size=(20, 40))), expected)

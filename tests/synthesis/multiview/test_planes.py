@@ -15,7 +15,7 @@ COUNT = 24
 
 
 def quick_vmap(function):
-    """Most of the time would go into optimising programs that run once."""
+    """Most of the time would go into optimizing programs that run once."""
     return jax.jit(jax.vmap(function), compiler_options={"xla_backend_optimization_level": 0})
 
 
@@ -92,8 +92,8 @@ def test_without_depth_parallax_the_middle_frame_is_a_plain_crop(scenes, render)
     assert changed.mean() > 0.7, "a foreground plane shows something else than the background"
 
 
-def test_a_neighbour_shows_the_canvas_where_the_flow_leads(scenes, render):
-    """Canvases whose colours are their own coordinates make the flow readable from the rendered frames."""
+def test_a_neighbor_shows_the_canvas_where_the_flow_leads(scenes, render):
+    """Canvases whose colors are their own coordinates make the flow readable from the rendered frames."""
     geometry, planes, motion = scenes
     height, width = OPTIONS.canvas
     y, x = np.meshgrid(np.arange(height) / height, np.arange(width) / width, indexing="ij")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.synthesis.multiview import MultiviewOptions, synthesise_single
+from sirr_jax.synthesis.multiview import MultiviewOptions, synthesize_single
 from sirr_jax.synthesis.multiview.reflected_scene import draw_scene
 
 SIZE = 24
@@ -60,7 +60,7 @@ def test_a_picture_without_a_reflection_is_its_transmission():
     options = MultiviewOptions(size=SIZE, clean_probability=1.0, noise_probability=0.0, jpeg_probability=0.0)
     keys = jax.random.split(jax.random.key(1), 16)
     make = jax.jit(
-        jax.vmap(lambda key: synthesise_single(key, jnp.asarray(PHOTO), jnp.ones_like(PHOTO), options=options))
+        jax.vmap(lambda key: synthesize_single(key, jnp.asarray(PHOTO), jnp.ones_like(PHOTO), options=options))
     )
     made = make(keys)
     np.testing.assert_allclose(made.frame, np.broadcast_to(PHOTO, made.frame.shape), atol=1e-6)

@@ -19,7 +19,7 @@ def psnr(a, b):
 
 
 def photograph(height, width):
-    """Coloured structure of many sizes, in whole grey levels."""
+    """Colored structure of many sizes, in whole gray levels."""
     rng = np.random.default_rng(1)
     image = sum(
         scipy.ndimage.gaussian_filter(rng.normal(size=(height, width, 3)), (s, s, 0.6)) * s for s in (0.8, 2.0, 5.0)
@@ -42,9 +42,9 @@ def test_jpeg_against_pillow(quality):
     assert psnr(simulated, real) > psnr(real, original) + 5
 
 
-def test_a_grey_image_survives_the_best_quality():
-    grey = np.full((32, 32, 3), 100 / 255, np.float32)
-    np.testing.assert_allclose(compress(grey, 100), grey, atol=1e-6)
+def test_a_gray_image_survives_the_best_quality():
+    gray = np.full((32, 32, 3), 100 / 255, np.float32)
+    np.testing.assert_allclose(compress(gray, 100), gray, atol=1e-6)
 
 
 def test_the_noise_has_the_stated_variance():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sirr_jax.errors import UserError
-from sirr_jax.synthesis.multiview import procedural_layer
+from sirr_jax.synthesis.multiview import procedural_texture
 
 COUNT = 60
 SIZE = (24, 32)
@@ -16,10 +16,10 @@ SIZE = (24, 32)
 @pytest.fixture(scope="module")
 def layers():
     def both(key):
-        draw = functools.partial(procedural_layer, key, SIZE)
+        draw = functools.partial(procedural_texture, key, SIZE)
         return draw(role="transmission"), draw(role="reflection")
 
-    # Most of the time would go into optimising a program that runs once.
+    # Most of the time would go into optimizing a program that runs once.
     draw_all = jax.jit(jax.vmap(both), compiler_options={"xla_backend_optimization_level": 0})
     return tuple(np.asarray(x) for x in draw_all(jax.random.split(jax.random.key(0), COUNT)))
 
@@ -53,4 +53,4 @@ def test_about_half_of_the_reflections_carry_lamps(layers):
 
 def test_an_unknown_role_is_named():
     with pytest.raises(UserError, match="'background'"):
-        procedural_layer(jax.random.key(0), 32, role="background")
+        procedural_texture(jax.random.key(0), 32, role="background")

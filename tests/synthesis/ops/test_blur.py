@@ -14,7 +14,7 @@ blur = jax.jit(lambda image, weights, reflect: gaussian_blur(image, weights, ref
 
 
 @pytest.mark.parametrize(("sigma", "radius"), [(2.0, 5), (5.0, 5), (1.3, 3), (5.0, 10)])
-def test_the_kernel_is_a_normalised_gaussian_cut_off_at_the_radius(sigma, radius):
+def test_the_kernel_is_a_normalized_gaussian_cut_off_at_the_radius(sigma, radius):
     offset = np.arange(-radius, radius + 1)
     expected = np.exp(-(offset**2) / (2 * sigma**2))
     got = np.asarray(kernel(sigma, float(radius)))

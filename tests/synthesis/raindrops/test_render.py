@@ -101,7 +101,7 @@ def test_number_and_size_follow_the_options():
 
 def test_a_round_drop_covers_the_area_of_its_disc():
     params = jax.tree.map(lambda a: a[0], drawer(ROUND)(jax.random.split(jax.random.key(0), 1)))
-    params = params._replace(centre=jnp.asarray([[[32.0, 24.0], [0.0, 0.0]]]))
+    params = params._replace(center=jnp.asarray([[[32.0, 24.0], [0.0, 0.0]]]))
     x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
     coverage = cover(jnp.stack([jnp.asarray(x), jnp.asarray(y)], axis=-1).astype(jnp.float32), params)
     radius = float(params.radius[0, 0])
@@ -148,7 +148,7 @@ def test_a_drop_shows_the_scene_upside_down_and_darker_at_its_rim():
     coverage = Coverage(
         inside=jnp.ones((1, 5)),
         local=local,
-        centre=jnp.broadcast_to(jnp.asarray([[[32.0, 24.0]]]), (1, 5, 2)),
+        center=jnp.broadcast_to(jnp.asarray([[[32.0, 24.0]]]), (1, 5, 2)),
         view=jnp.full((1, 5, 2), 20.0),
     )
     light = np.asarray(light_through(scene, coverage, params))[0, :, 0]

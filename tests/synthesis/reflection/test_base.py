@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sirr_jax.errors import UserError
-from sirr_jax.synthesis.reflection import SYNTHESES, WenOptions, ZhangOptions, get_synthesis, synthesise_batch
+from sirr_jax.synthesis.reflection import SYNTHESES, WenOptions, ZhangOptions, get_synthesis, synthesize_batch
 from tests.helpers.synthesis_layers import layers
 
 # Small kernels and shifts, so that small images do.
@@ -29,7 +29,7 @@ def compiled(name):
     @jax.jit
     def run(seed, transmission, reflection, index):
         model, options = get_synthesis(name), options_of(name)
-        made = synthesise_batch(jax.random.key(seed), transmission, reflection, index, name=name, options=options)
+        made = synthesize_batch(jax.random.key(seed), transmission, reflection, index, name=name, options=options)
         return made, jax.vmap(functools.partial(model.recompose, options=options))(made)
 
     return lambda *arguments: jax.tree.map(np.asarray, run(*arguments))
@@ -88,7 +88,7 @@ def test_float_layers_and_a_single_call_give_the_same(batch):
     from_floats, _ = compiled("corrn")(5, *floats, INDEX)
     jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-6), made, from_floats)
     key = jax.random.fold_in(jax.random.key(5), INDEX[1])
-    single = model.synthesise(key, jnp.asarray(floats[0][1]), jnp.asarray(floats[1][1]), options=model.options())
+    single = model.synthesize(key, jnp.asarray(floats[0][1]), jnp.asarray(floats[1][1]), options=model.options())
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[1], atol=1e-6), single, made)
 
 
@@ -132,4 +132,4 @@ def test_mistakes_are_told_in_one_line(change, told):
     layer = np.zeros((2, 8, 8, 3), np.float32)
     arguments = {"transmission": layer, "reflection": layer, "index": np.arange(2, dtype=np.int32), "name": "corrn"}
     with pytest.raises(UserError, match=told):
-        synthesise_batch(jax.random.key(0), **(arguments | change))
+        synthesize_batch(jax.random.key(0), **(arguments | change))

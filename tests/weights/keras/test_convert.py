@@ -67,20 +67,20 @@ def test_the_attention_net_is_saved_in_the_order_of_depth():
 def test_what_is_written_comes_back(tmp_path, network_id):
     rng = np.random.default_rng(1)
     variables = jax.tree.map(
-        lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32), variable_shapes(network_id, width="test")
+        lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32), variable_shapes(network_id, width="tiny")
     )
     jax.tree.leaves(variables)[0].flat[0] = np.uint32(0x7FC00123).view(np.float32)  # a NaN with a message
     path = tmp_path / "new" / "w.h5"
-    to_keras(network_id, variables, path, width="test")
-    assert_same(from_keras(network_id, path, width="test"), variables)
-    assert detect_keras(path) == (network_id, {"width": "test"})
+    to_keras(network_id, variables, path, width="tiny")
+    assert_same(from_keras(network_id, path, width="tiny"), variables)
+    assert detect_keras(path) == (network_id, {"width": "tiny"})
     assert [file.name for file in path.parent.iterdir()] == ["w.h5"]
 
 
 def test_the_written_layout_is_kerass(tmp_path):
     save_weights(tmp_path / "in.h5", layers(ATTENTION_NET))
     to_keras(
-        ATTENTION_NET, from_keras(ATTENTION_NET, tmp_path / "in.h5", width="test"), tmp_path / "out.h5", width="test"
+        ATTENTION_NET, from_keras(ATTENTION_NET, tmp_path / "in.h5", width="tiny"), tmp_path / "out.h5", width="tiny"
     )
     with h5py.File(tmp_path / "in.h5") as expected, h5py.File(tmp_path / "out.h5") as found:
         assert list(found.attrs["layer_names"]) == [n for n in expected.attrs["layer_names"] if len(expected[n])]
@@ -98,7 +98,7 @@ def test_the_written_layout_is_kerass(tmp_path):
 @pytest.mark.parametrize("network_id", NETWORKS)
 @pytest.mark.parametrize("save", [save_weights, save_model])
 def test_weights_and_models_are_read_alike(tmp_path, network_id, save):
-    variables = flatten(from_keras(network_id, save(tmp_path / "w.h5", layers(network_id)), width="test"))
+    variables = flatten(from_keras(network_id, save(tmp_path / "w.h5", layers(network_id)), width="tiny"))
     for layer in KERAS[network_id].layers:
         for part in PARTS[layer.kind]:
             expected = arrays(network_id)[f"{layer.name}/{part}"]
@@ -117,7 +117,7 @@ def test_models_inside_a_model_are_read(tmp_path, uniquifier):
     assert_same(small(GENERATOR, path=path), small(GENERATOR, path=alone))
     alone = save_weights(tmp_path / "alone.h5", discriminator)
     assert_same(small(DISCRIMINATOR, path=path), small(DISCRIMINATOR, path=alone))
-    assert detect_keras(path) == (GENERATOR, {"width": "test"})
+    assert detect_keras(path) == (GENERATOR, {"width": "tiny"})
     with pytest.raises(ConversionError, match=f"combined.h5 holds {GENERATOR} and {DISCRIMINATOR}, not {EDGE_NET}"):
         small(EDGE_NET, path=path)
 
@@ -225,8 +225,8 @@ def test_the_width_must_be_said(tmp_path):
 def test_the_head_is_detected(tmp_path):
     found = keras_files.layers(DISCRIMINATOR, arrays(DISCRIMINATOR, head="gap"))
     path = save_weights(tmp_path / "w.h5", found)
-    assert detect_keras(path) == (DISCRIMINATOR, {"width": "test", "head": "gap"})
-    assert from_keras(DISCRIMINATOR, path, width="test", head="gap")["params"]["fc1"]["kernel"].shape == (1, 8)
+    assert detect_keras(path) == (DISCRIMINATOR, {"width": "tiny", "head": "gap"})
+    assert from_keras(DISCRIMINATOR, path, width="tiny", head="gap")["params"]["fc1"]["kernel"].shape == (1, 8)
 
 
 def test_the_published_width_is_the_default(tmp_path):
@@ -273,7 +273,7 @@ def test_h5py_is_asked_for(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=asked):
         detect_keras(path)
     with pytest.raises(UserError, match=asked):
-        to_keras(DISCRIMINATOR, variables, path, overwrite=True, width="test")
+        to_keras(DISCRIMINATOR, variables, path, overwrite=True, width="tiny")
 
 
 def test_importing_needs_no_h5py():
@@ -283,18 +283,18 @@ def test_importing_needs_no_h5py():
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper", "said"),
+    ("network_id", "model_args", "said"),
     [
         ("ibcln/cascade", {}, "ibcln/cascade has no Keras layout; Keras files are known of edge_gan/edge_net, "),
         ("edge_gan/dynamo", {}, "no network is called 'edge_gan/dynamo'"),
         (ATTENTION_NET, {"variant": "corrected"}, "has a Keras layout as variant='released' only"),
     ],
 )
-def test_networks_without_a_layout_are_refused(tmp_path, network_id, hyper, said):
+def test_networks_without_a_layout_are_refused(tmp_path, network_id, model_args, said):
     with pytest.raises(UserError, match=said):
-        from_keras(network_id, tmp_path / "w.h5", **hyper)
+        from_keras(network_id, tmp_path / "w.h5", **model_args)
     with pytest.raises(UserError, match=said):
-        to_keras(network_id, {}, tmp_path / "w.h5", **hyper)
+        to_keras(network_id, {}, tmp_path / "w.h5", **model_args)
     with pytest.raises(UserError, match="vgg16 is not written as Keras files"):
         to_keras("vgg16", {}, tmp_path / "w.h5")
     assert list(tmp_path.iterdir()) == []
@@ -304,9 +304,9 @@ def test_existing_files_are_replaced_on_request_only(tmp_path, discriminator):
     path = tmp_path / "w.h5"
     path.write_bytes(b"precious")
     with pytest.raises(UserError, match=r"w.h5 exists; choose another name or ask to overwrite it"):
-        to_keras(DISCRIMINATOR, discriminator, path, width="test")
+        to_keras(DISCRIMINATOR, discriminator, path, width="tiny")
     assert path.read_bytes() == b"precious"
-    to_keras(DISCRIMINATOR, discriminator, path, overwrite=True, width="test")
+    to_keras(DISCRIMINATOR, discriminator, path, overwrite=True, width="tiny")
     assert_same(small(DISCRIMINATOR, path=path), discriminator)
 
 
@@ -323,14 +323,14 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, discriminator,
     monkeypatch.setattr(convert, "_write", half)
     expected = (UserError, "w.h5 cannot be written") if isinstance(failing, OSError) else (RuntimeError, "a bug")
     with pytest.raises(expected[0], match=expected[1]):
-        to_keras(DISCRIMINATOR, discriminator, path, overwrite=True, width="test")
+        to_keras(DISCRIMINATOR, discriminator, path, overwrite=True, width="tiny")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("w.h5", b"precious")]
 
 
 def test_a_folder_that_is_a_file_is_told(tmp_path, discriminator):
     (tmp_path / "folder").write_bytes(b"precious")
     with pytest.raises(UserError, match=r"folder/w.h5 cannot be written .*; check the folder"):
-        to_keras(DISCRIMINATOR, discriminator, tmp_path / "folder" / "w.h5", width="test")
+        to_keras(DISCRIMINATOR, discriminator, tmp_path / "folder" / "w.h5", width="tiny")
     assert (tmp_path / "folder").read_bytes() == b"precious"
 
 
@@ -339,7 +339,7 @@ def test_variables_that_do_not_fit_are_listed(tmp_path, discriminator):
     params["other"] = params.pop("fc2")
     params["fc1"] = params["fc1"] | {"bias": np.zeros(3, np.float32)}
     with pytest.raises(ConversionError) as caught:
-        to_keras(DISCRIMINATOR, {"params": params}, tmp_path / "w.h5", width="test")
+        to_keras(DISCRIMINATOR, {"params": params}, tmp_path / "w.h5", width="tiny")
     assert set(caught.value.missing) == {"params/fc2/kernel", "params/fc2/bias"}
     assert set(caught.value.unexpected) == {"params/other/kernel", "params/other/bias"}
     assert caught.value.misshaped == (("params/fc1/bias", (3,), (8,)),)

@@ -19,7 +19,7 @@ def vgg_layers(blocks, *, old=False, count=None, top=False):
     """Layers of a narrow VGG as `keras.applications` has them; `old`: as Keras 1 named its arrays."""
     rng, before, found = np.random.default_rng(3), 3, [["input_1", []]]
     for name, width in list(convolutions(blocks).items())[:count]:
-        layer, after = f"block{name[4]}_conv{name[6]}", scaled(width, "test")
+        layer, after = f"block{name[4]}_conv{name[6]}", scaled(width, "tiny")
         kernel, bias = rng.standard_normal((3, 3, before, after)), rng.standard_normal(after)
         names = (f"{layer}_W_1:0", f"{layer}_b_1:0") if old else (f"{layer}/kernel:0", f"{layer}/bias:0")
         found.append([layer, [[n, a.astype(np.float32)] for n, a in zip(names, (kernel, bias), strict=True)]])
@@ -35,8 +35,8 @@ def vgg_layers(blocks, *, old=False, count=None, top=False):
 def test_vgg_files_of_every_age_are_read(tmp_path, network_id, blocks, options):
     found = vgg_layers(blocks, **options)
     path = save_weights(tmp_path / "vgg.h5", found)
-    assert detect_keras(path) == (network_id, {"width": "test"})
-    params = from_keras(network_id, path, width="test")["params"]
+    assert detect_keras(path) == (network_id, {"width": "tiny"})
+    params = from_keras(network_id, path, width="tiny")["params"]
     stored = {name: [array for _, array in weights] for name, weights in found}
     assert set(params) == set(convolutions(blocks))
     for name in params:
@@ -47,23 +47,23 @@ def test_vgg_files_of_every_age_are_read(tmp_path, network_id, blocks, options):
 def test_vgg_may_be_cut_off(tmp_path):
     path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG19_BLOCKS, count=9))
     names = tuple(convolutions(VGG19_BLOCKS))
-    assert detect_keras(path) == ("vgg19", {"layers": names[:9], "width": "test"})
-    assert set(from_keras("vgg19", path, layers=names[:5], width="test")["params"]) == set(names[:5])
+    assert detect_keras(path) == ("vgg19", {"layers": names[:9], "width": "tiny"})
+    assert set(from_keras("vgg19", path, layers=names[:5], width="tiny")["params"]) == set(names[:5])
     with pytest.raises(ConversionError, match="14 missing: conv4_2/bias, conv4_2/kernel"):
-        from_keras("vgg19", path, width="test")
+        from_keras("vgg19", path, width="tiny")
     path = save_weights(tmp_path / "short.h5", vgg_layers(VGG16_BLOCKS, count=4))
     with pytest.raises(ConversionError, match=r"may be vgg16 or vgg19; name the one that you mean"):
         detect_keras(path)
-    assert set(from_keras("vgg16", path, layers=names[:4], width="test")["params"]) == set(names[:4])
+    assert set(from_keras("vgg16", path, layers=names[:4], width="tiny")["params"]) == set(names[:4])
 
 
 def test_vggs_are_not_taken_for_each_other(tmp_path):
     path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG19_BLOCKS))
     with pytest.raises(ConversionError, match="holds vgg19, not vgg16"):
-        from_keras("vgg16", path, width="test")
+        from_keras("vgg16", path, width="tiny")
     path = save_weights(tmp_path / "vgg.h5", vgg_layers(VGG16_BLOCKS))
     with pytest.raises(ConversionError, match=r"6 missing: conv3_4/bias, .*conv5_4/kernel"):
-        from_keras("vgg19", path, width="test")
+        from_keras("vgg19", path, width="tiny")
 
 
 def test_strange_vgg_arrays_are_listed(tmp_path):
@@ -73,6 +73,6 @@ def test_strange_vgg_arrays_are_listed(tmp_path):
     path = save_weights(tmp_path / "vgg.h5", found)
     expected = r"unexpected: conv7_1/kernel; 1 mis-shaped: conv1_1/kernel is 4x3x3x3, expected 3x3x3x4 \(transposed\?\)"
     with pytest.raises(ConversionError, match=expected):
-        from_keras("vgg16", path, width="test")
+        from_keras("vgg16", path, width="tiny")
     with pytest.raises(ConversionError, match="may be vgg16 or vgg19"):
         detect_keras(path)

@@ -13,65 +13,65 @@ TEACHER, STUDENT, DISCRIMINATOR = (f"dynamics/{name}" for name in ("teacher", "s
 VARIANTS = [
     (TEACHER, {}),
     (TEACHER, {"width": "small"}),
-    (TEACHER, {"width": "test"}),
+    (TEACHER, {"width": "tiny"}),
     (TEACHER, {"mkl": False}),
-    (TEACHER, {"width": "test", "decouple_net": False}),
-    (TEACHER, {"width": "test", "flow_net": False}),
-    (TEACHER, {"width": "test", "fusion_net": False}),
+    (TEACHER, {"width": "tiny", "decouple_net": False}),
+    (TEACHER, {"width": "tiny", "flow_net": False}),
+    (TEACHER, {"width": "tiny", "fusion_net": False}),
     (TEACHER, {"width": "small", "decouple_net": False, "flow_net": False, "fusion_net": False}),
     (STUDENT, {}),
     (STUDENT, {"width": "small"}),
-    (STUDENT, {"width": "test"}),
+    (STUDENT, {"width": "tiny"}),
     (STUDENT, {"hallucination": False}),
-    (STUDENT, {"width": "test", "hallucination": False}),
+    (STUDENT, {"width": "tiny", "hallucination": False}),
     (DISCRIMINATOR, {}),
-    (DISCRIMINATOR, {"width": "test"}),
+    (DISCRIMINATOR, {"width": "tiny"}),
     (DISCRIMINATOR, {"features": (4, 6, 8)}),
 ]
 
 
-def drawn(network_id, **hyper):
+def drawn(network_id, **model_args):
     rng = np.random.default_rng(0)
-    shapes = expected_shapes(network_id, **hyper)
+    shapes = expected_shapes(network_id, **model_args)
     return {key: rng.standard_normal(shape).astype(np.float32) for key, shape in shapes.items()}
 
 
 def read(network_id, shapes):
     try:
-        return key_map(network_id).read_hyper(shapes)
+        return key_map(network_id).infer_model_args(shapes)
     except (KeyError, IndexError):
         return None
 
 
-@pytest.mark.parametrize(("network_id", "hyper"), VARIANTS, ids=str)
-def test_width_and_switches_are_read_off_the_keys(network_id, hyper):
-    shapes = expected_shapes(network_id, **hyper)
+@pytest.mark.parametrize(("network_id", "model_args"), VARIANTS, ids=str)
+def test_width_and_switches_are_read_off_the_keys(network_id, model_args):
+    shapes = expected_shapes(network_id, **model_args)
     for other in (TEACHER, STUDENT, DISCRIMINATOR, "srnet/image_discriminator", "srnet/restorer"):
-        assert read(other, shapes) == (hyper if other == network_id else None), other
+        assert read(other, shapes) == (model_args if other == network_id else None), other
 
 
 def test_switches_without_effect_are_not_read():
     # Without the whole module its parts do not exist.
-    shapes = expected_shapes(TEACHER, width="test", mkl=False, flow_net=False)
-    assert read(TEACHER, shapes) == {"width": "test", "mkl": False}
+    shapes = expected_shapes(TEACHER, width="tiny", mkl=False, flow_net=False)
+    assert read(TEACHER, shapes) == {"width": "tiny", "mkl": False}
 
 
 def test_a_width_between_two_is_none_of_ours():
-    shapes = expected_shapes(STUDENT, width="test")
+    shapes = expected_shapes(STUDENT, width="tiny")
     assert read(STUDENT, shapes | {"encoder.conv4.weight": (20, 12, 3, 3)}) is None
 
 
 @pytest.mark.parametrize(
-    ("network_id", "hyper"),
-    [variant for variant in VARIANTS if variant[1].get("width") == "test" or "features" in variant[1]],
+    ("network_id", "model_args"),
+    [variant for variant in VARIANTS if variant[1].get("width") == "tiny" or "features" in variant[1]],
     ids=str,
 )
-def test_weights_come_back_as_they_were(network_id, hyper):
-    state = drawn(network_id, **hyper)
-    variables = from_torch(network_id, state, **hyper)
-    shapes = {path: leaf.shape for path, leaf in flatten(variable_shapes(network_id, **hyper)).items()}
+def test_weights_come_back_as_they_were(network_id, model_args):
+    state = drawn(network_id, **model_args)
+    variables = from_torch(network_id, state, **model_args)
+    shapes = {path: leaf.shape for path, leaf in flatten(variable_shapes(network_id, **model_args)).items()}
     assert {path: leaf.shape for path, leaf in flatten(variables).items()} == shapes
-    back = to_torch(network_id, variables, **hyper)
+    back = to_torch(network_id, variables, **model_args)
     assert list(back) == list(state)
     for key, value in state.items():
         np.testing.assert_array_equal(back[key], value)
@@ -91,12 +91,12 @@ def test_names_follow_the_modules_and_layouts_are_torchs():
 
 
 def test_statistics_have_torchs_names():
-    keys = expected_shapes("edge_gan/edge_net", width="test").keys()
+    keys = expected_shapes("edge_gan/edge_net", width="tiny").keys()
     layers = {key.removesuffix(".running_mean") for key in keys if key.endswith(".running_mean")}
     assert layers
     for layer in layers:
         assert {f"{layer}.{part}" for part in ("weight", "bias", "running_mean", "running_var")} <= keys
-    # Spectral normalisation: torch's three arrays instead of the weight, in a layer with bias.
-    keys = expected_shapes("srnet/refiner", width="test", spectral_norm=True).keys()
+    # Spectral normalization: torch's three arrays instead of the weight, in a layer with bias.
+    keys = expected_shapes("srnet/refiner", width="tiny", spectral_norm=True).keys()
     assert {f"trunk.up1.{part}" for part in ("weight_orig", "weight_u", "weight_v", "bias")} <= keys
     assert not any(key.endswith(".weight") for key in keys)

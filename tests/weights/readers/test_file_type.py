@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from sirr_jax.weights.readers.file_type import sniff
+from sirr_jax.weights.readers.file_type import detect_file_type
 from sirr_jax.weights.readers.safetensors_file import read_safetensors
 
 
@@ -18,5 +18,5 @@ def test_a_header_of_any_length_is_safetensors(tmp_path, length):
     header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     path = tmp_path / "weights.safetensors"
     path.write_bytes(struct.pack("<Q", length) + header.ljust(length) + np.float32([1.0, 2.0]).tobytes())
-    assert sniff(path) == "safetensors"
+    assert detect_file_type(path) == "safetensors"
     np.testing.assert_array_equal(read_safetensors(path)[0]["w"], [1.0, 2.0])

@@ -261,14 +261,14 @@ def test_tensors_stay_inside_their_storage(write, tensor, message, tmp_path):
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        (OPTIMISER, "an optimiser's state; expected the network's weights"),
-        ({"optimizer": OPTIMISER, "epoch": 3}, "an optimiser's state"),
+        (OPTIMISER, "an optimizer's state; expected the network's weights"),
+        ({"optimizer": OPTIMISER, "epoch": 3}, "an optimizer's state"),
         (np.zeros(3, np.float32), "a single tensor; expected a state dict"),
         ([1, 2], "holds a list; expected a state dict"),
         ({"epoch": 3}, "holds no tensors"),
         ({}, "holds no tensors"),
     ],
-    ids=["optimiser", "nested optimiser", "tensor", "list", "numbers", "nothing"],
+    ids=["optimizer", "nested optimizer", "tensor", "list", "numbers", "nothing"],
 )
 def test_what_is_no_state_dict_is_named(write, tree, message, tmp_path):
     with pytest.raises(ConversionError, match=message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sirr_jax.data.prepare.generate.base import Made, Maker
-from sirr_jax.data.prepare.generate.registry import get_maker, kinds
+from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator
+from sirr_jax.data.prepare.generate.registry import get_generator, kinds
 
-__all__ = ["Made", "Maker", "get_maker", "kinds"]
+__all__ = ["GeneratedSample", "SampleGenerator", "get_generator", "kinds"]

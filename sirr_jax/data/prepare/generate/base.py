@@ -1,4 +1,4 @@
-"""What a maker is, and what all makers share."""
+"""What a generator is, and what all generators share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sirr_jax.data.random_access import StreamKey
 _MOST_NUMBERS = 64
 
 
-class Made(NamedTuple):
+class GeneratedSample(NamedTuple):
     """One sample.
 
     Attributes:
@@ -28,18 +28,18 @@ class Made(NamedTuple):
     kept: bool
 
 
-class Maker(NamedTuple):
+class SampleGenerator(NamedTuple):
     """How to make samples of one kind.
 
     Attributes:
         photographs: how many photographs a sample takes, 1 or 2.
-        make: `(seed, index, photographs) -> Made`, photographs uint8 `[h, w, 3]` of one size. The same arguments give
-            the same bytes.
+        make: `(seed, index, photographs) -> GeneratedSample`, photographs uint8 `[h, w, 3]` of one size. The same
+            arguments give the same bytes.
         options: everything that decides the distribution, as plain values.
     """
 
     photographs: int
-    make: Callable[[int, int, tuple[np.ndarray, ...]], Made]
+    make: Callable[[int, int, tuple[np.ndarray, ...]], GeneratedSample]
     options: dict[str, Any]
 
 

@@ -17,7 +17,7 @@ import sirr_jax
 from sirr_jax.data.images.crops import cut, draw_region
 from sirr_jax.data.images.grid import contact_sheet
 from sirr_jax.data.images.reader import OnCorrupt
-from sirr_jax.data.prepare.generate import Made, Maker
+from sirr_jax.data.prepare.generate import GeneratedSample, SampleGenerator
 from sirr_jax.data.random_access import StreamKey, two_items_at
 from sirr_jax.data.sources.filtering import Screening, screen
 from sirr_jax.data.sources.photos import PhotoSource
@@ -45,7 +45,7 @@ def make_set(
     photos: PhotoSource,
     *,
     kind: str,
-    maker: Maker,
+    generator: SampleGenerator,
     count: int,
     seed: int,
     size: int,
@@ -62,7 +62,7 @@ def make_set(
         folder: to be made; must not exist.
         photos: clean photographs.
         kind: for the manifest, see `sirr_jax.data.prepare.generate.kinds`.
-        maker: of that kind, see `sirr_jax.data.prepare.generate.get_maker`.
+        generator: of that kind, see `sirr_jax.data.prepare.generate.get_generator`.
         count: samples, 1 or more.
         seed: of everything that is random.
         size: side of the images in pixels, 16 or more.
@@ -89,7 +89,9 @@ def make_set(
     samples, sheet = [], []
     digits = len(str(count - 1))
     for number in range(count):
-        made, said = _sample(maker.photographs, maker.make, screening.photos, seed=seed, number=number, size=size)
+        made, said = _sample(
+            generator.photographs, generator.make, screening.photos, seed=seed, number=number, size=size
+        )
         name = f"{number:0{digits}d}.png"
         files = {layer: _write(partial / layer / name, image) for layer, image in made.images.items()}
         samples.append({"name": name, **said, "parameters": made.parameters, "sha256": files})
@@ -98,7 +100,7 @@ def make_set(
         report(number + 1)
     manifest = {
         "kind": kind,
-        "options": maker.options,
+        "options": generator.options,
         "seed": seed,
         "size": size,
         "count": count,
@@ -114,13 +116,13 @@ def make_set(
 
 def _sample(
     photographs: int,
-    make: Callable[[int, int, tuple[np.ndarray, ...]], Made],
+    make: Callable[[int, int, tuple[np.ndarray, ...]], GeneratedSample],
     photos: PhotoSource,
     *,
     seed: int,
     number: int,
     size: int,
-) -> tuple[Made, dict[str, Any]]:
+) -> tuple[GeneratedSample, dict[str, Any]]:
     """A sample that the kind's rule keeps, and where it comes from."""
     key = StreamKey(seed, "make_set")
     for attempt in range(_MOST_TRIES):

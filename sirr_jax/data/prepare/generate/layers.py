@@ -11,7 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sirr_jax.data.prepare.generate.base import Made, Maker, generator_of, in_bytes, key_of, plain_numbers
+from sirr_jax.data.prepare.generate.base import (
+    GeneratedSample,
+    SampleGenerator,
+    generator_of,
+    in_bytes,
+    key_of,
+    plain_numbers,
+)
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.window_reflection import FORMS, window_reflection
 from sirr_jax.synthesis.options import options_of
@@ -36,7 +43,7 @@ class WindowReflectionOptions:
             raise UserError(f"form is {self.form!r}: use one of {', '.join(FORMS)}")
 
 
-def mixtures(kind: str, given: Mapping[str, Any]) -> Maker:
+def mixtures(kind: str, given: Mapping[str, Any]) -> SampleGenerator:
     """Makes mixtures by a model of `sirr_jax.synthesis.reflection`.
 
     Args:
@@ -48,11 +55,11 @@ def mixtures(kind: str, given: Mapping[str, Any]) -> Maker:
     """
     synthesis = get_synthesis(kind)
     options = options_of(kind, synthesis.options, given)
-    synthesise = jax.jit(partial(synthesis.synthesise, options=options))
-    return Maker(2, partial(_mixture, synthesise), dataclasses.asdict(options))
+    synthesize = jax.jit(partial(synthesis.synthesize, options=options))
+    return SampleGenerator(2, partial(_mixture, synthesize), dataclasses.asdict(options))
 
 
-def window_reflections(given: Mapping[str, Any]) -> Maker:
+def window_reflections(given: Mapping[str, Any]) -> SampleGenerator:
     """Makes SR-Net's window reflections: the degraded image, the clean one, and what the reflection adds.
 
     Args:
@@ -62,23 +69,25 @@ def window_reflections(given: Mapping[str, Any]) -> Maker:
         UserError: if an option or its value is unknown.
     """
     options = options_of("window_reflection", WindowReflectionOptions, given)
-    return Maker(2, partial(_window_reflection, options), dataclasses.asdict(options))
+    return SampleGenerator(2, partial(_window_reflection, options), dataclasses.asdict(options))
 
 
-def _mixture(synthesise: Callable[..., Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> Made:
+def _mixture(
+    synthesize: Callable[..., Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]
+) -> GeneratedSample:
     transmission, reflection = (jnp.asarray(photograph, jnp.float32) / 255.0 for photograph in photographs)
-    made = synthesise(key_of(seed, index), transmission, reflection)
+    made = synthesize(key_of(seed, index), transmission, reflection)
     images = {
         "blended": in_bytes(made.mixture),
         "transmission_layer": in_bytes(made.transmission),
         "reflection_layer": in_bytes(made.reflection),
     }
-    return Made(images, plain_numbers(made.parameters), bool(made.kept))
+    return GeneratedSample(images, plain_numbers(made.parameters), bool(made.kept))
 
 
 def _window_reflection(
     options: WindowReflectionOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]
-) -> Made:
+) -> GeneratedSample:
     made = window_reflection(*photographs, generator_of("window_reflection", seed, index), form=options.form)
     images = {"degraded": made.image, "clean": photographs[0], "reflection": made.reflection}
-    return Made(images, plain_numbers(made.parameters), True)
+    return GeneratedSample(images, plain_numbers(made.parameters), True)

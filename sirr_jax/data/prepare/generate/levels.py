@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sirr_jax.data.prepare.generate.base import Made, Maker, generator_of
+from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator, generator_of
 from sirr_jax.synthesis.degradations import KINDS, degrade
 from sirr_jax.synthesis.degradations.base import at_level
 from sirr_jax.synthesis.options import options_of
@@ -35,7 +35,7 @@ class LevelOptions:
         check_flag(self, "resave_jpeg")
 
 
-def degradations(kind: str, given: Mapping[str, Any]) -> Maker:
+def degradations(kind: str, given: Mapping[str, Any]) -> SampleGenerator:
     """Makes one kind of `sirr_jax.synthesis.degradations.KINDS`.
 
     Args:
@@ -48,11 +48,13 @@ def degradations(kind: str, given: Mapping[str, Any]) -> Maker:
     options = options_of(kind, LevelOptions, given)
     if options.level is not None:
         at_level(kind, range(1, KINDS[kind].levels + 1), options.level)
-    return Maker(1, partial(_degraded, kind, options), dataclasses.asdict(options))
+    return SampleGenerator(1, partial(_degraded, kind, options), dataclasses.asdict(options))
 
 
-def _degraded(kind: str, options: LevelOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> Made:
+def _degraded(
+    kind: str, options: LevelOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]
+) -> GeneratedSample:
     generator = generator_of(kind, seed, index)
     level = int(generator.integers(1, 5)) if options.level is None else options.level
     made = degrade(photographs[0], kind, level=level, generator=generator, resave_jpeg=options.resave_jpeg)
-    return Made({"degraded": made, "clean": photographs[0]}, {"level": level}, True)
+    return GeneratedSample({"degraded": made, "clean": photographs[0]}, {"level": level}, True)

@@ -11,7 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sirr_jax.data.prepare.generate.base import Made, Maker, generator_of, in_bytes, key_of, plain_numbers
+from sirr_jax.data.prepare.generate.base import (
+    GeneratedSample,
+    SampleGenerator,
+    generator_of,
+    in_bytes,
+    key_of,
+    plain_numbers,
+)
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.irregular_mask import irregular_mask
 from sirr_jax.synthesis.degradations.logos import load_logos
@@ -78,7 +85,7 @@ class IrregularMaskOptions:
         freeze_range(self, "scale", least=1.0)
 
 
-def raindrops(given: Mapping[str, Any]) -> Maker:
+def raindrops(given: Mapping[str, Any]) -> SampleGenerator:
     """Makes photographs through wet panes, and the masks of the drops.
 
     Args:
@@ -88,10 +95,12 @@ def raindrops(given: Mapping[str, Any]) -> Maker:
         UserError: if an option or its value is unknown.
     """
     options = options_of("raindrops", RaindropOptions, given)
-    return Maker(1, partial(_raindrops, jax.jit(partial(render, options=options))), dataclasses.asdict(options))
+    return SampleGenerator(
+        1, partial(_raindrops, jax.jit(partial(render, options=options))), dataclasses.asdict(options)
+    )
 
 
-def watermarks(given: Mapping[str, Any]) -> Maker:
+def watermarks(given: Mapping[str, Any]) -> SampleGenerator:
     """Makes watermarked photographs; their masks are the watermarks' opacity.
 
     Args:
@@ -102,10 +111,10 @@ def watermarks(given: Mapping[str, Any]) -> Maker:
     """
     options = options_of("watermark", WatermarkOptions, given)
     logos = None if options.logos is None else load_logos(options.logos)
-    return Maker(1, partial(_watermark, options, logos), dataclasses.asdict(options))
+    return SampleGenerator(1, partial(_watermark, options, logos), dataclasses.asdict(options))
 
 
-def irregular_masks(given: Mapping[str, Any]) -> Maker:
+def irregular_masks(given: Mapping[str, Any]) -> SampleGenerator:
     """Makes photographs with strokes cut out; their masks are black in the holes.
 
     Args:
@@ -115,13 +124,15 @@ def irregular_masks(given: Mapping[str, Any]) -> Maker:
         UserError: if an option or its value is unknown.
     """
     options = options_of("irregular_mask", IrregularMaskOptions, given)
-    return Maker(1, partial(_irregular_mask, dataclasses.asdict(options)), dataclasses.asdict(options))
+    return SampleGenerator(1, partial(_irregular_mask, dataclasses.asdict(options)), dataclasses.asdict(options))
 
 
-def _raindrops(drops: Callable[..., Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> Made:
+def _raindrops(
+    drops: Callable[..., Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]
+) -> GeneratedSample:
     made = drops(key_of(seed, index), jnp.asarray(photographs[0], jnp.float32) / 255.0)
     images = {"data": in_bytes(made.image), "gt": photographs[0], "mask": in_bytes(made.mask[..., 0])}
-    return Made(images, plain_numbers(made.parameters._asdict()), True)
+    return GeneratedSample(images, plain_numbers(made.parameters._asdict()), True)
 
 
 def _watermark(
@@ -130,7 +141,7 @@ def _watermark(
     seed: int,
     index: int,
     photographs: tuple[np.ndarray, ...],
-) -> Made:
+) -> GeneratedSample:
     (clean,) = photographs
     layer = draw_watermark(
         generator_of("watermark", seed, index),
@@ -144,14 +155,18 @@ def _watermark(
     )
     parameters = {
         "logo": "drawn" if logos is None else list(logos)[layer.logo],
-        **plain_numbers({"grey": layer.grey, "places": layer.places, "size": layer.size}),
+        **plain_numbers({"gray": layer.gray, "places": layer.places, "size": layer.size}),
     }
-    return Made({"degraded": lay_over(clean, layer), "clean": clean, "mask": layer.pixels[..., 3]}, parameters, True)
+    return GeneratedSample(
+        {"degraded": lay_over(clean, layer), "clean": clean, "mask": layer.pixels[..., 3]}, parameters, True
+    )
 
 
-def _irregular_mask(options: dict[str, Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> Made:
+def _irregular_mask(
+    options: dict[str, Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]
+) -> GeneratedSample:
     (clean,) = photographs
     made = irregular_mask(clean, generator_of("irregular_mask", seed, index), **options)
     mask = made.mask[..., 0]
     images = {"degraded": made.image, "clean": clean, "mask": 255 * mask}
-    return Made(images, {"hole_share": float(np.mean(mask == 0))}, True)
+    return GeneratedSample(images, {"hole_share": float(np.mean(mask == 0))}, True)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from sirr_jax.data.prepare.generate import layers, levels, overlays, weather
-from sirr_jax.data.prepare.generate.base import Maker
-from sirr_jax.errors import UserError
+from sirr_jax.data.prepare.generate.base import SampleGenerator
+from sirr_jax.errors import UserError, did_you_mean
 from sirr_jax.synthesis.degradations import KINDS
 from sirr_jax.synthesis.reflection import SYNTHESES
 
-_MAKERS: dict[str, Callable[[Mapping[str, Any]], Maker]] = {
+_GENERATORS: dict[str, Callable[[Mapping[str, Any]], SampleGenerator]] = {
     **{name: partial(layers.mixtures, name) for name in SYNTHESES},
     "window_reflection": layers.window_reflections,
     "raindrops": overlays.raindrops,
@@ -26,11 +25,11 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Maker]] = {
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds that `get_maker` knows: mixtures, what covers an image, weather, degradations of a level."""
-    return tuple(_MAKERS)
+    """The kinds that `get_generator` knows: mixtures, what covers an image, weather, degradations of a level."""
+    return tuple(_GENERATORS)
 
 
-def get_maker(kind: str, given: Mapping[str, Any]) -> Maker:
+def get_generator(kind: str, given: Mapping[str, Any]) -> SampleGenerator:
     """Find out how to make samples of a kind.
 
     Args:
@@ -41,8 +40,7 @@ def get_maker(kind: str, given: Mapping[str, Any]) -> Maker:
     Raises:
         UserError: if the kind, an option or its value is unknown.
     """
-    if kind in _MAKERS:
-        return _MAKERS[kind](given)
-    close = difflib.get_close_matches(kind, kinds(), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known kinds: {', '.join(kinds())}"
+    if kind in _GENERATORS:
+        return _GENERATORS[kind](given)
+    hint = did_you_mean(kind, kinds(), f"known kinds: {', '.join(kinds())}")
     raise UserError(f"nothing of kind {kind!r} can be made; {hint}")

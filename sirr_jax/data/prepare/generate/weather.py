@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sirr_jax.data.prepare.generate.base import Made, Maker, generator_of, plain_numbers
+from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator, generator_of, plain_numbers
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.depth import photograph_depth
 from sirr_jax.synthesis.degradations.fog import BETAS, airlight, fog
@@ -23,7 +23,7 @@ class FogOptions:
     """Options of fog; see `sirr_jax.synthesis.degradations.fog`.
 
     Attributes:
-        betas: attenuation coefficients per metre, one of which is chosen for each sample.
+        betas: attenuation coefficients per meter, one of which is chosen for each sample.
         refine: whether the transmittance follows the image's edges.
 
     Raises:
@@ -67,7 +67,7 @@ class RainOptions:
         object.__setattr__(self, "strengths", tuple(RainStrength(*triple) for triple in triples))
 
 
-def fogs(given: Mapping[str, Any]) -> Maker:
+def fogs(given: Mapping[str, Any]) -> SampleGenerator:
     """Makes foggy photographs.
 
     Args:
@@ -77,10 +77,10 @@ def fogs(given: Mapping[str, Any]) -> Maker:
         UserError: if an option or its value is unknown.
     """
     options = options_of("fog", FogOptions, given)
-    return Maker(1, partial(_fog, options), dataclasses.asdict(options))
+    return SampleGenerator(1, partial(_fog, options), dataclasses.asdict(options))
 
 
-def rains(given: Mapping[str, Any]) -> Maker:
+def rains(given: Mapping[str, Any]) -> SampleGenerator:
     """Makes rainy photographs.
 
     Args:
@@ -91,25 +91,25 @@ def rains(given: Mapping[str, Any]) -> Maker:
     """
     options = options_of("rain", RainOptions, given)
     plain = {"strengths": [strength._asdict() for strength in options.strengths]}
-    return Maker(1, partial(_rain, options), plain)
+    return SampleGenerator(1, partial(_rain, options), plain)
 
 
-def _fog(options: FogOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> Made:
+def _fog(options: FogOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> GeneratedSample:
     (clean,) = photographs
     generator = generator_of("fog", seed, index)
     depth = photograph_depth(generator, *clean.shape[:2])
     beta = options.betas[int(generator.integers(len(options.betas)))]
     made = fog(clean, generator, depth=depth, betas=(beta,), refine=options.refine)
-    return Made({"degraded": made, "clean": clean}, _said(clean, depth, beta=beta), True)
+    return GeneratedSample({"degraded": made, "clean": clean}, _said(clean, depth, beta=beta), True)
 
 
-def _rain(options: RainOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> Made:
+def _rain(options: RainOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> GeneratedSample:
     (clean,) = photographs
     generator = generator_of("rain", seed, index)
     depth = photograph_depth(generator, *clean.shape[:2])
     strength = options.strengths[int(generator.integers(len(options.strengths)))]
     made = rain(clean, generator, depth=depth, strengths=(strength,))
-    return Made({"degraded": made, "clean": clean}, _said(clean, depth, **strength._asdict()), True)
+    return GeneratedSample({"degraded": made, "clean": clean}, _said(clean, depth, **strength._asdict()), True)
 
 
 def _said(clean: np.ndarray, depth: np.ndarray, **drawn: float) -> dict[str, Any]:

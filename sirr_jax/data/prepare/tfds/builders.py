@@ -1,4 +1,4 @@
-"""TFDS builders of the sets that `offers` lists, defined when they are asked for."""
+"""TFDS builders of the sets that `catalogue` lists, defined when they are asked for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sirr_jax.data.layouts.base import Adapter, Entry
+from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.layouts.sequence_folders import SEQUENCES
-from sirr_jax.data.prepare.tfds.catalogue import OFFERS, Offer, offer_called
+from sirr_jax.data.prepare.tfds.catalogue import CATALOGUE, DatasetSpec, dataset_spec
 from sirr_jax.data.prepare.tfds.features import LABEL_LAYERS, check_layers, label_space, read_example
 from sirr_jax.data.tensorflow_import import load_tensorflow
 from sirr_jax.errors import UserError
@@ -38,7 +38,7 @@ def builder(
       manual_dir: Holds the user's copy: as its sub-folder named like the data set without `sirr_` (`real20`), as
         itself, or as the one set of that layout in it. None for TFDS's own place, `<data_dir>/downloads/manual`.
       data_dir: Where TFDS keeps what it built; None for `~/tensorflow_datasets`.
-      config: Which layers an example has, where a data set offers a choice: "pairs", "triplets" (with the
+      config: Which layers an example has, where a data set catalogue a choice: "pairs", "triplets" (with the
         reflection), "labelled", "mixtures". None for the first.
       file_format: "array_record", for `as_data_source`, or "tfrecord", for `as_dataset`. None for that of the set
         that is already built, and "array_record" otherwise.
@@ -47,7 +47,7 @@ def builder(
     Returns:
       The `tfds.core.DatasetBuilder`. Examples have "name", "sequence" (of sequences), and by config "mixture",
       "transmission", "reflection": uint8 [H, W, 3], and "labels", "reflection_labels": uint8 [H, W, 1], which
-      `info.metadata` explains. Order and splits are the adapter's; "train" or "test" for a set without parts.
+      `info.metadata` explains. Order and splits are the layout's; "train" or "test" for a set without parts.
 
     Raises:
       UserError: An unknown name, config or file format, or a set that is already built in another format; on
@@ -55,15 +55,15 @@ def builder(
         lacks a layer; TFDS is not installed.
       UnreadableImageError: On building, a file cannot be decoded.
     """
-    offer = offer_called(name)
-    if config is not None and config not in offer.layers:
-        raise UserError(f"{name} has no config {config!r}; it has {', '.join(offer.layers)}")
+    spec = dataset_spec(name)
+    if config is not None and config not in spec.layers:
+        raise UserError(f"{name} has no config {config!r}; it has {', '.join(spec.layers)}")
     if file_format not in (None, *_FILE_FORMATS):
         raise UserError(f"file_format={file_format!r}: expected one of {', '.join(_FILE_FORMATS)}")
     tfds = register()
     if file_format == "tfrecord":
         load_tensorflow()  # before TFDS does, which would leave it the GPU
-    made = tfds.builder(name, data_dir=data_dir, config=config if len(offer.layers) > 1 else None)
+    made = tfds.builder(name, data_dir=data_dir, config=config if len(spec.layers) > 1 else None)
     if file_format is not None and not made.info.initialized:
         made.info.set_file_format(file_format, override=True)
     elif file_format not in (None, made.info.file_format.value):
@@ -73,7 +73,7 @@ def builder(
         )
     if prepare and not made.info.initialized:
         home = Path(made.data_dir_root, "downloads", "manual") if manual_dir is None else Path(manual_dir)
-        offer.find(home)
+        spec.find(home)
         made.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=home, try_download_gcs=False))
     return made
 
@@ -93,23 +93,23 @@ def register() -> ModuleType:
     except ImportError as error:
         raise UserError(f"TFDS data sets need tensorflow-datasets ({error}): pip install 'sirr_jax[train]'") from None
     base = _base(tfds)
-    for offer in OFFERS.values():
+    for spec in CATALOGUE.values():
         # The creation of the class registers it.
-        type("".join(word.title() for word in offer.name.split("_")), (base,), _class_body(tfds, offer))
+        type("".join(word.title() for word in spec.name.split("_")), (base,), _class_body(tfds, spec))
     return tfds
 
 
-def _class_body(tfds: ModuleType, offer: Offer) -> dict[str, Any]:
+def _class_body(tfds: ModuleType, spec: DatasetSpec) -> dict[str, Any]:
     configs = [
         tfds.core.BuilderConfig(name=config, version=_VERSION, description=", ".join(layers))
-        for config, layers in offer.layers.items()
+        for config, layers in spec.layers.items()
     ]
-    instructions = offer.instructions
+    instructions = spec.instructions
     return {
-        "__doc__": offer.adapters[0].title,
+        "__doc__": spec.layouts[0].title,
         "__module__": __name__,
-        "name": offer.name,
-        "offer": offer,
+        "name": spec.name,
+        "spec": spec,
         "VERSION": tfds.core.Version(_VERSION),
         "BUILDER_CONFIGS": configs if len(configs) > 1 else [],
         "MANUAL_DOWNLOAD_INSTRUCTIONS": instructions[0].upper() + instructions[1:],
@@ -120,7 +120,7 @@ def _base(tfds: ModuleType) -> type:
     """The one builder behind all data sets."""
 
     class Base(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        offer: Offer
+        spec: DatasetSpec
 
         def __init__(self, *, file_format: str | None = None, **options: Any) -> None:
             super().__init__(file_format=file_format, **options)
@@ -130,18 +130,18 @@ def _base(tfds: ModuleType) -> type:
         @property
         def layers(self) -> tuple[str, ...]:
             config = self.builder_config
-            return self.offer.layers[config.name] if config else next(iter(self.offer.layers.values()))
+            return self.spec.layers[config.name] if config else next(iter(self.spec.layers.values()))
 
         def _info(self) -> Any:
             features: dict[str, Any] = {"name": tfds.features.Text()}
-            if SEQUENCES in self.offer.adapters:
+            if SEQUENCES in self.spec.layouts:
                 features["sequence"] = tfds.features.Text()
             for layer in self.layers:
                 channels = 1 if layer in LABEL_LAYERS else 3
                 features[layer] = tfds.features.Image(shape=(None, None, channels), encoding_format="png")
             return tfds.core.DatasetInfo(
                 builder=self,
-                description=self.offer.adapters[0].title,
+                description=self.spec.layouts[0].title,
                 features=tfds.features.FeaturesDict(features),
                 metadata=tfds.core.MetadataDict(),
                 # Numbers are quoted per picture, and frames belong together: the order stays that of the names.
@@ -152,20 +152,20 @@ def _base(tfds: ModuleType) -> type:
             try:
                 home = dl_manager.manual_dir
             except AssertionError:  # TFDS found the folder missing or empty
-                raise UserError(f"{self.name}: manual_dir is missing or empty: {self.offer.instructions}") from None
-            adapter, root = self.offer.find(home)
-            splits = self.offer.splits(adapter, root)
+                raise UserError(f"{self.name}: manual_dir is missing or empty: {self.spec.instructions}") from None
+            layout, root = self.spec.find(home)
+            splits = self.spec.splits(layout, root)
             entries = [entry for split in splits.values() for entry in split]
             check_layers(entries, self.layers, "/".join(filter(None, (self.name, self.builder_config_name))))
-            space = label_space(adapter, entries, self.layers)
+            space = label_space(layout, entries, self.layers)
             if space is not None:
                 self.info.metadata.update(label_space=space.title, classes=space.classes, ignore=space.ignore)
-            return {split: self._generate_examples(adapter, found) for split, found in splits.items()}
+            return {split: self._generate_examples(layout, found) for split, found in splits.items()}
 
         def _generate_examples(
-            self, adapter: Adapter, entries: tuple[Entry, ...]
+            self, layout: Layout, entries: tuple[Entry, ...]
         ) -> Iterator[tuple[str, dict[str, Any]]]:
-            read = functools.partial(read_example, adapter, layers=self.layers)
+            read = functools.partial(read_example, layout, layers=self.layers)
             with ThreadPoolExecutor() as pool:
                 # A few at a time: a pool takes whatever it is given at once, and photographs are large.
                 for start in range(0, len(entries), _READ_TOGETHER):

@@ -18,8 +18,8 @@ from sirr_jax.data.layouts import (
     sgrrn,
     sir2_raw,
 )
-from sirr_jax.data.layouts.base import Adapter, Entry
-from sirr_jax.data.layouts.registry import ADAPTERS
+from sirr_jax.data.layouts.base import Entry, Layout
+from sirr_jax.data.layouts.registry import LAYOUTS
 from sirr_jax.errors import UserError
 
 _PAIR = ("mixture", "transmission")
@@ -28,90 +28,90 @@ _PAIRS_OR_TRIPLETS = {"pairs": _PAIR, "triplets": (*_PAIR, "reflection")}
 
 
 @dataclass(frozen=True)
-class Offer:
+class DatasetSpec:
     """One TFDS data set.
 
     Attributes:
       name: Its name in TFDS.
-      adapters: The layouts that it is read from; the first gives the folder its name.
+      layouts: The layouts that it is read from; the first gives the folder its name.
       layers: Config to the layers that an example of it has. The first is the default, and what every such set has.
       split: The split of a set without parts, unless the end of its folder's name says another.
     """
 
     name: str
-    adapters: tuple[Adapter, ...]
+    layouts: tuple[Layout, ...]
     layers: Mapping[str, tuple[str, ...]]
     split: str
 
     @property
     def folder(self) -> str:
         """The folder inside TFDS's `manual_dir` in which the set is looked for first."""
-        return self.adapters[0].name
+        return self.layouts[0].name
 
     @property
     def instructions(self) -> str:
         """What to get, where from, and where to put it, in one line."""
-        sources = list(dict.fromkeys(adapter.published for adapter in self.adapters if adapter.published))
-        layouts = list(dict.fromkeys(adapter.layout for adapter in self.adapters))
+        sources = list(dict.fromkeys(layout.published for layout in self.layouts if layout.published))
+        layouts = list(dict.fromkeys(layout.tree for layout in self.layouts))
         published = f" (published at {' and '.join(sources)})" if sources else ""
         return (
-            f"put {self.adapters[0].title}{published} into the folder {self.folder} of manual_dir, or give the set "
+            f"put {self.layouts[0].title}{published} into the folder {self.folder} of manual_dir, or give the set "
             f"itself as manual_dir; expected {', or '.join(layouts)}"
         )
 
-    def find(self, manual_dir: str | Path) -> tuple[Adapter, Path]:
+    def find(self, manual_dir: str | Path) -> tuple[Layout, Path]:
         """Finds the set: in `manual_dir/<folder>`, as `manual_dir` itself, or as the one such set inside it.
 
         Args:
           manual_dir: Where to look.
 
         Returns:
-          The adapter that reads it, and its root.
+          The layout that reads it, and its root.
 
         Raises:
           UserError: There is no such set, with where its authors publish it, or there are several.
         """
         home = Path(manual_dir).expanduser()
         for root in (home / self.folder, home):
-            adapter = next((adapter for adapter in self.adapters if root.is_dir() and adapter.recognise(root)), None)
-            if adapter is not None:
-                return adapter, root
+            layout = next((layout for layout in self.layouts if root.is_dir() and layout.recognize(root)), None)
+            if layout is not None:
+                return layout, root
         inside = [path for path in list_folder(home) if path.is_dir()] if home.is_dir() else []
         # A set with a name of its own is no set of any layout: Real20 is not taken for somebody's pairs.
-        firsts = {root: next((adapter for adapter in ADAPTERS if adapter.recognise(root)), None) for root in inside}
-        found = [(adapter, root) for root, adapter in firsts.items() if adapter in self.adapters and adapter]
+        firsts = {root: next((layout for layout in LAYOUTS if layout.recognize(root)), None) for root in inside}
+        found = [(layout, root) for root, layout in firsts.items() if layout in self.layouts and layout]
         if len(found) > 1:
             raise UserError(f"{self.name}: {home} holds several: give one as manual_dir, such as {found[0][1]}")
         if not found:
             raise UserError(f"{self.name}: no such set in {home}: {self.instructions}")
         return found[0]
 
-    def splits(self, adapter: Adapter, root: Path) -> dict[str, tuple[Entry, ...]]:
+    def splits(self, layout: Layout, root: Path) -> dict[str, tuple[Entry, ...]]:
         """Finds the pictures by split.
 
         Args:
-          adapter: What the set was recognised as.
+          layout: What the set was recognized as.
           root: Its folder.
 
         Returns:
-          Split to its pictures, one or more each: the adapter's parts. Of a set without parts, "train", "val" or
-          "test" if its folder's name ends so (`nature_train`), and otherwise the split that the offer names.
+          Split to its pictures, one or more each: the layout's parts. Of a set without parts, "train", "val" or
+          "test" if its folder's name ends so (`nature_train`), and otherwise the split that the spec names.
 
         Raises:
           UserError: A file lacks a partner, a name occurs twice, or there is no picture.
         """
         name = root.absolute().name.lower()
         only = next((split for split in ("train", "val", "test") if name.endswith(split)), self.split)
-        return {part or only: entries for part, entries in adapter.parts(root).items() if entries}
+        return {part or only: entries for part, entries in layout.parts(root).items() if entries}
 
 
-def _offers(*table: tuple[tuple[Adapter, ...], Mapping[str, tuple[str, ...]], str]) -> dict[str, Offer]:
-    found = [Offer(f"sirr_{adapters[0].name}", adapters, layers, split) for adapters, layers, split in table]
-    return {offer.name: offer for offer in found}
+def _offers(*table: tuple[tuple[Layout, ...], Mapping[str, tuple[str, ...]], str]) -> dict[str, DatasetSpec]:
+    found = [DatasetSpec(f"sirr_{layouts[0].name}", layouts, layers, split) for layouts, layers, split in table]
+    return {spec.name: spec for spec in found}
 
 
 # Sets that are for scores alone are "test" where they have no parts; all others "train".
-OFFERS = _offers(
+CATALOGUE = _offers(
     ((pair_folders.REAL20,), {"pairs": _PAIR}, "test"),
     ((pair_folders.REAL89,), {"pairs": _PAIR}, "train"),
     ((pair_folders.NATURE, pair_folders.IBCLN), {"pairs": _PAIR}, "test"),
@@ -139,15 +139,15 @@ OFFERS = _offers(
 
 def names() -> tuple[str, ...]:
     """Names of the data sets, as TFDS knows them after `register`."""
-    return tuple(OFFERS)
+    return tuple(CATALOGUE)
 
 
-def offer_called(name: str) -> Offer:
-    """Finds an offer.
+def dataset_spec(name: str) -> DatasetSpec:
+    """Finds an spec.
 
     Raises:
       UserError: There is none of that name.
     """
-    if name not in OFFERS:
-        raise UserError(f"no TFDS data set {name!r} here; there are {', '.join(OFFERS)}")
-    return OFFERS[name]
+    if name not in CATALOGUE:
+        raise UserError(f"no TFDS data set {name!r} here; there are {', '.join(CATALOGUE)}")
+    return CATALOGUE[name]

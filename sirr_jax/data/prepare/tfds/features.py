@@ -12,7 +12,7 @@ from PIL import Image
 from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.images.label_maps import FACE_PARTS, read_face_parts, read_labels
 from sirr_jax.data.images.label_spaces import LabelSpace
-from sirr_jax.data.layouts.base import Adapter, Entry
+from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.layouts.layer_folders import check_equal_sizes
 from sirr_jax.errors import UserError
 
@@ -41,11 +41,11 @@ def check_layers(entries: Iterable[Entry], layers: Iterable[str], name: str) -> 
             )
 
 
-def label_space(adapter: Adapter, entries: Iterable[Entry], layers: Iterable[str]) -> LabelSpace | None:
+def label_space(layout: Layout, entries: Iterable[Entry], layers: Iterable[str]) -> LabelSpace | None:
     """Finds what the labels of a set mean.
 
     Args:
-      adapter: What the set was recognised as.
+      layout: What the set was recognized as.
       entries: Its pictures, with all the layers.
       layers: The layers that are read.
 
@@ -58,9 +58,9 @@ def label_space(adapter: Adapter, entries: Iterable[Entry], layers: Iterable[str
     labelled = [layer for layer in layers if layer in LABEL_LAYERS]
     if not labelled:
         return None
-    if adapter.label_space is None:
+    if layout.label_space is None:
         return FACES
-    firsts = {adapter.label_space(entry.files[layer]): entry.files[layer] for entry in entries for layer in labelled}
+    firsts = {layout.label_space(entry.files[layer]): entry.files[layer] for entry in entries for layer in labelled}
     if len(firsts) > 1:
         (one, path), (other, other_path) = list(firsts.items())[:2]
         raise UserError(
@@ -69,28 +69,28 @@ def label_space(adapter: Adapter, entries: Iterable[Entry], layers: Iterable[str
     return next(iter(firsts))
 
 
-def read_example(adapter: Adapter, entry: Entry, layers: Iterable[str]) -> dict[str, Any]:
+def read_example(layout: Layout, entry: Entry, layers: Iterable[str]) -> dict[str, Any]:
     """Reads the layers of one picture, as PNG in memory.
 
     TFDS would encode arrays too, but with TensorFlow, one session run each.
 
     Args:
-      adapter: What the set was recognised as.
+      layout: What the set was recognized as.
       entry: The picture; it has all the layers.
       layers: The layers to read.
 
     Returns:
-      "name", "sequence" for frames of one, and for each layer a file with uint8 [H, W, 3], or grey [H, W] for labels.
+      "name", "sequence" for frames of one, and for each layer a file with uint8 [H, W, 3], or gray [H, W] for labels.
 
     Raises:
-      UserError: The layers have different sizes, or labels other values than the adapter's label space.
+      UserError: The layers have different sizes, or labels other values than the layout's label space.
       UnreadableImageError: A file cannot be decoded.
     """
-    images = {layer: _read(adapter, entry, layer) for layer in layers}
+    images = {layer: _read(layout, entry, layer) for layer in layers}
     pictures = {
         entry.files[layer]: image.shape[:2]
         for layer, image in images.items()
-        if not (layer in LABEL_LAYERS and adapter.labels_may_differ)
+        if not (layer in LABEL_LAYERS and layout.labels_may_differ)
     }
     check_equal_sizes(pictures)
     example: dict[str, Any] = {"name": entry.name}
@@ -99,13 +99,13 @@ def read_example(adapter: Adapter, entry: Entry, layers: Iterable[str]) -> dict[
     return example | {layer: _png(image) for layer, image in images.items()}
 
 
-def _read(adapter: Adapter, entry: Entry, layer: str) -> np.ndarray:
+def _read(layout: Layout, entry: Entry, layer: str) -> np.ndarray:
     if layer not in LABEL_LAYERS:
         return read_image(entry.files[layer])
-    if adapter.label_space is None:
+    if layout.label_space is None:
         parts = {key.removeprefix(_MASK): file for key, file in entry.files.items() if key.startswith(_MASK)}
         return read_face_parts(parts)
-    space = adapter.label_space(entry.files[layer])
+    space = layout.label_space(entry.files[layer])
     return read_labels(entry.files[layer], space.classes, ignore=space.ignore)
 
 

@@ -43,10 +43,10 @@ class Manifest:
     """The contents of `manifest.json`.
 
     Attributes:
-      adapter: Name of the layout that the set had: `real20`.
+      layout: Name of the layout that the set had: `real20`.
       title: What the set is, for people.
       published: Where its authors publish it; may be empty.
-      licence: Under which terms, as whoever packed it wrote.
+      license: Under which terms, as whoever packed it wrote.
       parts: Part to number of pictures; the part's name is empty where the set has none.
       layers: Layer to number of files.
       shards: The shards, in order.
@@ -55,10 +55,10 @@ class Manifest:
       sirr_jax: Version that wrote it.
     """
 
-    adapter: str
+    layout: str
     title: str
     published: str
-    licence: str
+    license: str
     parts: dict[str, int]
     layers: dict[str, int]
     shards: tuple[Stored, ...]

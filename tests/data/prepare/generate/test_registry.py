@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sirr_jax.data.prepare.generate import get_maker, kinds
+from sirr_jax.data.prepare.generate import get_generator, kinds
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations import KINDS
 from sirr_jax.synthesis.degradations.fog import BETAS, airlight
@@ -25,15 +25,15 @@ def photograph(seed=0):
 
 def samples(kind, number, **options):
     """Samples of a kind; what goes into the manifest survives a JSON file unchanged."""
-    maker = get_maker(kind, options)
-    assert json.loads(json.dumps(maker.options)) is not None
-    photographs = tuple(photograph(seed) for seed in range(maker.photographs))
-    made = [maker.make(3, index, photographs) for index in range(number)]
+    generator = get_generator(kind, options)
+    assert json.loads(json.dumps(generator.options)) is not None
+    photographs = tuple(photograph(seed) for seed in range(generator.photographs))
+    made = [generator.make(3, index, photographs) for index in range(number)]
     for sample in made:
         assert json.loads(json.dumps(sample.parameters)) == sample.parameters
         assert all(image.dtype == np.uint8 and image.shape[:2] == (SIDE, SIDE) for image in sample.images.values())
         assert sample.kept
-    again = maker.make(3, 0, photographs)
+    again = generator.make(3, 0, photographs)
     for layer, image in again.images.items():
         np.testing.assert_array_equal(image, made[0].images[layer])
     return made
@@ -44,7 +44,7 @@ def test_all_kinds_have_a_maker():
     assert set(kinds()) == {*SYNTHESES, *KINDS, *others}
     assert len(kinds()) == len(set(kinds()))
     for kind in kinds():
-        assert get_maker(kind, {}).photographs == (2 if kind in {*SYNTHESES, "window_reflection"} else 1)
+        assert get_generator(kind, {}).photographs == (2 if kind in {*SYNTHESES, "window_reflection"} else 1)
 
 
 def test_fog_says_how_dense_and_how_deep_it_is():
@@ -71,7 +71,7 @@ def test_watermarks_take_logos_from_a_folder_or_draw_them(tmp_path):
     for sample in samples("watermark", 3):
         images = sample.images
         assert sample.parameters["logo"] == "drawn"
-        assert 128 <= sample.parameters["grey"] <= 255
+        assert 128 <= sample.parameters["gray"] <= 255
         apart = (images["degraded"] != images["clean"]).any(axis=-1)
         assert not apart[images["mask"] == 0].any()
         assert apart.any()
@@ -131,5 +131,5 @@ def test_window_reflections_take_two_photographs(form, drawn):
 )
 def test_mistakes_are_told_in_one_line(kind, options, told):
     with pytest.raises(UserError, match=told) as raised:
-        get_maker(kind, options)
+        get_generator(kind, options)
     assert "\n" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Every example of a TFDS data set is the adapter's picture, pixel for pixel."""
+"""Every example of a TFDS data set is the layout's picture, pixel for pixel."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from PIL import Image
 
 from sirr_jax.data.images.decode import UnreadableImageError, read_image
 from sirr_jax.data.images.label_maps import read_face_parts, read_labels
-from sirr_jax.data.layouts.registry import recognise
+from sirr_jax.data.layouts.registry import recognize
 from sirr_jax.data.prepare import tfds as sirr_tfds
-from sirr_jax.data.prepare.tfds.catalogue import OFFERS
+from sirr_jax.data.prepare.tfds.catalogue import CATALOGUE
 from sirr_jax.errors import UserError
 from tests.helpers import set_files as sets
 from tests.helpers.photo_files import labelled_photo, truncate
@@ -41,26 +41,26 @@ def build(tmp_path):
     return build
 
 
-def image_of(entry, layer, adapter):
+def image_of(entry, layer, layout):
     """The layer as the rest of the project reads it: [H, W, C]."""
     if layer not in ("labels", "reflection_labels"):
         return read_image(entry.files[layer])
-    if adapter.name == "celebamask_hq":
+    if layout.name == "celebamask_hq":
         return read_face_parts({key.removeprefix("mask/"): path for key, path in entry.files.items() if "/" in key})[
             ..., None
         ]
-    space = adapter.label_space(entry.files[layer])
+    space = layout.label_space(entry.files[layer])
     return read_labels(entry.files[layer], space.classes, ignore=space.ignore)[..., None]
 
 
-def assert_holds(source, entries, adapter, layers):
+def assert_holds(source, entries, layout, layers):
     assert [example["name"].decode() for example in source] == [entry.name for entry in entries]
     for example, entry in zip(source, entries, strict=True):
         assert example.keys() == {"name", *layers} | ({"sequence"} if entry.sequence else set())
         assert example.get("sequence", b"").decode() == entry.sequence
         for layer in layers:
             assert example[layer].dtype == np.uint8
-            np.testing.assert_array_equal(example[layer], image_of(entry, layer, adapter))
+            np.testing.assert_array_equal(example[layer], image_of(entry, layer, layout))
 
 
 TRIPLETS = ("mixture", "transmission", "reflection")
@@ -86,12 +86,12 @@ LABELLED = ("transmission", "labels")
 def test_every_example_is_the_adapters_picture(build, tmp_path, name, make, config, layers, splits):
     root = make(tmp_path / "x")
     built = build(name, root, config=config)
-    adapter = recognise(root)
-    assert f"sirr_{adapter.name}".removesuffix("_raw") == name
+    layout = recognize(root)
+    assert f"sirr_{layout.name}".removesuffix("_raw") == name
     assert {split: info.num_examples for split, info in built.info.splits.items()} == splits
-    parts = list(adapter.parts(root).values())
+    parts = list(layout.parts(root).values())
     for split, entries in zip(splits, parts, strict=True):
-        assert_holds(built.as_data_source(split=split), entries, adapter, layers)
+        assert_holds(built.as_data_source(split=split), entries, layout, layers)
 
 
 def test_odd_files_are_read_as_everywhere(build, tmp_path):
@@ -104,8 +104,8 @@ def test_odd_files_are_read_as_everywhere(build, tmp_path):
     Image.fromarray(deep).save(root / "transmission_layer" / "c.png")
     # The turned photograph is 10x12 like the others.
     built = build("sirr_pairs", root, config="triplets")
-    adapter = recognise(root)
-    assert_holds(built.as_data_source(split="train"), adapter.entries(root), adapter, TRIPLETS)
+    layout = recognize(root)
+    assert_holds(built.as_data_source(split="train"), layout.entries(root), layout, TRIPLETS)
 
 
 def test_a_built_set_is_found_again_and_its_copy_is_not_needed(build, tmp_path):
@@ -147,8 +147,8 @@ def test_where_the_copy_is_looked_for(build, tmp_path, inside):
 def test_where_tfds_looks_by_itself(tmp_path):
     root = sets.layered(tmp_path / "built" / "downloads" / "manual" / "real89", (1,))
     built = sirr_tfds.builder("sirr_real89", data_dir=tmp_path / "built", prepare=True)
-    adapter = recognise(root)
-    assert_holds(built.as_data_source(split="train"), adapter.entries(root), adapter, TRIPLETS[:2])
+    layout = recognize(root)
+    assert_holds(built.as_data_source(split="train"), layout.entries(root), layout, TRIPLETS[:2])
 
 
 def test_several_copies(build, tmp_path):
@@ -183,9 +183,9 @@ def test_tfds_itself_knows_the_sets(tmp_path):
     options = {"download_config": tfds.download.DownloadConfig(manual_dir=tmp_path / "manual")}
     built = tfds.builder("sirr_deraindrop", data_dir=tmp_path / "built")
     built.download_and_prepare(**options)
-    adapter = recognise(root)
+    layout = recognize(root)
     source = tfds.data_source("sirr_deraindrop", data_dir=tmp_path / "built", split="test_a")
-    assert_holds(source, adapter.entries(root), adapter, TRIPLETS[:2])
+    assert_holds(source, layout.entries(root), layout, TRIPLETS[:2])
     with pytest.raises(UserError, match=r"sirr_voc: manual_dir is missing or empty: put PASCAL VOC .*pascal/VOC"):
         tfds.builder("sirr_voc", data_dir=tmp_path / "b").download_and_prepare()
 
@@ -193,11 +193,11 @@ def test_tfds_itself_knows_the_sets(tmp_path):
 @pytest.mark.parametrize("name", sirr_tfds.names())
 def test_every_set_can_be_asked_for(tmp_path, name):
     assert sirr_tfds.register().builder_cls(name).name == name
-    for config, layers in OFFERS[name].layers.items():
+    for config, layers in CATALOGUE[name].layers.items():
         made = sirr_tfds.builder(name, data_dir=tmp_path, config=config)
         assert f"into the folder {name.removeprefix('sirr_')} of manual_dir" in made.MANUAL_DOWNLOAD_INSTRUCTIONS
         assert set(made.info.features) - {"sequence"} == {"name", *layers}
-        assert made.info.full_name == "/".join([name, *[config] * (len(OFFERS[name].layers) > 1), "1.0.0"])
+        assert made.info.full_name == "/".join([name, *[config] * (len(CATALOGUE[name].layers) > 1), "1.0.0"])
     assert not any(tmp_path.iterdir())
 
 
@@ -248,9 +248,9 @@ def test_tf_data_reads_records(build, tmp_path):
     pytest.importorskip("tensorflow")
     root = sets.voc(tmp_path / "x")
     built = build("sirr_voc", root, file_format="tfrecord")
-    adapter = recognise(root)
+    layout = recognize(root)
     source = list(built.as_dataset(split="train").as_numpy_iterator())
-    assert_holds(source, adapter.entries(root), adapter, LABELLED)
+    assert_holds(source, layout.entries(root), layout, LABELLED)
     with pytest.raises(UserError, match=r"1\.0\.0 is built as tfrecord, not array_record: give another data_dir"):
         build("sirr_voc", root, file_format="array_record")
     assert build("sirr_voc", root).info.file_format.value == "tfrecord"

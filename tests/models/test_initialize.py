@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from sirr_jax.models.initialise import initialise
+from sirr_jax.models.initialize import initialize
 from sirr_jax.models.patchgan import PatchDiscriminator
 from tests.helpers.networks import parameter_shapes
 
@@ -20,11 +20,11 @@ def module():
 
 @pytest.fixture(scope="module")
 def drawn(module):
-    return initialise(module, jax.random.key(0), SHAPE)
+    return initialize(module, jax.random.key(0), SHAPE)
 
 
 def test_the_same_key_draws_the_same_and_another_does_not(module, drawn):
-    again, other = (initialise(module, jax.random.key(seed), SHAPE) for seed in (0, 1))
+    again, other = (initialize(module, jax.random.key(seed), SHAPE) for seed in (0, 1))
     jax.tree.map(np.testing.assert_array_equal, again, drawn)
     for a, b in zip(jax.tree.leaves(drawn), jax.tree.leaves(other), strict=True):
         assert np.any(np.asarray(a) != np.asarray(b)) == (a.ndim > 1)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sirr_jax import Restorer, UserError
-from sirr_jax.inference.large_photos import enlarge, reduce, reduced_size
-from sirr_jax.weights.model_file import Model, Network
+from sirr_jax.inference.guided_resize import enlarge, reduce, reduced_size
+from sirr_jax.weights.model_file import Model, StoredNetwork
 
 SIDES = st.integers(1, 20_000)
 
@@ -38,7 +38,9 @@ def brightens(student_params):
     """Model of a student that adds 0.25 to everything."""
     params = jax.tree.map(np.array, student_params)
     params["decoder"]["out"]["bias"] += np.float32(0.25)
-    return Model("dynamics", {"student": Network("dynamics/student", {"width": "test"}, {"params": params})}, "-", "-")
+    return Model(
+        "dynamics", {"student": StoredNetwork("dynamics/student", {"width": "tiny"}, {"params": params})}, "-", "-"
+    )
 
 
 def test_a_large_photograph_keeps_its_detail(brightens):

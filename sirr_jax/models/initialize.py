@@ -1,4 +1,4 @@
-"""Initial parameters, compiled without optimisation."""
+"""Initial parameters, compiled without optimization."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 
-def initialise(module: nn.Module, key: jax.Array, *shapes: tuple[int, ...]) -> dict[str, Any]:
+def initialize(module: nn.Module, key: jax.Array, *shapes: tuple[int, ...]) -> dict[str, Any]:
     """Draw a network's variables.
 
-    Initialising a network compiles a hundred small draws that run once, so the compiler's optimisations are off: it
+    Initializing a network compiles a hundred small draws that run once, so the compiler's optimizations are off: it
     is three times faster that way.
 
     Args:
-        module: a network; it is initialised with `train=True`, so that parts that only losses use exist.
+        module: a network; it is initialized with `train=True`, so that parts that only losses use exist.
         key: a typed PRNG key.
         *shapes: shapes of its inputs (float32).
 

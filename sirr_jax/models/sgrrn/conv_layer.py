@@ -8,11 +8,11 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.layers.conv import conv
-from sirr_jax.layers.normalisation import BatchNorm
+from sirr_jax.layers.normalization import BatchNorm
 
 
-class ConvNorm(nn.Module):
-    """`[B, H, W, C] -> [B, H, W, features]`: convolution with zero padding and bias, batch normalisation, ReLU.
+class ConvLayer(nn.Module):
+    """`[B, H, W, C] -> [B, H, W, features]`: convolution with zero padding and bias, batch normalization, ReLU.
 
     SGRRN specification, section 5 (`ConvLayer`). `axis_name` is a pmapped axis to take batch statistics over.
     """

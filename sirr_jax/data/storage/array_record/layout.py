@@ -15,7 +15,7 @@ import msgpack
 from sirr_jax.data.images.decode import UnreadableImageError
 from sirr_jax.data.images.image_file import ImageFile, PackedFile
 from sirr_jax.data.images.label_spaces import ANY, LabelSpace
-from sirr_jax.data.layouts.base import Adapter, Entry, Finding, Part, Scan
+from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.storage.array_record.manifest import INDEX, Manifest, digest, is_packed, read_manifest
 from sirr_jax.errors import UserError
 
@@ -121,7 +121,7 @@ def _label_space(file: ImageFile) -> LabelSpace:
     return file.labels if isinstance(file, PackedFile) and file.labels else ANY
 
 
-SHARDS = Adapter(
+SHARDS = Layout(
     "shards",
     "a packed set",
     "manifest.json, index.msgpack and pictures-*.array_record, as `sirr data pack` writes them",

@@ -1,4 +1,4 @@
-"""Normalisation, equal to PyTorch's."""
+"""Normalization, equal to PyTorch's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flax import linen as nn
 
 
 def instance_norm(x: jax.Array) -> jax.Array:
-    """Normalise every channel of every image of `[B, H, W, C]`; biased variance, epsilon 1e-5, as in PyTorch."""
+    """Normalize every channel of every image of `[B, H, W, C]`; biased variance, epsilon 1e-5, as in PyTorch."""
     y = x.astype(jnp.float32)
     mean = y.mean(axis=(1, 2), keepdims=True)
     variance = jnp.square(y - mean).mean(axis=(1, 2), keepdims=True)
@@ -16,7 +16,7 @@ def instance_norm(x: jax.Array) -> jax.Array:
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation of `[..., C]`, with the running statistics of torch's `BatchNorm2d`.
+    """Batch normalization of `[..., C]`, with the running statistics of torch's `BatchNorm2d`.
 
     Flax's own keeps the biased batch variance; torch and TensorFlow's fused kernel keep the unbiased one. Parameters
     `scale`, `bias` [C]; running `mean`, `var` [C] in the collection `batch_stats`, which moves when `train` is set
@@ -35,7 +35,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Normalise with the batch's statistics (`train`) or the running ones; same shape and type out."""
+        """Normalize with the batch's statistics (`train`) or the running ones; same shape and type out."""
         channels = x.shape[-1:]
         scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
@@ -64,7 +64,7 @@ class BatchNorm(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Normalise groups of neighbouring channels of every image of `[B, H, W, C]`, as torch's `GroupNorm`.
+    """Normalize groups of neighboring channels of every image of `[B, H, W, C]`, as torch's `GroupNorm`.
 
     Flax's own needs implicit promotion for half precision. Parameters `scale`, `bias` [C]. Computed in float32
     whatever the input's type.
@@ -79,7 +79,7 @@ class GroupNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Normalise; same shape and type out."""
+        """Normalize; same shape and type out."""
         batch, height, width, channels = x.shape
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)

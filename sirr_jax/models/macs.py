@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds, counted without running it."""
+"""What a network costs: parameters and MACs, counted without running it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Cost(NamedTuple):
 
     Attributes:
         parameters: numbers that are trained (no running statistics).
-        multiply_adds: of the convolutions and matrix products, as they are executed.
+        macs: of the convolutions and matrix products, as they are executed.
         shapes: of the inputs that it was counted for.
     """
 
     parameters: int
-    multiply_adds: int
+    macs: int
     shapes: tuple[tuple[int, ...], ...]
 
 

@@ -1,4 +1,4 @@
-"""Instance and batch normalisation against their definitions; what moves the running statistics."""
+"""Instance and batch normalization against their definitions; what moves the running statistics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.layers.normalisation import BatchNorm, instance_norm
+from sirr_jax.layers.normalization import BatchNorm, instance_norm
 from tests.helpers import literal
 
 RNG = np.random.default_rng(3)
@@ -84,7 +84,7 @@ def test_one_value_per_channel_has_no_unbiased_variance_and_stays_finite():
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(moved))
 
 
-def test_initialising_moves_nothing_and_frozen_statistics_stay():
+def test_initializing_moves_nothing_and_frozen_statistics_stay():
     x = image(7, 2, 3, 3, 3)
     drawn = jax.jit(lambda: BatchNorm().init(jax.random.key(0), x, train=True))()
     expected = {"params": {"scale": 1.0, "bias": 0.0}, "batch_stats": {"mean": 0.0, "var": 1.0}}
@@ -103,11 +103,11 @@ def test_parts_of_a_batch_on_several_devices_equal_the_whole():
     parts, moved_in_parts = jax.jit(apply)(x)
     np.testing.assert_allclose(parts.reshape(whole.shape), whole, atol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), moved_in_parts, moved)
-    # Outside the mapped axis, where networks are initialised, the name must not be looked up.
+    # Outside the mapped axis, where networks are initialized, the name must not be looked up.
     jax.eval_shape(lambda: layer.init(jax.random.key(0), x[0], train=True))
 
 
-def test_bfloat16_is_normalised_in_float32():
+def test_bfloat16_is_normalized_in_float32():
     x = jnp.asarray(image(9, 2, 6, 6, 3), jnp.bfloat16)
     y, moved = train(x)
     exact, _ = train(x.astype(jnp.float32))

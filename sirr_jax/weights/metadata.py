@@ -1,0 +1,90 @@
+"""The metadata of a model file: flat `modelspec.*` strings for other programs, one JSON value for this one.
+
+`modelspec.*` follows ModelSpec 1.0.1, which model hubs and image programs read. `sirr_jax` holds what `load_model`
+needs to rebuild the networks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_KEY = "sirr_jax"
+_SPEC_VERSION = "1.0.1"
+_IMPLEMENTATION = "sirr_jax (JAX, Flax Linen)"
+
+# The key of the first edition's only metadata value.
+_FIRST_EDITION = "card"
+
+
+def write_metadata(rebuild: Mapping[str, Any], spec: Mapping[str, str]) -> dict[str, str]:
+    """Makes the metadata of a model file.
+
+    Args:
+        rebuild: what `read_metadata` returns again, without license and description: `recipe`, `version`,
+            `networks` (role -> `{"id": ..., "model_args": ...}`), optionally `max_side` and `self_ensemble`.
+        spec: ModelSpec fields without their prefix; empty values are left out.
+
+    Returns:
+        Flat strings, as safetensors requires.
+    """
+    fields = {"sai_model_spec": _SPEC_VERSION, "implementation": _IMPLEMENTATION, **spec}
+    metadata = {f"modelspec.{name}": value for name, value in fields.items() if value}
+    return metadata | {_KEY: json.dumps(rebuild)}
+
+
+def read_metadata(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """Reads the metadata of a model file.
+
+    Args:
+        metadata: flat strings of a safetensors file.
+
+    Returns:
+        What is needed to rebuild the networks, with `license`, `description`, `author`, `title` and `date`; None for
+        a file that sirr_jax did not write.
+    """
+    first_edition = _KEY not in metadata
+    try:
+        rebuild = json.loads(metadata.get(_KEY) or metadata.get(_FIRST_EDITION) or "null")
+    except ValueError:
+        return None
+    if not isinstance(rebuild, dict):
+        return None
+    if first_edition:
+        rebuild = _from_first_edition(rebuild)
+    else:
+        for field in ("license", "description", "author", "title", "date"):
+            rebuild[field] = metadata.get(f"modelspec.{field}", "")
+    return rebuild if _is_complete(rebuild) else None
+
+
+def _is_complete(rebuild: Mapping[str, Any]) -> bool:
+    if not all(isinstance(rebuild.get(name), str) for name in ("recipe", "version", "license", "description")):
+        return False
+    if not isinstance(rebuild.get("max_side"), int | None) or not isinstance(rebuild.get("self_ensemble", 1), int):
+        return False
+    networks = rebuild.get("networks")
+    if not isinstance(networks, dict) or not networks:
+        return False
+    return all(
+        isinstance(network, dict) and isinstance(network.get("id"), str) and isinstance(network.get("model_args"), dict)
+        for network in networks.values()
+    )
+
+
+def _from_first_edition(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The first edition's card under today's names: other keys, width "test", ERRNet's `hyper`."""
+    networks = card.get("networks")
+    renamed: dict[str, Any] = {}
+    for role, network in networks.items() if isinstance(networks, dict) else ():
+        if not isinstance(network, dict) or not isinstance(network.get("hyper"), dict):
+            return {}
+        model_args = dict(network["hyper"])
+        if model_args.get("width") == "test":
+            model_args["width"] = "tiny"
+        if "hyper" in model_args:
+            model_args["hypercolumn"] = model_args.pop("hyper")
+        renamed[role] = {"id": network.get("id"), "model_args": model_args}
+    kept = {name: card[name] for name in ("recipe", "version", "max_side", "self_ensemble") if name in card}
+    return kept | {"networks": renamed, "license": card.get("licence"), "description": card.get("origin")}

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/distill
 
-.PHONY: distill test test-slow test-torch lint format clean
+.PHONY: distill test test-slow test-torch docs lint format clean
 
 distill: .venv/train.stamp  ## train a tiny teacher and student, then remove a reflection with the student
 	$(BIN)/python scripts/distill.py --workdir=$(RUN)
@@ -16,6 +16,10 @@ test-slow: .venv/test.stamp  ## what takes longest to compile
 
 test-torch: .venv/torch.stamp  ## parity with PyTorch
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m torch
+
+docs: .venv/docs.stamp  ## the site in build/site; read it with `python -m http.server -d build/site`
+	$(BIN)/python scripts/generate_docs.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -44,4 +48,8 @@ clean:
 
 .venv/torch.stamp: .venv/test.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	touch $@
+
+.venv/docs.stamp: .venv/pip.stamp pyproject.toml setup.py constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,docs]'
 	touch $@

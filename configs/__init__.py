@@ -1,1 +1,1 @@
-"""Training configs, one file a recipe: `get_config(variant)`. Installed as `sirr_jax.configs`."""
+"""Training configs, one file per recipe: `get_config(variant)`. Installed as `sirr_jax.configs`."""

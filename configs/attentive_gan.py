@@ -1,20 +1,16 @@
-"""Train AttentiveGAN to remove raindrops.
+"""AttentiveGAN, which removes raindrops.
 
-    sirr train --config=configs/attentive_gan.py:tiny --workdir=runs/drops --cpu_devices=2
+    sirr train --config=attentive_gan:tiny --workdir=runs/drops --cpu_devices=2
 
-A config is chosen by what follows the colon; any value can be overridden, for example
-`--config.data.photos=/photos --config.batch_size=4`.
-
-* `tiny`: 0.39 M / 0.09 M parameters, 64 px, drops laid over photographs; 25 minutes of processor time. With 117
-  photographs to train on (`--config.data.photos`) and 24 held out (`--config.data.validation`): input 27.59 dB,
-  restored 29.32 dB in luminance; docs/recipes.md says how to read that.
+* `tiny`: 0.39 M / 0.09 M parameters, 64 px, drops rendered over photographs; 25 minutes of processor time. With 117
+  training photographs (`--config.data.photos`) and 24 held out (`--config.data.validation`): input 27.59 dB, restored
+  29.32 dB in luminance; docs/experiments/recipes.md explains these numbers.
 * `base`: the published networks, the paper's losses, 224 px, 100 + 300 epochs of the 861 training pairs in batches of
-  8. Drops are laid over photographs unless pairs are given: `--config.data.pairs=/DeRaindrop#train
-  --config.data.pairs_share=1.0 --config.data.validation=/DeRaindrop#test_a`.
-* `released`: the authors' training code without its listed defects: its losses, VGG-16 fed raw BGR, RMSprop, batches
-  of 2, no mirroring, PyTorch's old initial values, 280k adversarial steps. It wants the pairs above.
-
-`base` and `released` have not been run at full length yet.
+  8. Drops are rendered over photographs unless pairs are given: `--config.data.pairs=/DeRaindrop#train
+  --config.data.pairs_share=1.0 --config.data.validation=/DeRaindrop#test_a`. Not yet run at full length.
+* `released`: the authors' training code without its listed defects: its losses, raw BGR as VGG-16's input, RMSprop,
+  batches of 2, no mirroring, PyTorch's old initial values, 280k adversarial steps. It needs the pairs above. Not yet
+  run at full length.
 """
 
 from __future__ import annotations
@@ -23,47 +19,49 @@ from ml_collections import ConfigDict
 
 from sirr_jax.training.base_config import training_config, varied
 
-_PAIRS = 861  # in DeRaindrop's training set
+_PAIRS = 861  # pairs of DeRaindrop's training set
 
 
 def get_config(variant: str = "base") -> ConfigDict:
-    """Make the config of a variant: "tiny", "base" or "released"."""
-    config = training_config("attentive_gan")  # what all recipes have
-    config.preset = "paper"  # or released: the losses' numbers, what VGG-16 is fed, the initial values
-    config.init_from = ""  # a model file to go on from, for example of the authors' converted gen.pkl
+    """Makes the config of a variant: "tiny", "base" or "released"."""
+    config = training_config("attentive_gan")
+    config.preset = "paper"  # weights of the losses, input of VGG-16 and initial values: paper or released
+    config.init_from = ""  # model file with initial weights, for example the authors' converted gen.pkl; empty for none
 
-    config.data.crop = 224  # the published discriminator takes no other; at other sizes its head is a mean
-    config.data.flip = True  # mirror half of the scenes
+    config.data.crop = 224  # side of the crops in pixels; the published discriminator needs 224, others use a mean
+    config.data.flip = True  # whether to mirror half of the scenes
     config.data.raindrops = ConfigDict()  # fields of RaindropOptions; lengths in units of the image's side
-    config.data.raindrops.count = (8, 48)
-    config.data.raindrops.radius = (0.015, 0.1)
-    config.data.raindrops.defocus = (0.008, 0.06)
-    config.data.raindrops.mask_threshold = 30.0
-    config.data.mask = ConfigDict()  # of pairs: arguments of difference_mask
-    config.data.mask.threshold = 30.0
-    config.data.mask.reduce = "max"  # or sum, mean_abs_diff_of_means
-    config.data.mask.dilate = True
+    config.data.raindrops.count = (8, 48)  # smallest and largest number of drops
+    config.data.raindrops.radius = (0.015, 0.1)  # smallest and largest radius of a drop, log-uniform
+    config.data.raindrops.defocus = (0.008, 0.06)  # smallest and largest radius of the defocus of an image
+    config.data.raindrops.mask_threshold = 30.0  # smallest difference that the mask counts, 0 to 255
+    config.data.mask = ConfigDict()  # arguments of difference_mask, for real pairs
+    config.data.mask.threshold = 30.0  # smallest difference of a pair that its mask counts, 0 to 255
+    config.data.mask.reduce = "max"  # reduction of the color channels: max, sum or mean_abs_diff_of_means
+    config.data.mask.dilate = True  # whether to dilate the mask of a pair
 
     config.steps = ConfigDict()
-    config.steps.generator = 100 * _PAIRS // 8  # without the discriminator
-    config.steps.discriminator = 1_000  # the generator is frozen
-    config.steps.adversarial = 300 * _PAIRS // 8
+    config.steps.generator = 100 * _PAIRS // 8  # steps of the generator alone
+    config.steps.discriminator = 1_000  # steps of the discriminator, with a frozen generator
+    config.steps.adversarial = 300 * _PAIRS // 8  # steps of both networks in turn
 
     config.weights = ConfigDict()
-    config.weights.adversarial = 0.01
-    config.weights.perceptual = 1.0  # with a VGG-16 file
-    config.weights.stand_in = 0.1  # of what takes its place without one; 0 for nothing
-    config.saturating = False  # True: log(1 - D), as the paper writes it
-    config.map_target = "attention"  # of the discriminator's map: the generator's last one, or mask
+    config.weights.adversarial = 0.01  # weight of the adversarial loss
+    config.weights.perceptual = 1.0  # weight of the perceptual loss, with a VGG-16 file
+    config.weights.stand_in = 0.1  # weight of the 3-scale gradient loss that replaces it without a file; 0 for none
+    config.saturating = False  # whether the generator minimizes log(1 - D), as in the paper
+    config.map_target = "attention"  # target of the discriminator's map: attention (the generator's last map) or mask
 
-    # Ablations. The paper's A is without attention and discriminator, A+D without attention and discriminator_map,
+    # The paper's ablations: A is without attention and discriminator, A+D without attention and discriminator_map,
     # A+AD without attention.
     config.ablate = ConfigDict()
-    for part in ("attention", "discriminator", "discriminator_map", "map_loss"):
-        config.ablate[part] = False
+    config.ablate.attention = False  # whether to leave out the generator's attention
+    config.ablate.discriminator = False  # whether to leave out the discriminator
+    config.ablate.discriminator_map = False  # whether to leave out the discriminator's attention map
+    config.ablate.map_loss = False  # whether to leave out the loss of the discriminator's map
 
     config.optimizer.b1 = 0.5
-    config.protocol = "y"  # the authors' metric
+    config.protocol = "y"  # metric protocol of the evaluation; y is the authors' metric
     return varied(config, variant, _VARIANTS)
 
 
@@ -77,7 +75,7 @@ def _released(config: ConfigDict) -> None:
     config.data.pairs_share = 1.0
     config.data.max_scale = 1.0
     config.data.flip = False
-    # 2, 2 and 400 epochs of 1,400 crops; in the second, 466 picks one by one.
+    # 2, 2 and 400 epochs of 1,400 crops; 466 single samples in the second.
     config.steps.generator = 1_400
     config.steps.discriminator = 466
     config.steps.adversarial = 280_000
@@ -92,10 +90,10 @@ def _released(config: ConfigDict) -> None:
 
 
 def _tiny(config: ConfigDict) -> None:
-    config.width = "small"  # narrower still, two features would have to carry three colors
+    config.width = "small"  # narrower networks have two features for three colors
     config.data.crop = 64
     config.data.loader = "threads"
-    # Few drops, of several pixels each: smaller ones could not be told from what they lie on.
+    # Few drops of several pixels each: smaller ones cannot be distinguished from the background.
     config.data.raindrops.count = (5, 12)
     config.data.raindrops.radius = (0.06, 0.16)
     config.data.raindrops.defocus = (0.01, 0.03)
@@ -105,7 +103,7 @@ def _tiny(config: ConfigDict) -> None:
     config.steps.adversarial = 200
     config.optimizer.learning_rate = 3e-3
     config.optimizer.final_learning_rate = 3e-5
-    config.optimizer.networks.discriminator = ConfigDict({"learning_rate": 3e-4})  # at 3e-3 it does worse than guess
+    config.optimizer.networks.discriminator = ConfigDict({"learning_rate": 3e-4})  # at 3e-3 it is worse than chance
     config.optimizer.b1 = 0.9
     config.ema_decay = 0.995
     config.validation_samples = 48

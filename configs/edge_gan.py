@@ -1,23 +1,20 @@
-"""Train Edge GAN (the "Single Image Reflection Remover") to remove reflections.
+"""Edge GAN (the "Single Image Reflection Remover"), which removes reflections with edge and attention maps.
 
-    sirr train --config=configs/edge_gan.py:tiny --workdir=runs/edges --cpu_devices=2
+    sirr train --config=edge_gan:tiny --workdir=runs/edges --cpu_devices=2
 
-A config is chosen by what follows the colon; any value can be overridden, for example
-`--config.data.photos=/photos --config.batch_size=4`.
+* `tiny`: a quarter of the channels, 64 px, DSRNet's screen blend alone. Trained on 232 photographs, scored on 48
+  mixtures of others: input 17.48 dB, restored 20.88 dB (the input minus its best constant: 20.57 dB).
+* `base`: the published networks, except for the corrected attention net, whose target is the area of the reflection;
+  maps in [0, 1] inside the networks, the balanced loss, crops of 256 px, three times 100k steps. Not yet run at full
+  length.
+* `released`: the authors' code without its listed defects: the attention net and the discriminator are trained, pairs
+  are matched by name. Raw maps, the released attention net and loss, separate discriminator steps for targets and
+  restored images, Keras's initial values, a constant learning rate, crops of 400 px. It needs real pairs
+  (`--config.data.pairs=/RSIR2 --config.data.validation=/held_out`) and a VGG-16 file of Keras
+  (`--config.perceptual_weights`). It trains the networks of the authors' files as `sirr convert` writes them:
+  `--config.init_from=model.safetensors`. Not yet run at full length.
 
-* `tiny`: a quarter of the channels, 64 px, DSRNet's screen blend alone; trained on 232 photographs and judged on 48
-  mixtures of others: input 17.48 dB, restored 20.88 dB (the input less its best constant: 20.57 dB).
-* `base`: the published networks but for the attention net, which is the corrected one, taught the reflection's area;
-  maps in [0, 1] inside the networks, the balanced loss, crops of 256 px, three times 100k steps.
-* `released`: what the authors' code does without its listed defects: the attention net is trained, the discriminator
-  too, pairs are paired by name. Raw maps, the released attention net and loss, targets and restored images judged in
-  separate steps, Keras's initial values, a constant learning rate, crops of 400 px. Give it real pairs:
-  `--config.data.pairs=/RSIR2 --config.data.validation=/held_out`, and `--config.perceptual_weights` a VGG-16 file of
-  Keras's. It trains the networks that `sirr convert` makes of the authors' files:
-  `--config.init_from=model.safetensors`.
-
-Where the authors resize a whole picture to 400x400 pixels, crops are taken, which keep its proportions.
-`base` and `released` have not been run at full length yet.
+The authors resize whole pictures to 400x400 pixels; here crops keep the proportions.
 """
 
 from __future__ import annotations
@@ -28,33 +25,33 @@ from sirr_jax.training.base_config import training_config, varied
 
 
 def get_config(variant: str = "base") -> ConfigDict:
-    """Make the config of a variant: "tiny", "base" or "released"."""
-    config = training_config("edge_gan")  # what all recipes have
-    config.preset = "balanced"  # or release: the generator's loss, separate steps of the discriminator, initial values
-    config.batch_size = 10
-    config.init_from = ""  # a model file to go on from: of a training run, or converted
-    config.aux_scale = 1 / 255  # inside the networks, the unit of the maps in 0..255; 1 as released
-    config.discriminator_steps = 5  # per step of the generator
+    """Makes the config of a variant: "tiny", "base" or "released"."""
+    config = training_config("edge_gan")
+    config.preset = "balanced"  # generator loss, discriminator steps and initial values: balanced or release
+    config.batch_size = 10  # samples per step, over all devices
+    config.init_from = ""  # model file with initial weights, of a training run or converted; empty for none
+    config.aux_scale = 1 / 255  # factor on the maps (0..255) inside the networks; 1 as released
+    config.discriminator_steps = 5  # discriminator steps per generator step, 1 or more
 
     config.attention = ConfigDict()
-    config.attention.variant = "corrected"  # or released
-    config.attention.target = "mask"  # where the reflection adds light; or contour: that area's outline, as released
-    config.attention.theta = 0.8  # by how much a map weighs less than the next one; 0: the last map alone
+    config.attention.variant = "corrected"  # attention net: corrected or released
+    config.attention.target = "mask"  # target: mask (area where the reflection adds light) or contour (its outline)
+    config.attention.theta = 0.8  # ratio of the weights of a map and the next one, 0 to 1; 0 for the last map alone
 
-    config.data.turn = True  # apply a random symmetry of the square
+    config.data.turn = True  # whether to apply a random symmetry of the square
     config.data.synthesis = ConfigDict()
-    config.data.synthesis.name = "zhang"  # see `sirr synthesize list`
-    config.data.synthesis.options = ConfigDict()
+    config.data.synthesis.name = "zhang"  # name of the synthesis, see `sirr synthesize list`
+    config.data.synthesis.options = ConfigDict()  # options of the synthesis, see `sirr synthesize list`
 
     config.steps = ConfigDict()
-    config.steps.edge = 100_000
-    config.steps.attention = 100_000
-    config.steps.adversarial = 100_000
+    config.steps.edge = 100_000  # steps of the edge net
+    config.steps.attention = 100_000  # steps of the attention net
+    config.steps.adversarial = 100_000  # steps of the generator and its discriminator
 
     config.optimizer.learning_rate = 1e-4
-    config.optimizer.eps = 1e-7
+    config.optimizer.eps = 1e-7  # constant in the denominator of the optimizer's step
     config.optimizer.clip = 0.0  # errors of maps in 0..255 have large gradients
-    config.protocol = "rgb"
+    config.protocol = "rgb"  # metric protocol of the evaluation
     return varied(config, variant, _VARIANTS)
 
 
@@ -80,8 +77,8 @@ def _tiny(config: ConfigDict) -> None:
     config.width = "small"
     config.data.crop = 64
     config.data.loader = "threads"
-    config.data.max_scale = 4.0  # at 64 px, a crop must show enough of a photograph to be understood
-    # The screen blend alone: what a small network can learn in minutes.
+    config.data.max_scale = 4.0  # at 64 px, a crop needs enough context
+    # The screen blend alone: a small network can learn it in minutes.
     config.data.synthesis.name = "dsrnet"
     config.data.synthesis.options.screen_probability = 1.0
     config.batch_size = 8
@@ -91,7 +88,7 @@ def _tiny(config: ConfigDict) -> None:
     config.discriminator_steps = 1
     config.optimizer.learning_rate = 2e-3
     config.optimizer.final_learning_rate = 2e-5
-    config.optimizer.networks.edge_net = ConfigDict({"learning_rate": 1e-2})  # its answers must reach 255
+    config.optimizer.networks.edge_net = ConfigDict({"learning_rate": 1e-2})  # its outputs reach 255
     config.optimizer.networks.attention_net = ConfigDict({"learning_rate": 3e-3, "clip": 1.0})
     config.optimizer.networks.discriminator = ConfigDict({"learning_rate": 2e-4})
     config.ema_decay = 0.99

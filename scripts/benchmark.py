@@ -1,4 +1,4 @@
-"""Time a training stage: step on resident batches, data pipeline alone, both together; compile time, peak memory.
+"""Times a training stage: step on resident batches, data loader alone, both together; compile time, peak memory.
 
     python scripts/benchmark.py --config=configs/dynamics.py:tiny --cpu_devices=2
     python scripts/benchmark.py --config=configs/dynamics.py:base --stage=student --config.compute_dtype=bfloat16
@@ -21,8 +21,7 @@ from ml_collections import config_flags
 from rich.console import Console
 from rich.table import Table
 
-from sirr_jax.data.from_config import samples_per_batch, training_streams
-from sirr_jax.data.loaders.build import build_loader
+from sirr_jax.data.training_data import TrainingData
 from sirr_jax.recipes import get_recipe
 from sirr_jax.training import parallel
 from sirr_jax.training.device_batches import to_devices
@@ -66,10 +65,7 @@ def main(argv: list[str]) -> int:
         print(f"no stage {_STAGE.value!r}; this config has {', '.join(names)}", file=sys.stderr)
         return 2
     index = names.index(_STAGE.value)
-    counts = samples_per_batch(
-        recipe.stages[index].mix, config.batch_size, parallel.device_count() * config.grad_accum_steps
-    )
-    streams = training_streams(config.data, counts)
+    data = TrainingData.from_config(config, [recipe.stages[index]], parallel.device_count())
     optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
     state = parallel.replicate(create_state(recipe, optimizers, jax.random.key(config.seed)))
     step = build_step(recipe, index, 0, optimizers, Settings(config.seed, config.grad_accum_steps))
@@ -77,8 +73,8 @@ def main(argv: list[str]) -> int:
     call = parallel.parallelize(scan_steps(step, at_once))
     rows = {}
 
-    with build_loader(streams, counts, loader=config.data.loader, seed=config.seed, start_step=0) as pipeline:
-        batches = to_devices(pipeline, at_once)
+    with data.batches(0, 0) as loader:
+        batches = to_devices(loader, at_once)
         raw = next(batches)
         start = time.perf_counter()
         state, scalars = call(state, raw)
@@ -98,18 +94,18 @@ def main(argv: list[str]) -> int:
         _timed(resident, _WARM_UP.value)
         rows["step, resident batch"] = _timed(resident, steps)
         _timed(fed, _WARM_UP.value)
-        rows["step, fed by the pipeline"] = _timed(fed, steps)
+        rows["step, fed by the loader"] = _timed(fed, steps)
 
         def produced() -> object:
             for _ in range(at_once):
-                batch = next(pipeline)
+                batch = next(loader)
             return batch
 
         _timed(produced, _WARM_UP.value)
-        rows["pipeline alone"] = _timed(produced, steps)
+        rows["loader alone"] = _timed(produced, steps)
 
     device = f"{parallel.device_count()} x {jax.devices()[0].device_kind}"
-    mix = ", ".join(f"{n} {kind}" for kind, n in counts.items())
+    mix = ", ".join(f"{n} {kind}" for kind, n in data.counts[0].items())
     title = f"{config.recipe}, {config.width}, stage {_STAGE.value}, crop {config.data.crop}, {config.compute_dtype}; "
     table = Table(title=title + f"{mix} per step; {device}; jax {jax.__version__}")
     for name in ("", "median ms a step", "p10", "p90", "images/s"):

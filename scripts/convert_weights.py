@@ -1,4 +1,4 @@
-"""`python scripts/convert_weights.py SRC DST`: the same as `sirr convert`."""
+"""Runs `sirr convert` from a checkout: `python scripts/convert_weights.py SRC DST`."""
 
 from __future__ import annotations
 

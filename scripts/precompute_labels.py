@@ -1,9 +1,9 @@
-"""Segment a folder of photographs: one indexed PNG of classes for each, colored by a palette.
+"""Segments a folder of photos: writes one label map per photo, an indexed PNG with a color palette.
 
     python scripts/precompute_labels.py photos labels --model segmenter.safetensors
 
-The model is a segmenter that `sirr convert` or a training run wrote. Labels that exist already are kept, so that an
-interrupted run can be started again; `--overwrite` makes them anew.
+The model is a segmenter that `sirr convert` or a training run wrote. Existing label maps are kept, so an interrupted
+run can be started again; `--overwrite` replaces them.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from sirr_jax.recipes.common.segmenters import PublishedSegmenter, read_segmente
 
 
 def _targets(photos: list[Path], folder: Path, out: Path) -> dict[Path, Path]:
-    """Photograph -> its label image, which has its place and name below `out`."""
+    """Returns photo -> label map, which has the same relative path below `out`."""
     targets = {photo: (out / photo.relative_to(folder)).with_suffix(".png") for photo in photos}
-    taken: dict[Path, Path] = {}
+    photo_of: dict[Path, Path] = {}
     for photo, target in targets.items():
-        if target in taken:
+        if target in photo_of:
             raise UserError(
-                f"the labels of {taken[target]} and of {photo} would both be {target}; rename one photograph"
+                f"the labels of {photo_of[target]} and of {photo} would both be {target}; rename one photograph"
             )
         if target.resolve() == photo.resolve():
-            raise UserError(f"the labels of {photo} would take its place; choose another output folder")
-        taken[target] = photo
+            raise UserError(f"the labels of {photo} would replace the photo; choose another output folder")
+        photo_of[target] = photo
     return targets
 
 
@@ -49,12 +49,12 @@ def _write(labels: np.ndarray, colors: np.ndarray, target: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the labels; returns the exit code."""
+    """Writes the label maps; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", type=Path, help="folder of photographs, and the folders inside it")
-    parser.add_argument("out", type=Path, help="folder for the labels")
-    parser.add_argument("--model", type=Path, required=True, help="the segmenter's .safetensors")
-    parser.add_argument("--overwrite", action="store_true", help="make labels that exist already anew")
+    parser.add_argument("photos", type=Path, help="folder of photos, searched recursively")
+    parser.add_argument("out", type=Path, help="folder for the label maps")
+    parser.add_argument("--model", type=Path, required=True, metavar="FILE", help=".safetensors file of a segmenter")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing label maps")
     args = parser.parse_args(arguments)
     try:
         targets = _targets(list_images(args.photos, recursive=True), args.photos, args.out)
@@ -62,15 +62,15 @@ def main(arguments: list[str] | None = None) -> int:
         segmenter = PublishedSegmenter(build(network.id, **network.model_args))
         colors = palette(segmenter.classes)
         label = jax.jit(segmenter.labels)
-        kept = {photo for photo, target in targets.items() if target.exists() and not args.overwrite}
+        existing = {photo for photo, target in targets.items() if target.exists() and not args.overwrite}
         for photo, target in targets.items():
-            if photo not in kept:
+            if photo not in existing:
                 image = read_image(photo).astype(np.float32) / np.float32(255)
                 _write(np.asarray(label(network.variables, image[None]))[0], colors, target)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{len(targets) - len(kept)} written to {args.out}, {len(kept)} were there and kept")
+    print(f"{len(targets) - len(existing)} label maps written to {args.out}, {len(existing)} existing ones kept")
     return 0
 
 

@@ -1,13 +1,13 @@
-"""Score models on mixtures of photographs that they were not trained on, model by model of mixing.
+"""Scores models on synthetic mixtures of held-out photos, separately for each mixing model.
 
     python scripts/score_student.py /held_out_photos --model runs/release/models/student.safetensors --json scores.json
 
-For each mixing model of `sirr_jax.synthesis.multiview`, each photograph gets the next one as its reflection, under the
-options of configs/release.py; the same folder gives the same mixtures. Photographs are reduced to `--side` first, 320
-px as for the training; with another side blurs and ghosts are as much wider or narrower (but for the kernels of fixed
-length, CEILNet's and DSRNet's). Scored by protocol `sirr`: the input; the best single constant, fitted on these very
-samples, taken off the input; Yang et al.'s closed form at several thresholds, of which the best is printed; and the
-models. `clean` is the PSNR of a model's answer for the photographs themselves.
+For each mixing model of `sirr_jax.synthesis.multiview`, the reflection of each photo is the next photo, with the
+options of configs/release.py; the same folder gives the same mixtures. Photos are reduced to `--side` first, 320 px as
+in training; another side scales the widths of blurs and ghosts (except the kernels of fixed length, CEILNet's and
+DSRNet's). The table contains, by protocol `errnet`: the input; the input less the best single constant, fitted on these
+samples; Yang et al.'s closed form with the best of several thresholds; and the models. `clean` is the PSNR of a model's
+output for the photos themselves.
 """
 
 from __future__ import annotations
@@ -37,24 +37,28 @@ _THRESHOLDS = (0.01, 0.02, 0.033, 0.05, 0.08, 0.11)
 
 
 def main(argv: list[str]) -> int:
-    """Score; returns the exit code."""
+    """Prints the scores; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", type=Path, help="folder of photographs that no model has seen")
-    parser.add_argument("--model", type=Path, action="append", default=[], help="a model file; may be repeated")
+    parser.add_argument("photos", type=Path, help="folder of photos that no model was trained on")
     parser.add_argument(
-        "--side", type=int, default=_TRAINED_SIDE, help="longest side of the photographs (default: %(default)s)"
+        "--model", type=Path, action="append", default=[], metavar="FILE", help="model file; may be repeated"
     )
-    parser.add_argument("--size", type=int, help="side of the mixtures, cut from the middle (default: 5/8 of --side)")
-    parser.add_argument("--max-side", type=int, help="as that of `sirr remove`")
-    parser.add_argument("--self-ensemble", type=int, help="likewise")
-    parser.add_argument("--json", type=Path, help="also write the scores to this file")
+    parser.add_argument(
+        "--side", type=int, default=_TRAINED_SIDE, help="longest side of the photos in pixels (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--size", type=int, help="side of the mixtures in pixels, a central crop (default: 5/8 of --side)"
+    )
+    parser.add_argument("--max-side", type=int, help="--max-side of `sirr remove`")
+    parser.add_argument("--self-ensemble", type=int, help="--self-ensemble of `sirr remove`")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the scores to this file")
     args = parser.parse_args(argv)
     try:
         if args.json and not args.json.resolve().parent.is_dir():
-            raise UserError(f"--json {args.json} lies in no folder that exists; make it first")
+            raise UserError(f"the folder of --json {args.json} does not exist; make it first")
         photos = [_reduced(read_image(file), args.side) for file in list_images(args.photos, recursive=True)]
         if len(photos) < 2:
-            raise UserError(f"{args.photos} holds {len(photos)} photograph; two or more are mixed with one another")
+            raise UserError(f"{args.photos} has {len(photos)} photos; 2 or more are needed to mix them")
         paths = {path.stem if len(args.model) == 1 else str(path): path for path in args.model}
         models = {
             name: load(path, max_side=args.max_side, self_ensemble=args.self_ensemble) for name, path in paths.items()
@@ -81,24 +85,28 @@ def _score_mixtures(
     photos: list[np.ndarray], models: dict[str, Restorer], size: int, *, scale: float
 ) -> dict[str, dict]:
     crops = np.stack([_middle(photo, size) for photo in photos]).astype(np.float32) / 255.0
-    given = runpy.run_path(str(_RELEASE))["get_config"]().data.synthesis.to_dict() | {"clean_probability": 0.0}
+    release_options = runpy.run_path(str(_RELEASE))["get_config"]().data.synthesis.to_dict() | {
+        "clean_probability": 0.0
+    }
     for name in ("blur_weak", "blur_own", "ghosting_shift"):
-        given[name] = (scale * np.asarray(given.get(name, getattr(MultiviewOptions(), name)))).tolist()
+        release_options[name] = (
+            scale * np.asarray(release_options.get(name, getattr(MultiviewOptions(), name)))
+        ).tolist()
     report = {}
     for number, name in enumerate(MIXING_MODELS):
         alone = tuple(float(i == number) for i in range(len(MIXING_MODELS)))
-        options = MultiviewOptions(**given | {"size": size, "model_probabilities": alone})
+        options = MultiviewOptions(**release_options | {"size": size, "model_probabilities": alone})
         make = jax.jit(lambda key, t, r, options=options: synthesize_single(key, t, r, options=options))
         keys = jax.random.split(jax.random.key(number), len(crops))
-        made = [make(key, t, r) for key, t, r in zip(keys, crops, np.roll(crops, -1, axis=0), strict=True)]
-        images, targets = (np.stack([np.asarray(m[i]) for m in made]) for i in (0, 1))
+        samples = [make(key, t, r) for key, t, r in zip(keys, crops, np.roll(crops, -1, axis=0), strict=True)]
+        images, targets = (np.stack([np.asarray(sample[i]) for sample in samples]) for i in (0, 1))
         constant = _best_constant(images, targets)
-        answers: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        restorers: dict[str, Callable[[np.ndarray], np.ndarray]] = {
             "input": lambda image: image,
             "input less a constant": lambda image, c=constant: np.clip(image - c, 0.0, 1.0),
         }
-        answers |= {name: lambda image, model=model: model(image).restored for name, model in models.items()}
-        rows = {answer: _mean(images, targets, how) for answer, how in answers.items()}
+        restorers |= {name: lambda image, model=model: model(image).restored for name, model in models.items()}
+        rows = {label: _mean(images, targets, restore) for label, restore in restorers.items()}
         closed = [_mean(images, targets, lambda image, h=h: _suppressed(image, h)) for h in _THRESHOLDS]
         rows["Yang et al., best threshold"] = max(closed, key=lambda row: row["psnr"])
         report[name] = rows
@@ -112,8 +120,8 @@ def _score_mixtures(
 def _score_clean(photos: list[np.ndarray], models: dict[str, Restorer]) -> dict[str, dict[str, float]]:
     report = {}
     for name, model in models.items():
-        kept = [psnr(model(photo).restored, photo.astype(np.float32) / 255.0) for photo in photos]
-        report[name] = {"mean": float(np.mean(kept)), "least": float(np.min(kept))}
+        values = [psnr(model(photo).restored, photo.astype(np.float32) / 255.0) for photo in photos]
+        report[name] = {"mean": float(np.mean(values)), "least": float(np.min(values))}
     return report
 
 
@@ -134,17 +142,17 @@ def _suppressed(image: np.ndarray, threshold: float) -> np.ndarray:
     return np.clip(np.asarray(suppress(jnp.asarray(image[None]), threshold=threshold))[0], 0.0, 1.0)
 
 
-def _mean(images: np.ndarray, targets: np.ndarray, how: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
-    scores = [score(how(image), target, protocol="errnet") for image, target in zip(images, targets, strict=True)]
+def _mean(images: np.ndarray, targets: np.ndarray, restore: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
+    scores = [score(restore(image), target, protocol="errnet") for image, target in zip(images, targets, strict=True)]
     return {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
 
 
 def _table(report: dict[str, dict]) -> str:
-    lines = ["| mixing | answer | PSNR | SSIM | LMSE | NCC |", "|---|---|---|---|---|---|"]
+    lines = ["| mixing | output | PSNR | SSIM | LMSE | NCC |", "|---|---|---|---|---|---|"]
     for mixing, rows in report["mixtures"].items():
-        for answer, row in rows.items():
+        for label, row in rows.items():
             scores = f"{row['psnr']:.2f} | {row['ssim']:.4f} | {row['lmse']:.4f} | {row['ncc']:.4f}"
-            lines.append(f"| {mixing} | {answer} | {scores} |")
+            lines.append(f"| {mixing} | {label} | {scores} |")
     for name, row in report["clean"].items():
         lines.append(f"clean, {name}: {row['mean']:.2f} dB, least {row['least']:.2f}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`python scripts/train.py --config=configs/dynamics.py:tiny --workdir=runs/tiny`: the same as `sirr train`."""
+"""Runs `sirr train` from a checkout: `python scripts/train.py --config=dynamics:tiny --workdir=runs/tiny`."""
 
 from __future__ import annotations
 

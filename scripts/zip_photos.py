@@ -1,9 +1,9 @@
-"""Put photographs into one .zip file to train from elsewhere: reduced to a longest side, saved as JPEG.
+"""Writes photos into one .zip file for training: reduced to a longest side and saved as JPEG.
 
     python scripts/zip_photos.py photos/cid22 photos/clic2025 --out photos.zip --side 768 --quality 92
-    sirr train --config=configs/dynamics.py:small --workdir=runs/small --config.data.photos=photos.zip
+    sirr train --config=dynamics:small --workdir=runs/small --config.data.photos=photos.zip
 
-The same photographs give the same bytes.
+The same photos give the same bytes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.images.reader import list_images
 from sirr_jax.errors import UserError
 
-# No clock in the file: the same photographs, the same bytes.
+# A fixed date, so that the same photos give the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def main(argv: list[str]) -> int:
-    """Write the file; returns the exit code."""
+    """Writes the file; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="folders of photographs, looked through to the bottom")
-    parser.add_argument("--out", type=Path, required=True, help="the .zip file to make")
-    parser.add_argument("--side", type=int, default=768, help="longest side in pixels (default: 768)")
-    parser.add_argument("--quality", type=int, default=92, help="of the JPEG files (default: 92)")
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of photos, searched recursively")
+    parser.add_argument("--out", type=Path, required=True, help=".zip file to write")
+    parser.add_argument("--side", type=int, default=768, help="longest side of the photos in pixels (default: 768)")
+    parser.add_argument("--quality", type=int, default=92, help="JPEG quality, 1 to 95 (default: 92)")
     args = parser.parse_args(argv)
     try:
         if args.out.exists():

@@ -1,7 +1,7 @@
-"""Remove reflections from single photographs, and train the networks that do it, in JAX and Flax.
+"""Removes reflections from single photographs and trains the networks that do it, in JAX and Flax.
 
 Images at every public boundary are NHWC (the `Restorer` also takes HWC), RGB, float32 in [0, 1] (the `Restorer` also
-takes uint8). Importing this package imports neither TensorFlow nor torch.
+takes uint8). Importing this package imports neither JAX, TensorFlow nor torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = ["Restored", "Restorer", "UserError", "__version__", "build", "list_networks", "load"]
 
-_HOMES = {
+_MODULES = {
     "build": "sirr_jax.models.registry",
     "list_networks": "sirr_jax.models.registry",
     "load": "sirr_jax.inference.restorer",
@@ -23,12 +23,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import public names when they are first used: `sirr --help` need not wait for JAX."""
-    if name not in _HOMES:
+    """Imports a public name when it is first used, so that `sirr --help` does not import JAX."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'sirr_jax' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""The one kind of error that a user can mend."""
+"""The exception for mistakes that a user can correct."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 class UserError(ValueError):
     """A mistake in a file, a value or a flag.
 
-    The message is one line that names the value, what was expected and how to mend it. The command line prints that
+    The message is one line that names the value, what was expected and how to correct it. The command line prints that
     line without a traceback and exits with code 2.
     """
 
@@ -18,15 +18,12 @@ class UserError(ValueError):
 
 
 def did_you_mean(name: object, known: Iterable[str], otherwise: str) -> str:
-    """The end of a message about an unknown name.
+    """Returns the end of a message about an unknown name: `did you mean 'NAME'?`, or `otherwise`.
 
     Args:
-        name: what was given.
-        known: the names that exist.
-        otherwise: what to say where none of them is close.
-
-    Returns:
-        `did you mean 'NAME'?`, or `otherwise`.
+        name: unknown name.
+        known: names that exist.
+        otherwise: text for the case that no known name is similar.
     """
     close = difflib.get_close_matches(str(name), list(known), n=1)
     return f"did you mean {close[0]!r}?" if close else otherwise

@@ -1,4 +1,4 @@
-"""The variants of configs/release.py declare stages that fit together; none is run here."""
+"""Stages of the variants of configs/release.py, without a run."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ release = config_of("release")
 
 
 @pytest.mark.parametrize(
-    ("variant", "stages", "at_once"),
+    ("variant", "stages", "scan_steps"),
     [
         ("cpu", ["decouple", "teacher", "measure", "student"], 1),
         ("gpu", ["first", "teacher", "measure", "student", "alone"], 10),
     ],
 )
-def test_a_training_from_scratch(variant, stages, at_once):
+def test_stages_of_a_training_from_scratch(variant, stages, scan_steps):
     config = release(variant)
     recipe = get_recipe(config.recipe)(config)
     assert [stage.name for stage in recipe.stages] == stages
     check_training(config, recipe.stages)
-    assert config.scan_steps == at_once
+    assert config.scan_steps == scan_steps
 
 
-def test_polishing_takes_one_student_further(tmp_path):
+def test_the_polish_variant_trains_a_student_from_a_file(tmp_path):
     config = release("polish")
-    with pytest.raises(UserError, match=r"needs a student to grow out of.*give config\.student\.init_from"):
+    with pytest.raises(UserError, match=r"needs a trained student.*give config\.student\.init_from"):
         get_recipe(config.recipe)(config)
     config.student.init_from = str(tmp_path / "student.safetensors")
     stages = get_recipe(config.recipe)(config).stages

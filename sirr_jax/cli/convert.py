@@ -1,4 +1,4 @@
-"""`sirr convert`: published weights into model files, and back."""
+"""`sirr convert`: converts published weights to model files and back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sirr_jax.cli.argument_parser import ArgumentParser
 from sirr_jax.cli.values import parse_values
 from sirr_jax.errors import UserError
 
@@ -17,18 +18,55 @@ _TORCH_SUFFIXES = (".pth", ".pt", ".pkl", ".bin")
 _KERAS_SUFFIXES = (".h5", ".hdf5")
 
 
+def parser() -> argparse.ArgumentParser:
+    """Returns the command line of `sirr convert`."""
+    result = ArgumentParser(
+        prog="sirr convert",
+        renamed={"--hyper": "--model-arg"},
+        description="Convert weight files. SRC is a PyTorch file (zip or legacy; no code in it is executed), a "
+        "safetensors file or a Keras .h5 file. Give several SRC where one model consists of several files (IBCLN: G_T "
+        "and G_R; ERRNet: the generator and VGG-19). The suffix of DST selects the format: .safetensors (model file "
+        "for `sirr remove`), .pth (PyTorch) or .h5 (Keras; edge_gan only).",
+    )
+    result.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="weight files")
+    result.add_argument("destination", type=Path, metavar="DST", help="file to write")
+    result.add_argument(
+        "--network", metavar="ID", help="network id of SRC, see `sirr models` (default: detected from the weights)"
+    )
+    result.add_argument(
+        "--part",
+        metavar="NAME",
+        help="part to convert, where SRC has several: a state dict of a PyTorch file (bg, netD) or the role of a "
+        "network in a model file",
+    )
+    result.add_argument(
+        "--model-arg",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="argument of the network that cannot be detected from shapes; may be repeated",
+    )
+    result.add_argument(
+        "--layout",
+        choices=("flax", "torch"),
+        help="arrays of a .safetensors DST: flax (a model file) or torch (a state dict) (default: flax)",
+    )
+    result.add_argument("--force", action="store_true", help="replace DST if it exists")
+    return result
+
+
 def run(argv: list[str]) -> int:
-    """Parse arguments, convert, print what came of it."""
-    args = _parse(argv)
+    """Parses arguments, converts, prints a summary."""
+    args = parser().parse_args(argv)
     destination: Path = args.destination
     layout = args.layout or _layout(destination)
     if destination.exists() and not args.force:
         raise UserError(f"{destination} exists; choose another name or add --force")
 
-    from sirr_jax.weights.load_weights import load_any
+    from sirr_jax.weights.load_weights import load_weights
     from sirr_jax.weights.model_file import Model
 
-    model: Model = load_any(
+    model: Model = load_weights(
         args.sources, network_id=args.network, part=args.part, model_args=parse_values("--model-arg", args.model_arg)
     )
     for network in model.networks.values():
@@ -40,33 +78,6 @@ def run(argv: list[str]) -> int:
     for path in written:
         _print_rows({"written": str(path), "bytes": f"{path.stat().st_size:,}", "sha256": _sha256(path)})
     return 0
-
-
-def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="sirr convert",
-        description="Convert weight files. SRC is a PyTorch file (zip or legacy; nothing in it is executed), a "
-        "safetensors file or a Keras .h5; several make up one model (IBCLN's G_T and G_R; ERRNet and VGG-19). DST ends "
-        "in .safetensors (a model for `sirr remove`), .pth (for PyTorch) or .h5 (for Keras: edge_gan).",
-    )
-    parser.add_argument("sources", nargs="+", type=Path, metavar="SRC", help="weight files")
-    parser.add_argument("destination", type=Path, metavar="DST", help="the file to write")
-    parser.add_argument("--network", metavar="ID", help="what SRC is, if it is not to be detected; see `sirr models`")
-    parser.add_argument(
-        "--part",
-        metavar="NAME",
-        help="which of several: a state dict of a file (bg, netD), a model's network by its role",
-    )
-    parser.add_argument(
-        "--model-arg",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a model argument that shapes do not tell",
-    )
-    parser.add_argument("--layout", choices=("flax", "torch"), help="of a .safetensors DST (default: flax, a model)")
-    parser.add_argument("--force", action="store_true", help="replace DST")
-    return parser.parse_args(argv)
 
 
 def _layout(destination: Path) -> str:
@@ -81,7 +92,7 @@ def _layout(destination: Path) -> str:
 
 
 def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[Path]:
-    """Write the model; all files that are to be written are checked before the first one is."""
+    """Writes the model and returns the files. Checks all files before it writes the first."""
     from sirr_jax.weights.convert import to_torch
     from sirr_jax.weights.key_maps import key_map
     from sirr_jax.weights.model_file import save_model
@@ -89,7 +100,7 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
 
     if layout == "flax":
         if destination.suffix.lower() != ".safetensors":
-            raise UserError(f"--layout flax writes models, which are .safetensors files; DST is {destination}")
+            raise UserError(f"--layout flax writes .safetensors files; DST is {destination}")
         save_model(destination, model, overwrite=force)
         return [destination]
     if layout == "torch" and destination.suffix.lower() in _KERAS_SUFFIXES:
@@ -97,7 +108,7 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
     if len(model.networks) > 1:
         raise UserError(
             f"SRC holds {', '.join(f'{role} ({network.id})' for role, network in model.networks.items())}; "
-            f"{layout} files hold one network: convert the sources one by one, or name one of a model's with --part"
+            f"a {layout} file holds one network; convert the sources one by one, or choose a network with --part"
         )
     (network,) = model.networks.values()
     if layout == "keras":
@@ -109,7 +120,7 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
     parts = key_map(network.id).parts
     files = {destination: state_dict}
     if parts:
-        # As published: one file for each part, without the part's prefix.
+        # As published: one file per part, without the prefix of the part.
         files = {
             destination.with_name(f"{destination.stem}_{part.strip('.')}{destination.suffix}"): {
                 key.removeprefix(part): value for key, value in state_dict.items() if key.startswith(part)
@@ -125,30 +136,30 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
 
 
 def _print_groups(network_id: str, variables: Mapping[str, Any]) -> None:
-    """One line for each group of tensors: the collections' first two levels."""
+    """Prints one line per group of tensors: the first two levels of the collections."""
     from sirr_jax.weights.variables import flatten
 
     groups: dict[str, list[np.ndarray]] = {}
     for path, array in flatten(variables).items():
         groups.setdefault(path[0] if path[0] == "passthrough" else "/".join(path[:2]), []).append(array)
     for name, arrays in groups.items():
-        numbers = sum(array.size for array in arrays)
-        print(f"{network_id}: {name}, {len(arrays)} tensors, {numbers:,} numbers", flush=True)
+        size = sum(array.size for array in arrays)
+        print(f"{network_id}: {name}, {len(arrays)} tensors, {size:,} numbers", flush=True)
 
 
 def _print_summary(role: str, network_id: str, model_args: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
     from sirr_jax.weights.variables import flatten
 
     arrays = flatten(variables)
-    kinds = sorted({array.dtype.name for path, array in arrays.items() if path[0] != "passthrough"})
+    dtypes = sorted({array.dtype.name for path, array in arrays.items() if path[0] != "passthrough"})
     parameters = sum(array.size for path, array in arrays.items() if path[0] == "params")
-    said = "".join(f" {name}={value}" for name, value in model_args.items())
+    model_arguments = "".join(f" {name}={value}" for name, value in model_args.items())
     _print_rows(
         {
-            "network": f"{network_id}{said}" + (f" (as {role})" if role not in network_id else ""),
+            "network": f"{network_id}{model_arguments}" + (f" (as {role})" if role not in network_id else ""),
             "tensors": f"{len(arrays):,}",
             "parameters": f"{parameters:,}",
-            "dtype": ", ".join(kinds),
+            "dtype": ", ".join(dtypes),
         }
     )
 

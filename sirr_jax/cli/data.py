@@ -1,4 +1,4 @@
-"""`sirr data`: looks at data sets, and packs them."""
+"""`sirr data`: checks and packs data sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sirr_jax.cli.argument_parser import ArgumentParser
 from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,44 +19,55 @@ _LISTED_SIZES = 6
 _LISTED = 20
 
 
-def run(argv: list[str]) -> int:
-    """Parse arguments and do what the subcommand says."""
-    parser = argparse.ArgumentParser(prog="sirr data", description="Look at data sets, and pack them.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Returns the command line of `sirr data`, with its subcommands."""
+    result = ArgumentParser(prog="sirr data", description="Check and pack data sets.")
+    commands = result.add_subparsers(required=True, metavar="COMMAND")
     _add_check(commands)
     _add_pack(commands)
-    args = parser.parse_args(argv)
+    return result
+
+
+def run(argv: list[str]) -> int:
+    """Parses arguments and runs the subcommand."""
+    args = parser().parse_args(argv)
     return args.run(args)
 
 
-def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_check(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     check = commands.add_parser(
         "check",
-        help="what a folder holds, and what is wrong with it",
-        description="Recognize a data set by its layout and check names, counts, sizes and labels. The exit code is "
-        "0 for a set that can be used as it is, and 2 otherwise.",
+        help="list the contents and the mistakes of a data set",
+        description="Detect the layout of a data set and check names, counts, sizes and labels. The exit code is 0 "
+        "for a data set without mistakes and 2 otherwise.",
     )
-    check.add_argument("folder", type=Path, metavar="DIR", help="the data set")
-    check.add_argument("--as", dest="layout", metavar="NAME", help="take it for this layout instead of recognizing it")
-    check.add_argument("--thorough", action="store_true", help="decode every file, not only its header")
-    check.add_argument("--crop", type=int, metavar="N", help="shortest side that pictures must have, in pixels")
-    check.add_argument("--all", action="store_true", help=f"list every finding, not only {_LISTED} of each kind")
+    check.add_argument("folder", type=Path, metavar="DIR", help="folder of the data set")
+    check.add_argument("--as", dest="layout", metavar="NAME", help="layout of the data set (default: detected)")
+    check.add_argument("--thorough", action="store_true", help="decode every file instead of the headers alone")
+    check.add_argument("--crop", type=int, metavar="N", help="smallest allowed side of the images in pixels")
+    check.add_argument("--all", action="store_true", help=f"list all findings instead of {_LISTED} of each kind")
     check.set_defaults(run=_check)
 
 
-def _add_pack(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_pack(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     pack = commands.add_parser(
         "pack",
-        help="a data set into a few large files",
-        description="Write the files of a data set, byte for byte, into ArrayRecord shards with an index and a "
-        "manifest (counts, SHA-256 of every shard, license). Training reads OUT wherever it reads the set.",
+        renamed={"--licence": "--license"},
+        help="write a data set into a few large files",
+        description="Copy the files of a data set, byte for byte, into ArrayRecord shards with an index and a "
+        "manifest (counts, SHA-256 of every shard, license). OUT can replace the data set in training configs.",
     )
-    pack.add_argument("set", metavar="SET", help="the data set, or SET#PART for one of its parts")
-    pack.add_argument("out", type=Path, metavar="OUT", help="the folder to make")
-    pack.add_argument("--as", dest="layout", metavar="NAME", help="take it for this layout instead of recognizing it")
-    pack.add_argument("--license", default="", help="under which terms the pictures may be used, for the manifest")
-    pack.add_argument("--shard-mib", type=int, default=256, metavar="N", help="size of a shard (default: 256 MiB)")
-    pack.add_argument("--on-corrupt", choices=("error", "skip"), default="error", help="what unreadable files do")
+    pack.add_argument("set", metavar="SET", help="data set, or SET#PART for one of its parts")
+    pack.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    pack.add_argument("--as", dest="layout", metavar="NAME", help="layout of the data set (default: detected)")
+    pack.add_argument("--license", default="", metavar="TEXT", help="license of the images, for the manifest")
+    pack.add_argument("--shard-mib", type=int, default=256, metavar="N", help="size of a shard in MiB (default: 256)")
+    pack.add_argument(
+        "--on-corrupt",
+        choices=("error", "skip"),
+        default="error",
+        help="handling of unreadable files: error stops with a message, skip leaves them out (default: error)",
+    )
     pack.set_defaults(run=_pack)
 
 
@@ -78,12 +90,12 @@ def _pack(args: argparse.Namespace) -> int:
         )
     print(f"{args.out}: {manifest.title} ({manifest.layout})")
     for part, count in manifest.parts.items():
-        _print_row(part or "pictures", str(count))
+        _print_row(part or "images", str(count))
     size = sum(shard.bytes for shard in manifest.shards) / 2**20
     _print_row("shards", f"{len(manifest.shards)}, {size:.1f} MiB")
     _print_row("license", manifest.license)
     if manifest.skipped:
-        _print_row("skipped", f"{len(manifest.skipped)} pictures that cannot be decoded; manifest.json names them")
+        _print_row("skipped", f"{len(manifest.skipped)} images that cannot be decoded; manifest.json lists them")
     return 0
 
 
@@ -97,7 +109,9 @@ def _check(args: argparse.Namespace) -> int:
     _print_findings("mistakes", report.mistakes, report.root, limit)
     if report.mistakes:
         count = len(report.mistakes)
-        raise UserError(f"{args.folder}: {count} mistake{'s' * (count > 1)}, listed above; mend them and check again")
+        raise UserError(
+            f"{args.folder}: {count} mistake{'s' * (count > 1)}, listed above; correct them and check again"
+        )
     return 0
 
 
@@ -105,7 +119,7 @@ def _print_summary(report: Report) -> None:
     print(f"{report.root}: {report.layout.title} ({report.layout.name})")
     for part in report.parts:
         expected = f" of {' or '.join(map(str, part.expected))}" if part.expected else ""
-        _print_row(part.name or "pictures", f"{len(part.entries)}{expected}")
+        _print_row(part.name or "images", f"{len(part.entries)}{expected}")
     sequences = len({entry.sequence for part in report.parts for entry in part.entries if entry.sequence})
     if sequences:
         _print_row("sequences", str(sequences))
@@ -121,13 +135,13 @@ def _print_findings(title: str, findings: Sequence[Finding], root: Path, limit: 
         return
     print(f"{title}:")
     for kind, group in groupby(sorted(findings, key=lambda finding: finding.kind), key=lambda finding: finding.kind):
-        found = list(group)
-        for finding in found[:limit]:
+        of_kind = list(group)
+        for finding in of_kind[:limit]:
             name = "." if finding.path == root else finding.path.relative_to(root).as_posix()
-            # Names from archives of other systems may not be UTF-8; a terminal takes them with question marks.
+            # File names from archives of other systems may not be UTF-8; they are printed with question marks.
             print(f"  {name}: {finding.text}".encode(errors="replace").decode())
-        if limit is not None and len(found) > limit:
-            print(f"  ... and {len(found) - limit} more ({kind}); --all lists them")
+        if limit is not None and len(of_kind) > limit:
+            print(f"  ... and {len(of_kind) - limit} more ({kind}); --all lists them")
 
 
 def _print_row(name: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""Configs by name: those that are installed with the package, or files."""
+"""Config files by name or path."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from sirr_jax.errors import UserError, did_you_mean
 
 
 def installed_configs() -> tuple[str, ...]:
-    """Names of the installed configs, sorted."""
+    """Returns the names of the installed configs, sorted."""
     return tuple(sorted(path.stem for path in _folder().glob("*.py") if path.stem != "__init__"))
 
 
-def find_config(given: str) -> str:
+def find_config(config: str) -> str:
     """Finds the file of a config.
 
     Args:
-        given: `NAME[:VARIANT]` of an installed config, or `FILE[:VARIANT]`.
+        config: `NAME[:VARIANT]` of an installed config, or `FILE[:VARIANT]`.
 
     Returns:
         `FILE[:VARIANT]`.
 
     Raises:
-        UserError: It looks like a name, and no such config is installed.
+        UserError: The name is not that of an installed config.
     """
-    name, colon, variant = given.partition(":")
+    name, colon, variant = config.partition(":")
     if not re.fullmatch(r"\w+", name) or Path(name).exists():
-        return given
+        return config
     if name not in installed_configs():
         hint = did_you_mean(name, installed_configs(), f"installed: {', '.join(installed_configs())}")
         raise UserError(f"no config is called {name!r}; {hint} (a path to a .py file works too)")

@@ -1,4 +1,4 @@
-"""`sirr VERB ...`."""
+"""The `sirr` command."""
 
 from __future__ import annotations
 
@@ -9,52 +9,75 @@ import os
 import sys
 
 from sirr_jax import __version__
-from sirr_jax.errors import UserError
+from sirr_jax.cli.argument_parser import ArgumentParser
+from sirr_jax.errors import UserError, did_you_mean
 
-_VERBS = {
-    "remove": "remove the reflection from photographs",
-    "train": "train, or continue to train, from a config",
-    "convert": "published weights into a model file, and back",
-    "data": "look at data sets",
-    "synthesize": "make a data set from photographs",
+VERBS = {
+    "remove": "remove reflections from photos",
+    "train": "train the networks of a config, or resume a run",
+    "convert": "convert published weights to model files and back",
+    "data": "check and pack data sets",
+    "synthesize": "make a data set from photos",
     "models": "list the networks",
 }
+"""Verb -> its line in the help. The module of a verb is `sirr_jax.cli.VERB`."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of everything before the verb's own arguments."""
+    width = max(map(len, VERBS)) + 2
+    verbs = "\n".join(f"  {verb:<{width}}{text}" for verb, text in VERBS.items())
+    result = ArgumentParser(
+        prog="sirr",
+        usage="sirr VERB ...",
+        description=f"Remove reflections from photos and train the networks that do it.\n\nverbs:\n{verbs}",
+        epilog="`sirr VERB --help` describes the options of a verb.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    result.add_argument("verb", metavar="VERB", help=argparse.SUPPRESS)
+    result.add_argument("-h", "--help", action="help", help="show this text")
+    result.add_argument("--version", action="version", version=f"sirr_jax {__version__}", help="print the version")
+    return result
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code (2 for a user's mistake)."""
+    """Runs the command line.
+
+    Args:
+        argv: arguments without the program's name; None for those of the process.
+
+    Returns:
+        Exit code: 0, 1 for a failure, 2 for a user's mistake.
+    """
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(
-        prog="sirr",
-        description="Remove reflections from photographs and train the networks that do it.",
-        epilog="verbs: " + "; ".join(f"{verb}: {text}" for verb, text in _VERBS.items()),
-    )
-    parser.add_argument("--version", action="version", version=f"sirr_jax {__version__}")
-    parser.add_argument("verb", choices=sorted(_VERBS), help="what to do; `sirr VERB --help` explains it")
-    if not argv:
-        parser.print_help()
-        return 2
-    chosen = parser.parse_args(argv[:1])
-    verb = importlib.import_module(f"sirr_jax.cli.{chosen.verb}")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show are names all the same
+            stream.reconfigure(errors="backslashreplace")  # file names may have characters that the terminal lacks
+    if not argv:
+        parser().print_help()
+        return 2
+    command = "sirr"
     try:
-        code = verb.run(argv[1:])
-        sys.stdout.flush()  # here, not at the interpreter's end, is where an error can be told
+        name = parser().parse_args(argv[:1]).verb
+        if name not in VERBS:
+            raise UserError(f"no verb {name!r}; {did_you_mean(name, VERBS, 'choose ' + ', '.join(VERBS))}")
+        command = f"sirr {name}"
+        code = importlib.import_module(f"sirr_jax.cli.{name}").run(argv[1:])
+        sys.stdout.flush()  # an error at the interpreter's exit could not be handled
         return code
     except UserError as error:
-        print(f"sirr {chosen.verb}: {error}", file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read what we print has gone
+    except BrokenPipeError:  # the reader of the output has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        words = "check the path, the permissions and the space that is left"
-        print(f"sirr {chosen.verb}: {place}{error.strerror}; {words}", file=sys.stderr)
+        hint = "check the path, the permissions and the free space"
+        print(f"{command}: {place}{error.strerror}; {hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,43 +1,57 @@
-"""`sirr synthesize`: a data set made from photographs."""
+"""`sirr synthesize`: makes a data set from photos."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from sirr_jax.cli.argument_parser import ArgumentParser
 from sirr_jax.cli.values import parse_values
 from sirr_jax.errors import UserError
 
 
-def run(argv: list[str]) -> int:
-    """Parse arguments and make the set."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Returns the command line of `sirr synthesize`."""
+    result = ArgumentParser(
         prog="sirr synthesize",
-        description="Make a data set from clean photographs: mixtures with reflections, raindrops, "
-        "watermarks, holes, fog, rain and other degradations. "
-        "Writes a folder per layer, manifest.json (seed, parameters and checksums of every image) and "
-        "contact_sheet.png. The same seed gives the same bytes.",
+        description="Make a data set from clean photos: mixtures with reflections, raindrops, watermarks, holes, fog, "
+        "rain and other degradations. Writes one folder per layer, manifest.json (seed, parameters and checksums of "
+        "every image) and contact_sheet.png. The same seed gives the same bytes.",
     )
-    parser.add_argument("kind", help="what to make; `sirr synthesize list` names the kinds and their options")
-    parser.add_argument("photos", nargs="?", help="a folder of photographs, or `embedded` (scikit-image's)")
-    parser.add_argument("out", nargs="?", type=Path, help="the folder to make")
-    parser.add_argument("--count", type=int, default=64, help="how many samples (default: 64)")
-    parser.add_argument("--size", type=int, default=256, help="side of the images in pixels (default: 256)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything that is random (default: 0)")
-    parser.add_argument(
+    result.add_argument(
+        "kind",
+        metavar="KIND",
+        help="degradation, for example ceilnet or raindrops; `sirr synthesize list` prints the kinds and their options",
+    )
+    result.add_argument(
+        "photos", nargs="?", metavar="PHOTOS", help="folder of photos, or `embedded` for those of scikit-image"
+    )
+    result.add_argument("out", nargs="?", type=Path, metavar="OUT", help="folder to make")
+    result.add_argument("--count", type=int, default=64, metavar="N", help="number of samples (default: 64)")
+    result.add_argument(
+        "--size", type=int, default=256, metavar="N", help="side of the images in pixels (default: 256)"
+    )
+    result.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
+    result.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the kind, e.g. sigma=[2,3], level=4 or logos=FOLDER",
+        help="option of the kind, for example sigma=[2,3], level=4 or logos=FOLDER; may be repeated",
     )
-    parser.add_argument(
+    result.add_argument(
         "--on-corrupt",
         choices=("error", "skip"),
         default="error",
-        help="what to do with a photograph that is unreadable, nearly black or smaller than --size (default: error)",
+        help="handling of photos that are unreadable, nearly black or smaller than --size: error stops with a message, "
+        "skip leaves them out (default: error)",
     )
-    args = parser.parse_args(argv)
+    return result
+
+
+def run(argv: list[str]) -> int:
+    """Parses arguments and writes the data set."""
+    args = parser().parse_args(argv)
 
     from sirr_jax.data.prepare.generate import get_generator, kinds
 
@@ -45,25 +59,26 @@ def run(argv: list[str]) -> int:
         print("\n".join(f"{kind:<22}{' '.join(get_generator(kind, {}).options)}" for kind in kinds()))
         return 0
     if args.photos is None or args.out is None:
-        parser.error("PHOTOS and OUT are needed")
+        raise UserError("PHOTOS and OUT are required; see sirr synthesize --help")
     if args.out.exists():
         raise UserError(f"{args.out} exists; choose another folder or remove it first")
     generator = get_generator(args.kind, parse_values("--option", args.option))
 
     from rich.progress import Progress
 
-    from sirr_jax.data.prepare.generate.dataset import make_set
-    from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos
+    from sirr_jax.data.prepare.generate.dataset import generate_dataset
+    from sirr_jax.data.sources.photos import EmbeddedPhotos, FolderPhotos, PhotoSource
 
+    photos: PhotoSource
     if args.photos == "embedded":
         photos = EmbeddedPhotos("train", crop=args.size)
     else:
-        # Those that are too small are skipped with the rest, where the source would stop.
-        least = 1 if args.on_corrupt == "skip" else args.size
-        photos = FolderPhotos(args.photos, crop=least, on_corrupt=args.on_corrupt)
+        # `generate_dataset` skips photos that are too small; with a larger crop the source would stop at them.
+        crop = 1 if args.on_corrupt == "skip" else args.size
+        photos = FolderPhotos(args.photos, crop=crop, on_corrupt=args.on_corrupt)
     with Progress() as progress:
         task = progress.add_task(args.kind, total=args.count)
-        made = make_set(
+        dataset = generate_dataset(
             args.out,
             photos,
             kind=args.kind,
@@ -74,7 +89,7 @@ def run(argv: list[str]) -> int:
             on_corrupt=args.on_corrupt,
             report=lambda done: progress.update(task, completed=done),
         )
-    print(made.folder)
-    if made.screening.skipped:
-        print(made.screening.summary())
+    print(dataset.folder)
+    if dataset.screening.skipped:
+        print(dataset.screening.summary())
     return 0

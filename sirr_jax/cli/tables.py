@@ -11,12 +11,17 @@ _DIGITS = {"psnr": 2, "ssim": 4, "lmse": 4, "ncc": 4, "miou": 4, "image_miou": 4
 
 
 def print_scores(title: str, scores: Mapping[str, Mapping[str, float]]) -> None:
-    """Print one row per estimate and one column per metric (PSNR in dB; LMSE is better when lower)."""
+    """Prints one row per image source and one column per metric (PSNR in dB; lower LMSE is better).
+
+    Args:
+        title: title of the table.
+        scores: row name ("input", "student", ...) -> metric -> value.
+    """
     table = Table(title=title)
     table.add_column("")
     names = [name for name in _DIGITS if any(name in row for row in scores.values())]
     for name in names:
         table.add_column(name.upper().replace("_", " ") + (" dB" if name == "psnr" else ""), justify="right")
-    for estimate, row in scores.items():
-        table.add_row(estimate, *(f"{float(row[name]):.{_DIGITS[name]}f}" if name in row else "" for name in names))
+    for label, row in scores.items():
+        table.add_row(label, *(f"{float(row[name]):.{_DIGITS[name]}f}" if name in row else "" for name in names))
     Console().print(table)

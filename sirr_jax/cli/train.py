@@ -1,4 +1,4 @@
-"""`sirr train`: absl flags and ml_collections configs in front of the training loop."""
+"""`sirr train`: trains the networks of a config. Flags are absl's, configs ml_collections'."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,46 +18,87 @@ from sirr_jax.cli.tables import print_scores
 from sirr_jax.errors import UserError
 from sirr_jax.training.renamed_keys import new_key
 
-_HELP = """\
+_MAIN_FLAGS = ("config", "workdir", "cpu_devices")
+_PROCESS_FLAGS = ("coordinator_address", "num_processes", "process_id", "local_device_ids")
+_USAGE = """\
 usage: sirr train --config=NAME[:VARIANT] --workdir=FOLDER [--config.KEY=VALUE ...] [--cpu_devices=N]
 
-Trains the networks of a config. Running the same command again resumes the run.
+Train the networks of a config. Run the same command again to resume.
 
-  --config               installed config ({configs}) or a file, for example dynamics:tiny or my_configs/mine.py:base
-  --config.KEY=VALUE     override of a value, for example --config.batch_size=16 --config.data.photos=/photos
-  --workdir              folder of the run
-  --cpu_devices          number of devices to split the CPU into (default: 0, the devices that JAX finds)
-
-Several processes (each on its own devices; all with the same --config and --workdir):
-  --coordinator_address  host:port of process 0, or "auto" under Slurm, Open MPI and on cloud clusters
-  --num_processes        number of processes
-  --process_id           index of this process, from 0
-  --local_device_ids     devices of this process, for example 0,1 (default: all that it sees)
+options:
+"""
+_PROCESSES = """
+several processes, each on its own devices, all with the same --config and --workdir:
 """
 
 
-def run(argv: list[str]) -> int:
-    """Parses flags and trains; returns the exit code."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_HELP.format(configs=", ".join(installed_configs())), end="")
-        return 0
+def flag_values(command: Sequence[str] = ("sirr train",)) -> flags.FlagValues:
+    """Defines the flags of `sirr train`.
+
+    Args:
+        command: program name and arguments. The flag `config` needs them to define one flag per overridden key.
+
+    Returns:
+        Unparsed flags.
+    """
     values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        "config",
+        lock_config=True,
+        flag_values=values,
+        sys_argv=list(command),
+        help_string=f"installed config ({', '.join(installed_configs())}) or config file, with an optional variant; "
+        "for example dynamics:tiny or my_configs/mine.py:base",
+    )
+    flags.DEFINE_string("workdir", None, "folder of the run", flag_values=values)
+    flags.DEFINE_integer(
+        "cpu_devices", 0, "number of devices to split the CPU into; 0: the devices that JAX finds", flag_values=values
+    )
+    flags.DEFINE_string(
+        "coordinator_address",
+        None,
+        'host:port of process 0, or "auto" under Slurm, Open MPI and on cloud clusters',
+        flag_values=values,
+    )
+    flags.DEFINE_integer("num_processes", None, "number of processes", flag_values=values)
+    flags.DEFINE_integer("process_id", None, "index of this process, from 0", flag_values=values)
+    flags.DEFINE_list(
+        "local_device_ids", None, "devices of this process, for example 0,1 (default: all)", flag_values=values
+    )
+    return values
+
+
+def help_text() -> str:
+    """Returns the text of `sirr train --help`."""
+    values = flag_values()
+    lines = {
+        name: f"  --{name:<21}{textwrap.fill(values[name].help, 92).replace(chr(10), chr(10) + ' ' * 25)}\n"
+        for name in (*_MAIN_FLAGS, *_PROCESS_FLAGS)
+    }
+    override = f"  --{'config.KEY=VALUE':<21}override of a config key, for example --config.batch_size=16\n"
+    options = [lines[name] + (override if name == "config" else "") for name in _MAIN_FLAGS]
+    return "".join((_USAGE, *options, _PROCESSES, *(lines[name] for name in _PROCESS_FLAGS)))
+
+
+def run(argv: list[str]) -> int:
+    """Parses flags and trains.
+
+    Returns:
+        Exit code: 0, or 1 if a loss was not finite.
+    """
+    if not argv or "-h" in argv or "--help" in argv:
+        print(help_text(), end="")
+        return 0
     command = ["sirr train", *_resolved(argv)]
-    config_flag = config_flags.DEFINE_config_file("config", lock_config=True, flag_values=values, sys_argv=command)
-    flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=values)
-    flags.DEFINE_integer("cpu_devices", 0, "Number of devices to split the CPU into.", flag_values=values)
-    flags.DEFINE_string("coordinator_address", None, "host:port of process 0, or auto.", flag_values=values)
-    flags.DEFINE_integer("num_processes", None, "Number of processes.", flag_values=values)
-    flags.DEFINE_integer("process_id", None, "Index of this process.", flag_values=values)
-    flags.DEFINE_list("local_device_ids", None, "Devices of this process.", flag_values=values)
     try:
+        values = flag_values(command)
         rest = values(command)[1:]
         if rest:
             raise UserError(f"{rest[0]!r} is not a flag; write --name=value, see sirr train --help")
-        config = config_flag.value
+        config = values.config
         if config is None or not values.workdir:
             raise UserError("give both --config=NAME:VARIANT and --workdir=FOLDER; see sirr train --help")
-        config.keys()  # a file that is not there complains only when its config is used
+        config.keys()  # a config file is loaded, and its errors are raised, at the first use
     except UserError:
         raise
     except OSError as error:
@@ -77,16 +119,12 @@ def run(argv: list[str]) -> int:
         return 1
     if (scores := workdir / "scores.json").exists():
         protocol = config.get("protocol", "errnet")
-        print_scores(f"Held-out samples, protocol {protocol}", json.loads(scores.read_text(encoding="utf-8")))
+        print_scores(f"Validation samples, protocol {protocol}", json.loads(scores.read_text(encoding="utf-8")))
     return 0
 
 
 def _resolved(argv: Sequence[str]) -> list[str]:
-    """The arguments with the config's name replaced by its file.
-
-    Raises:
-        UserError: A key has another name by now, or no config has that name.
-    """
+    """Returns the arguments with the name of the config replaced by its file. Refuses keys of the first edition."""
     resolved, expects_config = [], False
     for argument in argv:
         flag, equals, value = argument.lstrip("-").partition("=")
@@ -103,7 +141,7 @@ def _resolved(argv: Sequence[str]) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """The cause of an error, without the traceback that ml_collections puts into its message."""
+    """Returns the cause of an error, without the traceback that ml_collections puts into its message."""
     message = str(error.args[0]) if error.args else str(error)
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {error.msg}"
@@ -118,23 +156,23 @@ def _reason(error: Exception) -> str:
 
 
 def _show_log() -> None:
-    """Shows the package's messages on stderr; those of libraries only from warnings on."""
+    """Prints the log messages of the package to stderr. Those of libraries are printed from warnings on."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("sirr_jax")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
-    logger.propagate = False  # libraries install handlers of their own on the root
+    logger.propagate = False  # libraries install handlers on the root logger
 
 
 def _prepare_jax(values: flags.FlagValues) -> None:
-    """Everything that must happen before JAX looks for devices."""
+    """Configures JAX. Must precede every use of devices."""
     import jax
 
     if values.cpu_devices > 0:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", values.cpu_devices)
-    # Compiled programs outlive the process; the folder must be the user's own, for they are code.
+    # The cache holds executable code, so the folder must be accessible to the user alone.
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sirr_jax" / "xla"
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         default.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -146,8 +184,8 @@ def _prepare_jax(values: flags.FlagValues) -> None:
     )
 
 
-def _device_ids(given: Sequence[str] | None) -> list[int] | None:
+def _device_ids(numbers: Sequence[str] | None) -> list[int] | None:
     try:
-        return None if given is None else [int(number) for number in given]
+        return None if numbers is None else [int(number) for number in numbers]
     except ValueError as error:
-        raise UserError(f"--local_device_ids={','.join(given or ())}: expected whole numbers, such as 0,1") from error
+        raise UserError(f"--local_device_ids={','.join(numbers or ())}: expected whole numbers, such as 0,1") from error

@@ -1,4 +1,4 @@
-"""`NAME=VALUE` on the command line."""
+"""`NAME=VALUE` arguments."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from sirr_jax.errors import UserError
 
 
 def parse_values(flag: str, pairs: Sequence[str]) -> dict[str, Any]:
-    """Read values as JSON where they are JSON, else as text.
+    """Parses `NAME=VALUE` arguments. A value that is valid JSON is read as JSON, any other as a string.
 
     Args:
-        flag: that they were given to, for messages.
-        pairs: `NAME=VALUE`.
+        flag: flag of the arguments, for messages.
+        pairs: `NAME=VALUE` strings.
+
+    Returns:
+        Name -> value.
 
     Raises:
-        UserError: if a pair has no value.
+        UserError: A pair has no value.
     """
     values: dict[str, Any] = {}
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""Any data set, in folders or packed, by its place: `ROOT`, or `ROOT#PART` for one of its parts."""
+"""Finds any data set, in folders or packed, by its path: `ROOT`, or `ROOT#PART` for one of its parts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class FoundSet(NamedTuple):
     """A data set that was found.
 
     Attributes:
-      layout: What it was recognized as.
-      root: Its folder.
-      parts: Part to its pictures, at least one in all; the part's name is empty where the set has none.
+        layout: recognized layout.
+        root: folder of the set.
+        parts: part name -> pictures, at least one in total. The name is empty if the set has no parts.
     """
 
     layout: Layout
@@ -24,38 +24,38 @@ class FoundSet(NamedTuple):
     parts: dict[str, tuple[Entry, ...]]
 
     def only_part(self) -> tuple[Entry, ...]:
-        """The pictures of a set from which one part was chosen, or that has no parts.
+        """Returns the pictures of the only part.
 
         Raises:
-          UserError: There are several parts.
+            UserError: The set has several parts.
         """
         if len(self.parts) > 1:
             names = ", ".join(self.parts)
-            raise UserError(f"{self.root} has the parts {names}; choose one: {self.root}#{next(iter(self.parts))}")
+            raise UserError(f"{self.root} has the parts {names}; select one: {self.root}#{next(iter(self.parts))}")
         (entries,) = self.parts.values()
         return entries
 
 
 def find_set(where: str | Path, *, layout: str | None = None, skip: bool = False) -> FoundSet:
-    """Finds a data set by its layout, or by its manifest if it is packed.
+    """Finds a data set and its pictures.
 
     Args:
-      where: `ROOT` or `ROOT#PART`.
-      layout: Name of the layout; None to recognize it.
-      skip: Leave files without partners out, with a warning that counts them.
+        where: `ROOT` or `ROOT#PART`.
+        layout: name of the layout; None to recognize it.
+        skip: whether to leave out files without partners, with a warning that counts them, instead of raising an error.
 
     Returns:
-      The set, with that part alone if one was named.
+        The set; only the selected part if `where` names one.
 
     Raises:
-      UserError: The folder cannot be read, has no known layout, holds files without partners, or has no such part.
+        UserError: The folder cannot be read, has no known layout, contains files without partners, or has no such part.
     """
     root, _, part = str(where).partition("#") if not Path(where).exists() else (str(where), "", "")
-    found = recognize(root, name=layout)
-    parts = found.parts(root, skip=skip)
+    found_layout = recognize(root, name=layout)
+    parts = found_layout.parts(root, skip=skip)
     if part:
         if part not in parts:
             known = ", ".join(name for name in parts if name) or "no parts"
             raise UserError(f"{root} has no part {part!r}; it has {known}")
         parts = {part: parts[part]}
-    return FoundSet(found, Path(root), parts)
+    return FoundSet(found_layout, Path(root), parts)

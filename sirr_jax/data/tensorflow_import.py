@@ -1,4 +1,4 @@
-"""The one door to TensorFlow: quiet, and without a GPU."""
+"""The only import of TensorFlow for data: without log messages and without a GPU."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from sirr_jax.errors import UserError
 
 
 def load_tensorflow() -> ModuleType:
-    """Imports TensorFlow, hides every GPU from it, and silences its start-up log.
+    """Imports TensorFlow, hides all GPUs from it and silences its startup log.
 
-    TensorFlow would otherwise reserve the memory of the GPU that JAX computes on.
+    Otherwise TensorFlow reserves the GPU memory that JAX needs.
 
     Returns:
-      The module `tensorflow`.
+        The module `tensorflow`.
 
     Raises:
-      UserError: TensorFlow is not installed.
+        UserError: TensorFlow is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # oneDNN announces itself at every log level; moving arrays about needs none of its operations.
+    # oneDNN logs a message at every log level; loading data needs none of its operations.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         import tensorflow as tf
     except ImportError as error:
         raise UserError(
-            f"data.loader=tf needs TensorFlow ({error}): pip install 'sirr_jax[train]', or set data.loader=threads"
+            f"config.data.loader=tf needs TensorFlow ({error}): pip install 'sirr_jax[train]', or set "
+            "config.data.loader=threads"
         ) from None
     tf.config.set_visible_devices([], "GPU")
     return tf

@@ -1,1 +1,1 @@
-"""A photograph in, its layers out."""
+"""Inference on photos of any size: `Restorer`."""

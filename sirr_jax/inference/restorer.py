@@ -1,4 +1,4 @@
-"""Use a trained network on photographs of any size."""
+"""`Restorer`: a trained network applied to photos of any size."""
 
 from __future__ import annotations
 
@@ -12,30 +12,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
-from sirr_jax.inference.guided_resize import enlarge, reduce, reduced_size
+from sirr_jax.inference.guided_resize import LEAST_MAX_SIDE, enlarge, reduce, reduced_size
 from sirr_jax.inference.self_ensemble import check_count, self_ensemble
 from sirr_jax.models.registry import build
-from sirr_jax.recipes.common.bound_network import BoundNetwork
 from sirr_jax.recipes.restoration import get_restoration
 from sirr_jax.weights.model_file import Model, StoredNetwork, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 PACKAGED = Path(__file__).parent / "packaged" / "student.safetensors"
-"""The student that the package carries; its card is beside it."""
+"""Model file of the bundled student; its card is beside it."""
 
 _SMALLEST = 16
-_LEAST_SIDE = 64
-_USUAL_SIDE = 1536
-_MOST_PROGRAMS = 8
-_ROUNDING = 1e-5  # by which float32 arithmetic may leave [0, 1]
+_DEFAULT_MAX_SIDE = 1536
+_MAX_PROGRAMS = 8
+_ROUNDING = 1e-5  # tolerance for inputs outside [0, 1]: the error of float32 arithmetic
 
 
 class Restored(NamedTuple):
-    """Layers of a photograph, NumPy arrays of the input's height, width and rank, float32 in [0, 1].
+    """Layers of a photo: NumPy arrays of the input's height, width and rank, float32 in [0, 1].
 
     Attributes:
-        restored: the transmission layer.
-        reflection: the reflection layer; None where the network estimates none.
+        restored: transmission layer.
+        reflection: reflection layer; None if the network estimates none.
         maps: further estimates by name (attention, edges, ...); empty for most networks.
     """
 
@@ -45,67 +43,67 @@ class Restored(NamedTuple):
 
 
 class Restorer:
-    """Callable that removes the degradation its network was trained on.
+    """Callable that removes the degradation that its network was trained on.
 
-    Compiles once for each image size (with eight symmetries once more for those that are not square) and keeps the
-    programs of the eight sizes that were used last: each takes some 30 MB.
+    Compiles one program per image size (a second one for sizes that are not square with eight symmetries) and keeps
+    the programs of the eight most recent sizes, about 30 MB each.
 
     Attributes:
-        model: what it was made from.
-        max_side: the longer side, in pixels, up to which photographs are restored as they are; None for any.
-        self_ensemble: over how many symmetries of the photograph it averages.
+        model: contents of the model file.
+        max_side: longer side in pixels above which photos are processed at reduced size; None for no limit.
+        self_ensemble: number of flips and rotations to average over.
     """
 
     def __init__(self, model: Model, *, max_side: int | None = None, self_ensemble: int | None = None) -> None:
-        """Build the networks of a model file.
+        """Builds the networks of a model file.
 
         Args:
-            model: see `sirr_jax.weights.model_file`.
-            max_side: photographs with a longer side than this are restored by way of a reduced copy, see
-                `sirr_jax.inference.guided_resize`; 0 for never, None for what the model says of itself, or 1536.
-            self_ensemble: 1, 2, 4 or 8 symmetries of the photograph, see `sirr_jax.inference.self_ensemble`; None for
-                what the model says of itself, or 1.
+            model: contents of a model file, see `sirr_jax.weights.model_file`.
+            max_side: longer side in pixels above which photos are processed at reduced size, see
+                `sirr_jax.inference.guided_resize`; 0 for no limit, None for the model's recommended size, or 1536.
+            self_ensemble: number of flips and rotations to average over, 1, 2, 4 or 8, see
+                `sirr_jax.inference.self_ensemble`; None for the model's recommended number, or 1.
 
         Raises:
-            UserError: if its networks do not restore single images, one is missing, their variables do not fit,
+            UserError: The networks do not restore single images, one is missing, their variables do not fit,
                 `max_side` is too small, or `self_ensemble` is another number.
         """
         self.self_ensemble = model.self_ensemble if self_ensemble is None else self_ensemble
         check_count(self.self_ensemble)
-        limit = (model.max_side or _USUAL_SIDE if max_side is None else max_side) or None
-        if limit is not None and limit < _LEAST_SIDE:
-            raise UserError(f"max_side is {limit}; choose {_LEAST_SIDE} pixels or more, or 0 for any size")
+        limit = (model.max_side or _DEFAULT_MAX_SIDE if max_side is None else max_side) or None
+        if limit is not None and limit < LEAST_MAX_SIDE:
+            raise UserError(f"max_side is {limit}; choose {LEAST_MAX_SIDE} pixels or more, or 0 for no limit")
         self.model, self.max_side = model, limit
-        answer = get_restoration(model.recipe)
-        missing = [role for role in answer.roles if role not in model.networks]
+        restoration = get_restoration(model.recipe)
+        missing = [role for role in restoration.roles if role not in model.networks]
         if missing:
             raise UserError(
-                f"the model holds {', '.join(n.id for n in model.networks.values())}, which does not restore single "
+                f"the model contains {', '.join(n.id for n in model.networks.values())}, which does not restore single "
                 f"images without {model.recipe}'s {' and '.join(missing)}; load the file that has it, or convert them "
                 "together"
             )
-        networks = {role: model.networks[role] for role in answer.roles}
+        networks = {role: model.networks[role] for role in restoration.roles}
         modules = {role: build(network.id, **network.model_args) for role, network in networks.items()}
         variables = {role: _checked_variables(network) for role, network in networks.items()}
 
         def restore(variables: dict[str, Any], image: jax.Array) -> dict[str, jax.Array]:
-            applied = {role: BoundNetwork(module, variables[role]) for role, module in modules.items()}
+            bound = {role: module.bind(variables[role]) for role, module in modules.items()}
             _, height, width, _ = image.shape
-            made = answer.restore(applied, image)
-            return {name: jnp.clip(x[:, :height, :width], 0.0, 1.0) for name, x in made.items()}
+            outputs = restoration.restore(bound, image)
+            return {name: jnp.clip(x[:, :height, :width], 0.0, 1.0) for name, x in outputs.items()}
 
-        self._restore = jax.jit(restore)
+        self._restore: Any = jax.jit(restore)  # JAX declares no `clear_cache`
         self._variables = jax.device_put(variables)
         self._programs: OrderedDict[tuple[int, ...], Callable[..., dict[str, jax.Array]]] = OrderedDict()
 
     def __call__(self, image: np.ndarray | jax.Array) -> Restored:
-        """Restore one photograph or a batch of equal sizes.
+        """Restores one photo or a batch of photos of one size.
 
         Args:
-            image: RGB [H, W, 3] or [N, H, W, 3], at least 16 px a side; uint8, or floats in [0, 1] (but for rounding).
+            image: RGB [H, W, 3] or [N, H, W, 3], at least 16 px a side; uint8, or floats in [0, 1] up to rounding.
 
         Raises:
-            UserError: if the shape, the type or the range is something else.
+            UserError: The shape, the dtype or the range is another one.
         """
         image = np.asarray(image)
         if not image.ndim:
@@ -118,48 +116,48 @@ class Restorer:
         return Restored(outputs.pop("restored"), outputs.pop("reflection", None), outputs)
 
     def _restored(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        full = batch.shape[1:3]
+        full = batch.shape[1], batch.shape[2]
         size = full if self.max_side is None else reduced_size(*full, self.max_side)
-        seen = batch if size == full else np.stack([reduce(image, size) for image in batch])
-        made = self_ensemble(self._answers, seen, self.self_ensemble)
+        inputs = batch if size == full else np.stack([reduce(image, size) for image in batch])
+        outputs = self_ensemble(self._predict, inputs, self.self_ensemble)
         if size == full:
-            return made
-        change = made.pop("restored") - seen
-        enlarged = {name: np.stack([enlarge(x, full) for x in images]) for name, images in made.items()}
-        for image, correction in zip(batch, change, strict=True):
-            # In place, `batch` being a copy of ours: twelve megapixels are 144 MB.
-            image += enlarge(correction, full)
+            return outputs
+        residuals = outputs.pop("restored") - inputs
+        enlarged = {name: np.stack([enlarge(x, full) for x in images]) for name, images in outputs.items()}
+        for image, residual in zip(batch, residuals, strict=True):
+            # In place, because twelve megapixels take 144 MB; `_checked` has copied the batch.
+            image += enlarge(residual, full)
             np.clip(image, 0.0, 1.0, out=image)
         return {"restored": batch} | {name: np.clip(x, 0.0, 1.0) for name, x in enlarged.items()}
 
-    def _answers(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+    def _predict(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         program = self._programs.pop(batch.shape, None)
         if program is None:
             program = self._restore.lower(self._variables, batch).compile()
         self._programs[batch.shape] = program
-        if len(self._programs) > _MOST_PROGRAMS:
+        if len(self._programs) > _MAX_PROGRAMS:
             self._programs.popitem(last=False)
-            self._restore.clear_cache()  # or JAX would keep it
-        # Copies: whoever called may write into them.
+            self._restore.clear_cache()  # otherwise JAX keeps the program
+        # Copies, because callers may write into the results.
         return {name: np.array(x) for name, x in program(self._variables, batch).items()}
 
 
 def load(path: str | Path | None = None, *, max_side: int | None = None, self_ensemble: int | None = None) -> Restorer:
-    """Make a `Restorer` from a `.safetensors` file that a training run or `sirr convert` wrote.
+    """Makes a `Restorer` from a `.safetensors` file that a training run or `sirr convert` wrote.
 
     Args:
-        path: the file; None for the student that the package carries.
-        max_side: see `Restorer`.
-        self_ensemble: see `Restorer`.
+        path: model file; None for the bundled student.
+        max_side: longer side in pixels above which photos are processed at reduced size, see `Restorer`.
+        self_ensemble: number of flips and rotations to average over, see `Restorer`.
 
     Raises:
-        UserError: if the file is missing, damaged, or of a network that does not restore single images.
+        UserError: The file is missing or damaged, or its networks do not restore single images.
     """
     return Restorer(load_model(PACKAGED if path is None else path), max_side=max_side, self_ensemble=self_ensemble)
 
 
 def _checked_variables(network: StoredNetwork) -> dict[str, Any]:
-    """What the network uses, in float32."""
+    """Returns the variables that the network uses, in float32, without those it passes through."""
     expected = flatten(variable_shapes(network.id, **network.model_args))
     used = {name: tree for name, tree in network.variables.items() if name != "passthrough"}
     if {path: x.shape for path, x in flatten(used).items()} != {path: x.shape for path, x in expected.items()}:
@@ -170,6 +168,7 @@ def _checked_variables(network: StoredNetwork) -> dict[str, Any]:
 
 
 def _checked(batch: np.ndarray) -> np.ndarray:
+    """Returns a float32 copy of the batch in [0, 1]."""
     if batch.ndim != 4 or batch.shape[-1] != 3:
         shape = batch.shape[1:] if batch.shape[:1] == (1,) else batch.shape
         raise UserError(f"the image has shape {shape}; expected RGB [H, W, 3] or [N, H, W, 3]")
@@ -179,7 +178,7 @@ def _checked(batch: np.ndarray) -> np.ndarray:
     if batch.dtype == np.uint8:
         return batch.astype(np.float32) / np.float32(255)
     if not jnp.issubdtype(batch.dtype, jnp.floating):
-        raise UserError(f"the image has type {batch.dtype}; expected uint8, or floats in [0, 1]")
+        raise UserError(f"the image has dtype {batch.dtype}; expected uint8, or floats in [0, 1]")
     low, high = float(batch.min()), float(batch.max())
     if not (low >= -_ROUNDING and high <= 1.0 + _ROUNDING):
         raise UserError(f"the image's values lie in [{low:g}, {high:g}]; expected [0, 1], or uint8")

@@ -1,1 +1,1 @@
-"""Parts that several networks share. Everything is NHWC; padding is always explicit."""
+"""Layers that several networks share. All arrays are NHWC; padding is always explicit."""

@@ -1,4 +1,4 @@
-"""The bottleneck block of residual networks (He et al. 2016)."""
+"""Bottleneck block of residual networks (He et al. 2016)."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ EXPANSION = 4
 
 
 class Bottleneck(nn.Module):
-    """`[B, H, W, C] -> [B, H', W', 4 * planes]`: 1x1, 3x3 and 1x1 convolution, plus the input, ReLU.
+    """Bottleneck block: 1x1, 3x3 and 1x1 convolution, plus the input, then ReLU.
 
-    Every convolution is without bias and followed by batch normalization; ReLU after the first two. H' is H divided by
-    the stride, rounded up. A block that does not project needs stride 1 and C = 4 * planes.
+    Maps `[B, H, W, C]` to `[B, H', W', 4 * planes]`; H' is H divided by the stride, rounded up. The convolutions have
+    no bias, and batch normalization follows each; ReLU follows the first two. A block without projection needs stride 1
+    and C = 4 * planes.
 
     Attributes:
         planes: channels of the 3x3 convolution.
-        stride: step of the block.
-        dilation: spacing of the 3x3 kernel's taps.
-        project: whether the shortcut is a 1x1 convolution with batch normalization (else the input itself).
-        stride_on: which convolution takes the step: "spatial", the 3x3 (torchvision, "version 1.5"), or "reduce", the
+        stride: stride of the block.
+        dilation: dilation of the 3x3 convolution.
+        project: whether the shortcut is a 1x1 convolution with batch normalization, instead of the identity.
+        stride_on: convolution that has the stride: "spatial", the 3x3 (torchvision, "version 1.5"), or "reduce", the
             first 1x1 (He et al.).
         momentum: weight of the new batch in the running statistics.
-        axis_name: a pmapped axis to take batch statistics over.
+        axis_name: name of a pmapped axis over which batch statistics are averaged.
         dtype: computation type; parameters stay float32.
     """
 
@@ -51,9 +52,9 @@ class Bottleneck(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the block to `x` [B, H, W, C]; `train` normalizes with the batch's statistics."""
+        """Applies the block to `x` [B, H, W, C]; with `train`, normalizes with the statistics of the batch."""
 
-        def normalized(x: jax.Array, features: int, name: str, norm: str, **options: int) -> jax.Array:
+        def normalized(x: jax.Array, features: int, name: str, norm: str, **options: Any) -> jax.Array:
             x = conv(features, bias=False, dtype=self.dtype, name=name, **options)(x)
             return BatchNorm(momentum=self.momentum, axis_name=self.axis_name, name=norm)(x, train=train)
 
@@ -77,9 +78,21 @@ def bottlenecks(
     train: bool,
     **options: Any,
 ) -> jax.Array:
-    """A stage of a ResNet: one block for each of `dilations`, the first with `stride` and a projected shortcut.
+    """Applies a stage of a ResNet: one block per dilation, the first one with `stride` and a projected shortcut.
 
-    To be called inside a compact method; the blocks are called `stage{number}_block{i}`. `options` go to `Bottleneck`.
+    Call it inside a compact method.
+
+    Args:
+        x: features [B, H, W, C].
+        planes: channels of the 3x3 convolutions.
+        number: number of the stage; the blocks are named `stage{number}_block{i}`.
+        stride: stride of the first block.
+        dilations: dilation of each block.
+        train: whether to normalize with the statistics of the batch.
+        **options: further attributes of `Bottleneck`.
+
+    Returns:
+        Features [B, H', W', 4 * planes].
     """
     for block, dilation in enumerate(dilations):
         x = Bottleneck(

@@ -1,4 +1,4 @@
-"""Encoder and decoder of AttentiveGAN's contextual autoencoder, which IBCLN took over."""
+"""Encoder and decoder of AttentiveGAN's contextual autoencoder, which IBCLN also uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sirr_jax.layers.conv import conv
 from sirr_jax.layers.smooth_upsample import SmoothUpsample
 
 
-class Encoded(NamedTuple):
+class ContextFeatures(NamedTuple):
     """Features at three resolutions: `full` [B, H, W, c1], `half` [B, H/2, W/2, c2], `quarter` [B, H/4, W/4, c3]."""
 
     full: jax.Array
@@ -21,8 +21,8 @@ class Encoded(NamedTuple):
     quarter: jax.Array
 
 
-class Decoded(NamedTuple):
-    """Images at three resolutions, three channels each; the small ones are the side outputs."""
+class ContextImages(NamedTuple):
+    """Images of three channels at three resolutions; `half` and `quarter` are the side outputs."""
 
     full: jax.Array
     half: jax.Array
@@ -30,13 +30,13 @@ class Decoded(NamedTuple):
 
 
 class ContextEncoder(nn.Module):
-    """`[B, H, W, C]` -> features at three resolutions; H and W multiples of 4.
+    """Encoder from `[B, H, W, C]` to features at three resolutions; H and W are multiples of 4.
 
-    Eleven convolutions with ReLU, the first 5x5; four of them see a wide context through dilations of 2 to 16.
+    Eleven convolutions with ReLU, the first 5x5; four of them have dilations of 2 to 16 for a wide receptive field.
     AttentiveGAN specification, section 2.2 (`conv1` to `conv7`); Qian et al. 2018.
 
     Attributes:
-        channels: of the full, half and quarter resolution.
+        channels: channels at full, half and quarter resolution.
         dtype: computation type; parameters are float32.
     """
 
@@ -44,8 +44,8 @@ class ContextEncoder(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> Encoded:
-        """Encode `x` [B, H, W, C]."""
+    def __call__(self, x: jax.Array) -> ContextFeatures:
+        """Encodes `x` [B, H, W, C]."""
         c1, c2, c3 = self.channels
         full = nn.relu(conv(c1, kernel=5, dtype=self.dtype, name="full")(x))
         x = nn.relu(conv(c2, stride=2, dtype=self.dtype, name="down_half")(full))
@@ -55,19 +55,19 @@ class ContextEncoder(nn.Module):
             x = nn.relu(conv(c3, dtype=self.dtype, name=f"quarter{i}")(x))
         for dilation in (2, 4, 8, 16):
             x = nn.relu(conv(c3, dilation=dilation, dtype=self.dtype, name=f"dilated{dilation}")(x))
-        return Encoded(full, half, nn.relu(conv(c3, dtype=self.dtype, name="quarter3")(x)))
+        return ContextFeatures(full, half, nn.relu(conv(c3, dtype=self.dtype, name="quarter3")(x)))
 
 
 class ContextDecoder(nn.Module):
-    """Features at three resolutions -> images at three resolutions.
+    """Decoder from features at three resolutions to images at three resolutions.
 
-    The smoothed upsamplings end in a ReLU, then the encoder's features are added. The side outputs end in a ReLU.
+    The smoothed upsamplings end in a ReLU; then the encoder's features are added. The side outputs end in a ReLU.
     AttentiveGAN specification, section 2.2 (`conv8` to `output`).
 
     Attributes:
-        last: channels before the last convolution.
-        rectified: whether the image at full resolution ends in a ReLU too.
-        dropout: rate on the features at half resolution, in training.
+        last: input channels of the last convolution.
+        rectified: whether a ReLU follows the image at full resolution too.
+        dropout: dropout rate of the features at half resolution, in training.
         dtype: computation type; parameters are float32.
     """
 
@@ -77,8 +77,8 @@ class ContextDecoder(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, encoded: Encoded, *, train: bool = False) -> Decoded:
-        """Decode; with `train` and a dropout rate above 0 the rng `dropout` is used."""
+    def __call__(self, encoded: ContextFeatures, *, train: bool = False) -> ContextImages:
+        """Decodes the features; with `train` and a dropout rate above 0, uses the rng `dropout`."""
         c1, c2, c3 = (features.shape[-1] for features in encoded)
         x = nn.relu(conv(c3, dtype=self.dtype, name="quarter")(encoded.quarter))
         quarter = nn.relu(conv(3, dtype=self.dtype, name="quarter_image")(x))
@@ -89,4 +89,4 @@ class ContextDecoder(nn.Module):
         x = SmoothUpsample(c1, dtype=self.dtype, name="up_full")(x) + encoded.full
         x = nn.relu(conv(self.last, dtype=self.dtype, name="full")(x))
         image = conv(3, dtype=self.dtype, name="image")(x)
-        return Decoded(nn.relu(image) if self.rectified else image, half, quarter)
+        return ContextImages(nn.relu(image) if self.rectified else image, half, quarter)

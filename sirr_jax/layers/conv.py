@@ -1,4 +1,4 @@
-"""Convolutions whose padding is written out."""
+"""Convolutions with explicit padding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from flax.typing import Dtype
 from sirr_jax.layers.dilated import dilated_conv
 from sirr_jax.layers.padding import Padding, sides
 
-# Uniform: as good as normal here, and a network of a hundred kernels initializes (compiles) twice as fast.
+# Uniform instead of normal: the results are as good, and the initialization of a network of a hundred kernels compiles
+# twice as fast.
 he_uniform = nn.initializers.variance_scaling(2.0, "fan_in", "uniform")
 
 
@@ -26,20 +27,21 @@ def conv(
     dtype: Dtype = jnp.float32,
     name: str | None = None,
 ) -> nn.Conv:
-    """A 2-D convolution `[B, H, W, C] -> [B, H', W', features]` with zero padding.
+    """Returns a 2-D convolution `[B, H, W, C] -> [B, H', W', features]` with zero padding.
 
-    `SAME` differs from PyTorch's padding for even strides, so the padding is explicit: `padding` pixels on every
-    side, by default `dilation * (kernel - 1) // 2` (which keeps H and W at stride 1 for odd kernels).
+    `SAME` differs from PyTorch's padding at even strides, so the padding is explicit: `padding` pixels on every side,
+    by default `dilation * (kernel - 1) // 2`, which keeps H and W at stride 1 for odd kernels.
 
     Args:
         features: output channels.
         kernel: side of the square kernel.
-        stride: step in both directions.
-        dilation: spacing of the kernel's taps.
-        padding: zeros added on each of the four sides, or `((top, bottom), (left, right))`.
-        groups: the channels are convolved in this many separate groups; all of them make it a depthwise convolution.
-        bias: whether a constant per channel is added.
-        zero: start from a zero kernel (output layers that must begin as "no change"); else He-uniform.
+        stride: stride in both directions.
+        dilation: dilation of the kernel.
+        padding: width of the zero padding on all four sides, or `((top, bottom), (left, right))`.
+        groups: number of groups of channels that are convolved separately; one group per channel is a depthwise
+            convolution.
+        bias: whether to add a bias per channel.
+        zero: whether the initial kernel is zero, for output layers that must start as "no change"; else He-uniform.
         dtype: computation type; parameters are always float32.
         name: Flax module name.
     """

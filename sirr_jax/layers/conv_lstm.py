@@ -13,30 +13,30 @@ State = tuple[jax.Array, jax.Array]
 
 
 class _Gate(nn.Module):
-    """The parameters of one gate's convolution; the cell applies them."""
+    """Parameters of the convolution of one gate; the cell applies them."""
 
     features: int
     kernel: int
 
     @nn.compact
     def __call__(self, channels: int) -> tuple[jax.Array, jax.Array]:
-        """Kernel [k, k, channels, features] and bias [features]."""
+        """Returns the kernel [k, k, channels, features] and the bias [features]."""
         shape = (self.kernel, self.kernel, channels, self.features)
         kernel = self.param("kernel", he_uniform, shape, jnp.float32)
         return kernel, self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
 
 
 class ConvLSTM(nn.Module):
-    """One step of a convolutional LSTM over `[B, H, W, C]`.
+    """Convolutional LSTM cell over `[B, H, W, C]`.
 
     With z = [x, h] (x first): i, f, o = sigmoid(conv(z)), g = tanh(conv(z)); c' = f c + i g; h' = o tanh(c'). Used by
     AttentiveGAN (Qian et al. 2018; specification, section 2.1) and IBCLN (Li et al. 2020; baselines specification,
-    section 5.2). The four gates have parameters of their own, named i, f, g and o, and run as one convolution.
+    section 5.2). The four gates have separate parameters, named i, f, g and o, and are computed as one convolution.
 
     Attributes:
         features: channels of h and c.
         kernel: side of the square kernels, odd.
-        dtype: computation type; h and c have it, parameters are float32.
+        dtype: computation type, and that of h and c; parameters are float32.
     """
 
     features: int
@@ -45,13 +45,15 @@ class ConvLSTM(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, state: State | None) -> State:
-        """`x` [B, H, W, C] and the state `(h, c)` -> the next state, whose h is also the output.
+        """Computes the next state, whose h is also the output.
 
-        h and c are [B, H, W, features]; without a state (None) they start from 0.
+        Args:
+            x: features [B, H, W, C].
+            state: h and c of the previous step, [B, H, W, features] each; None for zeros.
         """
         if state is None:
-            nothing = jnp.zeros((*x.shape[:-1], self.features), self.dtype)
-            state = nothing, nothing
+            zeros = jnp.zeros((*x.shape[:-1], self.features), self.dtype)
+            state = zeros, zeros
         hidden, cell = state
         z = jnp.concatenate((x.astype(self.dtype), hidden.astype(self.dtype)), axis=-1)
         gates = [_Gate(self.features, self.kernel, name=name)(z.shape[-1]) for name in "ifgo"]

@@ -1,4 +1,4 @@
-"""Transposed convolution, equal to torch's `ConvTranspose2d`."""
+"""Transposed convolution, equal to PyTorch's `ConvTranspose2d`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from flax.typing import Dtype
 from sirr_jax.layers.conv import he_uniform
 from sirr_jax.layers.subpixel import interleave
 
-# Of the four taps of a 4x4 kernel with stride 2 and padding 1, an even output row meets taps 3 (source row i-1) and 1
-# (row i), an odd one taps 2 (row i) and 0 (row i+1).
+# With a 4x4 kernel, stride 2 and padding 1, an even output row uses taps 3 (source row i-1) and 1 (row i); an odd one
+# uses taps 2 (row i) and 0 (row i+1).
 _TAPS = np.array([[3, 1], [2, 0]])
 _NUMBERS = ("NHWC", "HWIO", "NHWC")
 
@@ -22,18 +22,21 @@ _NUMBERS = ("NHWC", "HWIO", "NHWC")
 def conv_transpose(
     x: jax.Array, kernel: jax.Array, *, stride: int = 2, padding: int = 1, output_padding: int = 0
 ) -> jax.Array:
-    """`[B, H, W, C] -> [B, H', W', features]`, H' = (H - 1) * stride - 2 * padding + kernel + output_padding.
+    """Applies a transposed convolution.
 
-    With kernel 4, stride 2, padding 1 it runs in sub-pixel form, one 2x2 convolution at the low resolution: the same
-    sums in half the time on a CPU. Its gradients are those of the convolution of which it is the transpose: XLA does
-    not know the kernel's gradient of either form for one, and takes up to hundreds of times as long on a CPU.
+    With kernel 4, stride 2 and padding 1 it runs in sub-pixel form, one 2x2 convolution at the low resolution: the same
+    sums in half the time on a CPU. The gradients are computed from the convolution that it transposes: XLA does not
+    recognize the kernel's gradient of either form as a convolution, and takes up to hundreds of times as long on a CPU.
 
     Args:
-        x: images of the kernel's type.
-        kernel: [k, k, in, out], its taps in the order of torch's weight (in, out, k, k).
-        stride: how many output pixels apart two input pixels lie.
-        padding: rows and columns cut off on every side.
-        output_padding: rows and columns added below and to the right.
+        x: features [B, H, W, in], of the kernel's type.
+        kernel: kernel [k, k, in, out], with the taps in the order of PyTorch's weight (in, out, k, k).
+        stride: distance between two input pixels in the output, in pixels.
+        padding: number of rows and columns removed on every side.
+        output_padding: number of rows and columns added at the bottom and at the right.
+
+    Returns:
+        Features [B, H', W', out] with H' = (H - 1) * stride - 2 * padding + k + output_padding.
     """
     return _transposed(x, kernel, stride, padding, output_padding)
 
@@ -70,8 +73,8 @@ def _backward(stride, padding, output_padding, saved, gradient):  # noqa: ANN001
             dimension_numbers=_NUMBERS,
         )
 
-    of_x, of_kernel = jax.vjp(gather, kernel)
-    return of_x, *of_kernel(x)
+    x_gradient, kernel_vjp = jax.vjp(gather, kernel)
+    return x_gradient, *kernel_vjp(x)
 
 
 _transposed.defvjp(_forward, _backward)
@@ -89,10 +92,19 @@ def _subpixel(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 class ConvTranspose(nn.Module):
-    """`[B, H, W, C] -> [B, H', W', features]`; sizes and arguments as in `conv_transpose`, plus a bias.
+    """Transposed convolution with a bias; see `conv_transpose` for the sizes.
 
-    `kernel` is stored as [k, k, in, out], its taps in the order of torch's weight (in, out, k, k) and Keras's
-    (k, k, out, in).
+    The parameter `kernel` is [k, k, in, out], with the taps in the order of PyTorch's weight (in, out, k, k) and
+    Keras's (k, k, out, in).
+
+    Attributes:
+        features: output channels.
+        kernel: side of the square kernel.
+        stride: distance between two input pixels in the output, in pixels.
+        padding: number of rows and columns removed on every side.
+        output_padding: number of rows and columns added at the bottom and at the right.
+        bias: whether to add a bias per channel.
+        dtype: computation type; parameters are float32.
     """
 
     features: int
@@ -105,7 +117,7 @@ class ConvTranspose(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer to `x` [B, H, W, C]."""
+        """Applies the layer to `x` [B, H, W, C]."""
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         kernel = self.param("kernel", he_uniform, shape, jnp.float32)
         y = conv_transpose(

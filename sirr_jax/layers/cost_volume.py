@@ -1,4 +1,4 @@
-"""Correlation of two feature maps over a square neighborhood."""
+"""Correlation of two feature maps over a square neighborhood (cost volume)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ _BLOCK = 16
 
 
 def cost_volume(target: jax.Array, source: jax.Array, *, radius: int = 4) -> jax.Array:
-    """Mean product of `target` at p with `source` at p + d, for all d in {-radius..radius}^2.
+    """Computes PWC-Net's cost volume (Sun et al. 2018).
 
-    Outside the image the source counts as zero. PWC-Net's cost volume (Sun et al. 2018).
+    The costs are the means over channels of `target` at p times `source` at p + d, for all d in {-radius..radius}^2.
+    The source is zero outside the image.
 
-    The row is cut into blocks of 16 pixels and each is multiplied, as a matrix, with the source pixels it can
-    reach: a handful of large products instead of (2 radius + 1)^2 shifted copies, cheap to compile and to
-    differentiate, with memory linear in the width.
+    Each row is split into blocks of 16 pixels, and each block is multiplied, as a matrix, with the source pixels within
+    the radius: a few large products instead of (2 radius + 1)^2 shifted copies. They are cheap to compile and to
+    differentiate, and need memory linear in the width.
 
     Args:
         target: features [B, H, W, C].
         source: features [B, H, W, C].
-        radius: reach in pixels, at most 8.
+        radius: largest displacement in pixels, at most 8.
 
     Returns:
-        [B, H, W, (2 radius + 1)^2] in the type of `target`; channel `(dy + radius) * (2 radius + 1) + dx + radius`.
+        Costs [B, H, W, (2 radius + 1)^2] in the type of `target`; displacement (dx, dy) is channel
+        `(dy + radius) * (2 radius + 1) + dx + radius`.
     """
     batch, height, width, channels = target.shape
     side = 2 * radius + 1
@@ -39,7 +41,7 @@ def cost_volume(target: jax.Array, source: jax.Array, *, radius: int = 4) -> jax
     windows = jnp.stack([windows[:, dy : dy + height] for dy in range(side)], axis=3)
 
     products = jnp.einsum("bhnwc,bhndvc->bhndwv", target, windows, preferred_element_type=jnp.float32)
-    # Pixel w meets its window entries w .. w + 2 radius: a diagonal band, which becomes a plain block of columns
+    # Pixel w needs entries w .. w + 2 radius of its window: a diagonal band, which becomes a plain block of columns
     # once each row is one element longer.
     flat = products.reshape(batch, height, blocks, side, _BLOCK * reach)
     flat = jnp.pad(flat, ((0, 0),) * 4 + ((0, _BLOCK),))

@@ -1,4 +1,4 @@
-"""A dilated convolution whose kernel's gradient is a dense one."""
+"""Dilated convolution whose kernel gradient is computed as a dense convolution."""
 
 from __future__ import annotations
 
@@ -22,21 +22,25 @@ def dilated_conv(
     precision: Any = None,
     **rest: Any,
 ) -> jax.Array:
-    """`jax.lax.conv_general_dilated` of images, in the form in which `flax.linen.Conv` calls it.
+    """Applies `jax.lax.conv_general_dilated` to images, with the signature that `flax.linen.Conv` calls.
 
-    The kernel's gradient is itself a convolution whose kernel, the gradient of the output, has holes, and is as large
-    as the image: cuDNN takes over ten times as long for it as for the dense one that it equals once the pixels are
-    sorted by their place modulo the dilation (a third of the student's whole training step on an H200).
+    JAX's gradient with respect to the kernel is a convolution by the gradient of the output, dilated and as large as
+    the image. cuDNN takes over ten times as long for it as for the equal dense convolution of the pixels sorted by
+    their position modulo the dilation; on an H200 it was a third of the student's training step.
 
     Args:
-        x: [B, H, W, C].
-        kernel: [h, w, C / groups, F].
-        window_strides: rows and columns; anything but (1, 1), and what is not dilated, is left to JAX.
-        padding: zeros added on the four sides.
-        rhs_dilation: spacing of the kernel's taps, rows and columns.
-        feature_group_count: groups.
-        precision: of the products.
-        rest: dilation of the input (none is expected) and dimension numbers, as Flax gives them.
+        x: features [B, H, W, C].
+        kernel: kernel [h, w, C / groups, F].
+        window_strides: strides of rows and columns; convolutions with other strides than (1, 1), and those without
+            dilation, are JAX's.
+        padding: zero padding `((top, bottom), (left, right))`.
+        rhs_dilation: dilation of the kernel's rows and columns.
+        feature_group_count: number of groups.
+        precision: precision of the products.
+        **rest: dilation of the input (must be none) and dimension numbers, as Flax passes them.
+
+    Returns:
+        Features [B, H', W', F].
     """
     if tuple(window_strides) != (1, 1) or tuple(rhs_dilation) == (1, 1):
         return jax.lax.conv_general_dilated(
@@ -57,14 +61,14 @@ def _forward(x, kernel, padding, dilation, groups, precision):  # noqa: ANN001, 
 
 def _backward(padding, dilation, groups, precision, saved, gradient):  # noqa: ANN001, ANN202
     x, kernel = saved
-    of_input = jax.linear_transpose(lambda x: _plain(x, kernel, padding, groups, precision, dilation=dilation), x)
+    x_transpose = jax.linear_transpose(lambda x: _plain(x, kernel, padding, groups, precision, dilation=dilation), x)
     blocks = _by_phase(jnp.pad(x, ((0, 0), *padding, (0, 0))), dilation)
-    # Rows and columns that the output does not have count nothing.
+    # Rows and columns beyond the output have zero gradient.
     rows, columns = (blocks.shape[i] - (kernel.shape[i - 1] - 1) for i in (1, 2))
     spare = (rows * dilation[0] - gradient.shape[1], columns * dilation[1] - gradient.shape[2])
     gradients = _by_phase(jnp.pad(gradient, ((0, 0), (0, spare[0]), (0, spare[1]), (0, 0))), dilation)
-    of_kernel = jax.linear_transpose(lambda k: _plain(blocks, k, ((0, 0), (0, 0)), groups, precision), kernel)
-    return *of_input(gradient), *of_kernel(gradients)
+    kernel_transpose = jax.linear_transpose(lambda k: _plain(blocks, k, ((0, 0), (0, 0)), groups, precision), kernel)
+    return *x_transpose(gradient), *kernel_transpose(gradients)
 
 
 _dilated.defvjp(_forward, _backward)
@@ -78,9 +82,9 @@ def _plain(x, kernel, padding, groups, precision, *, dilation=(1, 1)):  # noqa: 
 
 
 def _by_phase(x: jax.Array, dilation: tuple[int, int]) -> jax.Array:
-    """`[B, H, W, C] -> [B * rows * columns, H / rows, W / columns, C]`, one image for each place modulo the dilation.
+    """Splits `[B, H, W, C]` by position modulo the dilation: `[B * rows * columns, H / rows, W / columns, C]`.
 
-    H and W are filled up with zeros.
+    H and W are padded with zeros to multiples of the dilation.
     """
     rows, columns = dilation
     x = jnp.pad(x, ((0, 0), (0, -x.shape[1] % rows), (0, -x.shape[2] % columns), (0, 0)))

@@ -1,4 +1,4 @@
-"""Normalization, equal to PyTorch's."""
+"""Normalization layers, equal to PyTorch's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flax import linen as nn
 
 
 def instance_norm(x: jax.Array) -> jax.Array:
-    """Normalize every channel of every image of `[B, H, W, C]`; biased variance, epsilon 1e-5, as in PyTorch."""
+    """Normalizes each channel of each image of `[B, H, W, C]`; biased variance, epsilon 1e-5, as in PyTorch."""
     y = x.astype(jnp.float32)
     mean = y.mean(axis=(1, 2), keepdims=True)
     variance = jnp.square(y - mean).mean(axis=(1, 2), keepdims=True)
@@ -16,17 +16,17 @@ def instance_norm(x: jax.Array) -> jax.Array:
 
 
 class BatchNorm(nn.Module):
-    """Batch normalization of `[..., C]`, with the running statistics of torch's `BatchNorm2d`.
+    """Batch normalization of `[..., C]`, with the running statistics of PyTorch's `BatchNorm2d`.
 
-    Flax's own keeps the biased batch variance; torch and TensorFlow's fused kernel keep the unbiased one. Parameters
-    `scale`, `bias` [C]; running `mean`, `var` [C] in the collection `batch_stats`, which moves when `train` is set
-    and the collection is mutable. Computed in float32 whatever the input's type.
+    Flax's layer stores the biased batch variance; PyTorch and TensorFlow's fused kernel store the unbiased one.
+    Parameters: `scale` and `bias` [C]. Running statistics: `mean` and `var` [C] in the collection `batch_stats`; they
+    are updated if `train` is set and the collection is mutable. Computed in float32 whatever the input's type.
 
     Attributes:
-        momentum: weight of the new batch in the running statistics (torch's convention; Keras and Flax give 1 minus
+        momentum: weight of the new batch in the running statistics (PyTorch's convention; Keras and Flax use 1 minus
             it).
-        epsilon: added to the variance.
-        axis_name: a pmapped axis to take the statistics over, so that several devices equal one.
+        epsilon: constant added to the variance.
+        axis_name: name of a pmapped axis over which the statistics are averaged, so that several devices equal one.
     """
 
     momentum: float = 0.1
@@ -35,7 +35,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Normalize with the batch's statistics (`train`) or the running ones; same shape and type out."""
+        """Normalizes `x` with the statistics of the batch (`train`) or the running ones; keeps shape and type."""
         channels = x.shape[-1:]
         scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
@@ -45,13 +45,13 @@ class BatchNorm(nn.Module):
         mean, var = running_mean.value.astype(jnp.float32), running_var.value.astype(jnp.float32)
         if train:
             axes = tuple(range(x.ndim - 1))
-            synchronise = self.axis_name is not None and not self.is_initializing()
+            synchronize = self.axis_name is not None and not self.is_initializing()
             mean, count = y.mean(axis=axes), x.size // x.shape[-1]
-            if synchronise:
+            if synchronize:
                 mean, count = jax.lax.pmean(mean, self.axis_name), count * jax.lax.axis_size(self.axis_name)
-            # Two passes: the difference of means of squares loses all digits where the mean is large.
+            # Two passes: mean(y^2) - mean(y)^2 loses all digits where the mean is large.
             var = jnp.square(y - jnp.expand_dims(mean, axes)).mean(axis=axes)
-            var = jax.lax.pmean(var, self.axis_name) if synchronise else var
+            var = jax.lax.pmean(var, self.axis_name) if synchronize else var
             if self.is_mutable_collection("batch_stats") and not self.is_initializing():
                 unbiased = var * (count / max(count - 1, 1))
                 keep = 1.0 - self.momentum
@@ -64,14 +64,14 @@ class BatchNorm(nn.Module):
 
 
 class GroupNorm(nn.Module):
-    """Normalize groups of neighboring channels of every image of `[B, H, W, C]`, as torch's `GroupNorm`.
+    """Normalization of groups of neighboring channels of each image of `[B, H, W, C]`: PyTorch's `GroupNorm`.
 
-    Flax's own needs implicit promotion for half precision. Parameters `scale`, `bias` [C]. Computed in float32
-    whatever the input's type.
+    Flax's layer needs implicit type promotion for half precision. Parameters: `scale` and `bias` [C]. Computed in
+    float32 whatever the input's type.
 
     Attributes:
-        groups: how many; a divisor of C.
-        epsilon: added to the (biased) variance.
+        groups: number of groups, a divisor of C.
+        epsilon: constant added to the (biased) variance.
     """
 
     groups: int
@@ -79,7 +79,7 @@ class GroupNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Normalize; same shape and type out."""
+        """Normalizes `x`; keeps shape and type."""
         batch, height, width, channels = x.shape
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)

@@ -1,4 +1,4 @@
-"""Residual block without normalization, with squeeze-and-excitation."""
+"""Residual block with squeeze-and-excitation and without normalization."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from sirr_jax.layers.conv import conv
 
 
 class SqueezeExcite(nn.Module):
-    """Scale the channels of `[B, H, W, C]` by gates in (0, 1) computed from their means (Hu et al. 2018)."""
+    """Squeeze-and-excitation: scales channels by gates in (0, 1) computed from their means (Hu et al. 2018).
+
+    Attributes:
+        reduction: divisor of the number of hidden channels.
+        dtype: computation type; parameters are float32.
+    """
 
     reduction: int = 8
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer to `x` [B, H, W, C]."""
+        """Applies the layer to `x` [B, H, W, C]."""
         channels = x.shape[-1]
         # Means over many pixels lose digits in bfloat16.
         mean = x.astype(jnp.float32).mean(axis=(1, 2)).astype(self.dtype)
@@ -28,10 +33,15 @@ class SqueezeExcite(nn.Module):
 
 
 class Residual(nn.Module):
-    """conv3x3, ReLU, conv3x3, squeeze-excite, times 0.1, plus the input (EDSR's and ERRNet's block).
+    """Residual block of EDSR and ERRNet: conv3x3, ReLU, conv3x3, squeeze-excite, times 0.1, plus the input.
 
-    Without normalization layers batches of one to four are safe; the factor keeps deep stacks stable. Without `gated`
-    the squeeze-excite is left out.
+    It has no normalization, so small batches (one to four images) are safe; the factor keeps deep stacks stable.
+
+    Attributes:
+        dilation: dilation of both convolutions.
+        scale: factor of the branch.
+        gated: whether the branch has squeeze-and-excitation.
+        dtype: computation type; parameters are float32.
     """
 
     dilation: int = 1
@@ -41,7 +51,7 @@ class Residual(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the block to `x` [B, H, W, C]; same shape out."""
+        """Applies the block to `x` [B, H, W, C]; keeps the shape."""
         channels = x.shape[-1]
         y = nn.relu(conv(channels, dilation=self.dilation, dtype=self.dtype, name="conv1")(x))
         y = conv(channels, dilation=self.dilation, dtype=self.dtype, name="conv2")(y)

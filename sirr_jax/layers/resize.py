@@ -1,6 +1,8 @@
-"""Resizes, equal to PyTorch's."""
+"""Resizing, equal to PyTorch's."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from sirr_jax.layers.pooling import average_pool
 
 
 def upsample_nearest(x: jax.Array, factor: int) -> jax.Array:
-    """Repeat every pixel `factor` times in both directions: `[B, H, W, C] -> [B, H*factor, W*factor, C]`."""
+    """Repeats each pixel `factor` times in both directions: `[B, H, W, C] -> [B, H*factor, W*factor, C]`."""
     batch, height, width, channels = x.shape
     shape = (batch, height, factor, width, factor, channels)
     repeated = jnp.broadcast_to(x[:, :, None, :, None, :], shape)
@@ -19,16 +21,16 @@ def upsample_nearest(x: jax.Array, factor: int) -> jax.Array:
 
 
 def upsample_bilinear(x: jax.Array, factor: int) -> jax.Array:
-    """Bilinear enlargement of `[B, H, W, C]`, equal to torch's `interpolate(align_corners=False)`."""
+    """Enlarges `[B, H, W, C]` bilinearly by `factor`, as PyTorch's `interpolate(align_corners=False)`."""
     batch, height, width, channels = x.shape
     return jax.image.resize(x, (batch, height * factor, width * factor, channels), "bilinear", antialias=False)
 
 
 def downsample_area(x: jax.Array, factor: int) -> jax.Array:
-    """Mean over `factor x factor` blocks: `[B, H, W, C] -> [B, H/factor, W/factor, C]`.
+    """Averages blocks of `factor x factor` pixels: `[B, H, W, C] -> [B, H/factor, W/factor, C]`.
 
     Raises:
-        UserError: if H or W is not a multiple of `factor`.
+        UserError: H or W is not a multiple of `factor`.
     """
     _, height, width, _ = x.shape
     if height % factor or width % factor:
@@ -36,16 +38,23 @@ def downsample_area(x: jax.Array, factor: int) -> jax.Array:
     return average_pool(x, factor, stride=factor)
 
 
-def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """`[B, H, W, C] -> [B, *size, C]` as torch's `interpolate(mode="nearest")`: source pixel `floor(i * in / out)`.
+def resize_nearest(x: jax.Array, size: Sequence[int]) -> jax.Array:
+    """Resizes images as PyTorch's `interpolate(mode="nearest")`: from source pixel `floor(i * in / out)`.
 
-    `jax.image.resize` looks half a pixel further, which differs wherever the ratio is not whole.
+    `jax.image.resize` adds half a pixel, which differs unless the ratio is whole.
+
+    Args:
+        x: images [B, H, W, C].
+        size: height and width of the output.
+
+    Returns:
+        Images [B, height, width, C].
     """
     for axis, target in enumerate(size, start=1):
         source = x.shape[axis]
         if source == target:
             continue
-        # In float32, as torch: at some ratios the rounding decides.
+        # In float32, as in PyTorch: at some ratios the result depends on the rounding.
         positions = np.arange(target, dtype=np.float32) * np.float32(np.float32(source) / np.float32(target))
         index = np.minimum(positions.astype(np.int32), source - 1)
         x = _resample(x, axis, index, index, np.zeros(target, np.float32))
@@ -53,41 +62,43 @@ def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def resize_bilinear(
-    x: jax.Array, size: tuple[int, int], *, align_corners: bool = False, scale: float | None = None
+    x: jax.Array, size: Sequence[int], *, align_corners: bool = False, scale: float | None = None
 ) -> jax.Array:
-    """`[B, H, W, C] -> [B, *size, C]` as torch's `interpolate(mode="bilinear")`, which never antialiases.
+    """Resizes images as PyTorch's `interpolate(mode="bilinear")`, which does not antialias.
 
     Args:
-        x: the images.
-        size: height and width to reach.
-        align_corners: whether the centers of the corner pixels stay in place (else the outer edges do).
-        scale: the factor that torch was asked for; where it was asked for a size, None. It matters where
-            `size` is not exactly `scale` times the old one, and only without `align_corners`; a side that keeps its
-            length is left alone.
+        x: images [B, H, W, C].
+        size: height and width of the output.
+        align_corners: whether the centers of the corner pixels are aligned, instead of the outer edges.
+        scale: PyTorch's `scale_factor`; None if PyTorch was called with a size. It matters if `size` is not exactly
+            `scale` times the old size, and only without `align_corners`. A side that keeps its length is not resampled.
+
+    Returns:
+        Images [B, height, width, C].
     """
     for axis, target in enumerate(size, start=1):
         source = x.shape[axis]
-        if source == target:  # torch copies, whatever the scale says
+        if source == target:  # PyTorch copies it whatever the scale
             continue
         x = _resample(x, axis, *_taps(source, target, align_corners, scale))
     return x
 
 
 def _resample(x: jax.Array, axis: int, low: np.ndarray, high: np.ndarray, weight: np.ndarray) -> jax.Array:
-    """Along `axis` 1 or 2 of `[B, H, W, C]`: pixel `i` is `(1 - weight[i]) x[low[i]] + weight[i] x[high[i]]`.
+    """Resamples `[B, H, W, C]` along axis 1 or 2: pixel `i` is `(1 - weight[i]) x[low[i]] + weight[i] x[high[i]]`.
 
-    The gradient of a gather is a scatter, whose sums a GPU does one by one where many pixels come from one. Here it
-    is the product with the matrix of the weights instead, in float32.
+    The gradient of a gather is a scatter, which a GPU serializes where many pixels come from one. Here the gradient is
+    the product with the matrix of the weights, in float32.
     """
     source = x.shape[axis]
 
     @jax.custom_vjp
     def resample(x: jax.Array) -> jax.Array:
-        taken = jnp.take(x, low, axis=axis)
+        lower = jnp.take(x, low, axis=axis)
         if not weight.any():
-            return taken
-        upper = jnp.asarray(weight, x.dtype).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-        return taken * (1 - upper) + jnp.take(x, high, axis=axis) * upper
+            return lower
+        fraction = jnp.asarray(weight, x.dtype).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+        return lower * (1 - fraction) + jnp.take(x, high, axis=axis) * fraction
 
     def forward(x: jax.Array) -> tuple[jax.Array, None]:
         return resample(x), None
@@ -106,9 +117,9 @@ def _resample(x: jax.Array, axis: int, low: np.ndarray, high: np.ndarray, weight
 def _taps(
     source: int, target: int, align_corners: bool, scale: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per target pixel: its two source pixels and the weight of the second."""
+    """Returns, per target pixel, its two source pixels and the weight of the second."""
     index = np.arange(target, dtype=np.float64)
-    # The step is a float32 and the position rounded to float32 once, as in torch: at large indices it shows.
+    # As in PyTorch, the step is float32 and the position is rounded to float32 once; it matters at large indices.
     if align_corners:
         position = index * np.float32((source - 1) / (target - 1) if target > 1 else 0.0)
     else:

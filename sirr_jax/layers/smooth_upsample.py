@@ -1,4 +1,4 @@
-"""Transposed convolution whose checkerboard is smoothed away."""
+"""Transposed convolution with a smoothing filter against checkerboard artifacts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sirr_jax.layers.pooling import average_pool
 
 
 class SmoothUpsample(nn.Module):
-    """`[B, H, W, C] -> [B, 2H, 2W, features]`: transposed 4x4 convolution, mean over 2x2, ReLU.
+    """Upsampling `[B, H, W, C] -> [B, 2H, 2W, features]`: transposed 4x4 convolution, mean over 2x2, ReLU.
 
-    The mean has stride 1 and looks up and left: `y[i, j] = mean(x[i-1..i, j-1..j])` with `x[-1] = x[1]`. AttentiveGAN
-    specification, section 2.2; IBCLN has the same block (baselines specification, section 5.2).
+    The mean has stride 1 and covers the pixels above and left: `y[i, j] = mean(x[i-1..i, j-1..j])` with `x[-1] = x[1]`.
+    AttentiveGAN specification, section 2.2; IBCLN has the same block (baselines specification, section 5.2).
 
     Attributes:
         features: output channels.
@@ -28,6 +28,6 @@ class SmoothUpsample(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer to `x` [B, H, W, C]."""
+        """Applies the layer to `x` [B, H, W, C]."""
         y = ConvTranspose(self.features, dtype=self.dtype, name="deconv")(x)
         return nn.relu(average_pool(reflect_pad(y, ((1, 0), (1, 0))), 2, stride=1))

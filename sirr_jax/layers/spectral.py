@@ -1,6 +1,8 @@
-"""Convolutions divided by the largest singular value of their kernel, equal to torch's `spectral_norm`."""
+"""Convolutions with spectral normalization, equal to PyTorch's `spectral_norm`."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -14,29 +16,30 @@ from sirr_jax.layers.padding import Padding, sides
 
 
 def _unit(x: jax.Array) -> jax.Array:
-    """`x` at length 1, as torch's `normalize` with epsilon 1e-12."""
+    """Scales `x` to length 1, as PyTorch's `normalize` with epsilon 1e-12."""
     return x / jnp.maximum(jnp.linalg.norm(x), 1e-12)
 
 
 class SpectralConv(nn.Module):
-    """A convolution or transposed convolution with spectral normalization (Miyato et al. 2018).
+    """Convolution or transposed convolution with spectral normalization (Miyato et al. 2018).
 
-    The kernel, as a matrix W of one row per output channel, is divided by sigma = u^T W v. The vectors `u` [features]
-    and `v` [in * k * k] stand in the collection `batch_stats`. With `train` they first take one step of the power
-    method, which is kept if the collection is mutable; the gradient passes through sigma but not through them. In
-    evaluation they are used as they are. v runs over input channels, rows, columns, so both can be exchanged with
-    torch's `weight_u` and `weight_v`.
+    The kernel, as a matrix W with one row per output channel, is divided by sigma = u^T W v, an estimate of its largest
+    singular value. The vectors `u` [features] and `v` [in * k * k] are in the collection `batch_stats`. With `train`
+    they are first updated by one step of the power iteration, and stored if the collection is mutable; gradients pass
+    through sigma but not through u and v. In evaluation they are constant. v is ordered by input channels, rows and
+    columns, so u and v can be exchanged with PyTorch's `weight_u` and `weight_v`.
 
-    torch draws v at random, which makes sigma meaningless until the first training step; here it begins as W^T u.
+    PyTorch draws v at random, which makes sigma meaningless until the first training step; here v is initially W^T u.
 
     Attributes:
         features: output channels.
         kernel: side of the square kernel.
-        stride: step in both directions.
-        dilation: spacing of the kernel's taps (not for transposed ones).
-        padding: zeros on all sides, or `((top, bottom), (left, right))`; of a transposed convolution, one number.
-        transposed: whether it is a transposed convolution, as `conv_transpose`.
-        bias: whether a constant per channel is added.
+        stride: stride in both directions.
+        dilation: dilation of the kernel; without effect on a transposed convolution.
+        padding: width of the zero padding on all sides, or `((top, bottom), (left, right))`; for a transposed
+            convolution one number, see `conv_transpose`.
+        transposed: whether the convolution is transposed.
+        bias: whether to add a bias per channel.
         dtype: computation type of the convolution; kernel, u, v and sigma are float32.
     """
 
@@ -51,13 +54,14 @@ class SpectralConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the layer to `x` [B, H, W, C]; `train` says whether u and v move."""
+        """Applies the layer to `x` [B, H, W, C]; with `train`, updates u and v first."""
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
         kernel = self.param("kernel", he_uniform, shape, jnp.float32)
         kernel = (kernel / self._sigma(kernel, train)).astype(self.dtype)
         x = x.astype(self.dtype)
         if self.transposed:
-            y = conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
+            # Pairs of paddings exist for plain convolutions only.
+            y = conv_transpose(x, kernel, stride=self.stride, padding=cast(int, self.padding))
         else:
             y = dilated_conv(
                 x,
@@ -76,17 +80,17 @@ class SpectralConv(nn.Module):
         matrix = kernel.transpose(3, 2, 0, 1).reshape(self.features, -1)
         fixed = jax.lax.stop_gradient(matrix)
 
-        def across(u: jax.Array) -> jax.Array:
+        def right_vector(u: jax.Array) -> jax.Array:
             return _unit(jnp.dot(u, fixed, precision="highest"))
 
-        def draw() -> jax.Array:
+        def random_unit_vector() -> jax.Array:
             return _unit(jax.random.normal(self.make_rng("params"), (self.features,), jnp.float32))
 
-        u_state = self.variable("batch_stats", "u", draw)
-        v_state = self.variable("batch_stats", "v", lambda: across(u_state.value))
+        u_state = self.variable("batch_stats", "u", random_unit_vector)
+        v_state = self.variable("batch_stats", "v", lambda: right_vector(u_state.value))
         u, v = u_state.value, v_state.value
         if train and not self.is_initializing():
-            v = across(u)
+            v = right_vector(u)
             u = _unit(jnp.dot(fixed, v, precision="highest"))
             if self.is_mutable_collection("batch_stats"):
                 u_state.value, v_state.value = u, v

@@ -1,4 +1,4 @@
-"""Corner values put back in their places: the last step of layers that double the resolution."""
+"""Sub-pixel rearrangement, the last step of layers that double the resolution."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import jax.numpy as jnp
 
 
 def interleave(corners: jax.Array, features: int) -> jax.Array:
-    """`[B, H+1, W+1, 4 * features] -> [B, 2H, 2W, features]`.
+    """Rearranges corner values into an image of twice the resolution.
 
-    Entry (i, j) of a 2x2 convolution with padding 1 stands on the corner between source pixels i-1 and i. It holds,
-    channel-wise, first what the even rows and columns of the enlarged image take from there, then the odd ones:
-    `(row parity, column parity, features)`. Even row 2i reads corner i, odd row 2i+1 corner i+1.
+    Entry (i, j) of a 2x2 convolution with padding 1 belongs to the corner between source pixels i-1 and i. Its channels
+    are `(row parity, column parity, features)`: values for even, then odd rows and columns of the enlarged image. Even
+    row 2i takes corner i, odd row 2i+1 takes corner i+1.
+
+    Args:
+        corners: corner values [B, H+1, W+1, 4 * features].
+        features: output channels.
+
+    Returns:
+        Features [B, 2H, 2W, features].
     """
     batch, height, width = (n - 1 if axis else n for axis, n in enumerate(corners.shape[:3]))
     corners = corners.reshape(batch, height + 1, width + 1, 2, 2, features)

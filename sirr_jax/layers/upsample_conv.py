@@ -1,4 +1,4 @@
-"""Nearest x2 enlargement followed by a 3x3 convolution, computed at the low resolution."""
+"""Nearest-neighbor x2 upsampling followed by a 3x3 convolution, computed at the low resolution."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from flax.typing import Dtype
 from sirr_jax.layers.conv import he_uniform
 from sirr_jax.layers.subpixel import interleave
 
-# Of three kernel taps over a doubled row, an even output row sees source rows (i-1, i, i), an odd one (i, i, i+1):
-# taps that fall on the same source pixel add up, which leaves two. Axes: parity, source tap, kernel tap.
+# The three kernel taps fall, for an even output row, on source rows (i-1, i, i), for an odd one on (i, i, i+1). Taps on
+# the same source row add up, which leaves two taps. Axes: parity, source tap, kernel tap.
 _FOLD = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
 
 
 class UpsampleConv(nn.Module):
-    """`[B, H, W, C] -> [B, 2H, 2W, features]`: exactly `conv3x3(upsample_nearest(x, 2))` with zero padding.
+    """Upsampling `[B, H, W, C] -> [B, 2H, 2W, features]`, equal to `conv3x3(upsample_nearest(x, 2))`, zero-padded.
 
-    The sub-pixel form needs 4/9 of the multiplications and none of the large intermediate, and XLA differentiates
-    it several times faster on a CPU. The parameters are those of the plain 3x3 convolution.
+    The sub-pixel form needs 4/9 of the multiplications and no enlarged intermediate, and its gradient is several times
+    faster on a CPU. The parameters are those of the plain 3x3 convolution.
+
+    Attributes:
+        features: output channels.
+        dtype: computation type; parameters are float32.
     """
 
     features: int
@@ -28,14 +32,14 @@ class UpsampleConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer to `x` [B, H, W, C]."""
+        """Applies the layer to `x` [B, H, W, C]."""
         channels = x.shape[-1]
         kernel = self.param("kernel", he_uniform, (3, 3, channels, self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         folded = jnp.einsum("ark,bsl,klio->rsiabo", _FOLD, _FOLD, kernel)
         folded = folded.reshape(4 * channels, 4 * self.features)
-        # A matrix product of the four taps: the kernel's gradient of the convolution that it is takes XLA a quarter of
-        # a whole training step on a CPU.
+        # The convolution as a matrix product of its four taps: as a convolution, its kernel gradient takes a quarter of
+        # a training step on a CPU.
         rows, columns = x.shape[1] + 1, x.shape[2] + 1
         padded = jnp.pad(x.astype(self.dtype), ((0, 0), (1, 1), (1, 1), (0, 0)))
         taps = [padded[:, i : i + rows, j : j + columns] for i in range(2) for j in range(2)]

@@ -1,4 +1,4 @@
-"""Backward warping of images and features by a flow."""
+"""Backward warping of images and features by optical flow."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import jax.numpy as jnp
 
 
 def warp(x: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Sample `x` bilinearly at `p + flow(p)`.
+    """Samples `x` bilinearly at `p + flow(p)`.
 
-    Neighbors outside the image are clamped to the border. Differentiable in `x` and in `flow`; the validity is
-    constant. Reflection-dynamics specification, section 2.4.
+    Neighbors outside the image are clamped to the border. The result is differentiable in `x` and `flow`; the validity
+    is constant. Reflection-dynamics specification, section 2.4.
 
     Args:
         x: image or features [B, H, W, C], any float type.
-        flow: [B, H, W, 2], float32, in pixels of `x`; last axis (u along the width, v along the height).
+        flow: optical flow [B, H, W, 2], float32, in pixels of `x`; the last axis is (u along the width, v along the
+            height).
 
     Returns:
-        The warped image [B, H, W, C] in the type of `x`, and the validity [B, H, W, 1] (float32): 1 where the
-        sampled point lies inside the image, else 0.
+        Warped image [B, H, W, C] in the type of `x`, and validity [B, H, W, 1] (float32): 1 where the sampled point is
+        inside the image, else 0.
     """
     batch, height, width, channels = x.shape
     column = jnp.arange(width, dtype=jnp.float32)[None, None, :] + flow[..., 0]
@@ -29,7 +30,7 @@ def warp(x: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
     pixels = x.reshape(batch, height * width, channels)
 
     def neighbor(dx: int, dy: int) -> jax.Array:
-        """Values at one of the four integer neighbors, times their bilinear weight."""
+        """Returns the values at one of the four integer neighbors, times their bilinear weights."""
         weight = (1.0 - jnp.abs(column - (left + dx))) * (1.0 - jnp.abs(row - (top + dy)))
         i = jnp.clip(top + dy, 0, height - 1).astype(jnp.int32)
         j = jnp.clip(left + dx, 0, width - 1).astype(jnp.int32)

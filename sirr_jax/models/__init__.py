@@ -1,4 +1,4 @@
-"""Networks only. `registry.build` makes one from its id."""
+"""Networks. `registry.build` builds one from its id."""
 
 from __future__ import annotations
 

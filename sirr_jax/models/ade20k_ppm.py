@@ -15,14 +15,14 @@ from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
-# Planes, blocks, stride, and dilation of the first block and of the others.
+# Planes, number of blocks, stride, dilation of the first block, dilation of the other blocks.
 _STAGES = ((64, 3, 1, 1, 1), (128, 4, 2, 1, 1), (256, 6, 1, 1, 2), (512, 3, 1, 2, 4))
 _BINS = (1, 2, 3, 6)
 _MOMENTUM = 1e-3
 
 
 class ConvNormRelu(nn.Module):
-    """Convolution without bias, batch normalization, ReLU; padding keeps H and W at stride 1."""
+    """Convolution without bias, batch normalization and ReLU; keeps H and W at stride 1."""
 
     features: int
     kernel: int = 3
@@ -31,7 +31,7 @@ class ConvNormRelu(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the layers to `x` [B, H, W, C]."""
+        """Applies the layers to `x` [B, H, W, C]."""
         convolution = conv(
             self.features, kernel=self.kernel, stride=self.stride, bias=False, dtype=self.dtype, name="conv"
         )
@@ -39,18 +39,18 @@ class ConvNormRelu(nn.Module):
         return nn.relu(x)
 
 
-class Encoder(Network):
-    """ResNet-50 with three convolutions for a stem and output stride 8.
+class ResNet50Dilated(Network):
+    """ResNet-50 with a stem of three convolutions and output stride 8.
 
-    Where the last two stages lost their stride, the first block keeps the dilation of the stage before. Attributes:
-    see `PyramidParser`.
+    The last two stages have dilation instead of stride; the first block of each has the dilation of the stage before.
+    See `PyramidParser` for the attributes.
     """
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
-        """Features of the last two stages, [B, h, w, 1024] and [B, h, w, 2048]."""
+        """Computes the features of the last two stages, [B, h, w, 1024] and [B, h, w, 2048]."""
         x = image
         for i, (features, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
             features = scaled(features, self.width)
@@ -72,15 +72,15 @@ class Encoder(Network):
         return stages[-2], stages[-1]
 
 
-class Decoder(Network):
-    """Pyramid pooling over the last features; in training a second head on those before. See `PyramidParser`."""
+class PPMDecoder(Network):
+    """Pyramid pooling over the last stage, and in training a second head on the stage before; see `PyramidParser`."""
 
     classes: int = 150
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, before: jax.Array, last: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """See `PyramidParser.__call__`."""
+        """Computes the outputs of `PyramidParser`."""
         features = scaled(512, self.width)
         pyramid = [last]
         for bins in _BINS:
@@ -95,22 +95,22 @@ class Decoder(Network):
     def _head(self, x: jax.Array, suffix: str, *, train: bool) -> jax.Array:
         features = scaled(512, self.width)
         x = ConvNormRelu(features, dtype=self.dtype, name=f"fuse{suffix}")(x, train=train)
-        # Whole channels, as torch's Dropout2d.
+        # Drops whole channels, as PyTorch's Dropout2d.
         x = nn.Dropout(0.1, broadcast_dims=(1, 2), deterministic=not train)(x)
         return conv(self.classes, kernel=1, dtype=self.dtype, name=f"logits{suffix}")(x).astype(jnp.float32)
 
 
 class PyramidParser(Network):
-    """The published parser "ResNet50dilated + PPM_deepsup": RGB -> one of 150 ADE20K classes per pixel.
+    """Scene parser "ResNet50dilated + PPM_deepsup" for the 150 classes of ADE20K.
 
     SR-Net specification, section 8. The published decoder ends with the log-softmax of both heads in training; in
-    inference it resizes the logits bilinearly (without aligned corners) to the photograph and ends with a softmax. Here
-    that is left to the caller. Batch normalization has the published momentum, 0.001; on several GPUs the original also
-    corrects the running statistics for their start.
+    inference it resizes the logits bilinearly (without aligned corners) to the photograph and ends with a softmax. This
+    network returns the logits. Batch normalization has the published momentum, 0.001; on several GPUs the original also
+    corrects the running statistics for their initial values.
 
     Attributes:
-        width: "base" as published, or "tiny", narrow.
-        classes: number of labels; label 0 is the first class (ADE20K's files number it 1).
+        width: "base" (as published) or "tiny" (narrow).
+        classes: number of classes; label 0 is the first class (1 in ADE20K's files).
         dtype: computation type; parameters and logits stay float32.
     """
 
@@ -118,22 +118,22 @@ class PyramidParser(Network):
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of float32 inputs, batch 1."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         return ((1, *size, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """Label an image.
+        """Computes the logits of each class.
 
         Args:
-            image: [B, H, W, 3] RGB in [0, 1], minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225). Any size
-                (the published inference makes H and W multiples of 8).
-            train: normalize with the batch's statistics and drop channels at random (needs an rng "dropout"). The
-                batch must hold at least two images: from one, the coarsest pooling has no variance.
+            image: images [B, H, W, 3], RGB in [0, 1], minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225).
+                Any size (the published inference makes H and W multiples of 8).
+            train: whether to normalize with the statistics of the batch and drop channels at random (needs an rng
+                "dropout"). The batch must have at least two images: with one, the coarsest pooling has no variance.
 
         Returns:
             `semantic_logits` [B, h, w, classes] with h = ceil(H / 8), and with `train` also
-            `semantic_logits_deepsup`, of the same shape, which the published loss weighs with 0.4.
+            `semantic_logits_deepsup`, of the same shape; its weight in the published loss is 0.4.
         """
-        before, last = Encoder(self.width, self.dtype, name="encoder")(image, train=train)
-        return Decoder(self.width, self.classes, self.dtype, name="decoder")(before, last, train=train)
+        before, last = ResNet50Dilated(self.width, self.dtype, name="encoder")(image, train=train)
+        return PPMDecoder(self.width, self.classes, self.dtype, name="decoder")(before, last, train=train)

@@ -15,18 +15,18 @@ from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
 _HEADS = ("dense", "gap")
-_SIDE = 224  # what the published dense head is tied to
-_SMALLEST = 11  # the smallest side of which the two convolutions with stride 4 leave a pixel
+_SIDE = 224  # the image size of the published dense head
+_SMALLEST = 11  # the smallest side that leaves a pixel after the two convolutions with stride 4
 
 
 class RectifiedResidual(nn.Module):
-    """`relu(x + relu(conv(relu(conv(x)))))`: the branch is rectified before the sum as well."""
+    """Residual block `relu(x + relu(conv(relu(conv(x)))))`, with a ReLU on the branch before the sum too."""
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the block to `x` [B, H, W, C]; same shape out."""
+        """Applies the block to `x` [B, H, W, C]; keeps the shape."""
         channels = x.shape[-1]
         y = nn.relu(conv(channels, dtype=self.dtype, name="conv1")(x))
         y = nn.relu(conv(channels, dtype=self.dtype, name="conv2")(y))
@@ -34,12 +34,12 @@ class RectifiedResidual(nn.Module):
 
 
 class AttentionStep(nn.Module):
-    """One step of the attentive-recurrent part: look at the image and the last map, draw a better map.
+    """One step of the attentive-recurrent network, which refines the attention map.
 
     AttentiveGAN specification, section 2.1.
 
     Attributes:
-        features: channels of the features and of the LSTM's state.
+        features: channels of the features and of the LSTM state.
         dtype: computation type; parameters are float32.
     """
 
@@ -48,12 +48,15 @@ class AttentionStep(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array, attention: jax.Array, state: State | None) -> tuple[jax.Array, State]:
-        """The next map [B, H, W, 1] (linear: not confined to [0, 1]) and the next state.
+        """Computes the next attention map and the next state.
 
         Args:
-            image: [B, H, W, 3], of the computation type.
-            attention: the last map [B, H, W, 1].
-            state: the LSTM's h and c, [B, H, W, features] each; None before the first step.
+            image: images [B, H, W, 3], of the computation type.
+            attention: the previous attention map [B, H, W, 1].
+            state: h and c of the LSTM, [B, H, W, features] each; None before the first step.
+
+        Returns:
+            The next attention map [B, H, W, 1], which is linear (not limited to [0, 1]), and the next state.
         """
         x = jnp.concatenate((image, attention), axis=-1)
         x = nn.relu(conv(self.features, dtype=self.dtype, name="stem")(x))
@@ -64,14 +67,14 @@ class AttentionStep(nn.Module):
 
 
 class Generator(Network):
-    """Photograph through a wet window -> the scene without raindrops. 6,244,362 parameters.
+    """Generator that removes raindrops on glass from a photograph. 6,244,362 parameters.
 
     AttentiveGAN specification, sections 2.1 and 2.2.
 
     Attributes:
-        width: "base" as published, "small" or "tiny", narrow.
-        attentive: False leaves the attentive-recurrent part out (the paper's ablation).
-        steps: how often the attention map is refined; the weights are the same in each step.
+        width: "base" (as published), "small" or "tiny" (narrow).
+        attentive: whether the network has the attentive-recurrent part; False is the paper's ablation.
+        steps: number of refinements of the attention map, all with the same weights.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -85,7 +88,7 @@ class Generator(Network):
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (max(n // 4, 1) * 4 for n in size)
         return ((1, height, width, 3),)
 
@@ -97,21 +100,22 @@ class Generator(Network):
         mask: jax.Array | None = None,
         train: bool = False,  # noqa: ARG002
     ) -> dict[str, jax.Array | tuple[jax.Array, ...]]:
-        """Restore.
+        """Removes the raindrops.
 
         Args:
-            image: [B, H, W, 3] **BGR** in [0, 1]; H and W multiples of 4.
-            mask: [B, H, W, 1], about 1 where the drops are: takes the place of the last attention map in the
-                autoencoder's input, for maps that someone edited or knows.
-            train: without effect (the network has no dropout and no batch statistics).
+            image: images [B, H, W, 3], **BGR** in [0, 1]; H and W are multiples of 4.
+            mask: map of the drops [B, H, W, 1], about 1 where they are. It replaces the last attention map in the
+                input of the autoencoder, for example with an edited map.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
-            `attention`, the maps A_1..A_steps, [B, H, W, 1] each and unbounded (absent without `attentive`);
+            `attention`, the maps A_1..A_steps, [B, H, W, 1] each, unbounded (absent without `attentive`);
             `restored_quarter` [B, H/4, W/4, 3] and `restored_half` [B, H/2, W/2, 3], not negative; `restored`
             [B, H, W, 3] BGR, unbounded.
 
         Raises:
-            UserError: if H or W is not a multiple of 4, or the mask has another shape or nowhere to go.
+            UserError: H or W is not a multiple of 4, the mask has another shape than the image, or the network has no
+                attention.
         """
         batch, height, width, _ = image.shape
         if height % 4 or width % 4:
@@ -128,8 +132,8 @@ class Generator(Network):
                 last = mask.astype(self.dtype)
             x = jnp.concatenate((x, last), axis=-1)
         elif mask is not None:
-            raise UserError("a generator built with attentive=False takes no mask; leave it out")
-        channels = tuple(scaled(n, self.width) for n in (64, 128, 256))
+            raise UserError("a generator with attentive=False takes no mask; leave the mask out")
+        channels = (scaled(64, self.width), scaled(128, self.width), scaled(256, self.width))
         encoded = ContextEncoder(channels, dtype=self.dtype, name="encoder")(x)
         images = ContextDecoder(scaled(32, self.width), dtype=self.dtype, name="decoder")(encoded)
         return outputs | {
@@ -149,16 +153,16 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Tells photographs from restored ones and maps where it looks. 7,737,746 parameters.
+    """Discriminator of clean and restored photographs, with an attention map. 7,737,746 parameters.
 
-    AttentiveGAN specification, section 2.3: the code's network with its doubled `conv7` removed and the features
-    multiplied by the map.
+    AttentiveGAN specification, section 2.3: the network of the published code, without its duplicate `conv7` and with
+    the features multiplied by the map.
 
     Attributes:
-        width: "base" as published, "small" or "tiny", narrow.
-        attentive: False leaves the map out (the paper's ablation).
-        head: "dense", the published one, takes images of 224x224 alone; "gap" averages the last features over the
-            image first and takes any size (ours).
+        width: "base" (as published), "small" or "tiny" (narrow).
+        attentive: whether the network has the attention map; False is the paper's ablation.
+        head: "dense", as published, takes images of 224x224 only; "gap" (ours) first averages the last features over
+            the image and takes any size.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -172,33 +176,35 @@ class Discriminator(Network):
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of about `size`; with a dense head always 224x224."""
+        """Returns the shapes of the inputs, for images of about `size`; with a dense head always 224x224."""
         height, width = (_SIDE, _SIDE) if self.head == "dense" else (max(n, _SMALLEST) for n in size)
         return ((1, height, width, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Judge.
+        """Computes the probability that each image is real.
 
         Args:
-            image: [B, H, W, 3] **BGR** in [0, 1]; 224x224 with a dense head, from 11 px a side without.
-            train: without effect (the network has no dropout and no batch statistics).
+            image: images [B, H, W, 3], **BGR** in [0, 1]; 224x224 with a dense head, else at least 11x11.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
             `attention` [B, H, W, 1], unbounded (absent without `attentive`); `logits` [B, 1] and `probability`
-            [B, 1], their sigmoid: near 1 for what looks real.
+            [B, 1], their sigmoid, near 1 for images that look real.
 
         Raises:
-            UserError: if the head cannot take images of this size.
+            UserError: The head does not take images of this size.
         """
         batch, height, width, _ = image.shape
         if self.head == "dense" and (height, width) != (_SIDE, _SIDE):
             raise UserError(
-                f"image size {height}x{width}, but a dense head takes {_SIDE}x{_SIDE} alone; crop, or build with "
+                f"image size {height}x{width}, but a dense head takes {_SIDE}x{_SIDE} only; crop, or build with "
                 "head='gap'"
             )
         if min(height, width) < _SMALLEST:
-            raise UserError(f"image size {height}x{width} is too small; it takes images from {_SMALLEST} px a side")
+            raise UserError(
+                f"image size {height}x{width} is too small; the discriminator takes images from {_SMALLEST} px a side"
+            )
         x = image
         for i, channels in enumerate((8, 16, 64, 128, 128, 128), start=1):
             x = nn.relu(conv(scaled(channels, self.width), kernel=5, dtype=self.dtype, name=f"conv{i}")(x))
@@ -211,7 +217,7 @@ class Discriminator(Network):
             channels = scaled(channels, self.width)
             x = nn.relu(conv(channels, kernel=5, stride=4, padding=1, dtype=self.dtype, name=f"conv{i}")(x))
         if self.head == "dense":
-            # The published kernel counts its inputs channel by channel.
+            # The published kernel is ordered by channels first.
             x = x.transpose(0, 3, 1, 2).reshape(batch, -1)
         else:
             # Means over many pixels lose digits in bfloat16.

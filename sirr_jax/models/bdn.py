@@ -1,4 +1,4 @@
-"""BDN: the layers estimated in turn by a cascade of U-Nets (Yang et al. 2018)."""
+"""BDN: transmission and reflection estimated in turn by a cascade of U-Nets (Yang et al. 2018)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UNet(nn.Module):
     """pix2pix's U-Net with batch normalization: [B, H, W, C] -> [B, H, W, 3] in [-1, 1]. BDN specification, section 3.
 
     Attributes:
-        levels: how often the size is halved.
+        levels: number of halvings of the resolution.
         width: "base" or "tiny".
         dtype: computation type.
     """
@@ -30,7 +30,7 @@ class UNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the network to `x` [B, H, W, C], H and W at least 2^levels."""
+        """Applies the network to `x` [B, H, W, C], H and W at least 2^levels."""
 
         def channels(depth: int) -> int:
             return scaled(min(64 * 2 ** (depth - 1), 512), self.width)
@@ -38,35 +38,35 @@ class UNet(nn.Module):
         def normalized(y: jax.Array, name: str) -> jax.Array:
             return BatchNorm(name=f"{name}_norm")(y, train=train)
 
-        below = [x]
+        skips = [x]
         for depth in range(1, self.levels + 1):
-            y = below[-1] if depth == 1 else nn.leaky_relu(below[-1], negative_slope=0.2)
+            y = skips[-1] if depth == 1 else nn.leaky_relu(skips[-1], negative_slope=0.2)
             y = conv(channels(depth), kernel=4, stride=2, padding=1, dtype=self.dtype, name=f"down{depth}")(y)
-            below.append(normalized(y, f"down{depth}") if 1 < depth < self.levels else y)
-        y = below.pop()
+            skips.append(normalized(y, f"down{depth}") if 1 < depth < self.levels else y)
+        y = skips.pop()
         for depth in range(self.levels, 0, -1):
             features = channels(depth - 1) if depth > 1 else 3
             y = ConvTranspose(features, dtype=self.dtype, name=f"up{depth}")(nn.relu(y))
             y = normalized(y, f"up{depth}") if depth > 1 else jnp.tanh(y.astype(jnp.float32))
-            skip = below.pop()
-            # An odd size was halved rounding down: what is lost comes back as zeros at the bottom and right.
+            skip = skips.pop()
+            # Odd sizes are halved rounding down: zeros at the bottom and right restore the size.
             missing = (skip.shape[1] - y.shape[1], skip.shape[2] - y.shape[2])
             y = jnp.pad(y, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
             if depth > 1:
-                # The published blocks hand on leaky-ReLU'd skips (in place); the ReLU that follows sees no difference.
+                # The published skips are after the leaky ReLU (in place); the ReLU that follows makes no difference.
                 y = jnp.concatenate((y, skip), axis=-1)
         return y
 
 
 class Generator(Network):
-    """RGB [B, H, W, 3] in [-1, 1] -> background and reflection, each estimated from the image and the one before.
+    """Cascade of U-Nets that estimate background and reflection in turn, each from the image and the last estimate.
 
     Batch normalization uses running statistics outside training. BDN specification, section 3; Yang et al. 2018.
 
     Attributes:
-        width: "base" as published, "tiny" narrow.
-        levels: halvings of each U-Net, at least two U-Nets. The first sees the image and answers a background, the
-            next a reflection, and so on in turn.
+        width: "base" (as published) or "tiny" (narrow).
+        levels: number of halvings in each U-Net, for at least two U-Nets. The first estimates a background from the
+            image, the next a reflection, and so on in turn.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -79,24 +79,24 @@ class Generator(Network):
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for an image of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (max(n, 2 ** max(self.levels)) for n in size)
         return ((1, height, width, 3),)
 
     @nn.compact
-    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """Separate the layers.
+    def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array | tuple[jax.Array, ...]]:
+        """Separates background and reflection.
 
         Args:
-            image: [B, H, W, 3] RGB in [-1, 1], H and W at least 2^max(levels) (128).
-            train: normalize with the statistics of the batch.
+            image: images [B, H, W, 3], RGB in [-1, 1], H and W at least 2^max(levels) (128).
+            train: whether to normalize with the statistics of the batch.
 
         Returns:
             `restored` (the last background) and `reflection` (the last reflection), [B, H, W, 3] in [-1, 1], and
-            `steps`, the answers of all U-Nets in order: by default B0, R1, B1.
+            `steps`, the outputs of all U-Nets in order: by default B0, R1, B1.
 
         Raises:
-            UserError: if the image is too small to be halved that often.
+            UserError: The image is too small for the number of halvings.
         """
         _, height, width, _ = image.shape
         smallest = 2 ** max(self.levels)

@@ -1,9 +1,11 @@
-"""BiSeNet (Yu et al. 2018) in the form that zllrunning/face-parsing.PyTorch published for parsing faces.
+"""BiSeNet (Yu et al. 2018) as zllrunning/face-parsing.PyTorch published it for face parsing.
 
-Its spatial path is the first half of the ResNet-18 that is the context path too. SR-Net specification, section 8.
+The spatial path is the first half of the ResNet-18 of the context path. SR-Net specification, section 8.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +26,7 @@ _FUSED = 256
 
 
 class ConvBatchNormReLU(nn.Module):
-    """Convolution without bias, batch normalization and (`act`) ReLU."""
+    """Convolution without bias, batch normalization and, with `act`, ReLU."""
 
     features: int
     kernel: int = 3
@@ -34,15 +36,14 @@ class ConvBatchNormReLU(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """`[B, H, W, C] -> [B, H', W', features]`; H' is H over the stride, rounded up."""
-        options = {"kernel": self.kernel, "stride": self.stride}
-        x = conv(self.features, **options, bias=False, dtype=self.dtype, name="conv")(x)
-        x = BatchNorm(name="norm")(x, train=train)
+        """Maps `[B, H, W, C]` to `[B, H', W', features]`; H' is H over the stride, rounded up."""
+        layer = conv(self.features, kernel=self.kernel, stride=self.stride, bias=False, dtype=self.dtype, name="conv")
+        x = BatchNorm(name="norm")(layer(x), train=train)
         return nn.relu(x) if self.act else x
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions plus the input, ReLU (He et al. 2016); the input is projected where the shape changes."""
+    """Two 3x3 convolutions plus the input, ReLU (He et al. 2016); a projection where the shape changes."""
 
     features: int
     stride: int = 1
@@ -50,7 +51,7 @@ class BasicBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """`[B, H, W, C] -> [B, H', W', features]`."""
+        """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
         y = ConvBatchNormReLU(self.features, stride=self.stride, dtype=self.dtype, name="first")(x, train=train)
         y = ConvBatchNormReLU(self.features, act=False, dtype=self.dtype, name="second")(y, train=train)
         if self.stride > 1 or x.shape[-1] != self.features:
@@ -60,14 +61,14 @@ class BasicBlock(nn.Module):
 
 
 class AttentionRefinement(nn.Module):
-    """Weight the channels of a map by what the whole of it shows (paper, section 3.2)."""
+    """Channel attention from the global mean of the features (paper, section 3.2)."""
 
     features: int
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """`[B, H, W, C] -> [B, H, W, features]`."""
+        """Maps `[B, H, W, C]` to `[B, H, W, features]`."""
         x = ConvBatchNormReLU(self.features, dtype=self.dtype, name="refine")(x, train=train)
         gate = ConvBatchNormReLU(self.features, kernel=1, act=False, dtype=self.dtype, name="attend")(
             _mean(x), train=train
@@ -76,14 +77,14 @@ class AttentionRefinement(nn.Module):
 
 
 class FeatureFusion(nn.Module):
-    """Merge the spatial and the context path; add the result to itself, weighted by channels (paper, section 3.3)."""
+    """Fusion of spatial and context path; adds its channel-weighted result to itself (paper, section 3.3)."""
 
     features: int
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, spatial: jax.Array, context: jax.Array, *, train: bool) -> jax.Array:
-        """Two maps of the same size -> [B, H, W, features]."""
+        """Fuses two maps of the same size into [B, H, W, features]."""
         x = jnp.concatenate([spatial, context], axis=-1)
         x = ConvBatchNormReLU(self.features, kernel=1, dtype=self.dtype, name="merge")(x, train=train)
         hidden = nn.relu(conv(self.features // 4, kernel=1, bias=False, dtype=self.dtype, name="squeeze")(_mean(x)))
@@ -91,30 +92,30 @@ class FeatureFusion(nn.Module):
 
 
 class Head(nn.Module):
-    """Logits of a map, enlarged to the image's size."""
+    """Segmentation head; enlarges the logits to the size of the image."""
 
     hidden: int
     classes: int
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, size: tuple[int, int], *, train: bool) -> jax.Array:
-        """`[B, h, w, C] -> [B, *size, classes]`, float32."""
+    def __call__(self, x: jax.Array, size: Sequence[int], *, train: bool) -> jax.Array:
+        """Maps `[B, h, w, C]` to float32 logits `[B, *size, classes]`."""
         x = ConvBatchNormReLU(self.hidden, dtype=self.dtype, name="hidden")(x, train=train)
         x = conv(self.classes, kernel=1, bias=False, dtype=self.dtype, name="logits")(x)
         return resize_bilinear(x.astype(jnp.float32), size, align_corners=True)
 
 
 class BiSeNet(Network):
-    """One image -> the class of each pixel, of faces the 19 of CelebAMask-HQ.
+    """Semantic segmentation; by default the 19 face classes of CelebAMask-HQ.
 
     Attributes:
         width: "base" or "tiny".
-        classes: classes that it tells apart, background included.
+        classes: number of classes, background included.
         dtype: computation type; parameters and logits stay float32.
 
     Raises:
-        UserError: where made with an unknown width or without classes.
+        UserError: The width is unknown, or `classes` is less than 1.
     """
 
     classes: int = 19
@@ -122,26 +123,26 @@ class BiSeNet(Network):
 
     def __post_init__(self) -> None:
         if self.classes < 1:
-            raise UserError(f"BiSeNet cannot tell {self.classes} classes apart; give at least 1")
+            raise UserError(f"classes is {self.classes}; BiSeNet needs at least 1 class")
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """The input's shape for images of `size` (height, width)."""
+        """Returns the shapes of the inputs, for images of `size` (height, width)."""
         return ((1, *size, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """Segment.
+        """Computes the logits of each class.
 
         Args:
-            image: [B, H, W, 3] RGB of any size (the published weights expect 512x512), normalized by ImageNet's mean
-                and deviation (`vgg.normalize`, "torchvision").
-            train: normalize with the statistics of the batch, which needs two images or more, and compute the
-                auxiliary logits.
+            image: RGB images [B, H, W, 3] of any size (the published weights expect 512x512), normalized with
+                ImageNet's mean and deviation (`vgg.normalize`, "torchvision").
+            train: whether to normalize with the statistics of the batch, which needs at least two images, and to
+                compute the auxiliary logits.
 
         Returns:
             `semantic_logits` [B, H, W, classes], before softmax; in training also `semantic_logits_16` and
-            `semantic_logits_32` of the same shape, from the context path behind its maps of stride 16 and 32.
+            `semantic_logits_32` of the same shape, from the maps of stride 16 and 32 of the context path.
         """
         size = image.shape[1:3]
         spatial, middle, coarse = self._backbone(image, train=train)
@@ -171,7 +172,7 @@ class BiSeNet(Network):
         return outputs
 
     def _backbone(self, image: jax.Array, *, train: bool) -> list[jax.Array]:
-        """ResNet-18's maps at strides 8, 16 and 32."""
+        """Computes the features of ResNet-18 at strides 8, 16 and 32."""
         stem = ConvBatchNormReLU(scaled(_STAGES[0], self.width), kernel=7, stride=2, dtype=self.dtype, name="stem")
         x = max_pool(stem(image, train=train), 3, stride=2, padding=1)
         maps = []

@@ -17,22 +17,22 @@ from sirr_jax.layers.pooling import max_pool
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
-# VGG-16: output channels and number of convolutions of each block.
+# Output channels and number of convolutions of each block of VGG-16.
 _VGG16 = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 _MULTIPLE = 32
-# Everywhere but in the VGG blocks, which keep torch's 1e-5.
+# For all layers but the VGG blocks, which have PyTorch's 1e-5.
 _EPSILON = 1e-3
 
 
-class Encoder(nn.Module):
-    """VGG-16 with batch normalization: image -> what its five poolings answer, at 1/2 to 1/32 of the size."""
+class VggEncoder(nn.Module):
+    """VGG-16 with batch normalization; returns the outputs of its five poolings, at 1/2 to 1/32 of the size."""
 
     width: str
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> list[jax.Array]:
-        """Apply the encoder to `x` [B, H, W, 3]; from the finest features to the coarsest."""
+        """Encodes `x` [B, H, W, 3]; the features are ordered from fine to coarse."""
         encoded = []
         for block, (features, count) in enumerate(_VGG16, start=1):
             for i in range(1, count + 1):
@@ -44,7 +44,7 @@ class Encoder(nn.Module):
 
 
 class ConvBlock(nn.Module):
-    """Convolution without bias, batch normalization, ReLU."""
+    """Convolution without bias, batch normalization and ReLU."""
 
     features: int
     kernel: int = 3
@@ -52,17 +52,17 @@ class ConvBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the block to `x` [B, H, W, C]; same H and W out."""
+        """Applies the block to `x` [B, H, W, C]; keeps H and W."""
         layer = conv(self.features, kernel=self.kernel, bias=False, dtype=self.dtype, name="conv")
-        x = _not_smaller(layer, x, self.kernel)
+        x = _apply_to_small(layer, x, self.kernel)
         return nn.relu(BatchNorm(epsilon=_EPSILON, name="norm")(x, train=train))
 
 
-def _not_smaller(layer: nn.Conv, x: jax.Array, kernel: int) -> jax.Array:
-    """`layer(x)`, with `x` [B, H, W, C] enlarged for the while by zeros if it is smaller than the kernel.
+def _apply_to_small(layer: nn.Conv, x: jax.Array, kernel: int) -> jax.Array:
+    """Returns `layer(x)`, computed with zeros around `x` [B, H, W, C] if it is smaller than the kernel.
 
-    They are zeros that the padding would have added. On a CPU, XLA's convolution is a hundred times slower if the
-    image is smaller than the kernel (7x7 at 1/16 of 96 px), and the barriers keep it from undoing the enlargement.
+    The zeros equal the padding. On a CPU, XLA's convolution is a hundred times slower if the image is smaller than the
+    kernel (7x7 at 1/16 of 96 px). The barriers keep XLA from undoing the enlargement.
     """
     _, height, width, _ = x.shape
     below, right = max(kernel - height, 0), max(kernel - width, 0)
@@ -75,12 +75,12 @@ def _not_smaller(layer: nn.Conv, x: jax.Array, kernel: int) -> jax.Array:
 class UpBlock(nn.Module):
     """Transposed 4x4 convolution without bias, batch normalization, ReLU; doubles H and W.
 
-    The published image branch evaluates each such block several times on one input and stacks the equal answers,
-    which also moves the running statistics several times per batch.
+    The published image branch evaluates each such block several times on one input and stacks the equal outputs, which
+    also updates the running statistics several times per batch.
 
     Attributes:
         features: output channels of one evaluation.
-        copies: how many evaluations stand side by side in the output.
+        copies: number of evaluations that are stacked in the output.
         dtype: computation type.
     """
 
@@ -90,18 +90,18 @@ class UpBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the block to `x` [B, H, W, C] -> [B, 2H, 2W, copies * features]."""
+        """Maps `x` [B, H, W, C] to [B, 2H, 2W, copies * features]."""
         x = ConvTranspose(self.features, bias=False, dtype=self.dtype, name="conv")(x)
-        # `copies` updates by a tenth towards the same statistics are one larger update.
+        # `copies` updates by a tenth towards the same statistics equal one larger update.
         norm = BatchNorm(momentum=1 - 0.9**self.copies, epsilon=_EPSILON, name="norm")
         return jnp.tile(nn.relu(norm(x, train=train)), (1, 1, 1, self.copies))
 
 
 class Inception(nn.Module):
-    """Chains of `ConvBlock`s side by side, their answers stacked.
+    """Parallel chains of `ConvBlock`s whose outputs are stacked.
 
     Attributes:
-        paths: for every chain its blocks, `(output channels, kernel)`.
+        paths: `(output channels, kernel)` of the blocks of each chain.
         dtype: computation type.
     """
 
@@ -110,22 +110,22 @@ class Inception(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply all chains to `x` [B, H, W, C]; same H and W out."""
-        answers = []
+        """Applies all chains to `x` [B, H, W, C]; keeps H and W."""
+        outputs = []
         for i, path in enumerate(self.paths, start=1):
             y = x
             for j, (features, kernel) in enumerate(path, start=1):
                 y = ConvBlock(features, kernel, dtype=self.dtype, name=f"path{i}_{j}")(y, train=train)
-            answers.append(y)
-        return jnp.concatenate(answers, axis=-1)
+            outputs.append(y)
+        return jnp.concatenate(outputs, axis=-1)
 
 
 class Contour(NamedTuple):
-    """What the gradient branch answers.
+    """Output of the gradient branch.
 
     Attributes:
-        contour: [B, H, W, 1] in [0, 1], float32.
-        enhanced: its features for the image branch, at 1/16, 1/8, 1/4 and 1/2 of the size.
+        contour: contours [B, H, W, 1] in [0, 1], float32.
+        enhanced: features for the image branch, at 1/16, 1/8, 1/4 and 1/2 of the size.
     """
 
     contour: jax.Array
@@ -133,14 +133,14 @@ class Contour(NamedTuple):
 
 
 class GradientBranch(nn.Module):
-    """Encoder features -> the background's contours."""
+    """Decoder from encoder features to the contours of the background."""
 
     width: str
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, encoded: list[jax.Array], *, train: bool = False) -> Contour:
-        """Apply the branch; it reads all encoder features but the coarsest."""
+        """Computes the contours from all encoder features but the coarsest."""
 
         def block(x: jax.Array, features: int, kernel: int, name: str) -> jax.Array:
             return ConvBlock(scaled(features, self.width), kernel, dtype=self.dtype, name=name)(x, train=train)
@@ -164,14 +164,14 @@ class GradientBranch(nn.Module):
 
 
 class ImageBranch(nn.Module):
-    """Encoder features and contours -> the background [B, H, W, 3], at least 0, float32."""
+    """Decoder from encoder features and contours to the background [B, H, W, 3], at least 0, float32."""
 
     width: str
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, encoded: list[jax.Array], guide: Contour, *, train: bool = False) -> jax.Array:
-        """Apply the branch."""
+        """Computes the background."""
 
         def block(x: jax.Array, features: int, name: str) -> jax.Array:
             return ConvBlock(features, dtype=self.dtype, name=name)(x, train=train)
@@ -196,14 +196,14 @@ class ImageBranch(nn.Module):
 
 
 class Generator(Network):
-    """RGB [B, H, W, 3] in [0, 1] -> background, reflection and the background's contours.
+    """Network that estimates background, reflection and the contours of the background.
 
     Batch normalization uses running statistics outside training. CoRRN specification, section 8; Wan et al. 2019.
 
     Attributes:
-        width: "base" as published, "tiny" narrow.
-        brightness: the published network2 multiplies the background by 1.1; network1 does not. The specification
-            does not say more: here the factor comes last, and the reflection is what the brightened background leaves.
+        width: "base" (as published) or "tiny" (narrow).
+        brightness: factor of the background: 1.1 in the published network2, 1 in network1. The specification has no
+            details: here the factor is applied last, and the reflection is the image minus the scaled background.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -211,29 +211,29 @@ class Generator(Network):
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for an image of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (max(n + -n % _MULTIPLE, _MULTIPLE) for n in size)
         return ((1, height, width, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """Separate the layers.
+        """Separates background and reflection.
 
         Args:
-            image: [B, H, W, 3] RGB in [0, 1], H and W multiples of 32.
-            train: normalize with the statistics of the batch.
+            image: images [B, H, W, 3], RGB in [0, 1], H and W multiples of 32.
+            train: whether to normalize with the statistics of the batch.
 
         Returns:
             `restored` B [B, H, W, 3] (at least 0, not clipped above), `reflection` I - B (may be negative) and
             `contour` [B, H, W, 1] in [0, 1].
 
         Raises:
-            UserError: if H or W is not a multiple of 32.
+            UserError: H or W is not a multiple of 32.
         """
         _, height, width, _ = image.shape
         if height % _MULTIPLE or width % _MULTIPLE:
             raise UserError(f"image size {height}x{width}: CoRRN takes multiples of {_MULTIPLE}; pad or resize it")
-        encoded = Encoder(self.width, dtype=self.dtype, name="encoder")(image, train=train)
+        encoded = VggEncoder(self.width, dtype=self.dtype, name="encoder")(image, train=train)
         guide = GradientBranch(self.width, dtype=self.dtype, name="gradient_branch")(encoded, train=train)
         background = ImageBranch(self.width, dtype=self.dtype, name="image_branch")(encoded, guide, train=train)
         restored = self.brightness * background

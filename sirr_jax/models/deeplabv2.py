@@ -1,8 +1,9 @@
-"""DeepLabV2 with a ResNet-101 and a three-scale input (Chen et al. 2018, "DeepLab")."""
+"""DeepLabV2 with a ResNet-101 and input at three scales (Chen et al. 2018, "DeepLab")."""
 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
-# Planes, blocks, stride and dilation of the four residual stages.
+# Planes, number of blocks, stride and dilation of the four residual stages.
 _STAGES = ((64, 3, 1, 1), (128, 4, 2, 1), (256, 23, 1, 2), (512, 3, 1, 4))
 _RATES = (6, 12, 18, 24)
 _MOMENTUM = 1e-3
@@ -27,7 +28,7 @@ _MOMENTUM = 1e-3
 class SingleScale(Network):
     """ResNet-101 with output stride 8 and atrous spatial pyramid pooling: `[B, H, W, 3] -> [B, h, w, classes]`.
 
-    The blocks are those of Caffe, with the stride on the first 1x1 convolution. Attributes: see `DeepLabV2`.
+    The blocks are those of Caffe, with the stride in the first 1x1 convolution. See `DeepLabV2` for the attributes.
     """
 
     classes: int = 21
@@ -35,7 +36,7 @@ class SingleScale(Network):
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> jax.Array:
-        """Logits (float32) of `image` [B, H, W, 3]."""
+        """Computes the float32 logits of `image` [B, H, W, 3]."""
         stem = scaled(64, self.width)
         x = conv(stem, kernel=7, stride=2, bias=False, dtype=self.dtype, name="stem")(image)
         x = nn.relu(BatchNorm(momentum=_MOMENTUM, name="stem_norm")(x, train=train))
@@ -53,19 +54,19 @@ class SingleScale(Network):
                 dtype=self.dtype,
             )
         branches = [conv(self.classes, dilation=rate, dtype=self.dtype, name=f"aspp_rate{rate}") for rate in _RATES]
-        return sum(branch(x) for branch in branches).astype(jnp.float32)
+        return cast(jax.Array, sum(branch(x) for branch in branches)).astype(jnp.float32)
 
 
 class DeepLabV2(Network):
-    """Semantic segmentation by the published PyTorch re-implementation "DeepLabV2-ResNet101-MSC".
+    """Semantic segmentation network of the PyTorch re-implementation "DeepLabV2-ResNet101-MSC".
 
-    The trained models label PASCAL VOC 2012 (21 classes, 0 the background) and COCO-Stuff (182). SR-Net specification,
-    section 8.
+    Published weights exist for PASCAL VOC 2012 (21 classes, 0 is the background) and COCO-Stuff (182 classes). SR-Net
+    specification, section 8.
 
     Attributes:
-        width: "base" as published, or "tiny", narrow.
-        classes: number of labels.
-        scales: the image is labelled in its own size and shrunk by these factors.
+        width: "base" (as published) or "tiny" (narrow).
+        classes: number of classes.
+        scales: factors of the scales at which the image is processed, in addition to 1.
         dtype: computation type; parameters and logits stay float32.
     """
 
@@ -74,28 +75,28 @@ class DeepLabV2(Network):
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of float32 inputs, batch 1."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         return ((1, *size, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array | tuple[jax.Array, ...]]:
-        """Label an image.
+        """Computes the logits of each class.
 
-        The published training keeps the running statistics of the batch normalization fixed: to train like it, apply
-        the network without `train`.
+        The published training keeps the running statistics of the batch normalization fixed. To train in the same way,
+        apply the network without `train`.
 
         Args:
-            image: [B, H, W, 3] **BGR** in 0..255 minus (104.008, 116.669, 122.675). Any size of which a pixel is left
-                at the smallest scale.
-            train: normalize with the batch's statistics, and let the running ones move, once for every scale.
+            image: images [B, H, W, 3], **BGR** in 0..255 minus (104.008, 116.669, 122.675), of any size that leaves a
+                pixel at the smallest scale.
+            train: whether to normalize with the statistics of the batch and update the running ones, once per scale.
 
         Returns:
             `semantic_logits` [B, h, w, classes], the published result: the largest logits over all scales, at the
-            resolution of the full scale, h = ceil(p / 2) with p = floor(ceil(H / 2) / 2) + 1. For the loss at every
-            scale, `semantic_logits_scales`: those of the full scale, then of `scales`, each at its own resolution.
+            resolution of the full scale, h = ceil(p / 2) with p = floor(ceil(H / 2) / 2) + 1. For the loss at each
+            scale, `semantic_logits_scales`: the logits of the full scale, then of `scales`, each at its own resolution.
 
         Raises:
-            UserError: if nothing is left of the image at the smallest scale.
+            UserError: The image has no pixel left at the smallest scale.
         """
         size = image.shape[1:3]
         network = SingleScale(self.width, self.classes, self.dtype, name="base")
@@ -103,7 +104,9 @@ class DeepLabV2(Network):
         for scale in self.scales:
             shrunk = tuple(math.floor(side * scale) for side in size)
             if min(shrunk) < 1:
-                raise UserError(f"image size {size[0]}x{size[1]} shrinks to nothing at scale {scale}; use a larger one")
+                raise UserError(
+                    f"image size {size[0]}x{size[1]} shrinks to nothing at scale {scale}; use a larger image"
+                )
             logits.append(network(resize_bilinear(image, shrunk, scale=scale), train=train))
         largest = logits[0]
         for smaller in logits[1:]:

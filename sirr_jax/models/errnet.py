@@ -19,31 +19,32 @@ from sirr_jax.layers.resize import resize_bilinear, resize_nearest
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
-# The layers of VGG-19 in the hypercolumn, and their channels.
+# Layers of VGG-19 in the hypercolumn, with their channels.
 HYPERCOLUMN = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
 RESIDUALS = 13
 PYRAMID = (4, 8, 16, 32)
 # (channels, stride) of the discriminator's convolutions.
-JUDGE = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2), (512, 1), (512, 2))
+DISCRIMINATOR_CONVS = ((64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2), (512, 1), (512, 2))
 
 
 def input_channels(width: str, *, hypercolumn: bool) -> int:
-    """Channels of the generator's input: 1475 with a hypercolumn at width "base", 3 without."""
+    """Returns the channels of the generator's input: 1475 with a hypercolumn at width "base", 3 without."""
     return 3 + sum(scaled(channels, width) for channels in HYPERCOLUMN.values()) if hypercolumn else 3
 
 
 def hypercolumn(image: jax.Array, features: Mapping[str, jax.Array]) -> jax.Array:
-    """The generator's input: the image and what VGG-19 sees in it.
+    """Returns the generator's input: the image with its VGG-19 features.
 
     Baselines specification, section 4.1.
 
     Args:
-        image: [B, H, W, 3] RGB in [0, 1].
-        features: outputs of `Vgg19` for this very image, without the normalization that its weights were trained
-            with: `relu1_1`, `relu2_1`, `relu3_1`, `relu4_1`, `relu5_1` [B, h, w, C]. No gradient flows into them.
+        image: images [B, H, W, 3], RGB in [0, 1].
+        features: outputs of `Vgg19` for the same image, without the normalization that its weights were trained with:
+            `relu1_1`, `relu2_1`, `relu3_1`, `relu4_1`, `relu5_1` [B, h, w, C]. No gradient flows into them.
 
     Returns:
-        [B, H, W, 1475] in the image's type: RGB, then 64, 128, 256, 512 and 512 channels, enlarged bilinearly.
+        Hypercolumn [B, H, W, 1475] in the image's type: RGB, then 64, 128, 256, 512 and 512 channels, enlarged
+        bilinearly.
     """
     size = image.shape[1:3]
     maps = [jax.lax.stop_gradient(features[name]).astype(image.dtype) for name in HYPERCOLUMN]
@@ -51,7 +52,7 @@ def hypercolumn(image: jax.Array, features: Mapping[str, jax.Array]) -> jax.Arra
 
 
 class PyramidPooling(nn.Module):
-    """Means over squares of 4, 8, 16 and 32 pixels, each brought to a quarter of the channels, added to `x`.
+    """Pyramid pooling: means over squares of 4, 8, 16 and 32 pixels, with a quarter of the channels each, join `x`.
 
     Attributes:
         dtype: computation type.
@@ -61,7 +62,7 @@ class PyramidPooling(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [B, H, W, C], H and W at least 32; same shape out."""
+        """Applies the layer to `x` [B, H, W, C], H and W at least 32; keeps the shape."""
         _, height, width, channels = x.shape
         stages = []
         for side in PYRAMID:
@@ -74,12 +75,12 @@ class PyramidPooling(nn.Module):
 
 
 class Generator(Network):
-    """An image, as a rule with its hypercolumn -> its transmission layer.
+    """Generator of the transmission layer from an image, usually with its hypercolumn.
 
     Attributes:
-        width: "base" or "tiny" (narrow; takes the features of a `Vgg19` that is as narrow).
-        hypercolumn: whether the input is `hypercolumn(...)`, as in the published weights, or the image alone.
-        base: leave out the squeeze-excite gates and the pyramid pooling (the paper's baseline).
+        width: "base" or "tiny" (narrow; takes the features of a `Vgg19` of width "tiny").
+        hypercolumn: whether the input is `hypercolumn(...)`, as in the published weights, instead of the image only.
+        base: whether the network is the paper's baseline, without squeeze-excite gates and pyramid pooling.
         dtype: computation type; parameters and the restored image stay float32.
     """
 
@@ -88,37 +89,37 @@ class Generator(Network):
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of about `size` (height, width)."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (max(n + n % 2, PYRAMID[-1]) for n in size)
         return ((1, height, width, input_channels(self.width, hypercolumn=self.hypercolumn)),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Restore.
+        """Estimates the transmission layer.
 
         Args:
-            image: [B, H, W, 1475], what `hypercolumn` returns; without one [B, H, W, 3] RGB in [0, 1]. H and W
-                at least 32, save for the base net, and even: as in the published network, an odd one comes out one
-                pixel larger.
-            train: without effect (the network has no dropout and no batch statistics).
+            image: output [B, H, W, 1475] of `hypercolumn`, or without hypercolumn RGB images [B, H, W, 3] in [0, 1].
+                H and W are at least 32, except for the baseline, and even: as in the published network, odd sizes
+                become one pixel larger.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
             `restored` [B, H, W, 3] RGB, at least 0, not clipped at 1.
 
         Raises:
-            UserError: if the image is too small or has another number of channels.
+            UserError: The image is too small, or has the wrong number of channels.
         """
         _, height, width, channels = image.shape
         if not self.base and min(height, width) < PYRAMID[-1]:
             raise UserError(
-                f"image size {height}x{width} is too small for ERRNet, which averages over squares of {PYRAMID[-1]} "
-                f"pixels; it takes images from {PYRAMID[-1]} pixels a side"
+                f"image size {height}x{width} is too small for ERRNet's pooling over squares of {PYRAMID[-1]} pixels; "
+                f"it takes images from {PYRAMID[-1]} pixels a side"
             )
         expected = input_channels(self.width, hypercolumn=self.hypercolumn)
         if channels != expected:
             raise UserError(
                 f"ERRNet's input has {channels} channels, expected {expected}; "
-                "with hypercolumn=True it is the result of hypercolumn, with hypercolumn=False the image"
+                "with hypercolumn=True, pass the result of `hypercolumn`, with hypercolumn=False, the image"
             )
         n, dtype = scaled(256, self.width), self.dtype
         x = nn.relu(conv(n, kernel=1, dtype=dtype, name="stem")(image))
@@ -135,7 +136,7 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """One score for a whole image (VGG-like, with group normalization); trained relativistically.
+    """VGG-like discriminator with group normalization and one logit per image, for relativistic training.
 
     Attributes:
         width: "base" or "tiny" (narrow).
@@ -145,23 +146,23 @@ class Discriminator(Network):
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of `size` (height, width)."""
+        """Returns the shapes of the inputs, for images of `size` (height, width)."""
         return ((1, *size, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Judge.
+        """Computes the logits that the images are real.
 
         Args:
-            image: [B, H, W, 3] RGB in [0, 1], any size.
-            train: without effect.
+            image: images [B, H, W, 3], RGB in [0, 1], any size.
+            train: no effect.
 
         Returns:
-            `logits` [B, 1], unbounded: larger looks more real.
+            `logits` [B, 1], unbounded, larger for images that look more real.
         """
         x, dtype = image, self.dtype
         groups = scaled(32, self.width)
-        for i, (channels, stride) in enumerate(JUDGE):
+        for i, (channels, stride) in enumerate(DISCRIMINATOR_CONVS):
             x = conv(scaled(channels, self.width), stride=stride, dtype=dtype, name=f"conv{i}")(x)
             if i:
                 x = GroupNorm(groups, name=f"norm{i}")(x)

@@ -31,7 +31,7 @@ _CHANNELS = {
 }
 _BRANCHES = 4
 _WIDE = (1, 2, 3, 4)
-# A field of 9 px is too wide for the smallest maps: that branch looks at 3 px, and the branches stay in order of size.
+# A receptive field of 9 px is too wide for the smallest maps: that branch has 3 px, and the branches stay sorted.
 _NARROW = (1, 1, 2, 3)
 _PYRAMID = (2.0, 1.5, 1.0, 0.5, 0.1)
 _SMALLEST_MAP = 5
@@ -42,9 +42,9 @@ class Plan(NamedTuple):
 
     Attributes:
         encoder: channels at strides 2, 4, 8 and 16.
-        units: EESP units after the reduction to stride 8 and to stride 16.
+        units: number of EESP units after the reduction to stride 8 and to stride 16.
         decoder: channels at strides 16, 8 and 4.
-        pyramid: the most channels that a branch of a pyramid may have.
+        pyramid: largest number of channels in a branch of a pyramid.
     """
 
     encoder: tuple[int, int, int, int]
@@ -54,10 +54,10 @@ class Plan(NamedTuple):
 
 
 def plan(width: str, scale: float) -> Plan:
-    """Sizes of the published network of `scale`, or (`width` "tiny") of the narrowest that its groups allow.
+    """Returns the sizes of the published network of `scale`, or for width "tiny" the smallest that its groups allow.
 
     Raises:
-        UserError: if there is no such width or scale.
+        UserError: The width or the scale is unknown.
     """
     base = scaled(16, width)
     if scale not in _CHANNELS:
@@ -73,12 +73,12 @@ class NormAct(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Apply to `x` [B, H, W, C]; same shape out."""
+        """Applies the layers to `x` [B, H, W, C]; keeps the shape."""
         return PReLU(name="act")(BatchNorm(name="norm")(x, train=train))
 
 
 class ConvBatchNormPReLU(nn.Module):
-    """Convolution without bias, batch normalization and (`act`) PReLU."""
+    """Convolution without bias, batch normalization and, with `act`, PReLU."""
 
     features: int
     kernel: int = 1
@@ -89,19 +89,32 @@ class ConvBatchNormPReLU(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """`[B, H, W, C] -> [B, H', W', features]`."""
-        options = {"kernel": self.kernel, "stride": self.stride, "groups": self.groups}
-        x = conv(self.features, **options, bias=False, dtype=self.dtype, name="conv")(x)
-        x = BatchNorm(name="norm")(x, train=train)
+        """Maps `[B, H, W, C]` to `[B, H', W', features]`."""
+        layer = conv(
+            self.features,
+            kernel=self.kernel,
+            stride=self.stride,
+            groups=self.groups,
+            bias=False,
+            dtype=self.dtype,
+            name="conv",
+        )
+        x = BatchNorm(name="norm")(layer(x), train=train)
         return PReLU(name="act")(x) if self.act else x
 
 
 class EespUnit(nn.Module):
-    """Extremely efficient spatial pyramid of depthwise dilated convolutions (paper, section 3.1).
+    """Extremely efficient spatial pyramid (EESP) of depthwise dilated convolutions (paper, section 3.1).
 
-    Project to a quarter of the channels, filter with each dilation, add every branch to the one before (which removes
-    the grid patterns of dilation), concatenate, mix within the branches. With stride 1, `features` must be the
-    channels of the input, which is added before a last PReLU; with stride 2 neither happens.
+    Projects to a quarter of the channels, filters with each dilation, adds each branch to the one before (which removes
+    the grid patterns of dilation), concatenates the branches and mixes the channels within each. With stride 1, the
+    input is added before a last PReLU, so `features` must be its channels; with stride 2 there is neither.
+
+    Attributes:
+        features: output channels.
+        dilations: dilation of each of the four branches.
+        stride: stride of the branches.
+        dtype: computation type; parameters are float32.
     """
 
     features: int
@@ -111,13 +124,21 @@ class EespUnit(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """`[B, H, W, C] -> [B, H', W', features]`; H' is H over the stride, rounded up."""
+        """Maps `[B, H, W, C]` to `[B, H', W', features]`; H' is H over the stride, rounded up."""
         channels = self.features // _BRANCHES
         low = ConvBatchNormPReLU(channels, groups=_BRANCHES, dtype=self.dtype, name="project")(x, train=train)
         sums: list[jax.Array] = []
         for i, dilation in enumerate(self.dilations):
-            options = {"stride": self.stride, "dilation": dilation, "groups": channels}
-            y = conv(channels, **options, bias=False, dtype=self.dtype, name=f"branch{i}")(low)
+            branch = conv(
+                channels,
+                stride=self.stride,
+                dilation=dilation,
+                groups=channels,
+                bias=False,
+                dtype=self.dtype,
+                name=f"branch{i}",
+            )
+            y = branch(low)
             sums.append(y + sums[-1] if sums else y)
         y = NormAct(name="merge")(jnp.concatenate(sums, axis=-1), train=train)
         y = ConvBatchNormPReLU(self.features, groups=_BRANCHES, act=False, dtype=self.dtype, name="expand")(
@@ -127,28 +148,28 @@ class EespUnit(nn.Module):
 
 
 class Reduction(nn.Module):
-    """Halve the resolution: 3x3 means beside a strided EESP unit, plus features of the image itself (section 3.2)."""
+    """Halving of the resolution: 3x3 means beside a strided EESP unit, plus image features (section 3.2)."""
 
     features: int
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, image: jax.Array, *, train: bool) -> jax.Array:
-        """`x` [B, H, W, C] and the image reduced to the output's size, [B, H', W', 3] -> [B, H', W', features]."""
+        """Maps `x` [B, H, W, C] and the image at the size of the output [B, H', W', 3] to [B, H', W', features]."""
         unit = EespUnit(self.features - x.shape[-1], _WIDE, stride=2, dtype=self.dtype, name="unit")
         y = jnp.concatenate([_halve(x), unit(x, train=train)], axis=-1)
-        seen = ConvBatchNormPReLU(image.shape[-1], kernel=3, dtype=self.dtype, name="image_conv")(image, train=train)
-        seen = ConvBatchNormPReLU(self.features, act=False, dtype=self.dtype, name="image_expand")(seen, train=train)
-        return PReLU(name="act")(y + seen)
+        z = ConvBatchNormPReLU(image.shape[-1], kernel=3, dtype=self.dtype, name="image_conv")(image, train=train)
+        z = ConvBatchNormPReLU(self.features, act=False, dtype=self.dtype, name="image_expand")(z, train=train)
+        return PReLU(name="act")(y + z)
 
 
 class PyramidPool(nn.Module):
-    """Efficient pyramid pooling: filter at five resolutions, merge across them.
+    """Efficient pyramid pooling: filters at five resolutions and merges them.
 
     Attributes:
-        pooled: channels of each resolution.
-        features: channels of the output.
-        last: whether the output is the network's: with bias instead of normalization and PReLU.
+        pooled: channels at each resolution.
+        features: output channels.
+        last: whether this is the last layer of the network, with a bias instead of normalization and PReLU.
         dtype: computation type.
     """
 
@@ -159,7 +180,7 @@ class PyramidPool(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """`[B, H, W, C] -> [B, H, W, features]`."""
+        """Maps `[B, H, W, C]` to `[B, H, W, features]`."""
         x = ConvBatchNormPReLU(self.pooled, dtype=self.dtype, name="project")(x, train=train)
         size = x.shape[1:3]
         maps = []
@@ -175,7 +196,7 @@ class PyramidPool(nn.Module):
             else:
                 maps.append(depthwise(x))
         y = NormAct(name="merge")(jnp.concatenate(maps, axis=-1), train=train)
-        # Each group of the next convolution sees one channel at all resolutions.
+        # Each group of the next convolution has one channel at all resolutions.
         y = y.reshape(*y.shape[:3], len(maps), self.pooled).swapaxes(3, 4).reshape(y.shape)
         y = ConvBatchNormPReLU(self.pooled, kernel=3, groups=self.pooled, dtype=self.dtype, name="mix")(y, train=train)
         y = conv(self.features, kernel=1, bias=self.last, dtype=self.dtype, name="out")(y)
@@ -183,14 +204,14 @@ class PyramidPool(nn.Module):
 
 
 class Skip(nn.Module):
-    """Bring a map of the encoder to the decoder's channels and weight these by what the whole map shows."""
+    """Skip connection: projects encoder features and weights the channels by gates from their global means."""
 
     features: int
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """`[B, H, W, C] -> [B, H, W, features]`."""
+        """Maps `[B, H, W, C]` to `[B, H, W, features]`."""
         # Means over many pixels lose digits in bfloat16.
         mean = x.astype(jnp.float32).mean(axis=(1, 2), keepdims=True)
         gate = nn.sigmoid(conv(self.features, kernel=1, bias=False, dtype=self.dtype, name="gate")(mean))
@@ -201,16 +222,16 @@ class Skip(nn.Module):
 
 
 class EspNetV2(nn.Module):
-    """One image -> the class of each pixel.
+    """ESPNetv2 for semantic segmentation.
 
     Attributes:
-        width: "base", or "tiny" (one EESP unit where there are several, the fewest channels; whatever `scale` says).
-        scale: how wide the published network is: 0.5, 1.0, 1.25, 1.5 or 2.0.
-        classes: classes that it tells apart, background included; 21 for PASCAL VOC.
+        width: "base", or "tiny" (one EESP unit instead of several, the fewest channels, whatever `scale`).
+        scale: width factor of the published network: 0.5, 1.0, 1.25, 1.5 or 2.0.
+        classes: number of classes, background included; 21 for PASCAL VOC.
         dtype: computation type; parameters and logits stay float32.
 
     Raises:
-        UserError: where made with an unknown width or scale, or with fewer than 2 classes.
+        UserError: The width or the scale is unknown, or `classes` is less than 2.
     """
 
     width: str = "base"
@@ -221,33 +242,33 @@ class EspNetV2(nn.Module):
     def __post_init__(self) -> None:
         plan(self.width, self.scale)
         if self.classes < 2:
-            raise UserError(f"ESPNetv2 cannot tell {self.classes} classes apart; give at least 2")
+            raise UserError(f"classes is {self.classes}; ESPNetv2 needs at least 2 classes")
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """The input's shape for images of about `size` (height, width), rounded up to what the network takes."""
+        """Returns the shapes of the inputs, for images of `size` (height, width) rounded up to multiples of 16."""
         return ((1, *(-(-n // 16) * 16 for n in size), 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """Segment.
+        """Computes the logits of each class.
 
         Args:
-            image: [B, H, W, 3] RGB, normalized by ImageNet's mean and deviation (`vgg.normalize`, "torchvision"). H and
-                W are multiples of 16, or one less; the published weights were trained at 256x256 (scale 0.5) and
-                384x384 (scale 2.0).
-            train: normalize with the statistics of the batch.
+            image: RGB images [B, H, W, 3], normalized with ImageNet's mean and deviation (`vgg.normalize`,
+                "torchvision"). H and W are multiples of 16, or one less; the published weights were trained at 256x256
+                (scale 0.5) and 384x384 (scale 2.0).
+            train: whether to normalize with the statistics of the batch.
 
         Returns:
             `semantic_logits` [B, H, W, classes], before softmax.
 
         Raises:
-            UserError: if H or W is another number.
+            UserError: H or W is neither a multiple of 16 nor one less.
         """
         size = image.shape[1:3]
         if any(n % 16 not in (0, 15) for n in size):
             raise UserError(
-                f"ESPNetv2 cannot take {size[0]}x{size[1]} pixels: sides must be multiples of 16 or one less; "
+                f"image size {size[0]}x{size[1]} does not fit ESPNetv2: sides must be multiples of 16 or one less; "
                 "pad or resize the image"
             )
         sizes = plan(self.width, self.scale)
@@ -268,7 +289,7 @@ class EspNetV2(nn.Module):
         return {"semantic_logits": logits}
 
     def _encode(self, image: jax.Array, sizes: Plan, *, train: bool) -> list[jax.Array]:
-        """Maps at strides 2, 4, 8 and 16."""
+        """Computes the features at strides 2, 4, 8 and 16."""
         x = ConvBatchNormPReLU(sizes.encoder[0], kernel=3, stride=2, dtype=self.dtype, name="stem")(image, train=train)
         maps = [x]
         image = _halve(image)

@@ -1,4 +1,4 @@
-"""The initial kernels that Keras draws by default."""
+"""Glorot-uniform initialization, the default of Keras."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import jax
 
 
 def glorot_uniform(key: jax.Array, params: dict[str, Any]) -> dict[str, Any]:
-    """Draw all kernels anew, uniform in +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio 2010).
+    """Draws new kernels, uniform in +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio 2010).
 
     Args:
-        key: a typed PRNG key.
-        params: of a network; kernels are [..., in, out], or [..., out, in] where convolutions are transposed.
+        key: typed PRNG key.
+        params: parameters of a network; kernels are [..., in, out], or [..., out, in] for transposed convolutions.
 
     Returns:
-        The same tree with new float32 kernels; biases and what normalizes are left as they are.
+        The same tree with new float32 kernels; biases and parameters of normalization layers are unchanged.
     """
-    return {name: _drawn(jax.random.fold_in(key, i), name, x) for i, (name, x) in enumerate(sorted(params.items()))}
+    return {name: _draw_leaf(jax.random.fold_in(key, i), name, x) for i, (name, x) in enumerate(sorted(params.items()))}
 
 
-def _drawn(key: jax.Array, name: str, x: Any) -> Any:
+def _draw_leaf(key: jax.Array, name: str, x: Any) -> Any:
     if isinstance(x, dict):
         return glorot_uniform(key, x)
     if name != "kernel":

@@ -1,4 +1,4 @@
-"""IBCLN: two networks refine transmission and reflection in turns (Li et al., CVPR 2020)."""
+"""IBCLN: two networks refine transmission and reflection in turn (Li et al., CVPR 2020)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
-from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder, Decoded
+from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder, ContextImages
 from sirr_jax.layers.conv_lstm import ConvLSTM, State
 from sirr_jax.models.network import Network
 from sirr_jax.models.patchgan import PatchDiscriminator
@@ -18,12 +18,13 @@ from sirr_jax.models.width import scaled
 
 
 class Refiner(Network):
-    """Draws one layer anew from the image and the present guesses. Baselines specification, section 5.2.
+    """Network that re-estimates one layer from the image and the current estimates of both layers.
 
-    AttentiveGAN's contextual autoencoder with a ConvLSTM in its middle. 10,804,169 parameters.
+    Baselines specification, section 5.2: AttentiveGAN's contextual autoencoder with a ConvLSTM in the middle.
+    10,804,169 parameters.
 
     Attributes:
-        width: "base" as published, "tiny" narrow.
+        width: "base" (as published) or "tiny" (narrow).
         dtype: computation type; parameters are float32.
     """
 
@@ -32,21 +33,21 @@ class Refiner(Network):
     @nn.compact
     def __call__(
         self, image: jax.Array, transmission: jax.Array, reflection: jax.Array, state: State | None, *, train: bool
-    ) -> tuple[Decoded, State]:
-        """One step.
+    ) -> tuple[ContextImages, State]:
+        """Runs one step of the cascade.
 
         Args:
-            image: [B, H, W, 3].
-            transmission: the present guess, [B, H, W, 3].
-            reflection: the present guess, [B, H, W, 3].
-            state: the memory, h and c [B, H/4, W/4, C]; None before the first step.
-            train: whether features are dropped (rng `dropout`).
+            image: images [B, H, W, 3].
+            transmission: current estimate of the transmission [B, H, W, 3].
+            reflection: current estimate of the reflection [B, H, W, 3].
+            state: h and c of the LSTM, [B, H/4, W/4, C] each; None before the first step.
+            train: whether to apply dropout (rng `dropout`).
 
         Returns:
-            The next guess at three resolutions (not negative), and the next memory.
+            The next estimate at three resolutions (not negative), and the next state.
         """
         x = jnp.concatenate((image, transmission, reflection), axis=-1)
-        channels = tuple(scaled(n, self.width) for n in (64, 128, 256))
+        channels = (scaled(64, self.width), scaled(128, self.width), scaled(256, self.width))
         encoded = ContextEncoder(channels, dtype=self.dtype, name="encoder")(x)
         state = ConvLSTM(channels[-1], dtype=self.dtype, name="lstm")(encoded.quarter, state)
         decoder = ContextDecoder(scaled(32, self.width), rectified=True, dropout=0.3, dtype=self.dtype, name="decoder")
@@ -54,14 +55,14 @@ class Refiner(Network):
 
 
 class Cascade(Network):
-    """Photograph through glass -> transmission and reflection, refined in turns. 2 x 10,804,169 parameters.
+    """Cascade that refines transmission and reflection in turn. 2 x 10,804,169 parameters.
 
-    Baselines specification, section 5.1: T_0 is the photograph, R_0 is 0.1; each step draws T from them, then R from
-    the new T.
+    Baselines specification, section 5.1: T_0 is the photograph, R_0 is 0.1; each step estimates T from both, then R
+    with the new T.
 
     Attributes:
-        width: "base" as published, "tiny" narrow.
-        steps: how often each layer is refined; the weights are the same in each step.
+        width: "base" (as published) or "tiny" (narrow).
+        steps: number of refinements of each layer, all with the same weights.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -74,27 +75,27 @@ class Cascade(Network):
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (max(n // 4, 1) * 4 for n in size)
         return ((1, height, width, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array | tuple[jax.Array, ...]]:
-        """Separate.
+        """Separates transmission and reflection.
 
         Args:
-            image: [B, H, W, 3] RGB in [0, 1]; H and W multiples of 4.
-            train: whether features are dropped (rng `dropout`). The authors' test run leaves that on, so its results
-                vary from run to run; ours leaves it off unless asked.
+            image: images [B, H, W, 3], RGB in [0, 1]; H and W are multiples of 4.
+            train: whether to apply dropout (rng `dropout`). The authors' test code applies it, so its results vary from
+                run to run; here it is off by default.
 
         Returns:
             `restored` and `reflection` [B, H, W, 3], T and R of the last step, not negative, not clipped at 1;
-            `restored_steps` and `reflection_steps`, those of every step; the last step's side outputs
+            `restored_steps` and `reflection_steps`, those of each step; and the side outputs of the last step,
             `restored_half`, `reflection_half` [B, H/2, W/2, 3], `restored_quarter`, `reflection_quarter`
             [B, H/4, W/4, 3].
 
         Raises:
-            UserError: if H or W is not a multiple of 4.
+            UserError: H or W is not a multiple of 4.
         """
         _, height, width, _ = image.shape
         if height % 4 or width % 4:
@@ -125,9 +126,9 @@ class Cascade(Network):
 
 
 class Discriminator(PatchDiscriminator):
-    """The 70x70 patch discriminator that judges T_3, [B, H, W, 3] RGB in [0, 1] as it is. 2,764,737 parameters.
+    """70x70 patch discriminator of T_3, [B, H, W, 3] RGB in [0, 1], not rescaled. 2,764,737 parameters.
 
-    Baselines specification, section 5.3; attributes, sizes and output as in `PatchDiscriminator`.
+    Baselines specification, section 5.3. See `PatchDiscriminator` for the attributes, sizes and outputs.
     """
 
     rescale: ClassVar[bool] = False

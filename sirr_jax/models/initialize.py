@@ -1,4 +1,4 @@
-"""Initial parameters, compiled without optimization."""
+"""Initialization of parameters, compiled without optimization."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from flax import linen as nn
 
 
 def initialize(module: nn.Module, key: jax.Array, *shapes: tuple[int, ...]) -> dict[str, Any]:
-    """Draw a network's variables.
+    """Initializes the variables of a network.
 
-    Initializing a network compiles a hundred small draws that run once, so the compiler's optimizations are off: it
-    is three times faster that way.
+    The initialization compiles a hundred small draws that run once. Without the compiler's optimizations it is three
+    times faster.
 
     Args:
-        module: a network; it is initialized with `train=True`, so that parts that only losses use exist.
-        key: a typed PRNG key.
+        module: network; it is initialized with `train=True`, so that parts which only losses use exist.
+        key: typed PRNG key.
         *shapes: shapes of its inputs (float32).
 
     Returns:
@@ -25,7 +25,7 @@ def initialize(module: nn.Module, key: jax.Array, *shapes: tuple[int, ...]) -> d
     """
 
     def draw(key: jax.Array) -> dict[str, Any]:
-        return module.init(key, *(jnp.zeros(shape) for shape in shapes), train=True)
+        return dict(module.init(key, *(jnp.zeros(shape) for shape in shapes), train=True))
 
-    compiled = jax.jit(draw).lower(key).compile(compiler_options={"xla_backend_optimization_level": 0})
-    return compiled(key)
+    options: dict[str, Any] = {"xla_backend_optimization_level": 0}
+    return jax.jit(draw).lower(key).compile(compiler_options=options)(key)

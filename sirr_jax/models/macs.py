@@ -1,10 +1,10 @@
-"""What a network costs: parameters and MACs, counted without running it."""
+"""Cost of a network in parameters and multiply-accumulate operations (MACs), counted without running it."""
 
 from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,12 @@ from flax import linen as nn
 
 
 class Cost(NamedTuple):
-    """Of one forward pass in evaluation mode.
+    """Cost of one forward pass in evaluation mode.
 
     Attributes:
-        parameters: numbers that are trained (no running statistics).
-        macs: of the convolutions and matrix products, as they are executed.
-        shapes: of the inputs that it was counted for.
+        parameters: number of trained parameters, without running statistics.
+        macs: number of MACs of the convolutions and matrix products, as they are executed.
+        shapes: shapes of the inputs.
     """
 
     parameters: int
@@ -26,11 +26,11 @@ class Cost(NamedTuple):
 
 
 def cost(module: nn.Module, *, size: tuple[int, int] = (256, 256)) -> Cost:
-    """Count a network's cost by tracing.
+    """Counts the cost of a network by tracing it.
 
     Args:
-        module: a network of `sirr_jax.build`.
-        size: height and width of its images; networks that are tied to a size take theirs.
+        module: network of `sirr_jax.build`.
+        size: height and width of the images; ignored by networks of a fixed size.
     """
     shapes = module.example_shapes(size=size)
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
@@ -40,20 +40,25 @@ def cost(module: nn.Module, *, size: tuple[int, int] = (256, 256)) -> Cost:
     return Cost(parameters, _count(program.jaxpr), shapes)
 
 
+def _shape(variable: Any) -> tuple[int, ...]:
+    """Returns the shape of a variable of a jaxpr."""
+    return variable.aval.shape
+
+
 def _count(jaxpr: jax.extend.core.Jaxpr) -> int:
     total = 0
     for equation in jaxpr.eqns:
         name = equation.primitive.name
         if name == "conv_general_dilated":
-            output, kernel = equation.outvars[0].aval.shape, equation.invars[1].aval.shape
+            output, kernel = _shape(equation.outvars[0]), _shape(equation.invars[1])
             numbers = equation.params["dimension_numbers"].rhs_spec
-            # Of a dilated input (transposed convolution) only every s-th pixel is not zero.
+            # In a dilated input (transposed convolution) only every s-th pixel is not zero.
             taps = math.prod(kernel) // kernel[numbers[0]]
             total += math.prod(output) * taps // math.prod(equation.params["lhs_dilation"])
         elif name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
-            left = equation.invars[0].aval.shape
-            total += math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
+            left = _shape(equation.invars[0])
+            total += math.prod(_shape(equation.outvars[0])) * math.prod(left[axis] for axis in contracted)
         for value in equation.params.values():
             for inner in value if isinstance(value, tuple | list) else (value,):
                 if hasattr(inner, "jaxpr"):

@@ -1,4 +1,4 @@
-"""What the published networks have in common."""
+"""Base class of the networks."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from sirr_jax.models.width import scaled
 
 
 class Network(nn.Module):
-    """A network that can be built as published or narrow.
+    """Network that can be built as published or narrow.
 
-    Networks also have `example_shapes(*, size)`: the shapes of their inputs for about that size, by which they are
-    initialized and counted.
+    Networks also have a method `example_shapes(*, size)`, which returns the shapes of their inputs for about that size.
+    It is used to initialize them and to count their cost.
 
     Attributes:
-        width: "base" as published, "tiny" narrow; see `sirr_jax.models.width.scaled`.
+        width: "base" (as published), "small" or "tiny" (narrow); see `sirr_jax.models.width.scaled`.
     """
 
     width: str = "base"
 
     def __post_init__(self) -> None:
-        scaled(1, self.width)  # refuse an unknown width now, not when the network is first applied
+        scaled(1, self.width)  # raises for an unknown width now, not when the network is first applied
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Discriminator that judges patches (Isola et al. 2017)."""
+"""Patch discriminator (PatchGAN; Isola et al. 2017)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sirr_jax.models.width import scaled
 
 
 class PatchDiscriminator(Network):
-    """RGB [B, H, W, 3] in [0, 1], H and W at least 24 -> one logit per patch (receptive field 70 px).
+    """Discriminator with one logit per patch (receptive field 70 px), for RGB images in [0, 1] from 24 px a side.
 
-    Five 4x4 convolutions with padding 1: 64, 128, 256 (stride 2), 512, 1 (stride 1); leaky ReLU 0.2; instance
+    Five 4x4 convolutions with padding 1: 64, 128, 256 (stride 2), 512, 1 (stride 1) channels; leaky ReLU 0.2; instance
     normalization on the middle three. Reflection-dynamics specification, section 2.8.
 
     Attributes:
-        width: "base" as published, "tiny" narrow.
+        width: "base" (as published) or "tiny" (narrow).
         features: output channels of all convolutions but the last, at width "base".
         dtype: computation type; parameters and logits stay float32.
-        rescale: whether the image is first mapped from [0, 1] to [-1, 1]. Not an option: subclasses that stand for
-            a network which sees its image as it is set it.
+        rescale: whether the image is first mapped from [0, 1] to [-1, 1]. Not an option: subclasses for networks that
+            take the image without rescaling set it to False.
     """
 
     features: tuple[int, ...] = (64, 128, 256, 512)
@@ -36,16 +36,23 @@ class PatchDiscriminator(Network):
     rescale: ClassVar[bool] = True
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (max(n, self._smallest()) for n in size)
         return ((1, height, width, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Return `logits` [B, h, w, 1] (float32, unbounded: larger looks more real).
+        """Computes the logits that the patches are real.
+
+        Args:
+            image: RGB images [B, H, W, 3].
+            train: no effect (the network has no dropout and no batch statistics).
+
+        Returns:
+            `logits` [B, h, w, 1], float32, unbounded, larger for patches that look more real.
 
         Raises:
-            UserError: if the image is too small to hold a patch.
+            UserError: The image is too small for one patch.
         """
         _, height, width, _ = image.shape
         if min(height, width) < self._smallest():
@@ -64,5 +71,5 @@ class PatchDiscriminator(Network):
         return {"logits": logits.astype(jnp.float32)}
 
     def _smallest(self) -> int:
-        """The side of which the convolutions with stride 2 leave the three pixels that the last two need."""
+        """Returns the smallest side, which leaves three pixels after the convolutions with stride 2."""
         return 3 * 2 ** (len(self.features) - 1)

@@ -1,4 +1,4 @@
-"""Network ids and the modules they stand for."""
+"""Registry of network ids and their modules."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sirr_jax.errors import UserError, did_you_mean
 
 
 class NetworkInfo(NamedTuple):
-    """What the house knows of a network without building it.
+    """Facts about a network that are known without building it.
 
     Attributes:
         home: `module:Class` below `sirr_jax.models`.
-        year: of its publication.
-        verified: what its forward pass has been compared with.
+        year: year of publication.
+        verified: reference with which its forward pass was compared.
     """
 
     home: str
@@ -67,22 +67,22 @@ REGISTRY = {
 
 
 def list_networks() -> tuple[str, ...]:
-    """The ids that `build` knows, sorted."""
+    """Returns the ids of all networks, sorted."""
     return tuple(sorted(REGISTRY))
 
 
 def build(network_id: str, **model_args: Any) -> nn.Module:
-    """Make the Flax module of a network.
+    """Builds the Flax module of a network.
 
     Args:
-        network_id: one of `list_networks()`.
-        **model_args: the module's arguments, for example `width="small"`.
+        network_id: id of the network, one of `list_networks()`.
+        **model_args: arguments of the module, for example `width="small"`.
 
     Returns:
         A `flax.linen.Module`; `module.apply(variables, *inputs, train=False)` returns a dict of arrays.
 
     Raises:
-        UserError: if the id or a model argument is unknown, or a model argument has no such value.
+        UserError: The id is unknown, or a model argument is unknown or has an invalid value.
     """
     if network_id not in REGISTRY:
         hint = did_you_mean(network_id, REGISTRY, f"known ids: {', '.join(list_networks())}")
@@ -93,5 +93,5 @@ def build(network_id: str, **model_args: Any) -> nn.Module:
     for name in model_args:
         if name not in known:
             raise UserError(f"{network_id} has no argument {name!r}; it takes {', '.join(known)}")
-    # Lists come from files; a module must be hashable.
+    # Files contain lists, but attributes of a module must be hashable.
     return network(**{name: tuple(value) if isinstance(value, list) else value for name, value in model_args.items()})

@@ -1,8 +1,8 @@
-"""ResNet-50 and ResNet-101 features (He et al. 2016), as torchvision computes them."""
+"""Features of ResNet-50 and ResNet-101 (He et al. 2016), equal to torchvision's."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
 _PLANES = (64, 128, 256, 512)
-# Output stride -> per stage: its stride, the dilation of its first block and that of the others.
+# Output stride -> per stage: stride, dilation of the first block, dilation of the other blocks.
 _STEPS = {
     32: ((1, 1, 1), (2, 1, 1), (2, 1, 1), (2, 1, 1)),
     16: ((1, 1, 1), (2, 1, 1), (2, 1, 1), (1, 1, 2)),
@@ -27,17 +27,17 @@ _STEPS = {
 
 
 class ResNet(Network):
-    """The convolutional part of a bottleneck ResNet; subclasses say how many blocks a stage has.
+    """Convolutional part of a bottleneck ResNet; subclasses define the number of blocks per stage.
 
-    Takes torchvision's weights: the 3x3 convolution of a block takes its stride.
+    It takes torchvision's weights: the stride of a block is in its 3x3 convolution.
 
     Attributes:
         width: "base" or "tiny".
-        output_stride: 32, or 16 or 8 with dilated last stages: torchvision's `replace_stride_with_dilation`.
-        last_dilations: dilations of the last stage's blocks, where they are not torchvision's.
-        momentum: weight of a new batch in the running statistics.
-        axis_name: a pmapped axis to take batch statistics over, so that several devices equal one; it belongs to a
-            training run, not to the model.
+        output_stride: 32, or 16 or 8 with dilated last stages (torchvision's `replace_stride_with_dilation`).
+        last_dilations: dilation of each block of the last stage; None for torchvision's.
+        momentum: weight of the new batch in the running statistics.
+        axis_name: name of a pmapped axis over which batch statistics are averaged, so that several devices equal one.
+            It belongs to a training run, not to the model.
         dtype: computation type, and that of the features; parameters stay float32.
     """
 
@@ -51,30 +51,31 @@ class ResNet(Network):
 
     def __post_init__(self) -> None:
         if self.output_stride not in _STEPS:
-            raise UserError(f"a ResNet has no output stride {self.output_stride!r}; choose 32, 16 or 8")
+            raise UserError(f"output_stride is {self.output_stride!r}; a ResNet has output stride 32, 16 or 8")
         if self.last_dilations is not None and len(self.last_dilations) != self.blocks[-1]:
             count = self.blocks[-1]
-            raise UserError(f"last_dilations is {self.last_dilations!r}; give {count} numbers, one for each block")
+            raise UserError(f"last_dilations is {self.last_dilations!r}; give {count} numbers, one per block")
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of inputs, batch 1, at `size`."""
+        """Returns the shapes of the inputs, for images of `size` (height, width)."""
         return ((1, *size, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """Compute features.
+        """Computes the features of all stages.
 
         Args:
-            image: [B, H, W, 3] RGB, normalized by ImageNet's mean and deviation (`vgg.normalize`, "torchvision").
-            train: normalize with the statistics of the batch.
+            image: RGB images [B, H, W, 3], normalized with ImageNet's mean and deviation (`vgg.normalize`,
+                "torchvision").
+            train: whether to normalize with the statistics of the batch.
 
         Returns:
-            `stem` (behind the maximum, stride 4, 64 channels), `stage1` ... `stage4` (256, 512, 1024, 2048
+            `stem` (after the max pooling, stride 4, 64 channels), `stage1` ... `stage4` (256, 512, 1024, 2048
             channels; strides 4, 8, 16, 32 up to `output_stride`; sizes rounded up).
         """
         x = conv(scaled(64, self.width), kernel=7, stride=2, bias=False, dtype=self.dtype, name="stem_conv")(image)
-        norm = {"momentum": self.momentum, "axis_name": self.axis_name}
+        norm: dict[str, Any] = {"momentum": self.momentum, "axis_name": self.axis_name}
         x = nn.relu(BatchNorm(**norm, name="stem_norm")(x, train=train))
         features = {"stem": max_pool(x, 3, stride=2, padding=1)}
         x = features["stem"]
@@ -89,12 +90,12 @@ class ResNet(Network):
 
 
 class ResNet50(ResNet):
-    """Stages of 3, 4, 6 and 3 blocks. Weights: torchvision's `resnet50-19c8e357.pth`."""
+    """ResNet with stages of 3, 4, 6 and 3 blocks. Weights: torchvision's `resnet50-19c8e357.pth`."""
 
     blocks: ClassVar[tuple[int, ...]] = (3, 4, 6, 3)
 
 
 class ResNet101(ResNet):
-    """Stages of 3, 4, 23 and 3 blocks. Weights: torchvision's `resnet101-5d3b4d8f.pth`."""
+    """ResNet with stages of 3, 4, 23 and 3 blocks. Weights: torchvision's `resnet101-5d3b4d8f.pth`."""
 
     blocks: ClassVar[tuple[int, ...]] = (3, 4, 23, 3)

@@ -23,8 +23,8 @@ _SMALLEST = 64
 _SMALLEST_SYNTHESIS = 5
 
 
-class Decoder(nn.Module):
-    """One of RmNet's three decoders: encoder features, from the finest to the coarsest, -> [B, H', W', 3], unbounded.
+class LayerDecoder(nn.Module):
+    """Decoder from encoder features, ordered from fine to coarse, to an unbounded [B, H', W', 3]; RmNet has three.
 
     RmNet specification, section 2.1.
     """
@@ -34,13 +34,13 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, encoded: list[jax.Array]) -> jax.Array:
-        """Apply the decoder; H' and W' are twice those of the finest features."""
+        """Decodes the features; H' and W' are twice those of the finest features."""
         *skips, y = encoded
         for depth in range(len(skips), 0, -1):
             features = scaled(_ENCODER[depth - 1], self.width)
             y = instance_norm(ConvTranspose(features, dtype=self.dtype, name=f"up{depth}")(nn.relu(y)))
             skip = skips[depth - 1]
-            # An odd size was halved rounding down: what is lost comes back as zeros at the top and left.
+            # Odd sizes are halved rounding down: zeros at the top and left restore the size.
             missing = (skip.shape[1] - y.shape[1], skip.shape[2] - y.shape[2])
             y = jnp.pad(y, ((0, 0), (missing[0], 0), (missing[1], 0), (0, 0)))
             y = jnp.concatenate((skip, y), axis=-1)
@@ -48,36 +48,36 @@ class Decoder(nn.Module):
 
 
 class Generator(Network):
-    """RGB [B, H, W, 3] in [-1, 1] -> both layers and the mask that mixes them: one encoder, three decoders.
+    """RmNet: one encoder and three decoders, for both layers and the mask that mixes them.
 
     RmNet specification, section 2.1; Wen et al. 2019.
 
     Attributes:
-        width: "base" as published, "tiny" narrow.
+        width: "base" (as published) or "tiny" (narrow).
         dtype: computation type; parameters and outputs stay float32.
     """
 
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for an image of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (max(n, _SMALLEST) for n in size)
         return ((1, height, width, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Separate the layers.
+        """Separates transmission and reflection.
 
         Args:
-            image: [B, H, W, 3] RGB in [-1, 1], H and W at least 64.
-            train: without effect (the network has no dropout and no batch statistics).
+            image: images [B, H, W, 3], RGB in [-1, 1], H and W at least 64.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
-            `restored` T and `reflection` R in [-1, 1], `mask` W in [0, 1]: [B, H', W', 3], one pixel smaller than the
-            image where its size is odd, as published. The image is about T (1 - W) + R W.
+            `restored` T and `reflection` R in [-1, 1], `mask` W in [0, 1]: [B, H', W', 3]; odd sizes become one pixel
+            smaller, as published. The image is about T (1 - W) + R W.
 
         Raises:
-            UserError: if the image is smaller than 64 px a side.
+            UserError: A side of the image is shorter than 64 px.
         """
         _, height, width, _ = image.shape
         if min(height, width) < _SMALLEST:
@@ -88,23 +88,23 @@ class Generator(Network):
             x = nn.leaky_relu(encoded[-1], negative_slope=0.2) if encoded else image
             layer = conv(scaled(features, self.width), kernel=4, stride=2, padding=1, dtype=self.dtype, name=f"down{i}")
             y = layer(x)
-            # The published skips are leaky-ReLU'd (in place); the decoders begin with ReLU and see no difference.
+            # The published skips are after the leaky ReLU (in place); the ReLU of the decoders makes no difference.
             encoded.append(instance_norm(y) if 0 < i < last else y)
         restored, reflection, mask = (
-            Decoder(self.width, dtype=self.dtype, name=f"{name}_decoder")(encoded)
+            LayerDecoder(self.width, dtype=self.dtype, name=f"{name}_decoder")(encoded)
             for name in ("restored", "reflection", "mask")
         )
         return {"restored": jnp.tanh(restored), "reflection": jnp.tanh(reflection), "mask": nn.sigmoid(mask)}
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions over mirrored borders with instance normalization, plus the input (Johnson et al. 2016)."""
+class InstanceNormResidualBlock(nn.Module):
+    """Two reflection-padded 3x3 convolutions with instance normalization, plus the input (Johnson et al. 2016)."""
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the block to `x` [B, H, W, C], H and W at least 2; same shape out."""
+        """Applies the block to `x` [B, H, W, C], H and W at least 2; keeps the shape."""
         channels = x.shape[-1]
         y = conv(channels, padding=0, dtype=self.dtype, name="conv1")(reflect_pad(x, 1))
         y = nn.relu(instance_norm(y))
@@ -118,35 +118,35 @@ class SynNet(Network):
     The ResNet generator with nine blocks. RmNet specification, section 2.3; Wen et al. 2019.
 
     Attributes:
-        width: "base" as published, "tiny" narrow.
+        width: "base" (as published) or "tiny" (narrow).
         dtype: computation type; parameters and the mask stay float32.
     """
 
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for photographs of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (max(n, _SMALLEST_SYNTHESIS) for n in size)
         return ((1, height, width, 6),)
 
     @nn.compact
     def __call__(self, layers: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Compute the mask.
+        """Computes the mask.
 
         Args:
-            layers: [B, H, W, 6], the transmission's RGB, then the reflection's, in [-1, 1]. The specification does
-                not say which comes first; published weights may want them the other way round.
-            train: without effect (the network has no dropout and no batch statistics).
+            layers: RGB of the transmission, then of the reflection, [B, H, W, 6] in [-1, 1]. The specification does not
+                define the order; published weights may need the other one.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
             `mask` [B, H', W', 3] in [0, 1]; H' and W' are H and W rounded up to multiples of 4.
 
         Raises:
-            UserError: if a side is shorter than 5 px, or if there are not six channels.
+            UserError: A side is shorter than 5 px, or the input does not have six channels.
         """
         _, height, width, channels = layers.shape
         if channels != 6:
-            raise UserError(f"input has {channels} channels, expected 6; SynNet takes both layers side by side")
+            raise UserError(f"input has {channels} channels, expected 6; SynNet takes the RGB of both layers")
         if min(height, width) < _SMALLEST_SYNTHESIS:
             raise UserError(
                 f"image size {height}x{width} is too small; SynNet takes images from {_SMALLEST_SYNTHESIS} px a side"
@@ -158,7 +158,7 @@ class SynNet(Network):
             x = conv(features, stride=2, padding=1, dtype=self.dtype, name=f"down{i}")(x)
             x = nn.relu(instance_norm(x))
         for i in range(9):
-            x = ResidualBlock(dtype=self.dtype, name=f"residual{i}")(x)
+            x = InstanceNormResidualBlock(dtype=self.dtype, name=f"residual{i}")(x)
         for i, features in ((2, middle), (1, narrow)):
             x = ConvTranspose(features, kernel=3, output_padding=1, dtype=self.dtype, name=f"up{i}")(x)
             x = nn.relu(instance_norm(x))
@@ -167,7 +167,7 @@ class SynNet(Network):
 
 
 class SynNetDiscriminator(PatchDiscriminator):
-    """RGB in [-1, 1], seen as it is -> one logit per patch: does it look like a photograph with a real reflection.
+    """Patch discriminator of real and synthetic reflections, for RGB images in [-1, 1], not rescaled.
 
     See `PatchDiscriminator` for the layers and the attributes. RmNet specification, section 2.3.
     """

@@ -1,7 +1,7 @@
-"""A small segmenter of our own, so that systems guided by labels work without downloads.
+"""Small segmentation network of this project, so that systems guided by labels work without downloads.
 
-The SR-Net specification asks for one (section 9); the design is this project's: a U-Net (Ronneberger et al. 2015) with
-group normalization, so that it answers the same whatever stands beside an image in its batch.
+The SR-Net specification requires one (section 9); the design is this project's: a U-Net (Ronneberger et al. 2015) with
+group normalization, so that the output does not depend on the other images of the batch.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _MULTIPLE = 2 ** len(FEATURES)
 
 
 class ConvGroupNormReLU(nn.Module):
-    """3x3 convolution, group normalization, ReLU.
+    """3x3 convolution, group normalization and ReLU.
 
     Attributes:
         features: output channels.
-        stride: step in both directions.
-        dilation: spacing of the kernel's taps.
+        stride: stride in both directions.
+        dilation: dilation of the kernel.
         dtype: computation type.
     """
 
@@ -45,25 +45,26 @@ class ConvGroupNormReLU(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`[B, H, W, C] -> [B, H', W', features]`; H' is H over the stride, rounded up."""
-        options = {"stride": self.stride, "dilation": self.dilation, "bias": False, "dtype": self.dtype}
-        x = conv(self.features, **options, name="conv")(x)
-        return nn.relu(GroupNorm(math.gcd(self.features, _GROUPS), name="norm")(x))
+        """Maps `[B, H, W, C]` to `[B, H', W', features]`; H' is H over the stride, rounded up."""
+        layer = conv(
+            self.features, stride=self.stride, dilation=self.dilation, bias=False, dtype=self.dtype, name="conv"
+        )
+        return nn.relu(GroupNorm(math.gcd(self.features, _GROUPS), name="norm")(layer(x)))
 
 
 class Segmenter(Network):
-    """RGB -> the class of each pixel.
+    """Semantic segmentation of RGB images.
 
-    Four levels of 32, 48, 64 and 96 features, from half of the image's resolution down, two dilated residual blocks at
-    the lowest, skip connections; the logits are doubled bilinearly.
+    Four levels of 32, 48, 64 and 96 features, starting at half the resolution, two dilated residual blocks at the
+    lowest, skip connections; the logits are upsampled bilinearly by 2.
 
     Attributes:
         width: "base" (0.8 M parameters), "small" (a quarter of the features) or "tiny".
-        classes: classes that it tells apart, background included.
+        classes: number of classes, background included.
         dtype: computation type; parameters and logits stay float32.
 
     Raises:
-        UserError: where made with an unknown width or with fewer than 2 classes.
+        UserError: The width is unknown, or `classes` is less than 2.
     """
 
     classes: int = 7
@@ -71,20 +72,20 @@ class Segmenter(Network):
 
     def __post_init__(self) -> None:
         if self.classes < 2:
-            raise UserError(f"the segmenter cannot tell {self.classes} classes apart; give at least 2")
+            raise UserError(f"classes is {self.classes}; the segmenter needs at least 2 classes")
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """The input's shape for images of `size` (height, width)."""
+        """Returns the shapes of the inputs, for images of `size` (height, width)."""
         return ((1, *size, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Segment.
+        """Computes the logits of each class.
 
         Args:
-            image: [B, H, W, 3] RGB in [0, 1], of any size.
-            train: without effect (the network has no dropout and no running statistics).
+            image: images [B, H, W, 3], RGB in [0, 1], of any size.
+            train: no effect (the network has no dropout and no running statistics).
 
         Returns:
             `semantic_logits` [B, H, W, classes], before softmax.

@@ -1,4 +1,4 @@
-"""The initial parameters that PyTorch's early versions drew by default."""
+"""Default initialization of early versions of PyTorch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import jax
 
 
 def torch_uniform(key: jax.Array, params: dict[str, Any]) -> dict[str, Any]:
-    """Draw all kernels and biases anew, uniform in +-1/sqrt(n); n is the number of values that make up an output.
+    """Draws new kernels and biases, uniform in +-1/sqrt(n), where n is the fan-in.
 
-    PyTorch 0.3 and 0.4 started convolutions, transposed ones and linear layers so (AttentiveGAN specification,
-    section 5).
+    This is the initialization of convolutions, transposed convolutions and linear layers in PyTorch 0.3 and 0.4
+    (AttentiveGAN specification, section 5).
 
     Args:
-        key: a typed PRNG key.
-        params: of a network whose layers have `kernel` [..., in, out] and perhaps `bias` [out], and nothing else.
+        key: typed PRNG key.
+        params: parameters of a network whose layers have only `kernel` [..., in, out] and optionally `bias` [out].
 
     Returns:
         The same tree, float32.

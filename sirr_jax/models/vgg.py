@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -15,30 +16,30 @@ from sirr_jax.layers.pooling import average_pool, max_pool
 from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
-# Widths of the convolutions of each block; a 2x2 pooling stands between the blocks.
+# Channels of the convolutions of each block; a 2x2 pooling separates the blocks.
 VGG16_BLOCKS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 VGG19_BLOCKS = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
 
-_POOLS = {"max": max_pool, "average": average_pool}
+_POOLS: dict[str, Callable[..., jax.Array]] = {"max": max_pool, "average": average_pool}
 
 
 def convolutions(blocks: tuple[tuple[int, ...], ...]) -> dict[str, int]:
-    """The convolutions of a network in order, with their widths: `{"conv1_1": 64, "conv1_2": 64, ...}`."""
+    """Returns the convolutions of a network in order, with their channels: `{"conv1_1": 64, "conv1_2": 64, ...}`."""
     return {f"conv{b}_{i}": width for b, block in enumerate(blocks, 1) for i, width in enumerate(block, 1)}
 
 
 class Vgg(Network):
-    """The convolutional part of a VGG network, cut off where the weights at hand or the loss end.
+    """Convolutional part of a VGG network, up to the last layer that the weights or the loss have.
 
     Attributes:
         width: "base" or "tiny" (narrow).
         layers: names of the convolutions to compute, in order from `conv1_1`; a prefix of the network.
-        pool: "max", or "average" as in Zhang et al.'s perceptual loss (2018).
-        pre_activations: also return every convolution's output before its ReLU.
-        dtype: computation type, also of the features; parameters stay float32.
+        pool: "max", or "average" as in the perceptual loss of Zhang et al. (2018).
+        pre_activations: whether to return the output of each convolution before its ReLU too.
+        dtype: computation type, and that of the features; parameters stay float32.
 
     Raises:
-        UserError: where made with an unknown width or pooling, or with layers that are no prefix.
+        UserError: The width or the pooling is unknown, or `layers` is not a prefix.
     """
 
     blocks: ClassVar[tuple[tuple[int, ...], ...]] = ()
@@ -54,34 +55,34 @@ class Vgg(Network):
         names = tuple(convolutions(self.blocks))
         if not self.layers or tuple(self.layers) != names[: len(self.layers)]:
             raise UserError(
-                f"layers {', '.join(self.layers) or '()'} are no beginning of {type(self).__name__}; "
-                f"take the first few of {', '.join(names)}"
+                f"layers {', '.join(self.layers) or '()'} are not the first convolutions of {type(self).__name__}; "
+                f"give the first few of {', '.join(names)}"
             )
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of about `size` (height, width)."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         smallest = self._smallest()
         return ((1, max(size[0], smallest), max(size[1], smallest), 3),)
 
     def _smallest(self) -> int:
-        """Side of the smallest image of which a pixel is left in the last block."""
+        """Returns the smallest side that leaves a pixel in the last block."""
         return 2 ** (_block(self.layers[-1]) - 1)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Compute features.
+        """Computes the features of all layers.
 
         Args:
-            image: [B, H, W, 3] in the range the weights were trained for: see `normalize`.
-            train: without effect.
+            image: images [B, H, W, 3] in the range of the weights, see `normalize`.
+            train: no effect.
 
         Returns:
-            `relu1_1`, `relu1_2`, ... as far as `layers` reach, and with `pre_activations` also `conv1_1`, ...;
+            `relu1_1`, `relu1_2`, ... for all `layers`, and with `pre_activations` also `conv1_1`, ...;
             [B, H/2^b, W/2^b, C], floored, b = block - 1.
 
         Raises:
-            UserError: if nothing of the image is left in the last block.
+            UserError: The image has no pixel left in the last block.
         """
         _, height, width, _ = image.shape
         if min(height, width) < self._smallest():
@@ -103,7 +104,7 @@ class Vgg(Network):
 
 
 class Vgg16(Vgg):
-    """VGG-16's thirteen convolutions, 14,714,688 parameters; see `Vgg`."""
+    """VGG-16 with thirteen convolutions, 14,714,688 parameters; see `Vgg`."""
 
     blocks: ClassVar[tuple[tuple[int, ...], ...]] = VGG16_BLOCKS
 
@@ -111,7 +112,7 @@ class Vgg16(Vgg):
 
 
 class Vgg19(Vgg):
-    """VGG-19's sixteen convolutions, 20,024,384 parameters; see `Vgg`."""
+    """VGG-19 with sixteen convolutions, 20,024,384 parameters; see `Vgg`."""
 
     blocks: ClassVar[tuple[tuple[int, ...], ...]] = VGG19_BLOCKS
 
@@ -119,20 +120,23 @@ class Vgg19(Vgg):
 
 
 def _block(name: str) -> int:
-    """3 for `conv3_2`."""
+    """Returns the number of the block: 3 for `conv3_2`."""
     return int(name.removeprefix("conv").split("_")[0])
 
 
 CAFFE_SCALE = 255.0 * 0.226
-"""How many times as large Caffe's inputs are as torchvision's, and every feature with them."""
+"""Factor of the inputs, and with them of all features, of Caffe's weights relative to torchvision's."""
 
 
 def normalize(image: jax.Array, convention: str) -> jax.Array:
-    """Bring RGB `[B, H, W, 3]` in [0, 1] into the range of a weight file's convention.
+    """Maps RGB images in [0, 1] to the range of a weight file's convention.
 
     Args:
-        image: the images.
+        image: RGB images [B, H, W, 3] in [0, 1].
         convention: "torchvision" (ImageNet mean and deviation) or "caffe" (BGR, 0..255 minus the mean).
+
+    Returns:
+        Images [B, H, W, 3] in the range of the convention.
     """
     if convention == "caffe":
         mean = jnp.array([103.939, 116.779, 123.68], jnp.float32)

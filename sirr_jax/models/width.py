@@ -1,4 +1,4 @@
-"""How wide a network is: as published, narrower, or narrow for tests."""
+"""Widths of networks: as published, narrower, or narrow for tests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ _DIVISORS = {"base": 1, "small": 4, "tiny": 16}
 
 
 def scaled(channels: int, width: str) -> int:
-    """`channels` of the published network at `width` "base", a quarter of them at "small", a sixteenth at "tiny".
+    """Scales a number of channels to a width.
 
-    At least 2.
+    Args:
+        channels: channels of the published network.
+        width: "base" (all channels), "small" (a quarter) or "tiny" (a sixteenth).
+
+    Returns:
+        Number of channels, at least 2.
 
     Raises:
-        UserError: if there is no such width.
+        UserError: The width is unknown.
     """
     if width not in _DIVISORS:
         raise UserError(f"there is no width {width!r}; choose one of {', '.join(_DIVISORS)}")
@@ -21,5 +26,13 @@ def scaled(channels: int, width: str) -> int:
 
 
 def read_width(channels: int, published: int) -> str | None:
-    """The width at which a layer published with `published` channels has `channels`; None if it is none of ours."""
+    """Infers the width from the channels of a layer.
+
+    Args:
+        channels: channels of the layer.
+        published: channels of the same layer in the published network.
+
+    Returns:
+        The width; None if no width has as many channels.
+    """
     return next((width for width in _DIVISORS if scaled(published, width) == channels), None)

@@ -1,4 +1,4 @@
-"""How each published system is trained and used. One file per system."""
+"""Training and inference of each published system, one folder per system."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ _RECIPES = {
 
 
 def get_recipe(name: str) -> type[Recipe]:
-    """The recipe class of a published system.
+    """Returns the recipe class of a published system.
+
+    Args:
+        name: name of the recipe, for example "dynamics".
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: There is no recipe of that name.
     """
     if name not in _RECIPES:
         raise UserError(f"no recipe is called {name!r}; known recipes: {', '.join(sorted(_RECIPES))}")

@@ -1,4 +1,4 @@
-"""What a recipe declares and what the engine promises in return."""
+"""The interface between a recipe and the training engine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from ml_collections import ConfigDict
 from sirr_jax.weights.model_file import StoredNetwork
 
 AXIS = "devices"
-"""The pmapped axis, by which losses take batch statistics over all devices."""
+"""Name of the pmapped axis, over which losses compute batch statistics of all devices."""
 
 Tree = dict[str, Any]
 """A nested dict of arrays whose first level names networks (parameters) or collections."""
 
+Apply = Callable[..., dict[str, Any]]
+"""`apply(*inputs)`: a network with its variables, for example a bound Flax module."""
+
 
 class Aux(NamedTuple):
-    """What a loss returns beside its value: `scalars` to log, `collections` that it replaces."""
+    """Second result of a loss.
+
+    Attributes:
+        scalars: name -> scalar to log.
+        collections: name -> collection that replaces the one of the state.
+    """
 
     scalars: Mapping[str, jax.Array]
     collections: Mapping[str, Any] = {}
@@ -31,7 +39,13 @@ Loss = Callable[[Tree, Tree, Tree, jax.Array], tuple[jax.Array, Aux]]
 
 
 class Start(NamedTuple):
-    """The part of the state that a stage may change when it begins."""
+    """The part of the state that a stage may change when it begins.
+
+    Attributes:
+        params: parameters of each network.
+        ema: moving average of the parameters of each trained network.
+        collections: further collections, for example running statistics.
+    """
 
     params: Tree
     ema: Tree
@@ -44,8 +58,8 @@ class Update:
 
     Attributes:
         learns: networks that are differentiated and stepped; empty for an update that only replaces collections.
-        loss: what they minimize.
-        times: how often per training step.
+        loss: loss that they minimize.
+        times: repetitions per training step.
     """
 
     learns: tuple[str, ...]
@@ -58,12 +72,12 @@ class Stage:
     """A part of the training with fixed updates and a fixed mixture of data.
 
     Attributes:
-        name: for the log.
-        steps: its length.
-        updates: in order, within every step.
-        mix: share of each kind of sample (`sirr_jax.data.from_config.KINDS`) in a batch; sums to 1.
-        begin: how it starts from the stage before; None to go on unchanged. Deterministic.
-        rate: factor on all its learning rates.
+        name: name in the log.
+        steps: number of training steps.
+        updates: updates of every step, in order.
+        mix: fraction of each kind of sample (`sirr_jax.data.from_config.KINDS`) in a batch; sums to 1.
+        begin: deterministic change of the state before the first step; None for no change.
+        rate: factor on all learning rates.
     """
 
     name: str
@@ -75,19 +89,19 @@ class Stage:
 
 
 class Recipe(abc.ABC):
-    """How the networks of one published system are trained together.
+    """The training of one published system: networks, stages and losses.
 
-    How they answer for one photograph is told by `sirr_jax.recipes.restoration` under the same name.
+    Inference is registered in `sirr_jax.recipes.restoration` under the same name.
 
     Attributes:
-        name: its name in configs and in weight files.
-        stages: in order.
-        panels: names of the images that `compare` makes, in the order to show them.
-        classes: number of classes of what `segment` returns; 0 for recipes without label maps.
-        maps: those of the panels that are no estimates: shown, not scored.
-        targets: estimate -> the panel that it is scored against, where that is not "target".
-        validation: the kind of sample ("layers", "single", "pairs", "photos") to validate on.
-        notes: sentences for the log and the run's metadata (which losses are really in use, and so on).
+        name: name in configs and in model files.
+        stages: stages in the order of training.
+        panels: names of the images that `compare` returns, in display order.
+        classes: number of classes of the label maps that `segment` returns; 0 for recipes without label maps.
+        maps: those of the panels that are no estimates of an image: they are displayed and not scored.
+        targets: estimate -> panel that it is scored against, where that is not "target".
+        validation: kind of sample ("layers", "single", "pairs", "photos", ...) to validate on.
+        notes: sentences for the log and the metadata of the run, for example which losses are in use.
     """
 
     name: str
@@ -101,19 +115,31 @@ class Recipe(abc.ABC):
 
     @abc.abstractmethod
     def __init__(self, config: ConfigDict) -> None:
-        """Build networks and stages from a resolved config."""
+        """Builds networks and stages.
+
+        Args:
+            config: resolved config.
+        """
 
     @abc.abstractmethod
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw `(params, collections)`, each a dict by network."""
+        """Draws the initial variables.
+
+        Args:
+            key: PRNG key.
+
+        Returns:
+            `(params, collections)`, each a dict by network.
+        """
 
     @abc.abstractmethod
     def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
-        """Turn raw uint8 samples into a training batch, on the device, inside the step.
+        """Turns raw uint8 samples into a training batch, on the device, inside the step.
 
         Args:
             raw: one device's share of a raw batch: kind -> name -> `[n, ...]`.
-            key: the run's key; fold each sample's `index` into it, so that the number of devices changes nothing.
+            key: PRNG key of the run; fold each sample's `index` into it, so that the number of devices does not
+                change the result.
             train: whether to augment.
 
         Returns:
@@ -122,13 +148,39 @@ class Recipe(abc.ABC):
 
     @abc.abstractmethod
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Images `[B, H, W, 3]` in [0, 1] for scores and panels: "input", the estimates, maps, "target"."""
+        """Computes the images to score and to display.
+
+        Args:
+            params: parameters of each network.
+            collections: further collections.
+            batch: prepared batch.
+
+        Returns:
+            "input", the estimates, the maps and "target", each [B, H, W, 3] in [0, 1].
+        """
 
     def segment(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Label maps `[B, H, W]` int32 to score: "target" (255: no class) and the estimates; none here."""
+        """Computes the label maps to score.
+
+        Args:
+            params: parameters of each network.
+            collections: further collections.
+            batch: prepared batch.
+
+        Returns:
+            "target" (255: no class) and the estimates, each [B, H, W] int32; empty for recipes without label maps.
+        """
         del params, collections, batch
         return {}
 
     @abc.abstractmethod
     def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, StoredNetwork]]:
-        """Models to ship: file stem -> its networks by role; see `sirr_jax.recipes.restoration`."""
+        """Selects the networks to export.
+
+        Args:
+            params: parameters of each network.
+            collections: further collections.
+
+        Returns:
+            File stem -> networks of that model file by role; see `sirr_jax.recipes.restoration`.
+        """

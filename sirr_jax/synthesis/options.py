@@ -1,4 +1,4 @@
-"""Options of models and degradations from plain values, as a config file or a command line has them."""
+"""Option ranges, and options dataclasses built from the plain values of a config file or a command line."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ from typing import Any
 
 from sirr_jax.errors import UserError
 
+Range = tuple[float, float]
+"""Lower and upper end of a range."""
 
-def options_of(kind: str, options_type: type[Any], given: Mapping[str, Any]) -> Any:
-    """Makes the options of a kind.
+
+def options_of(name: str, options_type: type[Any], values: Mapping[str, Any]) -> Any:
+    """Builds an options dataclass from plain values.
 
     Args:
-        kind: for the message.
-        options_type: a dataclass that checks its values.
-        given: fields that differ from the defaults; lists become tuples.
+        name: name of the model or degradation, for the error message.
+        options_type: dataclass that checks its values.
+        values: fields that differ from the defaults; lists become tuples.
+
+    Returns:
+        An instance of `options_type`.
 
     Raises:
-        UserError: if there is no such field, or its value is impossible.
+        UserError: A field does not exist, or its value is out of range.
     """
     known = [field.name for field in dataclasses.fields(options_type)]
-    for name in given:
-        if name not in known:
-            raise UserError(f"{kind} has no option {name!r}; it takes {', '.join(known)}")
-    return options_type(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+    for field_name in values:
+        if field_name not in known:
+            raise UserError(f"{name} has no option {field_name!r}; it takes {', '.join(known)}")
+    return options_type(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

@@ -1,1 +1,1 @@
-"""One engine and one loop for every recipe. They know none of the published systems by name."""
+"""Training loop and training step for every recipe. Nothing here is specific to a published system."""

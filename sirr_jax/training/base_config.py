@@ -1,6 +1,6 @@
-"""The config keys that all recipes share; a file in configs/ adds those of its recipe.
+"""Config keys that all recipes share; a file in configs/ adds those of its recipe.
 
-The comment behind a key is its description in the reference (`scripts/generate_docs.py`).
+The comment after a key is its description in the reference (`scripts/generate_docs.py`).
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ def training_config(recipe: str) -> ConfigDict:
     config.data.min_scale = 1.0  # smallest reduction of a photograph; below 1 crops are enlarged (close-ups)
     config.data.max_scale = 2.0  # largest reduction of a photograph before it is cropped
     config.data.loader = "tf"  # tf (tf.data), threads (no TensorFlow, decoded images cached) or device (cached on GPU)
-    config.data.on_corrupt = "error"  # what an unusable file does: error, or skip (left out by name and counted)
+    config.data.on_corrupt = "error"  # handling of unusable files: error, or skip (left out, listed and counted)
 
     config.optimizer = ConfigDict()
-    config.optimizer.name = "adam"  # any optimizer of optax by its name there
+    config.optimizer.name = "adam"  # name of an optimizer of optax
     config.optimizer.schedule = "cosine"  # learning rate schedule: cosine, constant or step (step_size, gamma)
     config.optimizer.learning_rate = 2e-4  # initial learning rate
     config.optimizer.final_learning_rate = 1e-6  # learning rate at the end of the cosine
     config.optimizer.b1 = 0.9  # decay rate of the first moment
     config.optimizer.b2 = 0.999  # decay rate of the second moment
     config.optimizer.clip = 1.0  # largest global norm of a network's gradient; 0 for no clipping
-    config.optimizer.networks = ConfigDict()  # the same keys for one network alone, by its name
+    config.optimizer.networks = ConfigDict()  # the same keys for single networks, by their names
     config.ema_decay = 0.999  # decay of the moving average of the parameters, which is evaluated and exported
 
-    config.protocol = "errnet"  # metric protocol of the evaluation, see the reference
+    config.protocol = "errnet"  # metric protocol of the evaluation: errnet, rgb or y
     config.validation_samples = 16  # samples to evaluate on
     config.log_every = 100  # steps between two log lines
     config.eval_every = 2_000  # steps between two evaluations; 0 for none
     config.log_images_every = 10_000  # steps between two validation panels; 0 for none
-    config.checkpoint_every = 2_000  # steps between two checkpoints; 0 for stage ends alone
+    config.checkpoint_every = 2_000  # steps between two checkpoints; 0 for checkpoints at stage ends only
     config.max_to_keep = 3  # number of checkpoints to keep
     return config
 

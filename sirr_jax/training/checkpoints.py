@@ -20,40 +20,40 @@ from sirr_jax.training.renamed_keys import translate
 
 _log = logging.getLogger(__name__)
 
-# What may differ between a run and its continuation without changing what is computed.
-_FREE = ("log_every", "eval_every", "log_images_every", "checkpoint_every", "max_to_keep")
-# What may differ because a run that has met a loss that is not finite could not go on otherwise; it is written down.
-_MENDING = re.compile(r"compute_dtype|optimizer\.(networks\.\w+\.)?(learning_rate|final_learning_rate|clip)")
+# Keys that may change when a run is resumed, because they do not change the result.
+_FREE_KEYS = ("log_every", "eval_every", "log_images_every", "checkpoint_every", "max_to_keep")
+# Keys that may change because a run with a non-finite loss could not be resumed otherwise. Changes are recorded.
+_RECORDED_KEYS = re.compile(r"compute_dtype|optimizer\.(networks\.\w+\.)?(learning_rate|final_learning_rate|clip)")
 
 
 class Checkpoints:
-    """Saves in the background, restores the newest state that is whole.
+    """Saves in the background; restores the newest undamaged state.
 
-    A checkpoint is written beside its final name and renamed when complete, so a killed process leaves either the
+    A checkpoint is written under a temporary name and renamed when complete, so a killed process leaves either the
     previous checkpoint or the new one.
     """
 
-    def __init__(self, workdir: Path, config: dict[str, Any], *, keep: int) -> None:
-        """Open `workdir/checkpoints`.
+    def __init__(self, workdir: Path, config: dict[str, Any], *, max_to_keep: int) -> None:
+        """Opens `workdir/checkpoints`.
 
         Args:
-            workdir: the run's folder.
-            config: the resolved config, as plain values.
-            keep: how many checkpoints to keep.
+            workdir: folder of the run.
+            config: resolved config, as plain values.
+            max_to_keep: number of checkpoints to keep.
 
         Raises:
-            UserError: if the folder holds checkpoints of another config.
+            UserError: The folder has checkpoints of another config.
         """
         self._config_file, self._config = workdir / "config.json", config
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, enable_async_checkpointing=True, cleanup_tmp_directories=True
+            max_to_keep=max_to_keep, enable_async_checkpointing=True, cleanup_tmp_directories=True
         )
         self._manager = ocp.CheckpointManager((workdir / "checkpoints").resolve(), options=options)
         begun = bool(self._manager.all_steps()) or (workdir / "models").exists()
         self._changes = self._compare_config(begun=begun)
 
     def _compare_config(self, *, begun: bool) -> list[str]:
-        """What has changed since the run was last begun and may change, in words: all, if nothing came of it."""
+        """Returns descriptions of the changed keys. If the run has `begun`, only some keys may change."""
         if not self._config_file.exists():
             return []
         try:
@@ -64,33 +64,37 @@ class Checkpoints:
         changes = []
         for name in sorted(before.keys() | now.keys()):
             old, new = before.get(name), now.get(name)
-            if name in _FREE or old == new:
+            if name in _FREE_KEYS or old == new:
                 continue
-            if begun and not _mends(name, before, now):
+            if begun and not _may_change(name, before, now):
                 raise UserError(
-                    f"{self._config_file.parent} holds a run with config.{name}={old!r}, now {new!r}; choose another "
-                    "--workdir, or go back to that value to continue the run"
+                    f"{self._config_file.parent} has a run with config.{name}={old!r}, now {new!r}; choose another "
+                    "--workdir, or set the old value to resume the run"
                 )
             changes.append(f"config.{name} {old} -> {new}")
         return changes
 
     def record_config(self, step: int, *, total: int) -> None:
-        """Write `config.json` and, in `changes.txt`, what of it is another than before `step` of `total`.
+        """Writes `config.json`, and to `changes.txt` the keys that have changed since the run was last started.
+
+        Args:
+            step: number of finished steps.
+            total: number of steps of the run.
 
         Raises:
-            UserError: if something has changed and there is no step left for it.
+            UserError: A key has changed and the run is finished.
         """
         if self._changes and step >= total:
             raise UserError(
-                f"{self._config_file.parent} holds a finished run, and now {'; '.join(self._changes)}; choose another "
+                f"{self._config_file.parent} has a finished run, and now {'; '.join(self._changes)}; choose another "
                 "--workdir"
             )
         if jax.process_index() != 0:
             return
         for change in self._changes:
             _log.warning("from step %d on: %s", step, change)
-            with (self._config_file.parent / "changes.txt").open("a", encoding="utf-8") as lines:
-                lines.write(f"step {step}: {change}\n")
+            with (self._config_file.parent / "changes.txt").open("a", encoding="utf-8") as file:
+                file.write(f"step {step}: {change}\n")
         self._changes = []
         text = json.dumps(self._config, indent=2, sort_keys=True) + "\n"
         partial = self._config_file.with_suffix(".json.partial")
@@ -98,9 +102,11 @@ class Checkpoints:
         partial.replace(self._config_file)
 
     def save(self, step: int, state: Any) -> None:
-        """Begin to save a host copy of the state (see `parallel.to_host`); returns while it is being written.
+        """Starts to save a state; returns while it is being written. A step that is already saved is not saved again.
 
-        A step that is already saved is left as it is.
+        Args:
+            step: number of finished steps.
+            state: host copy of the state, see `parallel.to_host`.
         """
         if step in self._manager.all_steps():
             return
@@ -115,23 +121,26 @@ class Checkpoints:
             raise RuntimeError(f"Orbax refused to save step {step} after step {self._manager.latest_step()}")
 
     def restore(self, like: Any) -> Any | None:
-        """The newest state that can be read, as NumPy arrays; None if there is no checkpoint.
+        """Reads the newest undamaged state.
 
         Newer checkpoints that cannot be read are moved to `damaged/`, so that the run can save those steps again.
 
         Args:
-            like: a state of the expected structure, shapes and types.
+            like: state with the expected structure, shapes and dtypes.
+
+        Returns:
+            State with NumPy arrays; None if there is no checkpoint.
 
         Raises:
-            UserError: if checkpoints exist and none can be read, they are of other shapes or types, or the processes of
-                the run read different ones.
+            UserError: Checkpoints exist and none can be read, their shapes or dtypes differ, or the processes of the
+                run read different ones.
         """
         state = self._newest(like)
         if jax.process_count() > 1:
             from jax.experimental import multihost_utils
 
-            found = -1 if state is None else int(state.step)
-            steps = multihost_utils.process_allgather(np.int32(found)).tolist()
+            step = -1 if state is None else int(state.step)
+            steps = multihost_utils.process_allgather(np.int32(step)).tolist()
             if len(set(steps)) > 1:
                 raise UserError(
                     f"the processes read the states after steps {steps} in {self._config_file.parent} (-1: none); give "
@@ -146,14 +155,14 @@ class Checkpoints:
         for step in steps:
             try:
                 meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
-                # Orbax would cast another type without a word.
+                # Orbax casts other dtypes silently.
                 self._compare(step, meta["shapes"], expected)
                 items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
                 state = self._manager.restore(step, args=items).state
                 if _checksums(state) == meta["checksums"]:
                     self._set_aside([newer for newer in steps if newer > step])
                     return state
-                # A file cut short can still be read: what is missing comes back as zeros.
+                # A truncated file can still be read: the missing part is filled with zeros.
                 _log.warning("checkpoint %d is damaged (checksums differ); trying the one before", step)
             except UserError:
                 raise
@@ -167,8 +176,8 @@ class Checkpoints:
         return None
 
     def _set_aside(self, steps: list[int]) -> None:
-        # Orbax neither overwrites a step nor saves one older than its newest: without this, nothing would be saved
-        # until the run is past the damage.
+        # Orbax neither overwrites a step nor saves one older than its newest. Without this, nothing would be saved
+        # until the run has passed the damaged steps.
         if not steps:
             return
         damaged = self._manager.directory.parent / "damaged"
@@ -184,37 +193,42 @@ class Checkpoints:
             multihost_utils.sync_global_devices("damaged checkpoints")
         self._manager.reload()
 
-    def _compare(self, step: int, found: dict[str, str], expected: dict[str, str]) -> None:
-        for name in sorted(found.keys() | expected.keys()):
-            if found.get(name) != expected.get(name):
+    def _compare(self, step: int, shapes: dict[str, str], expected: dict[str, str]) -> None:
+        for name in sorted(shapes.keys() | expected.keys()):
+            if shapes.get(name) != expected.get(name):
                 raise UserError(
-                    f"checkpoint {step} in {self._config_file.parent} has {name}: {found.get(name)}, expected "
+                    f"checkpoint {step} in {self._config_file.parent} has {name}: {shapes.get(name)}, expected "
                     f"{expected.get(name)}; it belongs to another config, choose another --workdir"
                 )
 
     def wait(self) -> None:
-        """Return when everything is on disk; raises what the background writing met."""
+        """Waits until everything is on disk; raises the errors of the background thread."""
         self._manager.wait_until_finished()
         self._manager.check_for_errors()
 
     def close(self) -> None:
-        """Finish writing and release threads."""
+        """Finishes writing and releases threads."""
         self.wait()
         self._manager.close()
 
 
-def _mends(name: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether a value may change in the middle of a run."""
-    if not _MENDING.fullmatch(name):
+def _may_change(name: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a key may change between the old and the new config of a run that has begun."""
+    if not _RECORDED_KEYS.fullmatch(name):
         return False
-    of_all = f"optimizer.{name.rpartition('.')[2]}"  # what counts where a network has no value of its own
-    values = [config.get(name, config.get(of_all)) for config in (before, now)]
-    # Where nothing is clipped the optimizer's state has another form.
+    default = f"optimizer.{name.rpartition('.')[2]}"  # applies to networks without a value of their own
+    values = [config.get(name, config.get(default)) for config in (before, now)]
+    # The optimizer state without clipping (0) has another structure.
     return all(values) if name.endswith("clip") else None not in values
 
 
 def flatten_config(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dict -> `{"a.b": value}`."""
+    """Flattens a nested dict to `{"a.b": value}`.
+
+    Args:
+        config: nested dict.
+        prefix: prefix of all keys, with the dot.
+    """
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, dict):

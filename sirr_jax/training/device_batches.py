@@ -15,32 +15,32 @@ from sirr_jax.data.loaders.threads import Batch
 from sirr_jax.training import parallel
 
 
-def to_devices(pipeline: BatchLoader, steps: int = 1) -> Iterator[Any]:
-    """Divide each batch; crops that the devices are to cut are cut, out of photographs that they hold from then on.
+def to_devices(loader: BatchLoader, steps: int = 1) -> Iterator[Any]:
+    """Divides batches among the local devices; with an `OnDeviceLoader`, cuts the crops there.
 
     Args:
-        pipeline: of `build_loader`.
-        steps: batches that travel together, for as many steps in a row.
+        loader: loader of raw batches.
+        steps: number of batches to stack, for as many steps in one call.
 
     Yields:
-        Batches of `[local devices, samples per device, ...]`; several together, `[local devices, steps, samples per
+        Batches `[local devices, samples per device, ...]`; with `steps` above 1, `[local devices, steps, samples per
         device, ...]`.
 
     Raises:
-        UserError: if a batch cannot be divided.
+        UserError: A batch cannot be divided.
     """
-    batches = map(parallel.shard_batch, pipeline)
+    batches = map(parallel.shard_batch, loader)
     if steps > 1:
         batches = map(_together, zip(*[batches] * steps, strict=True))
-    if not isinstance(pipeline, OnDeviceLoader):
+    if not isinstance(loader, OnDeviceLoader):
         yield from batches
         return
-    photographs = parallel.replicate(pipeline.photographs)
+    photographs = parallel.replicate(loader.photographs)
 
     def cut_all(photographs: jax.Array, regions: Batch) -> Batch:
-        return jax.lax.map(functools.partial(pipeline.cut, photographs), regions)
+        return jax.lax.map(functools.partial(loader.cut, photographs), regions)
 
-    cut = parallel.on_each(cut_all if steps > 1 else pipeline.cut)
+    cut = parallel.on_each(cut_all if steps > 1 else loader.cut)
     for regions in batches:
         yield cut(photographs, regions)
 

@@ -1,4 +1,4 @@
-"""How far the host may be ahead of its devices."""
+"""Limits the number of steps that are dispatched and not yet computed."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ from typing import Any
 
 import jax
 
-_CALLS = 2
+_MAX_CALLS = 2
 
 
 class DispatchLimiter:
-    """Lets the host be two calls ahead of a CPU, and as far ahead of an accelerator as JAX lets it be.
+    """Limits a CPU to two dispatched calls. On an accelerator only JAX's own limit applies.
 
-    JAX queues some thirty calls. On an accelerator that is a second; on a CPU, where a step takes seconds, whoever
-    asks the run to stop would wait minutes for all of them, and a scheduler kills what has not stopped by then. With
-    one call always queued the CPU is never idle.
+    JAX queues about thirty calls. On an accelerator they take a second. On a CPU a step takes seconds, so a run that is
+    asked to stop would need minutes to finish all queued calls, and a scheduler would kill it before. With one call
+    always queued the CPU is never idle.
     """
 
     def __init__(self) -> None:
-        """Nothing is on its way yet."""
+        """Starts with no dispatched calls."""
         self._limited = jax.default_backend() == "cpu"
-        self._on_the_way: deque[Any] = deque()
+        self._pending: deque[Any] = deque()
 
     def track(self, results: Any) -> None:
-        """Take note of a call by what it will return; wait for an earlier one where there are too many."""
+        """Adds a dispatched call; on a CPU, waits for the earliest one if there are too many.
+
+        Args:
+            results: arrays that the call will return.
+        """
         if not self._limited:
             return
-        self._on_the_way.append(results)
-        if len(self._on_the_way) > _CALLS:
-            jax.block_until_ready(self._on_the_way.popleft())
+        self._pending.append(results)
+        if len(self._pending) > _MAX_CALLS:
+            jax.block_until_ready(self._pending.popleft())

@@ -10,9 +10,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from sirr_jax.data.from_config import validation_stream
+from sirr_jax.data.from_config import validation_batch
 from sirr_jax.data.images.grid import contact_sheet
-from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.errors import UserError
 from sirr_jax.metrics import PROTOCOLS, confusion, miou, per_image, score
 from sirr_jax.metrics.protocols import protocol_name
@@ -32,23 +31,22 @@ class Evaluator:
     """Scores and draws the recipe's estimates on a fixed set of held-out samples."""
 
     def __init__(self, recipe: Recipe, config: ConfigDict) -> None:
-        """Make the samples: `config.validation_samples` of the recipe's kind, from `validation_stream`.
+        """Reads the samples: `config.validation_samples` of the recipe's kind.
+
+        Args:
+            recipe: recipe whose estimates are scored.
+            config: whole config of the run.
 
         Raises:
-            UserError: if the config names no such protocol, or its validation data cannot be used.
+            UserError: There is no such protocol, or the validation data cannot be used.
         """
         try:
             self._protocol = protocol_name(config.get("protocol", "errnet"))
         except UserError as error:
             raise UserError(f"config.protocol is {config.protocol!r}; choose one of {', '.join(PROTOCOLS)}") from error
-        kind = recipe.validation
-        stream = validation_stream(config.data, kind)
-        with build_loader(
-            {kind: stream}, {kind: config.validation_samples}, loader="threads", seed=_SEED, start_step=0
-        ) as pipeline:
-            raw = next(pipeline)
+        raw = validation_batch(config.data, recipe.validation, config.validation_samples, seed=_SEED)
         self._recipe = recipe
-        self._told = False
+        self._warned = False
         batch = jax.jit(functools.partial(recipe.prepare, train=False))(raw, jax.random.key(_SEED))
         self._chunks = _chunks(batch, config.validation_samples)
         self._compare = jax.jit(recipe.compare)
@@ -56,18 +54,18 @@ class Evaluator:
         self._images: tuple[int, dict[str, np.ndarray]] = (-1, {})
 
     def scores(self, step: int, state: TrainState) -> dict[str, dict[str, float]]:
-        """Name of the estimate -> the protocol's metrics, means over the samples, and the scores of label maps.
+        """Scores every estimate: means of the protocol's metrics over the samples, and scores of label maps.
 
         A mixture that equals its target has an infinite PSNR and nothing to restore: such samples are left out.
         Of label maps: `miou`, the mean intersection over union of the whole set, that is of the sum of the samples'
-        confusion matrices; and, where every pixel has a class, the means over the samples of `sirr_jax.metrics.per_image`: `pa`,
-        `ma`, `image_miou`, `fwiou`.
+        confusion matrices; and, where every pixel has a class, the means over the samples of
+        `sirr_jax.metrics.per_image`: `pa`, `ma`, `image_miou`, `fwiou`.
         """
         images = self._estimates(step, state)
         reflected = np.isfinite(self._score(images["input"], images["target"])["psnr"])
-        if not reflected.all() and not self._told:
+        if not reflected.all() and not self._warned:
             _log.warning("%d of %d validation samples equal their target; left out", (~reflected).sum(), len(reflected))
-            self._told = True
+            self._warned = True
         targets = self._recipe.targets
         hidden = {"target", *self._recipe.maps, *targets.values()}
         scores = {
@@ -88,14 +86,14 @@ class Evaluator:
         return scores
 
     def evaluate(self, step: int, state: TrainState, writer: Writer) -> None:
-        """Write the scores after `step` steps."""
+        """Writes the scores after `step` steps."""
         scores = self.scores(step, state)
         writer.scalars(
             step, {f"validation/{metric}/{name}": v for name, s in scores.items() for metric, v in s.items()}
         )
 
     def panel(self, step: int, state: TrainState, writer: Writer) -> None:
-        """Write a sheet: one row per sample; input, estimates, maps and target side by side."""
+        """Writes a panel: one row per sample; input, estimates, maps and target side by side."""
         estimates = np.stack(list(self._estimates(step, state).values()), axis=1)
         rows = np.rint(np.clip(estimates, 0.0, 1.0) * 255.0).astype(np.uint8)
         writer.panel(step, "validation", contact_sheet(rows))
@@ -107,10 +105,11 @@ class Evaluator:
         return self._images[1]
 
     def _apply(self, function: Callable[..., dict[str, jax.Array]], state: TrainState) -> dict[str, np.ndarray]:
-        """What a function of the recipe makes of all samples."""
+        """Applies a function of the recipe to all samples."""
         state = parallel.first_replica(state)
-        made = [jax.device_get(function(evaluation_params(state), state.collections, chunk)) for chunk in self._chunks]
-        return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
+        params = evaluation_params(state)
+        parts = [jax.device_get(function(params, state.collections, chunk)) for chunk in self._chunks]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _score(self, estimate: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
         return score(estimate, target, protocol=self._protocol)
@@ -125,6 +124,6 @@ def _label_scores(predicted: np.ndarray, target: np.ndarray, classes: int) -> di
 
 
 def _chunks(batch: Tree, count: int) -> list[Tree]:
-    """Equal parts of a batch: all samples at once would need the memory of a training step many times over."""
+    """Splits a batch into equal parts: all samples at once would need many times the memory of a training step."""
     size = max(n for n in range(1, min(count, _MOST_AT_ONCE) + 1) if count % n == 0)
     return [jax.tree.map(lambda x, i=i: x[i : i + size], batch) for i in range(0, count, size)]

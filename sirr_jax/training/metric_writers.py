@@ -1,4 +1,4 @@
-"""Where a run's numbers and pictures go: JSON lines, TensorBoard, PNG files."""
+"""Writers of metrics and validation panels: JSON lines, TensorBoard, PNG files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _log = logging.getLogger(__name__)
 
 
 class Writer:
-    """Appends scalars to `scalars.jsonl` and panels to `panels/`; TensorBoard too where tensorboardX is installed."""
+    """Writes scalars to `scalars.jsonl` and panels to `panels/`; also to TensorBoard if tensorboardX is installed."""
 
     def __init__(self, workdir: Path) -> None:
-        """Open the files in `workdir`; numbers of an earlier part of the run are kept."""
+        """Opens the files in `workdir` and appends to existing ones."""
         self._panels = workdir / "panels"
         self._lines = (workdir / "scalars.jsonl").open("a", encoding="utf-8")
         self._board = None
@@ -28,10 +28,15 @@ class Writer:
 
             self._board = SummaryWriter(str(workdir / "tensorboard"))
         else:
-            _log.info("tensorboardX is not installed: scalars go to scalars.jsonl alone")
+            _log.info("tensorboardX is not installed: scalars are written to scalars.jsonl only")
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write one line `{"step": ..., "time": ..., name: value, ...}`."""
+        """Writes one line `{"step": ..., "time": ..., name: value, ...}`.
+
+        Args:
+            step: number of finished steps.
+            values: name -> value.
+        """
         line = {"step": step, "time": round(time.time(), 3)} | {name: float(v) for name, v in values.items()}
         self._lines.write(json.dumps(line) + "\n")
         self._lines.flush()
@@ -40,7 +45,16 @@ class Writer:
                 self._board.add_scalar(name, float(value), step)
 
     def panel(self, step: int, name: str, image: np.ndarray) -> Path:
-        """Write `panels/<name>-<step>.png`; `image` is uint8 [H, W, 3]."""
+        """Writes `panels/<name>-<step>.png`.
+
+        Args:
+            step: number of finished steps.
+            name: name of the panel.
+            image: uint8 [H, W, 3].
+
+        Returns:
+            Path of the file.
+        """
         self._panels.mkdir(exist_ok=True)
         path = self._panels / f"{name}-{step:07d}.png"
         Image.fromarray(image).save(path)
@@ -49,7 +63,7 @@ class Writer:
         return path
 
     def close(self) -> None:
-        """Flush and close."""
+        """Flushes and closes the files."""
         self._lines.close()
         if self._board:
             self._board.close()

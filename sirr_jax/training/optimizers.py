@@ -1,4 +1,4 @@
-"""The optimizer of a network, from the config."""
+"""Optimizers and learning rate schedules from the config."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OWN_KEYS = (
     "weight_decay",
     "lr_mults",
 )
-_GAMMA = 0.1  # of torch's StepLR
+_GAMMA = 0.1  # default of torch's StepLR
 
 
 def make_optimizer(config: ConfigDict, network: str, updates: int) -> optax.GradientTransformation:
@@ -37,20 +37,20 @@ def make_optimizer(config: ConfigDict, network: str, updates: int) -> optax.Grad
 
     Keys of the config:
 
-    * `name`: any optimizer of optax by its name there ("adam", the default, "adamw", "sgd", "lion", ...); "rmsprop" has
-      torch's defaults (`decay` 0.99, `eps` 1e-8 outside the root). Further keys are passed to it under optax's names
+    * `name`: name of an optimizer of optax ("adam", the default, "adamw", "sgd", "lion", ...); "rmsprop" has torch's
+      defaults (`decay` 0.99, `eps` 1e-8 outside the root). Further keys are passed to it under optax's names
       (`momentum`, `decay`, `weight_decay`, ...).
     * `learning_rate`, `schedule`: "cosine" (default; from `learning_rate` to `final_learning_rate`), "constant", or
       "step" (times `gamma`, 0.1 by default, every `step_size` updates).
     * `clip`: largest global norm of the gradient; 0 for none.
     * `l2`: factor of an L2 penalty, added to the gradient (torch's `weight_decay` of SGD and Adam). `weight_decay` is
-      decoupled, as AdamW's, and only optimizers that have it take it.
-    * `lr_mults`: pairs of a regular expression and a factor. A parameter whose path ("encoder/backbone/stem/kernel")
-      matches from the start learns that much faster or slower, with 0 not at all; the first match counts.
-    * `networks.NAME`: the same keys for one network alone.
+      decoupled, as in AdamW, and an error for optimizers without it.
+    * `lr_mults`: pairs of a regular expression and a factor on the learning rate of the parameters whose path
+      ("encoder/backbone/stem/kernel") matches from the start; 0 freezes them. The first match counts.
+    * `networks.NAME`: the same keys for one network.
 
     Args:
-        config: the section `config.optimizer`.
+        config: section `config.optimizer`.
         network: name of the network.
         updates: number of updates over all stages.
 
@@ -58,8 +58,8 @@ def make_optimizer(config: ConfigDict, network: str, updates: int) -> optax.Grad
         UserError: There is no such optimizer, schedule or key, or a number is out of range.
     """
     common = config.to_dict()
-    of_networks = common.pop("networks", {})
-    options = {"name": "adam", "schedule": "cosine", **common, **of_networks.get(network, {})}
+    per_network = common.pop("networks", {})
+    options = {"name": "adam", "schedule": "cosine", **common, **per_network.get(network, {})}
     constructor = _constructor(options["name"])
     passed = _passed(constructor, options, network)
     _check(options, network)
@@ -80,20 +80,20 @@ def make_optimizer(config: ConfigDict, network: str, updates: int) -> optax.Grad
 
 
 def _rmsprop(learning_rate: Any, *, decay: float = 0.99, eps: float = 1e-8, **rest: Any) -> Any:
-    """RMSprop as torch's: epsilon outside the root."""
+    """RMSprop as in torch: epsilon outside the root."""
     return optax.rmsprop(learning_rate, decay=decay, eps=eps, eps_in_sqrt=False, **rest)
 
 
 def _constructor(name: str) -> Callable[..., optax.GradientTransformation]:
     if name == "rmsprop":
         return _rmsprop
-    found = getattr(optax, name, None) if isinstance(name, str) and name.isidentifier() else None
-    if not callable(found) or "learning_rate" not in _parameters(found):
+    constructor = getattr(optax, name, None) if isinstance(name, str) and name.isidentifier() else None
+    if not callable(constructor) or "learning_rate" not in _parameters(constructor):
         known = [known for known in dir(optax) if "learning_rate" in _parameters(getattr(optax, known))]
         raise UserError(
             f"config.optimizer.name is {name!r}; {did_you_mean(name, known, 'choose an optimizer of optax: adam, ...')}"
         )
-    return found
+    return constructor
 
 
 def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
@@ -101,11 +101,11 @@ def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _passed(constructor: Callable[..., Any], options: Mapping[str, Any], network: str) -> dict[str, Any]:
-    """The keys that go to the optimizer itself. `b1`, `b2` and `eps` are common defaults: only some take them."""
-    takes = _parameters(optax.rmsprop if constructor is _rmsprop else constructor)
+    """Returns the keys to pass to the optimizer. `b1`, `b2` and `eps` are set for all and passed where accepted."""
+    accepted = _parameters(optax.rmsprop if constructor is _rmsprop else constructor)
     passed = {}
     for name, value in options.items():
-        if name in takes and name != "learning_rate":
+        if name in accepted and name != "learning_rate":
             passed[name] = value
         elif name == "weight_decay" and value:
             raise UserError(
@@ -113,7 +113,7 @@ def _passed(constructor: Callable[..., Any], options: Mapping[str, Any], network
                 "set config.optimizer.l2 for an L2 penalty, or config.optimizer.name=adamw"
             )
         elif name not in _OWN_KEYS:
-            known = sorted({*_OWN_KEYS, *takes} - {"learning_rate"})
+            known = sorted({*_OWN_KEYS, *accepted} - {"learning_rate"})
             raise UserError(
                 f"config.optimizer has no {name!r}, given for {network}; "
                 f"{did_you_mean(name, known, 'choose of ' + ', '.join(known))}"
@@ -157,11 +157,11 @@ def apply_gradients(
     """Applies one optimizer step.
 
     Args:
-        optimizer: of `make_optimizer`.
-        gradients: tree like `params`.
+        optimizer: optimizer from `make_optimizer`.
+        gradients: tree of gradients with the structure of `params`.
         opt_state: state of the optimizer.
         params: parameters.
-        rate: factor on the step.
+        rate: factor on the parameter change.
 
     Returns:
         `(params, opt_state)` after the step.

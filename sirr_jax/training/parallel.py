@@ -1,6 +1,6 @@
-"""One step over many devices. The only module that says `pmap`.
+"""Data parallelism over devices and processes. The only module that uses `pmap`.
 
-The state is replicated without a leading device axis; batches are `[local devices, samples per device, ...]`.
+The state is replicated and has no leading device axis; batches are `[local devices, samples per device, ...]`.
 """
 
 from __future__ import annotations
@@ -18,29 +18,40 @@ from sirr_jax.errors import UserError
 from sirr_jax.recipes.base import AXIS
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
-"""`step(state, batch) -> (state, scalars)`: written for one device, averaging over `AXIS` itself."""
+"""`step(state, batch) -> (state, scalars)`: a function for one device, which averages over `AXIS` itself."""
 
 
 def parallelize(step: Step) -> Step:
-    """Compile a step for all local devices (and, through collectives, all processes). The state is donated."""
+    """Compiles a step for all local devices (and, through collectives, all processes). The state is donated.
+
+    Args:
+        step: step of one device.
+    """
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
 
 def on_each(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Compile `function(held, batch)` for all local devices: `held` is replicated, the batch and the result divided."""
+    """Compiles a function for all local devices.
+
+    Args:
+        function: `function(replicated, batch) -> result`. The first argument is the same on all devices; batch and
+            result have a leading device axis outside the function.
+    """
     return jax.pmap(function, axis_name=AXIS, in_axes=(None, 0), out_axes=0)
 
 
 def trace_checked(step: Step, state: Any, batch: Any) -> None:
-    """Trace a step so that JAX proves what `pmap` takes on trust: that every output is the same on all devices.
+    """Traces a step with `shard_map(check_vma=True)`, which proves that every output is the same on all devices.
+
+    `pmap` does not check this.
 
     Args:
-        step: what would be given to `parallelize`.
-        state: arrays or shapes.
-        batch: with the leading device axis.
+        step: step of one device, as for `parallelize`.
+        state: state, as arrays or shapes.
+        batch: batch with the leading device axis, as arrays or shapes.
 
     Raises:
-        ValueError: if an output was not averaged over the devices.
+        ValueError: An output was not averaged over the devices.
     """
     mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
 
@@ -55,25 +66,36 @@ def trace_checked(step: Step, state: Any, batch: Any) -> None:
 
 
 def average(tree: Any) -> Any:
-    """Mean over all devices of all processes, inside a step."""
+    """Averages over all devices of all processes, inside a step.
+
+    Args:
+        tree: tree of arrays.
+    """
     return jax.lax.pmean(tree, AXIS)
 
 
 def varying(tree: Any) -> Any:
-    """Mark replicated values as this device's own, inside a step: gradients of them are then local, not sums."""
+    """Marks replicated values as varying over devices, inside a step, so that their gradients are local, not sums.
+
+    Args:
+        tree: tree of arrays.
+    """
     return jax.tree.map(lambda x: jax.lax.pcast(x, AXIS, to="varying"), tree)
 
 
 def device_count() -> int:
-    """Devices of all processes."""
+    """Returns the number of devices of all processes."""
     return jax.device_count()
 
 
 def shard_batch(batch: Any) -> Any:
-    """Split the leading axis of a host batch over the local devices: `[n, ...] -> [devices, n / devices, ...]`.
+    """Splits the leading axis of a host batch over the local devices: `[n, ...] -> [devices, n / devices, ...]`.
+
+    Args:
+        batch: tree of arrays.
 
     Raises:
-        UserError: if a leading axis is not a multiple of the number of local devices.
+        UserError: The length of a leading axis is not a multiple of the number of local devices.
     """
     devices = jax.local_device_count()
 
@@ -89,32 +111,44 @@ def shard_batch(batch: Any) -> Any:
 
 
 def on_host() -> contextlib.AbstractContextManager[Any]:
-    """What is computed inside is compiled for the host's processor and done there, unless JAX has been denied it.
+    """Returns a context in which JAX computes on the host's CPU, if it may use it.
 
-    For what runs once: a GPU's compiler takes over a minute for the hundreds of small draws that a state begins with.
+    Useful for computations that run once: to compile the hundreds of small random draws of an initial state for a GPU
+    takes more than a minute.
     """
     try:
         return jax.default_device(jax.local_devices(backend="cpu")[0])
-    except RuntimeError:  # JAX_PLATFORMS names an accelerator alone
+    except RuntimeError:  # JAX_PLATFORMS names an accelerator only
         return contextlib.nullcontext()
 
 
 def replicate(tree: Any) -> Any:
-    """Put a host tree on every local device; every leaf is a fresh buffer."""
+    """Copies a host tree to every local device; every leaf gets a new buffer.
+
+    Args:
+        tree: tree of arrays.
+    """
     mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def first_replica(tree: Any) -> Any:
-    """The arrays of the first local device, without copying."""
+    """Returns the arrays of the first local device, without a copy.
+
+    Args:
+        tree: replicated tree.
+    """
     return jax.tree.map(lambda x: x.addressable_shards[0].data, tree)
 
 
 def to_host(tree: Any) -> Any:
-    """Copy a replicated tree to NumPy, after proving that all local devices hold the same.
+    """Copies a replicated tree to NumPy after a check that all local devices have the same values.
+
+    Args:
+        tree: replicated tree.
 
     Raises:
-        RuntimeError: if two devices differ: some leaf was not averaged, and training must not go on.
+        RuntimeError: Two devices differ: a leaf was not averaged over devices, and training must not go on.
     """
 
     def fetch(path: tuple, x: jax.Array) -> np.ndarray:
@@ -136,7 +170,7 @@ def start_processes(
 ) -> None:
     """Joins the other processes of a multi-process run (`jax.distributed.initialize`).
 
-    A single process, if neither an argument nor JAX's environment variable `JAX_COORDINATOR_ADDRESS` is given. Must
+    Does nothing if neither an argument nor JAX's environment variable `JAX_COORDINATOR_ADDRESS` is set. Must
     precede every other use of devices.
 
     Args:
@@ -144,7 +178,7 @@ def start_processes(
             cloud clusters.
         num_processes: number of processes; None to detect it.
         process_id: index of this process; None to detect it.
-        local_device_ids: devices that this process uses; None for all that it sees.
+        local_device_ids: indices of the devices of this process; None for all.
 
     Raises:
         UserError: A number is missing or out of range, or the processes cannot be joined.

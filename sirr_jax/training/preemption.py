@@ -1,4 +1,4 @@
-"""Stop between two steps when asked to."""
+"""Stops a run between two steps on SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -13,35 +13,41 @@ import jax.numpy as jnp
 
 @contextlib.contextmanager
 def stop_requests(every: int) -> Iterator[Callable[[int], bool]]:
-    """Turn SIGTERM and SIGINT into a question that the loop asks between steps; a second one kills as usual.
+    """Catches SIGTERM and SIGINT. A second signal of the same kind has its usual effect.
 
-    With several processes all of them must stop at the same step, so they ask together, at every log step.
+    Several processes must stop at the same step, so they exchange their requests at every log step.
+
+    Args:
+        every: number of steps between two exchanges of several processes.
+
+    Yields:
+        Function from the number of finished steps to whether to stop.
     """
-    asked = False
-    before = {}
+    signaled = False
+    before: dict[int, Any] = {}
 
     def note(number: int, frame: Any) -> None:  # noqa: ARG001
-        nonlocal asked
-        asked = True
+        nonlocal signaled
+        signaled = True
         signal.signal(number, before[number])
 
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             before[number] = signal.signal(number, note)
-    except ValueError:  # not the main thread: the host program decides about signals
+    except ValueError:  # only the main thread may handle signals
         before = {}
 
     def requested(step: int) -> bool:
         if jax.process_count() == 1:
-            return asked
+            return signaled
         if not every or step % every:
             return False
         from jax.experimental import multihost_utils
 
-        return bool(multihost_utils.process_allgather(jnp.array(asked)).any())
+        return bool(multihost_utils.process_allgather(jnp.array(signaled)).any())
 
     try:
         yield requested
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for restored, handler in before.items():
+            signal.signal(restored, handler)

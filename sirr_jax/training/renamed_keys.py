@@ -1,4 +1,4 @@
-"""Config keys and values of the first edition (0.1), and their names today."""
+"""Config keys and values of the first edition (0.1) and their present names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Patterns of whole dotted keys; the first match counts.
+# (pattern of a whole dotted key, present key); the first match counts.
 _KEYS = (
     (r"optimiser((?:\.networks\.\w+)?)\.kind", r"optimizer\1.name"),
     (r"optimiser((?:\.networks\.\w+)?)\.halve_every", r"optimizer\1.step_size"),
@@ -68,17 +68,23 @@ def new_value(key: str, value: Any) -> Any:
 
     Args:
         key: present dotted key.
-        value: value; returned as it is if it was not renamed.
+        value: value of the first edition.
+
+    Returns:
+        Present value; `value` itself if it was not renamed.
     """
     renamed = _VALUES.get(key, {})
     return renamed.get(value, value) if isinstance(value, str | bool) else value
 
 
 def translate(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Renames the keys and values of a flat config of the first edition; a present one is returned unchanged.
+    """Renames the keys and values of a flat config of the first edition. A present config is returned unchanged.
 
     Args:
         config: dotted key -> value.
+
+    Returns:
+        Dotted present key -> present value.
     """
     translated = {}
     for old, value in config.items():

@@ -1,4 +1,4 @@
-"""Everything that a training run remembers."""
+"""The training state."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from sirr_jax.recipes.base import Recipe
 from sirr_jax.training import parallel
 
 
-@flax.struct.dataclass
-class TrainState:
-    """Plain trees, replicated over devices; randomness is the config's seed and `step`, never carried.
+class TrainState(flax.struct.PyTreeNode):
+    """State of a run, replicated over devices. It has no PRNG key: random numbers depend on the seed and `step` alone.
 
     Attributes:
-        step: int32, steps taken so far over all stages.
-        stage: int32, index of the stage whose beginning has been applied; -1 at first.
-        bad_step: int32, the first step whose loss was not finite; -1 while there is none.
+        step: number of finished steps over all stages, int32.
+        stage: index of the last stage that has begun, int32; -1 at first.
+        bad_step: first step whose loss or gradient was not finite, int32; -1 if there is none.
         params: network -> parameters.
-        collections: name -> statistics that losses replace.
-        ema: learning network -> moving average of its parameters (a copy, never the same buffers).
-        opt_state: learning network -> optimizer state.
+        collections: name -> collection that losses replace, for example running statistics.
+        ema: trained network -> moving average of its parameters, in buffers of its own.
+        opt_state: trained network -> optimizer state.
     """
 
     step: jax.Array
@@ -37,7 +36,14 @@ class TrainState:
 
 
 def learning_networks(recipe: Recipe) -> dict[str, int]:
-    """Networks that learn in any stage of the recipe, with the number of updates they get in all."""
+    """Counts the updates of each trained network over all stages.
+
+    Args:
+        recipe: recipe.
+
+    Returns:
+        Network -> number of updates.
+    """
     updates: dict[str, int] = {}
     for stage in recipe.stages:
         for update in stage.updates:
@@ -47,7 +53,13 @@ def learning_networks(recipe: Recipe) -> dict[str, int]:
 
 
 def create_state(recipe: Recipe, optimizers: dict[str, optax.GradientTransformation], key: jax.Array) -> TrainState:
-    """Draw the initial state, on the host. Every leaf owns its buffer, as donation demands."""
+    """Draws the initial state, on the host. Every leaf has its own buffer, because the state is donated.
+
+    Args:
+        recipe: recipe.
+        optimizers: trained network -> optimizer.
+        key: PRNG key.
+    """
     with parallel.on_host():
         params, collections = recipe.init(key)
         state = TrainState(
@@ -63,5 +75,9 @@ def create_state(recipe: Recipe, optimizers: dict[str, optax.GradientTransformat
 
 
 def evaluation_params(state: TrainState) -> dict[str, Any]:
-    """Parameters to judge and to ship: the moving average of what learns, the rest as it is."""
+    """Returns the parameters to evaluate and export: moving averages of trained networks, the others unchanged.
+
+    Args:
+        state: training state.
+    """
     return {**state.params, **state.ema}

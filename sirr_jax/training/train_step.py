@@ -1,4 +1,4 @@
-"""Any stage of any recipe -> one step; steps in a row -> one call."""
+"""The training step of a stage, and several steps in one call."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from sirr_jax.training.state import TrainState
 
 
 class Settings(NamedTuple):
-    """What the engine takes from the config.
+    """Config values that the training step uses.
 
     Attributes:
-        seed: of all random numbers.
+        seed: base random seed.
         grad_accum_steps: micro-batches per step.
-        ema_decay: of the moving averages; reached gradually, min(decay, (1 + n) / (10 + n)) at a stage's step n.
+        ema_decay: decay rate of the moving averages, with a warm-up: min(decay, (1 + n) / (10 + n)) at step n of a
+            stage.
     """
 
     seed: int
@@ -35,18 +36,21 @@ def build_step(
     optimizers: dict[str, optax.GradientTransformation],
     settings: Settings,
 ) -> parallel.Step:
-    """Turn a stage into `step(state, raw_batch) -> (state, scalars)` for one device of many.
+    """Makes the training step of a stage, for one device.
 
-    For each update of the stage, in order: differentiate its loss with respect to the networks that learn, and to
-    nothing else; average over micro-batches and devices; apply each network's optimizer. Then move the averages. What
-    does not learn passes through untouched.
+    For each update of the stage, in order, the step differentiates the loss with respect to the networks that learn,
+    averages the gradients over micro-batches and devices, and applies the optimizer of each network. It then updates
+    the moving averages. Other networks are returned unchanged.
 
     Args:
-        recipe: the recipe.
-        stage_index: which of its stages.
+        recipe: recipe.
+        stage_index: index of the stage.
         first_step: `state.step` at which the stage begins.
-        optimizers: one per learning network.
-        settings: see `Settings`.
+        optimizers: trained network -> optimizer.
+        settings: settings from the config.
+
+    Returns:
+        `step(state, raw_batch) -> (state, scalars)`.
     """
     stage = recipe.stages[stage_index]
     learning = sorted({name for update in stage.updates for name in update.learns})
@@ -74,7 +78,7 @@ def build_step(
                     scalars[f"gradient_norm/{name}"] = norms[name]
                 collections |= aux.collections
                 scalars |= aux.scalars
-                for value in (loss, *norms.values()):  # a norm is finite only where all gradients are
+                for value in (loss, *norms.values()):  # a norm is finite only if all gradients are
                     finite &= jnp.isfinite(value)
 
         n = in_stage.astype(jnp.float32)
@@ -97,17 +101,19 @@ def build_step(
 
 
 def scan_steps(step: parallel.Step, count: int) -> parallel.Step:
-    """Turn a step into `call(state, raw_batches) -> (state, means of the scalars)`: `count` steps of one program.
-
-    An accelerator is then told once what it does for `count` steps, and its buffers stay where they are meanwhile.
+    """Wraps a step in `lax.scan` over `count` batches. Removes per-step dispatch overhead on GPU.
 
     Args:
-        step: of `build_step`.
-        count: of steps; the leading axis of the raw batches. With 1 there is no such axis: the step itself.
+        step: step from `build_step`.
+        count: number of steps and length of the leading axis of the raw batches. With 1 the batches have no such axis,
+            and the step itself is returned.
+
+    Returns:
+        `call(state, raw_batches) -> (state, means of the scalars)`.
     """
     if count == 1:
         return step
-    # XLA's CPU loops run convolutions slowly.
+    # Convolutions in XLA's loops are slow on CPU.
     unroll = count if jax.default_backend() == "cpu" else 1
 
     def call(state: TrainState, raws: Tree) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -120,7 +126,7 @@ def scan_steps(step: parallel.Step, count: int) -> parallel.Step:
 def _gradients(
     update: Update, params: Tree, collections: Tree, batches: Tree, progress: jax.Array, key: jax.Array
 ) -> tuple[Tree, jax.Array, Aux]:
-    """Gradients, loss and `Aux` of one update: means over micro-batches; collections pass from one to the next."""
+    """Returns gradients, loss and `Aux` of one update: means over micro-batches, which pass on their collections."""
     params, collections = parallel.varying((params, collections))
     learned = {name: params[name] for name in update.learns}
     replaced: set[str] = set()
@@ -145,10 +151,10 @@ def _gradients(
         only = jax.tree.map(lambda x: x[0], batches)
         collections, means = micro_step(collections, (only, jnp.zeros((), jnp.int32)))
     else:
-        # XLA's CPU loops run convolutions slowly; elsewhere a loop keeps the program small.
+        # Convolutions in XLA's loops are slow on CPU; elsewhere a loop keeps the program small.
         unroll = count if jax.default_backend() == "cpu" else 1
         collections, stacked = jax.lax.scan(micro_step, collections, (batches, jnp.arange(count)), unroll=unroll)
         means = jax.tree.map(lambda x: x.mean(axis=0), stacked)
     gradients, value, scalars = means
-    # Only what the loss replaced: averaging the rest over devices could change its last bit.
+    # Only collections that the loss replaced, because averaging the others over devices could change their last bit.
     return gradients, value, Aux(scalars, {name: collections[name] for name in sorted(replaced)})

@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from sirr_jax.data.from_config import samples_per_batch, skipped_positions, training_streams
-from sirr_jax.data.loaders.build import build_loader, check_loader
-from sirr_jax.data.samples.photo import Stream
+from sirr_jax.data.training_data import TrainingData
 from sirr_jax.errors import UserError
 from sirr_jax.recipes import Recipe, get_recipe
 from sirr_jax.recipes.base import Start
@@ -38,24 +35,24 @@ _log = logging.getLogger(__name__)
 
 
 def train(config: ConfigDict, workdir: str | Path) -> Path:
-    """Run, or continue, the training that a config describes.
+    """Runs, or resumes, the training that a config describes.
 
     Writes to `workdir`: `config.json`, `metadata.txt`, `checkpoints/`, `scalars.jsonl`, `panels/`, `tensorboard/` and,
-    at the end, `models/*.safetensors` and `scores.json`. On SIGTERM or Ctrl-C it saves after the step in flight,
-    writes the models as far as they have come, and returns; running it again continues where it stopped. A run that
-    has checkpoints goes on with the same config alone, but for how often it tells and saves, its learning rates,
-    clipping and precision; what of these three has changed, and when, is in `changes.txt`.
+    at the end, `models/*.safetensors` and `scores.json`. On SIGTERM or Ctrl-C it saves a checkpoint after the current
+    step, writes the models as trained so far, and returns; running it again resumes there. Resuming with a different
+    config is an error, except for log, evaluation and checkpoint intervals, learning rates, clipping and compute
+    dtype; changes of the last three are written to `changes.txt`.
 
     Args:
-        config: as a file in `configs/` makes it.
-        workdir: the run's folder; created if missing.
+        config: config of a file in `configs/`.
+        workdir: folder of the run; created if missing.
 
     Returns:
         `workdir`.
 
     Raises:
-        UserError: if the config, the data or the folder cannot be used.
-        FloatingPointError: if a loss is not finite; it names the step. Nothing is saved after that step.
+        UserError: The config, the data or the folder cannot be used.
+        FloatingPointError: A loss is not finite; the message names the step. Nothing is saved after that step.
     """
     workdir = Path(workdir)
     _make_folder(workdir)
@@ -63,25 +60,27 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
     # --- recipe, state --------------------------------------------------------------------------------------------
     recipe = get_recipe(config.recipe)(config)
     check_training(config, recipe.stages)
-    check_loader(config.data.loader)
     total, at_once = sum(stage.steps for stage in recipe.stages), config.scan_steps
-    unit = parallel.device_count() * config.grad_accum_steps
-    counts = [samples_per_batch(stage.mix, config.batch_size, unit) for stage in recipe.stages]
-    skipped = skipped_positions([stage.steps for stage in recipe.stages], counts)
-    streams = training_streams(config.data, {kind for count in counts for kind in count})
+    data = TrainingData.from_config(
+        config,
+        recipe.stages,
+        parallel.device_count(),
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
     optimizers = {
         name: make_optimizer(config.optimizer, name, updates) for name, updates in learning_networks(recipe).items()
     }
-    checkpoints = Checkpoints(workdir, config.to_dict(), keep=config.max_to_keep)
+    checkpoints = Checkpoints(workdir, config.to_dict(), max_to_keep=config.max_to_keep)
     state = create_state(recipe, optimizers, jax.random.key(config.seed))
     restored = checkpoints.restore(state)
     if restored is not None:
         state = restored
-        _log.info("continuing %s at step %d of %d", workdir, int(state.step), total)
+        _log.info("resuming %s at step %d/%d", workdir, int(state.step), total)
     state = parallel.replicate(state)
 
-    # --- what the run tells ---------------------------------------------------------------------------------------
-    notes = [*recipe.notes, *_mixture_notes(recipe, counts, config.batch_size)]
+    # --- notes, evaluator -----------------------------------------------------------------------------------------
+    notes = [*recipe.notes, *data.describe()]
     for note in notes:
         _log.info("%s", note)
     primary = jax.process_index() == 0
@@ -110,7 +109,8 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
             one_step = build_step(recipe, index, first, optimizers, settings)
             call = parallel.parallelize(scan_steps(one_step, at_once))
             metric_logger = MetricLogger(writer, bar, stage.name, step, total, config.batch_size)
-            with _batches(streams, counts[index], skipped[index], config, step) as batches:
+            with contextlib.closing(data.batches(index, step)) as loader:
+                batches = to_devices(loader, at_once)
                 for step, raw in zip(range(step + at_once, last + 1, at_once), batches, strict=False):  # noqa: B020
                     state, scalars = call(state, raw)
                     metric_logger.append(scalars)
@@ -130,8 +130,11 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
                     if stopping and step < total:
                         if primary:
                             _export(recipe, state, workdir, notes)
-                        words = "stopped at step %d of %d, its models written; run the same command to go on"
-                        _log.warning(words, step, total)
+                        _log.warning(
+                            "stopped at step %d/%d; checkpoint and models saved. Run the same command to resume.",
+                            step,
+                            total,
+                        )
                         return workdir
 
     # --- results --------------------------------------------------------------------------------------------------
@@ -154,17 +157,11 @@ def _make_folder(workdir: Path) -> None:
 
 
 def _due(step: int, every: int, *, last: bool = False) -> bool:
-    """Whether something that happens every so many steps, and at a stage's `last` one, happens now; 0 means never."""
+    """Whether something is due that happens every `every` steps (0: never) and at the `last` step of a stage."""
     return every > 0 and (last or step % every == 0)
 
 
-def _mixture_notes(recipe: Recipe, counts: list[dict[str, int]], batch_size: int) -> Iterator[str]:
-    for stage, count in zip(recipe.stages, counts, strict=True):
-        shares = ", ".join(f"{n}/{batch_size} {kind} (asked {stage.mix[kind]:.0%})" for kind, n in count.items())
-        yield f"stage {stage.name}: {stage.steps} steps; {shares}"
-
-
-def _write_metadata(workdir: Path, notes: list[str]) -> None:
+def _write_metadata(workdir: Path, notes: Iterable[str]) -> None:
     import sirr_jax
 
     lines = [f"sirr_jax {sirr_jax.__version__}, jax {jax.__version__}", *notes]
@@ -173,31 +170,13 @@ def _write_metadata(workdir: Path, notes: list[str]) -> None:
 
 
 def _begin(begin: Callable[[Start], Start] | None, state: TrainState, index: int) -> TrainState:
-    """Apply a stage's beginning to one replica and replicate the result afresh."""
+    """Applies the beginning of a stage to one replica and replicates the result."""
     state = parallel.to_host(state)
     if begin is not None:
         with parallel.on_host():
             start = begin(Start(state.params, state.ema, state.collections))
         state = state.replace(params=start.params, ema=start.ema, collections=start.collections)
     return parallel.replicate(state.replace(stage=np.int32(index)))
-
-
-@contextlib.contextmanager
-def _batches(
-    streams: Mapping[str, Stream], counts: dict[str, int], skipped: dict[str, int], config: ConfigDict, step: int
-) -> Iterator[Iterator[Any]]:
-    pipeline = build_loader(
-        {kind: streams[kind] for kind in counts},
-        counts,
-        loader=config.data.loader,
-        seed=config.seed,
-        start_step=step,
-        skipped=skipped,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-    with contextlib.closing(pipeline):
-        yield to_devices(pipeline, config.scan_steps)
 
 
 def _check_finite(state: TrainState, workdir: Path) -> None:

@@ -1,4 +1,4 @@
-"""Weights in and out of files: torch, Keras and safetensors <-> Flax."""
+"""Conversion of weights: PyTorch, Keras and safetensors files to Flax variables and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which network a state dict belongs to."""
+"""Detection of the network that a state dict belongs to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes
 from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
 
-_SHOWN = 3
+_MAX_LISTED = 3
 
 
 class _Candidate(NamedTuple):
@@ -22,70 +22,97 @@ class _Candidate(NamedTuple):
 
 
 def detect(state_dict: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Name the network that a state dict belongs to.
+    """Detects the network that a state dict belongs to.
 
     Args:
         state_dict: `{key: array}`; NumPy arrays, torch tensors, or anything with a shape. Prefixes that wrappers put
-            before all keys are overlooked.
+            before all keys are ignored.
 
     Returns:
-        The network id and the arguments that differ from its defaults: what `build` and `from_torch` need.
+        Network id, and the arguments that differ from its defaults, for `build` and `from_torch`.
 
     Raises:
-        ConversionError: if no network fits, or several do, or it is one part of a network that is published in several
-            files; names the nearest networks and what they lack.
+        ConversionError: No network or several networks fit, or the state dict is one part of a network that is
+            published in several files. The message names the nearest networks and their differences.
     """
     shapes = shapes_of(strip_prefixes(state_dict))
     if not shapes:
         raise ConversionError("the state dict is empty; expected {name: tensor}")
-    found = list(_candidates(shapes))
-    whole = [candidate for candidate in found if candidate.part is None]
-    if len(whole) == 1:
-        return whole[0].network_id, whole[0].model_args
-    if whole:
-        fitting = ", ".join(candidate.network_id for candidate in whole)
-        raise ConversionError(f"the weights fit several networks: {fitting}; name the one that you mean")
-    if found:
-        candidates = " or ".join(f"{c.part!r} of {c.network_id}" for c in found)
+    candidates = list(_candidates(shapes))
+    complete = [candidate for candidate in candidates if candidate.part is None]
+    if len(complete) == 1:
+        return complete[0].network_id, complete[0].model_args
+    if complete:
+        ids = ", ".join(candidate.network_id for candidate in complete)
+        raise ConversionError(f"the weights fit several networks: {ids}; name one of them (--network)")
+    if candidates:
+        parts = " or ".join(f"{c.part!r} of {c.network_id}" for c in candidates)
         raise ConversionError(
-            f"these weights are one part ({candidates}) of a network that is published in several files; give them "
-            f"together, under the prefixes {', '.join(key_map(found[0].network_id).parts)}"
+            f"these weights are one part ({parts}) of a network that is published in several files; give all of them "
+            f"together, with the key prefixes {', '.join(key_map(candidates[0].network_id).parts)}"
         )
-    raise ConversionError(f"no known network has these {len(shapes)} weights; {nearest(shapes)}")
+    raise ConversionError(f"no known network has these {len(shapes)} weights; {_describe_nearest(shapes)}")
 
 
 def infer_model_args(network_id: str, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments under which a state dict fits a network; defaults where it does not say.
+    """Infers the model arguments under which a state dict fits a network.
+
+    Args:
+        network_id: network id, see `sirr_jax.list_networks`.
+        state_dict: `{key: array}`.
+
+    Returns:
+        Arguments that differ from the network's defaults; empty if the state dict does not fit.
 
     Raises:
-        UserError: if the id is unknown.
+        UserError: The id is unknown.
     """
     return _infer_model_args(key_map(network_id), shapes_of(strip_prefixes(state_dict))) or {}
 
 
-def fitting_part(network_id: str, state_dict: Mapping[str, Any]) -> tuple[str, ...]:
-    """The parts (key prefixes) of a network in several files that a state dict may be, by its keys; often none."""
+def matching_parts(network_id: str, state_dict: Mapping[str, Any]) -> tuple[str, ...]:
+    """Finds the parts of a network in several files that a state dict may be.
+
+    Args:
+        network_id: network id, see `sirr_jax.list_networks`.
+        state_dict: `{key: array}`.
+
+    Returns:
+        Key prefixes of the parts; empty if there are none.
+
+    Raises:
+        UserError: The id is unknown.
+    """
     shapes = shapes_of(strip_prefixes(state_dict))
-    mapped = key_map(network_id)
-    return tuple(part for part in mapped.parts if _fits(network_id, mapped, shapes, part) is not None)
+    network_map = key_map(network_id)
+    return tuple(
+        part for part in network_map.parts if _infer_exact_args(network_id, network_map, shapes, part) is not None
+    )
 
 
-def parts(state_dict: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The networks in several files of which a state dict may be a part: `{network id: key prefixes}`."""
+def matching_parts_of_all(state_dict: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Finds all networks in several files of which a state dict may be a part.
+
+    Args:
+        state_dict: `{key: array}`.
+
+    Returns:
+        `{network id: key prefixes of the parts}`.
+    """
     shapes = shapes_of(strip_prefixes(state_dict))
-    found: dict[str, tuple[str, ...]] = {}
+    parts: dict[str, tuple[str, ...]] = {}
     for candidate in _candidates(shapes):
         if candidate.part is not None:
-            found[candidate.network_id] = (*found.get(candidate.network_id, ()), candidate.part)
-    return found
+            parts[candidate.network_id] = (*parts.get(candidate.network_id, ()), candidate.part)
+    return parts
 
 
-def nearest(shapes: Shapes) -> str:
-    """One sentence on the networks that share most keys with a state dict."""
+def _describe_nearest(shapes: Shapes) -> str:
+    """Describes the networks that share most keys with a state dict, in one sentence."""
     scores = []
     for network_id in list_networks():
-        mapped = key_map(network_id)
-        keys = {row.key for row in _required(mapped.rows(_infer_model_args(mapped, shapes) or {}))}
+        network_map = key_map(network_id)
+        keys = {rule.key for rule in _required(network_map.rules(_infer_model_args(network_map, shapes) or {}))}
         common = keys & shapes.keys()
         if common:
             scores.append(
@@ -93,15 +120,15 @@ def nearest(shapes: Shapes) -> str:
             )
     if not scores:
         return f"none of the {len(list_networks())} known networks has a key such as {next(iter(shapes))!r}"
-    said = []
-    for _, network_id, lacking, extra in sorted(scores, key=lambda score: (-score[0], score[1]))[:_SHOWN]:
-        differences = [text for text in (_some("they lack", lacking), _some("they have besides", extra)) if text]
-        said.append(f"{network_id} ({'; '.join(differences) or 'the same keys with other shapes'})")
-    return f"nearest: {'; '.join(said)}"
+    descriptions = []
+    for _, network_id, missing, unexpected in sorted(scores, key=lambda score: (-score[0], score[1]))[:_MAX_LISTED]:
+        differences = [text for text in (_list_keys(missing, "missing"), _list_keys(unexpected, "unexpected")) if text]
+        descriptions.append(f"{network_id} ({'; '.join(differences) or 'same keys, other shapes'})")
+    return f"nearest: {'; '.join(descriptions)}"
 
 
 def shapes_of(state_dict: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """`{key: shape}`."""
+    """Returns `{key: shape}` of the arrays of a state dict."""
     return {
         key: tuple(value.shape) if hasattr(value, "shape") else as_numpy(value).shape
         for key, value in state_dict.items()
@@ -110,44 +137,43 @@ def shapes_of(state_dict: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def _candidates(shapes: Shapes) -> Iterable[_Candidate]:
     for network_id in list_networks():
-        mapped = key_map(network_id)
-        for part in (None, *mapped.parts):
-            model_args = _fits(network_id, mapped, shapes, part)
+        network_map = key_map(network_id)
+        for part in (None, *network_map.parts):
+            model_args = _infer_exact_args(network_id, network_map, shapes, part)
             if model_args is not None:
                 yield _Candidate(network_id, model_args, part)
 
 
-def _fits(network_id: str, mapped: KeyMap, shapes: Shapes, part: str | None) -> dict[str, Any] | None:
-    """The arguments under which the state dict is the network, or its part, exactly; None if there are none."""
+def _infer_exact_args(network_id: str, network_map: KeyMap, shapes: Shapes, part: str | None) -> dict[str, Any] | None:
+    """Infers the arguments under which the state dict fits the network, or its part, exactly; None if it does not."""
     if part is not None:
         shapes = {part + key: shape for key, shape in shapes.items()}
-    model_args = _infer_model_args(mapped, shapes)
+    model_args = _infer_model_args(network_map, shapes)
     if model_args is None:
         return None
-    rows = [row for row in mapped.rows(model_args) if row.key.startswith(part or "")]
-    # Keys first: shapes need a trace of the network.
-    if shapes.keys() - {row.key for row in rows} or {row.key for row in _required(rows)} - shapes.keys():
+    rules = [rule for rule in network_map.rules(model_args) if rule.key.startswith(part or "")]
+    # Compare keys first, since shapes require tracing the network.
+    if shapes.keys() - {rule.key for rule in rules} or {rule.key for rule in _required(rules)} - shapes.keys():
         return None
     expected = expected_shapes(network_id, **model_args)
-    same = all(shapes[key] == shape for key, shape in expected.items() if key in shapes)
-    return model_args if same else None
+    same_shapes = all(shapes[key] == shape for key, shape in expected.items() if key in shapes)
+    return model_args if same_shapes else None
 
 
-def _infer_model_args(mapped: KeyMap, shapes: Shapes) -> dict[str, Any] | None:
+def _infer_model_args(network_map: KeyMap, shapes: Shapes) -> dict[str, Any] | None:
     try:
-        model_args = mapped.infer_model_args(shapes)
+        model_args = network_map.infer_model_args(shapes)
     except (KeyError, IndexError, StopIteration):
         return None
     return None if model_args is None else dict(model_args)
 
 
-def _required(rows: Iterable[KeyRule]) -> list[KeyRule]:
-    return [row for row in rows if not row.optional]
+def _required(rules: Iterable[KeyRule]) -> list[KeyRule]:
+    return [rule for rule in rules if not rule.optional]
 
 
-def _some(verb: str, keys: Iterable[str]) -> str:
+def _list_keys(keys: Iterable[str], title: str) -> str:
     keys = sorted(keys)
     if not keys:
         return ""
-    shown = ", ".join(keys[:_SHOWN])
-    return f"{verb} {len(keys)}: {shown}{', ...' if len(keys) > _SHOWN else ''}"
+    return f"{len(keys)} {title}: {', '.join(keys[:_MAX_LISTED])}{', ...' if len(keys) > _MAX_LISTED else ''}"

@@ -1,4 +1,4 @@
-"""What a conversion can complain of."""
+"""Errors of conversions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sirr_jax.errors import UserError
 
 
 class ConversionError(UserError):
-    """Weights that do not fit a network, or a file that holds none.
+    """Error for weights that do not fit a network and for files that contain no weights.
 
     Attributes:
-        missing: keys that the network needs and the weights lack.
-        unexpected: keys that the network does not know.
-        misshaped: `(key, shape found, shape expected)`.
+        missing: keys of the network that the weights do not have.
+        unexpected: keys of the weights that the network does not have.
+        misshaped: `(key, actual shape, expected shape)` of arrays of wrong shape.
     """
 
     def __init__(
@@ -34,23 +34,22 @@ class ConversionError(UserError):
         if unexpected:
             parts.append(f"{len(unexpected)} unexpected: {', '.join(unexpected)}")
         if misshaped:
-            found = ", ".join(f"{key} is {_shape(a)}, expected {_shape(b)}{_hint(a, b)}" for key, a, b in misshaped)
-            parts.append(f"{len(misshaped)} mis-shaped: {found}")
-        listing = f"the weights do not fit {subject}; {'; '.join(parts)}" if parts else subject
-        super().__init__(listing)
+            shapes = ", ".join(f"{key} is {_format(a)}, expected {_format(b)}{_hint(a, b)}" for key, a, b in misshaped)
+            parts.append(f"{len(misshaped)} of wrong shape: {shapes}")
+        super().__init__(f"the weights do not fit {subject}; {'; '.join(parts)}" if parts else subject)
 
     def about(self, path: str | Path) -> ConversionError:
-        """The same complaint with the file's name before it, unless it is there already."""
+        """Returns the error with the path in front of its message, or itself if the message contains the path."""
         if str(path) in str(self):
             return self
-        renamed = ConversionError(f"{path}: {self}")
-        renamed.missing, renamed.unexpected, renamed.misshaped = self.missing, self.unexpected, self.misshaped
-        return renamed
+        error = ConversionError(f"{path}: {self}")
+        error.missing, error.unexpected, error.misshaped = self.missing, self.unexpected, self.misshaped
+        return error
 
 
-def _shape(shape: tuple[int, ...]) -> str:
+def _format(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "a scalar"
 
 
-def _hint(found: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    return " (transposed?)" if len(found) > 1 and sorted(found) == sorted(expected) else ""
+def _hint(shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    return " (transposed?)" if len(shape) > 1 and sorted(shape) == sorted(expected) else ""

@@ -1,11 +1,11 @@
-"""Weight files of any kind as the networks of one model."""
+"""Reads weight files of any type as the networks of one model."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
@@ -23,121 +23,130 @@ from sirr_jax.weights.readers.safetensors_file import read_safetensors
 from sirr_jax.weights.readers.torch_file import read_torch
 
 
-def load_any(
+def load_weights(
     paths: Sequence[str | Path],
     *,
     network_id: str | None = None,
     part: str | None = None,
     model_args: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Read weight files of any kind: PyTorch, safetensors (ours and others'), Keras `.h5`.
+    """Reads weight files: PyTorch, safetensors (of sirr_jax and others), Keras `.h5` and, for VGG, `.npz`.
 
     Args:
-        paths: files that make up one model: one network, the parts of one (IBCLN's G_T and G_R), or the networks that
-            work together (ERRNet's and VGG-19).
-        network_id: what the files hold, if they hold one network; None to detect it.
-        part: the name of a nested state dict, where a file has several; of one model file, the role of the network
-            that is wanted.
-        model_args: arguments that shapes do not tell.
+        paths: files of one model: one network, the parts of one (IBCLN's G_T and G_R), or networks that work together
+            (ERRNet and VGG-19).
+        network_id: network id, if the files contain one network; None to detect it.
+        part: name of a nested state dict, where a PyTorch file has several; role of the network to select, where the
+            only file is a model file.
+        model_args: model arguments that the shapes of the weights do not determine.
 
     Returns:
-        A model; its license and description are those of the networks' authors. The description also names
-        what the weights do not tell and `model_args` does not give.
+        The model. License and description are those of the networks' authors. The description also lists the
+        arguments that neither the weights nor `model_args` determine, with the values assumed.
 
     Raises:
-        ConversionError: if a file is unreadable, or what it holds is unknown, incomplete or of another network.
+        ConversionError: A file is unreadable, or its contents are unknown, incomplete or of another network.
+        UserError: The id is unknown, or a package that the file type needs is not installed.
     """
-    given = dict(model_args or {})
+    args = dict(model_args or {})
     models: list[Model] = []
     networks: list[StoredNetwork] = []
-    loose: list[tuple[str, Mapping[str, Any]]] = []
+    state_dicts: list[tuple[str, Mapping[str, Any]]] = []
     caffe: dict[str, str] = {}
     for path in map(Path, paths):
-        kind = detect_file_type(path)
-        if kind == "safetensors":
+        file_type = detect_file_type(path)
+        if file_type == "safetensors":
             arrays, metadata = read_safetensors(path)
             if (rebuild := read_metadata(metadata)) is not None:
                 model = build_model(rebuild, arrays, path)
                 if len(paths) == 1:
-                    return _chosen(model, path, network_id, part, model_args)
+                    return _select(model, path, network_id, part, model_args)
                 models.append(model)
                 networks += model.networks.values()
             else:
-                loose.append((path.name, strip_prefixes(arrays)))
-        elif kind == "torch":
+                state_dicts.append((path.name, strip_prefixes(arrays)))
+        elif file_type == "torch":
             state_dict = read_torch(path, part=part)
             if any(isinstance(value, Mapping) for value in state_dict.values()):
                 raise ConversionError(
-                    f"{path} holds several state dicts: {', '.join(state_dict)}; name the one that you mean "
+                    f"{path} contains several state dicts: {', '.join(state_dict)}; name one of them "
                     f"(--part {next(iter(state_dict))})"
                 )
-            loose.append((path.name, state_dict))
-        elif kind == "hdf5":
+            state_dicts.append((path.name, state_dict))
+        elif file_type == "hdf5":
             from sirr_jax.weights.keras.convert import detect_keras, from_keras
 
-            found, said = (network_id, {}) if network_id else detect_keras(path)
-            said = {**said, **_own(found, given)}
-            networks.append(StoredNetwork(found, said, from_keras(found, path, **said)))
+            keras_id, keras_args = (network_id, {}) if network_id else detect_keras(path)
+            keras_args = {**keras_args, **_accepted(keras_id, args)}
+            networks.append(StoredNetwork(keras_id, keras_args, from_keras(keras_id, path, **keras_args)))
         else:
             networks.append(_read_npz(path, network_id))
-        if kind in ("hdf5", "npz") and networks[-1].id.startswith("vgg"):
+        if file_type in ("hdf5", "npz") and networks[-1].id.startswith("vgg"):
             caffe[networks[-1].id] = path.name
-    for found in assemble(loose, network_id):
-        said = {**found.model_args, **_own(found.network_id, given)}
+    for assembled in assemble(state_dicts, network_id):
+        torch_args = {**assembled.model_args, **_accepted(assembled.network_id, args)}
         try:
-            variables = from_torch(found.network_id, found.state_dict, **said)
+            variables = from_torch(assembled.network_id, assembled.state_dict, **torch_args)
         except ConversionError as error:
-            raise error.about(", ".join(found.sources)) from error
-        networks.append(StoredNetwork(found.network_id, said, variables))
-    _check_given(networks, given)
-    return _model(networks, [Path(path).name for path in paths], caffe, models, given)
+            raise error.about(", ".join(assembled.sources)) from error
+        networks.append(StoredNetwork(assembled.network_id, torch_args, variables))
+    _check_args(networks, args)
+    return _join(networks, [Path(path).name for path in paths], caffe, models, args)
 
 
-def _own(network_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the arguments given that a network has."""
+def _accepted(network_id: str, model_args: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those of the arguments that a network has."""
     names = {field.name for field in dataclasses.fields(build(network_id))}
-    return {name: value for name, value in given.items() if name in names}
+    return {name: value for name, value in model_args.items() if name in names}
 
 
-def _check_given(networks: Sequence[StoredNetwork], given: Mapping[str, Any]) -> None:
-    for name in given:
+def _check_args(networks: Sequence[StoredNetwork], model_args: Mapping[str, Any]) -> None:
+    for name in model_args:
         if not any(name in network.model_args for network in networks):
-            held = ", ".join(network.id for network in networks)
-            raise ConversionError(f"no argument of {held} is called {name!r}; leave --model-arg {name}=... out")
+            ids = ", ".join(network.id for network in networks)
+            raise ConversionError(f"{ids} has no argument {name!r}; remove --model-arg {name}=...")
 
 
-def _chosen(
+def _select(
     model: Model, path: Path, network_id: str | None, part: str | None, model_args: Mapping[str, Any] | None
 ) -> Model:
-    """The model as it is, or with one of its networks alone."""
+    """Returns the model, with one of its networks alone if one is named."""
     if model_args:
-        raise ConversionError(f"{path} is a model and says itself what its networks are; leave --model-arg out")
-    chosen = {
+        raise ConversionError(f"{path} is a model file, which contains the model arguments; remove --model-arg")
+    selected = {
         role: network
         for role, network in model.networks.items()
         if network_id in (None, network.id) and part in (None, role)
     }
-    if not chosen:
-        held = ", ".join(f"{role} ({network.id})" for role, network in model.networks.items())
+    if not selected:
+        contents = ", ".join(f"{role} ({network.id})" for role, network in model.networks.items())
         wanted = " and ".join(name for name in (network_id, part) if name)
-        raise ConversionError(f"{path} holds {held}, not {wanted}; name one of these")
-    return model._replace(networks=chosen)
+        raise ConversionError(f"{path} contains {contents}, not {wanted}; name one of these")
+    return model._replace(networks=selected)
 
 
-def _assumed(network: StoredNetwork, given: Mapping[str, Any]) -> list[str]:
-    """What weights do not tell and was not given, in words; a hypercolumn matters only where there is one."""
+def _describe_assumptions(network: StoredNetwork, model_args: Mapping[str, Any]) -> list[str]:
+    """Describes the arguments that neither weights nor `model_args` determine, where they are not off."""
     module = build(network.id, **network.model_args)
-    values = {name: getattr(module, name) for name in key_map(network.id).undetectable if name not in given}
-    words = "{}'s {} taken to be {}, which weights do not tell"
-    return [words.format(network.id, name, value) for name, value in values.items() if value]
+    values = {name: getattr(module, name) for name in key_map(network.id).undetectable if name not in model_args}
+    return [
+        f"{network.id}: assumed {name}={value}, which the weights do not determine"
+        for name, value in values.items()
+        if value
+    ]
 
 
 def _read_npz(path: Path, network_id: str | None) -> StoredNetwork:
-    """The only published networks in `.npz` archives are VGGs, in Keras's layout."""
+    """Reads a VGG in Keras's layout, the only network that is published as `.npz`."""
     if network_id not in (None, "vgg16", "vgg19"):
-        raise ConversionError(f"{path} is an .npz archive; only vgg16 and vgg19 are read from such, not {network_id}")
+        raise ConversionError(
+            f"{path} is an .npz archive, from which only vgg16 and vgg19 can be read, not {network_id}"
+        )
     errors = []
-    for candidate in (network_id,) if network_id else ("vgg19", "vgg16"):
+    candidates: tuple[Literal["vgg16", "vgg19"], ...] = ("vgg19", "vgg16")
+    for candidate in candidates:
+        if network_id not in (None, candidate):
+            continue
         try:
             weights = read_vgg(path, candidate)
         except UserError as error:
@@ -147,41 +156,43 @@ def _read_npz(path: Path, network_id: str | None) -> StoredNetwork:
     raise ConversionError(errors[0])
 
 
-def _model(
+def _join(
     networks: Sequence[StoredNetwork],
     files: Sequence[str],
     caffe: Mapping[str, str],
     models: Sequence[Model],
-    given: Mapping[str, Any],
+    model_args: Mapping[str, Any],
 ) -> Model:
-    """Join networks; those of `models` keep the license and the description of their files."""
+    """Joins networks; those of `models` keep the license and the description of their files."""
     by_role: dict[str, StoredNetwork] = {}
     for network in networks:
         role = network.id.split("/")[-1]
         if role in by_role:
-            raise ConversionError(f"{network.id} and {by_role[role].id} cannot share a model file; convert them apart")
+            raise ConversionError(
+                f"{network.id} and {by_role[role].id} have the same role in a model file; convert them separately"
+            )
         by_role[role] = network
     families = list(dict.fromkeys(network.id.split("/")[0] for network in networks if "/" in network.id))
     if len(families) > 1:
         raise ConversionError(
-            f"the files hold networks of several systems ({', '.join(families)}); convert them one by one"
+            f"the files contain networks of several systems ({', '.join(families)}); convert them one by one"
         )
     if families == ["errnet"] and caffe:
         raise ConversionError(
-            f"{', '.join(caffe.values())} holds the Caffe weights of VGG-19, which expect BGR from 0 to 255; "
-            "ERRNet was trained with torchvision's (vgg19-dcbb9e9d.pth)"
+            f"{', '.join(caffe.values())} contains the Caffe weights of VGG-19, which expect BGR from 0 to 255; "
+            "ERRNet was trained with torchvision's: give vgg19-dcbb9e9d.pth"
         )
     known = [network for model in models for network in model.networks.values()]
     new = [network for network in networks if not any(network is other for other in known)]
     sources = list(dict.fromkeys(CAFFE_VGG if network.id in caffe else pretrained_info(network.id) for network in new))
     by = [f"by {', '.join(source.repository or 'sirr_jax' for source in sources)}"] if sources else []
-    assumed = [words for network in new for words in _assumed(network, given)]
+    assumptions = [text for network in new for text in _describe_assumptions(network, model_args)]
     licenses = dict.fromkeys([source.license for source in sources] + [model.license for model in models])
     return Model(
         families[0] if families else networks[0].id,
         by_role,
         license="; ".join(licenses),
         description="; ".join(
-            [f"converted from {', '.join(files)}", *by, *assumed, *(model.description for model in models)]
+            [f"converted from {', '.join(files)}", *by, *assumptions, *(model.description for model in models)]
         ),
     )

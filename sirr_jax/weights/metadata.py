@@ -1,7 +1,7 @@
 """The metadata of a model file: flat `modelspec.*` strings for other programs, one JSON value for this one.
 
-`modelspec.*` follows ModelSpec 1.0.1, which model hubs and image programs read. `sirr_jax` holds what `load_model`
-needs to rebuild the networks.
+`modelspec.*` follows ModelSpec 1.0.1, which model hubs and image programs read. `sirr_jax` contains what
+`load_model` needs to rebuild the networks.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def write_metadata(rebuild: Mapping[str, Any], spec: Mapping[str, str]) -> dict[
     """Makes the metadata of a model file.
 
     Args:
-        rebuild: what `read_metadata` returns again, without license and description: `recipe`, `version`,
-            `networks` (role -> `{"id": ..., "model_args": ...}`), optionally `max_side` and `self_ensemble`.
-        spec: ModelSpec fields without their prefix; empty values are left out.
+        rebuild: settings to rebuild the networks: `recipe`, `version`, `networks` (role ->
+            `{"id": ..., "model_args": ...}`), optionally `max_side` and `self_ensemble`.
+        spec: ModelSpec fields without their prefix; empty values are omitted.
 
     Returns:
         Flat strings, as safetensors requires.
@@ -41,8 +41,8 @@ def read_metadata(metadata: Mapping[str, str]) -> dict[str, Any] | None:
         metadata: flat strings of a safetensors file.
 
     Returns:
-        What is needed to rebuild the networks, with `license`, `description`, `author`, `title` and `date`; None for
-        a file that sirr_jax did not write.
+        The settings to rebuild the networks, with `license`, `description`, and (except for files of the first
+        edition) `author`, `title` and `date`. None for a file that sirr_jax did not write.
     """
     first_edition = _KEY not in metadata
     try:
@@ -74,7 +74,7 @@ def _is_complete(rebuild: Mapping[str, Any]) -> bool:
 
 
 def _from_first_edition(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The first edition's card under today's names: other keys, width "test", ERRNet's `hyper`."""
+    """Translates the first edition's "card": its keys, the width "test", ERRNet's argument `hyper`."""
     networks = card.get("networks")
     renamed: dict[str, Any] = {}
     for role, network in networks.items() if isinstance(networks, dict) else ():
@@ -86,5 +86,5 @@ def _from_first_edition(card: Mapping[str, Any]) -> dict[str, Any]:
         if "hyper" in model_args:
             model_args["hypercolumn"] = model_args.pop("hyper")
         renamed[role] = {"id": network.get("id"), "model_args": model_args}
-    kept = {name: card[name] for name in ("recipe", "version", "max_side", "self_ensemble") if name in card}
-    return kept | {"networks": renamed, "license": card.get("licence"), "description": card.get("origin")}
+    settings = {name: card[name] for name in ("recipe", "version", "max_side", "self_ensemble") if name in card}
+    return settings | {"networks": renamed, "license": card.get("licence"), "description": card.get("origin")}

@@ -1,4 +1,4 @@
-"""The networks of one system in one `.safetensors` file, with metadata that say how to rebuild them."""
+"""Model files: the networks of one system in one `.safetensors` file, with the metadata to rebuild them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sirr_jax.weights.readers.file_type import detect_file_type
 from sirr_jax.weights.readers.safetensors_file import read_safetensors
 from sirr_jax.weights.variables import flatten
 
-# What the first edition called the collection of arrays that a network does not use.
+# Name of the collection "passthrough" in the first edition.
 _FIRST_EDITION_PASSTHROUGH = "carried"
 
 
@@ -104,7 +104,7 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # Not safetensors' own writing: its files are readable by their owner alone, whatever the umask.
+        # Not safetensors' `save_file`, which makes files that only their owner can read, whatever the umask.
         partial.write_bytes(content)
         partial.replace(path)
     finally:
@@ -112,10 +112,13 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
 
 
 def load_model(path: str | Path) -> Model:
-    """Reads what `save_model` wrote; arrays come as NumPy's. Files of the first edition are read too.
+    """Reads a model file of `save_model`, or of the first edition.
 
     Args:
         path: `.safetensors` file.
+
+    Returns:
+        The model; its variables are NumPy arrays.
 
     Raises:
         UserError: The file is missing, damaged or has no metadata of sirr_jax.
@@ -134,15 +137,15 @@ def load_model(path: str | Path) -> Model:
 
 
 def build_model(rebuild: Mapping[str, Any], arrays: dict[str, np.ndarray], path: Path) -> Model:
-    """Makes a model from metadata and the arrays beside them.
+    """Makes a model from the metadata and arrays of a file.
 
     Args:
-        rebuild: of `read_metadata`.
-        arrays: `role/collection/.../name` -> array.
-        path: file, for messages.
+        rebuild: metadata from `read_metadata`.
+        arrays: `{"role/collection/.../name": array}`.
+        path: file, for error messages.
 
     Raises:
-        UserError: The names of the arrays contradict one another.
+        UserError: The name of an array is the parent of another.
     """
     tree = _unflatten(arrays, path)
     networks = {}
@@ -151,16 +154,16 @@ def build_model(rebuild: Mapping[str, Any], arrays: dict[str, np.ndarray], path:
         if _FIRST_EDITION_PASSTHROUGH in variables:
             variables["passthrough"] = variables.pop(_FIRST_EDITION_PASSTHROUGH)
         networks[role] = StoredNetwork(network["id"], network["model_args"], variables)
-    given = {name: rebuild[name] for name in Model._fields if name in rebuild and name != "networks"}
-    return Model(networks=networks, **given)
+    fields = {name: rebuild[name] for name in Model._fields if name in rebuild and name != "networks"}
+    return Model(networks=networks, **fields)
 
 
 def _to_bytes(arrays: dict[str, np.ndarray], rebuild: Mapping[str, Any], spec: Mapping[str, str]) -> bytes:
-    """A safetensors file. The header is written here: safetensors writes metadata in a random order."""
+    """Makes a safetensors file. Its header is written here, because safetensors writes metadata in random order."""
     plain = save(arrays)
     (length,) = struct.unpack("<Q", plain[:8])
     tensors = memoryview(plain)[8 + length :]
-    # ModelSpec's hash is of the tensors alone.
+    # ModelSpec hashes the tensors alone.
     metadata = write_metadata(rebuild, {**spec, "hash_sha256": f"0x{hashlib.sha256(tensors).hexdigest()}"})
     entries = {"__metadata__": metadata, **json.loads(plain[8 : 8 + length])}
     header = json.dumps(entries, separators=(",", ":")).encode()

@@ -1,23 +1,23 @@
-"""State dicts from several files, sorted by the networks that they belong to."""
+"""Sorts state dicts from several files by the networks that they belong to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sirr_jax.weights.detect import detect, fitting_part, infer_model_args, parts
+from sirr_jax.weights.detect import detect, infer_model_args, matching_parts, matching_parts_of_all
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.key_maps import key_map
 
 
-class Assembled(NamedTuple):
-    """A whole network.
+class AssembledNetwork(NamedTuple):
+    """Complete state dict of one network.
 
     Attributes:
-        network_id: which.
-        model_args: the arguments that differ from its defaults.
-        state_dict: its weights, under the prefixes of its parts where it has such.
-        sources: names of the files that they come from.
+        network_id: network id.
+        model_args: arguments that differ from the network's defaults.
+        state_dict: weights; keys of a network in several files have the prefixes of its parts.
+        sources: names of the files that the weights come from.
     """
 
     network_id: str
@@ -28,53 +28,63 @@ class Assembled(NamedTuple):
 
 def assemble(
     state_dicts: Sequence[tuple[str, Mapping[str, Any]]], network_id: str | None = None
-) -> tuple[Assembled, ...]:
-    """Tell the networks of state dicts, and put the parts of those together that are published in several files.
+) -> tuple[AssembledNetwork, ...]:
+    """Detects the networks of state dicts and merges the parts of networks that are published in several files.
 
     Args:
-        state_dicts: `(file name, state dict)`.
-        network_id: what they all are; None to detect it from each.
+        state_dicts: `(file name, state dict)` pairs.
+        network_id: network id of all of them; None to detect it for each.
+
+    Returns:
+        The networks: first those in one file, then the merged ones.
 
     Raises:
-        ConversionError: if a state dict fits no network, or a part is missing, or it cannot be told which it is.
+        ConversionError: A state dict fits no network, a part is missing or its role is ambiguous.
+        UserError: The id is unknown.
     """
-    whole: list[Assembled] = []
+    complete: list[AssembledNetwork] = []
     pending: dict[str, list[tuple[str, tuple[str, ...], Mapping[str, Any]]]] = {}
     for name, state_dict in state_dicts:
-        candidates = {network_id: fitting_part(network_id, state_dict)} if network_id else parts(state_dict)
-        candidates = {candidate: fitting for candidate, fitting in candidates.items() if fitting}
+        candidates = (
+            {network_id: matching_parts(network_id, state_dict)} if network_id else matching_parts_of_all(state_dict)
+        )
+        candidates = {candidate: parts for candidate, parts in candidates.items() if parts}
         if len(candidates) == 1:
-            ((candidate, fitting),) = candidates.items()
-            pending.setdefault(candidate, []).append((name, fitting, state_dict))
+            ((candidate, parts),) = candidates.items()
+            pending.setdefault(candidate, []).append((name, parts, state_dict))
         elif network_id:
-            whole.append(Assembled(network_id, infer_model_args(network_id, state_dict), dict(state_dict), (name,)))
+            complete.append(
+                AssembledNetwork(network_id, infer_model_args(network_id, state_dict), dict(state_dict), (name,))
+            )
         else:
             try:
-                whole.append(Assembled(*detect(state_dict), dict(state_dict), (name,)))
+                complete.append(AssembledNetwork(*detect(state_dict), dict(state_dict), (name,)))
             except ConversionError as error:
                 raise error.about(name) from error
-    return (*whole, *(_join(candidate, files) for candidate, files in pending.items()))
+    return (*complete, *(_merge_parts(candidate, files) for candidate, files in pending.items()))
 
 
-def _join(network_id: str, files: list[tuple[str, tuple[str, ...], Mapping[str, Any]]]) -> Assembled:
-    wanted = key_map(network_id).parts
+def _merge_parts(network_id: str, files: list[tuple[str, tuple[str, ...], Mapping[str, Any]]]) -> AssembledNetwork:
+    parts = key_map(network_id).parts
     assigned: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for name, fitting, state_dict in files:
-        named = [part for part in fitting if part.strip(".").lower() in name.lower()]
-        if len(fitting) > 1 and len(named) != 1:
+    for name, candidates, state_dict in files:
+        in_name = [part for part in candidates if part.strip(".").lower() in name.lower()]
+        if len(candidates) > 1 and len(in_name) != 1:
             raise ConversionError(
-                f"{name} may be any of the parts {', '.join(fitting)} of {network_id}; "
-                f"name the file after its part, for example {fitting[0]}pth"
+                f"{name} may be any of the parts {', '.join(candidates)} of {network_id}; "
+                f"put the part into the file name, for example {candidates[0]}pth"
             )
-        part = named[0] if len(fitting) > 1 else fitting[0]
+        part = in_name[0] if len(candidates) > 1 else candidates[0]
         if part in assigned:
-            raise ConversionError(f"{assigned[part][0]} and {name} are both the part {part} of {network_id}; give one")
+            raise ConversionError(
+                f"{assigned[part][0]} and {name} are both the part {part} of {network_id}; give one of them"
+            )
         assigned[part] = (name, state_dict)
-    if missing := [part for part in wanted if part not in assigned]:
+    if missing := [part for part in parts if part not in assigned]:
         raise ConversionError(
-            f"{', '.join(name for name, _, _ in files)}: {network_id} is published in {len(wanted)} files; "
-            f"{', '.join(missing)} is missing: give all of them"
+            f"{', '.join(name for name, _, _ in files)}: {network_id} is published in {len(parts)} files; "
+            f"{', '.join(missing)} is missing; give all of them"
         )
-    merged = {part + key: value for part in wanted for key, value in assigned[part][1].items()}
-    names = tuple(assigned[part][0] for part in wanted)
-    return Assembled(network_id, infer_model_args(network_id, merged), merged, names)
+    merged = {part + key: value for part in parts for key, value in assigned[part][1].items()}
+    names = tuple(assigned[part][0] for part in parts)
+    return AssembledNetwork(network_id, infer_model_args(network_id, merged), merged, names)

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 weights from a file that the user holds."""
+"""Reads VGG-16 and VGG-19 weights from a file of the user."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _TORCH_SUFFIXES = (".pth", ".pt", ".pkl")
 
 
 class VggWeights(NamedTuple):
-    """Parameters of a network of `sirr_jax.models.vgg` and the range they were trained for.
+    """Parameters of a network of `sirr_jax.models.vgg` and the normalization that they expect.
 
     Attributes:
-        params: `{conv name: {"kernel", "bias"}}`.
-        layers: the convolutions present, a prefix of the network.
-        convention: "torchvision" (RGB, ImageNet mean and deviation) or "caffe" (BGR, 0..255 minus the mean).
+        params: `{convolution: {"kernel": ..., "bias": ...}}`.
+        layers: names of the convolutions in the file: the network's first ones.
+        convention: "torchvision" (RGB, ImageNet mean and standard deviation) or "caffe" (BGR, 0..255 minus the mean).
     """
 
     params: dict[str, Any]
@@ -40,70 +40,76 @@ class VggWeights(NamedTuple):
 def read_vgg(
     path: str | Path, network: Literal["vgg16", "vgg19"], *, option: str = "config.perceptual_weights"
 ) -> VggWeights:
-    """Read VGG weights.
+    """Reads VGG weights.
 
     Args:
-        path: a Keras-style `.npz` (`block1_conv1/kernel`, HWIO: the original Caffe weights), or a `.safetensors` or
-            `.pth` with torchvision's keys (`features.0.weight`, OIHW; the prefix `vgg_pretrained_features.` of
-            ERRNet's copy will do too). Files may stop after any layer.
-        network: which network it must be.
-        option: what the errors call the choice of the file.
+        path: Keras-style `.npz` (`block1_conv1/kernel`, HWIO: the original Caffe weights), or `.safetensors` or `.pth`
+            with torchvision's keys (`features.0.weight`, OIHW; ERRNet's prefix `vgg_pretrained_features.` is accepted).
+            Files may end after any layer.
+        network: network that the file must contain.
+        option: name of the option that selects the file, for error messages.
+
+    Returns:
+        The parameters as float32 arrays, kernels as HWIO.
 
     Raises:
-        UserError: if the file is missing, unreadable or does not hold this network.
+        UserError: The file is missing, unreadable or does not contain this network.
     """
     path, title = Path(path), _TITLES[network]
     if not path.is_file():
         raise UserError(f"no {title} weight file at {path}; correct {option} or leave it empty")
     arrays = _read_arrays(path)
-    found, strange, convention = _by_convolution(arrays, network)
+    params, unexpected, convention = _sort_by_convolution(arrays, network)
     widths = convolutions(_BLOCKS[network])
     names, layers = tuple(widths), []
     for name in names:
-        if found.get(name, {}).keys() != {"kernel", "bias"}:
+        if params.get(name, {}).keys() != {"kernel", "bias"}:
             break
         layers.append(name)
-    # The two have the same names up to the fourth convolution of a block, which only VGG-19 has.
-    if any(name in found for name in names[len(layers) + 1 :]):
-        lacking = names[len(layers)]
+    # Only VGG-19 has a fourth convolution in a block; up to there the names are the same.
+    if any(name in params for name in names[len(layers) + 1 :]):
+        gap = names[len(layers)]
         raise UserError(
-            f"{path} holds no {title}: it goes on after {lacking}, which it lacks; {_OTHER[network]} will not do"
+            f"{path} is not {title}: {gap} is missing, but later layers are present; "
+            f"give {title} weights, not {_OTHER[network]}"
         )
     if not layers:
         raise UserError(
-            f"{path} holds no {title}: expected block1_conv1/kernel and /bias, or features.0.weight and .bias, "
+            f"{path} is not {title}: expected block1_conv1/kernel and /bias, or features.0.weight and .bias, "
             f"found {sorted(arrays)[:3]}"
         )
-    if strange:
-        raise UserError(f"{path} holds no {title}, which has no {strange[0]}; {_OTHER[network]} will not do")
-    _check_shapes(path, title, {name: found[name] for name in layers}, widths)
-    params = {name: {k: jnp.asarray(v, jnp.float32) for k, v in found[name].items()} for name in layers}
-    return VggWeights(params, tuple(layers), convention)
+    if unexpected:
+        raise UserError(
+            f"{path} is not {title}, which has no {unexpected[0]}; give {title} weights, not {_OTHER[network]}"
+        )
+    _check_shapes(path, title, {name: params[name] for name in layers}, widths)
+    floats = {name: {k: jnp.asarray(v, jnp.float32) for k, v in params[name].items()} for name in layers}
+    return VggWeights(floats, tuple(layers), convention)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     if path.suffix in _TORCH_SUFFIXES:
         return read_torch(path)
-    zipped = path.suffix == ".npz"
-    # NumPy takes a file that is no archive for a single array or a pickle.
-    if zipped and not zipfile.is_zipfile(path):
+    is_npz = path.suffix == ".npz"
+    # NumPy reads any other file as a single array or a pickle.
+    if is_npz and not zipfile.is_zipfile(path):
         raise UserError(f"{path} is no .npz archive; download or convert it again")
     try:
-        if not zipped:
+        if not is_npz:
             return load_file(path)
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
-    except Exception as error:  # damage shows anywhere in NumPy's and zipfile's parsers, even as TokenError
-        raise UserError(f"cannot read {path} as .npz or .safetensors ({error}); get it again") from error
+    except Exception as error:  # damaged files raise many types in NumPy and zipfile, even TokenError
+        raise UserError(f"cannot read {path} as .npz or .safetensors ({error}); download it again") from error
 
 
-def _by_convolution(
+def _sort_by_convolution(
     arrays: dict[str, np.ndarray], network: str
 ) -> tuple[dict[str, dict[str, np.ndarray]], list[str], Literal["torchvision", "caffe"]]:
-    """Arrays by convolution, kernels as HWIO; keys of convolutions that the network has not; the convention."""
-    names, rows = convolutions(_BLOCKS[network]), {row.key: row for row in key_map(network).rows({})}
-    found: dict[str, dict[str, np.ndarray]] = {}
-    strange: list[str] = []
+    """Returns arrays by convolution (kernels as HWIO), keys that the network does not have, and the convention."""
+    names, rules = convolutions(_BLOCKS[network]), {rule.key: rule for rule in key_map(network).rules({})}
+    params: dict[str, dict[str, np.ndarray]] = {}
+    unexpected: list[str] = []
     convention: Literal["torchvision", "caffe"] = "caffe"
     for key, value in arrays.items():
         keras = re.fullmatch(r"block(\d)_conv(\d)[/.](kernel|bias)", key)
@@ -111,26 +117,26 @@ def _by_convolution(
         if torch:
             convention = "torchvision"
         if keras and f"conv{keras[1]}_{keras[2]}" in names:
-            found.setdefault(f"conv{keras[1]}_{keras[2]}", {})[keras[3]] = value
-        elif torch and torch[1] in rows:
-            row = rows[torch[1]]
-            _, name, part = row.path
-            # An array with other axes is refused for its shape, later.
-            ordered = value if part == "kernel" and value.ndim != 4 else to_flax(value, row.layout)
-            found.setdefault(name, {})[part] = ordered
+            params.setdefault(f"conv{keras[1]}_{keras[2]}", {})[keras[3]] = value
+        elif torch and torch[1] in rules:
+            rule = rules[torch[1]]
+            _, name, part = rule.path
+            # Arrays with other numbers of axes are rejected later, for their shape.
+            ordered = value if part == "kernel" and value.ndim != 4 else to_flax(value, rule.layout)
+            params.setdefault(name, {})[part] = ordered
         elif keras or torch:
-            strange.append(key)
-    return found, strange, convention
+            unexpected.append(key)
+    return params, unexpected, convention
 
 
-def _check_shapes(path: Path, title: str, found: dict[str, dict[str, np.ndarray]], widths: dict[str, int]) -> None:
+def _check_shapes(path: Path, title: str, params: dict[str, dict[str, np.ndarray]], widths: dict[str, int]) -> None:
     channels = 3
-    for name, arrays in found.items():
+    for name, arrays in params.items():
         width = widths[name]
         expected = {"kernel": (3, 3, channels, width), "bias": (width,)}
         for part, shape in expected.items():
             if arrays[part].shape != shape:
                 raise UserError(
-                    f"{path} holds no {title}: {name} has a {part} of shape {arrays[part].shape}, expected {shape}"
+                    f"{path} is not {title}: {name} has a {part} of shape {arrays[part].shape}, expected {shape}"
                 )
         channels = width

@@ -1,4 +1,4 @@
-"""Where the authors of each network publish its weights, and under which license."""
+"""Provenance of published weights: repository, license and file for each network."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class PretrainedInfo(NamedTuple):
-    """Of published weights.
+    """Provenance of published weights.
 
     Attributes:
-        repository: on GitHub.
-        license: that the repository states for code and weights.
-        weights: how they are announced there.
+        repository: GitHub repository, owner/name; empty if there is none.
+        license: license that the repository states for code and weights.
+        weights: files with the weights and where they are linked.
     """
 
     repository: str
@@ -19,13 +19,13 @@ class PretrainedInfo(NamedTuple):
     weights: str
 
 
-# Keras distributes the authors' own weights, torchvision trained its own.
+# Keras distributes the weights of VGG's authors; torchvision trained its own.
 CAFFE_VGG = PretrainedInfo(
     "fchollet/deep-learning-models", "CC BY 4.0", "`vgg19_weights_tf_dim_ordering_tf_kernels*.h5`"
 )
 SELF_TRAINED = PretrainedInfo("", "yours, if you trained it", "none published")
 
-_PRETRAINED = {
+_PRETRAINED_BY_FAMILY = {
     "ade20k_ppm": PretrainedInfo(
         "CSAILVision/semantic-segmentation-pytorch", "BSD-3-Clause", "encoder and decoder `.pth`, linked in the README"
     ),
@@ -60,8 +60,8 @@ _PRETRAINED = {
 }
 
 
-# Networks whose weights are not where the rest of their system's are.
-_WEIGHTS = {
+# Networks whose weights are published elsewhere than those of their family.
+_WEIGHTS_BY_ID = {
     "attentive_gan/discriminator": "none published",
     "errnet/discriminator": "`netD` in the generator's file",
     "ibcln/discriminator": "none published",
@@ -71,6 +71,6 @@ _WEIGHTS = {
 
 
 def pretrained_info(network_id: str) -> PretrainedInfo:
-    """The source of a network's published weights; `SELF_TRAINED` where nobody published any."""
-    info = _PRETRAINED.get(network_id.split("/")[0], SELF_TRAINED)
-    return info._replace(weights=_WEIGHTS.get(network_id, info.weights))
+    """Returns the provenance of a network's published weights; `SELF_TRAINED` where nobody published any."""
+    info = _PRETRAINED_BY_FAMILY.get(network_id.split("/")[0], SELF_TRAINED)
+    return info._replace(weights=_WEIGHTS_BY_ID.get(network_id, info.weights))

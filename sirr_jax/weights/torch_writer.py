@@ -1,9 +1,11 @@
-"""State dicts into files that PyTorch reads."""
+"""Writes state dicts to files that PyTorch reads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
@@ -12,15 +14,15 @@ from sirr_jax.errors import UserError
 
 
 def write_torch(path: str | Path, state_dict: Mapping[str, np.ndarray], *, overwrite: bool = False) -> None:
-    """Write `{key: array}` with torch's keys and layouts.
+    """Writes a state dict.
 
     Args:
-        path: `.safetensors` (needs no torch), or any other name for `torch.save`.
-        state_dict: what `sirr_jax.weights.convert.to_torch` returned.
-        overwrite: replace an existing file.
+        path: file to write: `.safetensors` (needs no PyTorch), or any other suffix for `torch.save`.
+        state_dict: `{key: array}` from `sirr_jax.weights.convert.to_torch`.
+        overwrite: whether to replace an existing file.
 
     Raises:
-        UserError: if the file exists and `overwrite` is False, or torch is needed and not installed.
+        UserError: The file exists and `overwrite` is False, or PyTorch is needed and not installed.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -43,13 +45,13 @@ def _torch_save(path: Path, state_dict: Mapping[str, np.ndarray]) -> None:
     except ImportError as error:
         raise UserError(
             f"writing {path.name.removesuffix('.partial')} needs PyTorch: pip install 'sirr_jax[torch]'; "
-            "or write torch's layout as .safetensors, which needs none: --layout torch"
+            "or write a .safetensors file with --layout torch, which needs no PyTorch"
         ) from error
-    torch.save({key: _tensor(torch, value) for key, value in state_dict.items()}, path)
+    torch.save({key: _to_tensor(torch, value) for key, value in state_dict.items()}, path)
 
 
-def _tensor(torch: object, value: np.ndarray) -> object:
-    # torch takes neither read-only arrays without a warning, nor NumPy's bfloat16 at all.
+def _to_tensor(torch: ModuleType, value: np.ndarray) -> Any:
+    # torch warns of read-only arrays and does not take NumPy's bfloat16.
     if value.dtype.name == "bfloat16":
         return torch.from_numpy(value.view(np.int16).copy()).view(torch.bfloat16)
     return torch.from_numpy(np.array(value, copy=True))

@@ -1,4 +1,4 @@
-"""One short run of everything, shared by the tests that look at what it left behind."""
+"""One short training run, shared by the tests that read its folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OVERRIDES = (
     "--config.teacher.steps=12",
     "--config.teacher.warm_up=0",
     "--config.student.steps=6",
-    "--config.student.gan_start=0",  # one program less to compile
+    "--config.student.gan_start=0",  # saves the compilation of one program
     "--config.student.weights.adversarial=0.01",
     "--config.student.feature_stats_samples=8",
     "--config.validation_samples=2",
@@ -30,13 +30,13 @@ OVERRIDES = (
 
 @pytest.fixture(scope="session")
 def command():
-    """`sirr train` for this run, without the workdir."""
+    """Arguments of `sirr train` for this run, without --workdir."""
     return ["train", f"--config={CONFIG}:tiny", *OVERRIDES]
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, command):
-    """A finished run: teacher, frozen teacher, student, GAN, export."""
+    """Folder of a finished run: teacher, frozen teacher, student, GAN, export."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))

@@ -1,4 +1,4 @@
-"""`sirr convert`: what it prints, writes, refuses."""
+"""`sirr convert`: output, files and errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def convert(*arguments):
     return main(["convert", *map(str, arguments)])
 
 
-def test_a_published_file_becomes_a_model_that_restores(source, tmp_path, capsys):
+def test_published_weights_convert_to_a_model_for_remove(source, tmp_path, capsys):
     target = tmp_path / "new" / "model.safetensors"
     assert convert(source, target) == 0
     printed = capsys.readouterr().out
@@ -58,19 +58,19 @@ def test_a_published_file_becomes_a_model_that_restores(source, tmp_path, capsys
         assert restored.size == (30, 17)
 
 
-def test_a_model_becomes_torch_weights_again(source, tmp_path):
+def test_model_converts_back_to_torch_weights(source, tmp_path):
     model, plain = tmp_path / "model.safetensors", tmp_path / "plain.safetensors"
     assert convert(source, model) == 0
     assert convert(model, plain, "--layout", "torch") == 0
-    found = load_file(plain)
-    assert found.keys() == weights().keys()
-    assert all(found[key].tobytes() == value.tobytes() for key, value in weights().items())
+    state_dict = load_file(plain)
+    assert state_dict.keys() == weights().keys()
+    assert all(state_dict[key].tobytes() == value.tobytes() for key, value in weights().items())
     again = tmp_path / "again.safetensors"
     assert convert(plain, again) == 0
     assert load_file(again).keys() == load_file(model).keys()
 
 
-def test_networks_in_two_files_come_and_go_together(tmp_path):
+def test_ibcln_cascade_converts_from_and_to_two_files(tmp_path):
     whole = weights("ibcln/cascade")
     for part in ("G_T", "G_R"):
         sd = {key.removeprefix(f"{part}."): value for key, value in whole.items() if key.startswith(part)}
@@ -79,9 +79,9 @@ def test_networks_in_two_files_come_and_go_together(tmp_path):
     assert convert(*sources, tmp_path / "ibcln.safetensors") == 0
     assert convert(tmp_path / "ibcln.safetensors", tmp_path / "out.safetensors", "--layout", "torch") == 0
     for part in ("G_T", "G_R"):
-        found = load_file(tmp_path / f"out_{part}.safetensors")
-        assert all(found[key].tobytes() == whole[f"{part}.{key}"].tobytes() for key in found)
-        assert len(found) == len(whole) // 2
+        state_dict = load_file(tmp_path / f"out_{part}.safetensors")
+        assert all(state_dict[key].tobytes() == whole[f"{part}.{key}"].tobytes() for key in state_dict)
+        assert len(state_dict) == len(whole) // 2
     before = (tmp_path / "out_G_T.safetensors").read_bytes()
     (tmp_path / "out_G_R.safetensors").unlink()
     assert convert(tmp_path / "ibcln.safetensors", tmp_path / "out.safetensors", "--layout", "torch") == 2
@@ -89,16 +89,16 @@ def test_networks_in_two_files_come_and_go_together(tmp_path):
     assert not (tmp_path / "out_G_R.safetensors").exists()
 
 
-def test_one_of_several_state_dicts_is_chosen_by_name(tmp_path, capsys):
+def test_part_selects_one_of_several_state_dicts(tmp_path, capsys):
     sd = weights("sgrrn/discriminator")
     write_zip(tmp_path / "dis_148.pt", {"bg": sd, "rf": {key: value + 1 for key, value in sd.items()}})
     assert convert(tmp_path / "dis_148.pt", tmp_path / "d.safetensors") == 2
-    assert "holds several state dicts: bg, rf; name the one that you mean (--part bg)" in capsys.readouterr().err
+    assert "contains several state dicts: bg, rf; name one of them (--part bg)" in capsys.readouterr().err
     assert convert(tmp_path / "dis_148.pt", tmp_path / "d.safetensors", "--part", "rf") == 0
     assert "network      sgrrn/discriminator" in capsys.readouterr().out
 
 
-def test_the_name_of_a_network_decides_between_twins(tmp_path, capsys):
+def test_network_flag_resolves_ambiguous_weights(tmp_path, capsys):
     write_zip(tmp_path / "d.pth", weights("ibcln/discriminator"))
     assert convert(tmp_path / "d.pth", tmp_path / "d.safetensors") == 2
     assert "fit several networks" in capsys.readouterr().err
@@ -106,8 +106,8 @@ def test_the_name_of_a_network_decides_between_twins(tmp_path, capsys):
     assert load_model(tmp_path / "d.safetensors").networks["discriminator"].id == "ibcln/discriminator"
 
 
-def wrong(tmp_path):
-    """Files that cannot be converted: name -> a part of what is said."""
+def write_bad_files(tmp_path):
+    """Writes files that cannot be converted; returns name -> part of the message."""
     sd = weights()
     write_zip(tmp_path / "missing.pth", {key: value for key, value in sd.items() if key != "conv5.0.bias"})
     write_zip(tmp_path / "extra.pth", sd | {"more": np.zeros(2, np.float32)})
@@ -121,22 +121,22 @@ def wrong(tmp_path):
     write_zip(tmp_path / "optimizer.pt", {"state": {0: {"exp_avg": np.zeros(2, np.float32)}}, "param_groups": []})
     save_file({"x": np.zeros(2, np.float32)}, tmp_path / "other.safetensors")
     return {
-        "missing.pth": "nearest: attentive_gan/generator (they lack 1: conv5.0.bias)",
-        "extra.pth": "they have besides 1: more",
-        "turned.pth": "attentive_gan/generator (the same keys with other shapes)",
+        "missing.pth": "nearest: attentive_gan/generator (1 missing: conv5.0.bias)",
+        "extra.pth": "1 unexpected: more",
+        "turned.pth": "attentive_gan/generator (same keys, other shapes)",
         "evil.pth": "asks for os.system",
         "cut.pth": "truncated or damaged zip archive",
         "page.pth": "is a web page, not weights",
         "pointer.pth": "git lfs pull",
         "huge.safetensors": "its header claims 4611686018427387904 bytes",
-        "optimizer.pt": "an optimizer's state",
+        "optimizer.pt": "the state of an optimizer",
         "other.safetensors": "no known network has these 1 weights",
         "none.pth": "no file at",
     }
 
 
 def test_bad_files_get_one_line_exit_code_2_and_no_output(tmp_path, capsys):
-    for name, message in wrong(tmp_path).items():
+    for name, message in write_bad_files(tmp_path).items():
         before = sorted(path.name for path in tmp_path.iterdir())
         assert convert(tmp_path / name, tmp_path / "out.safetensors") == 2, name
         error = capsys.readouterr().err
@@ -147,13 +147,14 @@ def test_bad_files_get_one_line_exit_code_2_and_no_output(tmp_path, capsys):
         assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_a_named_network_lists_all_that_is_wrong(tmp_path, capsys):
-    wrong(tmp_path)
+def test_network_flag_lists_all_mismatches(tmp_path, capsys):
+    write_bad_files(tmp_path)
     assert convert(tmp_path / "turned.pth", tmp_path / "out.safetensors", "--network", GENERATOR) == 2
     error = capsys.readouterr().err
-    assert (
-        "turned.pth: the weights do not fit attentive_gan/generator; 1 mis-shaped: conv5.0.weight is 3x3x16x16" in error
+    expected = (
+        "turned.pth: the weights do not fit attentive_gan/generator; 1 of wrong shape: conv5.0.weight is 3x3x16x16"
     )
+    assert expected in error
     assert convert(tmp_path / "whole.pth", tmp_path / "out.safetensors", "--network", "bdn/generator") == 2
     assert "missing: model1.model.model.0.weight" in capsys.readouterr().err
 
@@ -167,14 +168,17 @@ def test_a_named_network_lists_all_that_is_wrong(tmp_path, capsys):
         (["gen.pkl", "m.safetensors", "--model-arg", "width"], "--model-arg width has no value; write NAME=VALUE"),
         (
             ["gen.pkl", "m.safetensors", "--model-arg", "color=red"],
-            "no argument of attentive_gan/generator is called 'color'",
+            "attentive_gan/generator has no argument 'color'",
         ),
-        (["gen.pkl", "m.pth", "--layout", "flax"], "--layout flax writes models"),
+        (["gen.pkl", "m.pth", "--layout", "flax"], "--layout flax writes .safetensors files; DST is m.pth"),
         (["gen.pkl", "m.h5", "--layout", "torch"], "--layout torch writes .safetensors or .pth files; DST is m.h5"),
         (["gen.pkl", "m.h5"], "edge_gan"),
+        (["--hyper", "width=3"], "unrecognized arguments: --hyper; did you mean --model-arg?"),
+        (["gen.pkl", "m.h5", "--hyper=width=3"], "unrecognized arguments: --hyper; did you mean --model-arg?"),
+        (["gen.pkl"], "the following arguments are required: DST; see sirr convert --help"),
     ],
 )
-def test_mistakes_are_answered_in_one_line(arguments, message, source, tmp_path, capsys, monkeypatch):
+def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, source, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert convert(*arguments) == 2
     error = capsys.readouterr().err
@@ -183,7 +187,7 @@ def test_mistakes_are_answered_in_one_line(arguments, message, source, tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["gen.pkl"]
 
 
-def test_existing_files_are_replaced_on_request_only(source, tmp_path, capsys):
+def test_existing_files_are_replaced_with_force_only(source, tmp_path, capsys):
     target = tmp_path / "model.safetensors"
     target.write_bytes(b"precious")
     assert convert(source, target) == 2
@@ -193,7 +197,7 @@ def test_existing_files_are_replaced_on_request_only(source, tmp_path, capsys):
     assert load_model(target).networks
 
 
-def test_pth_files_need_torch_and_say_so(source, tmp_path, capsys, monkeypatch):
+def test_pth_output_without_torch_is_an_error(source, tmp_path, capsys, monkeypatch):
     real = builtins.__import__
 
     def without_torch(name, *rest):

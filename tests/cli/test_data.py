@@ -1,3 +1,5 @@
+"""`sirr data`: `check` and `pack`."""
+
 from __future__ import annotations
 
 import os
@@ -13,20 +15,20 @@ def check(*arguments):
     return main(["data", "check", *map(str, arguments)])
 
 
-def test_a_clean_set(tmp_path, capsys):
+def test_check_of_a_data_set_without_mistakes(tmp_path, capsys):
     root = sets.layered(tmp_path / "mine", (1, 2))
     assert check(root, "--thorough", "--crop", "8") == 0
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         f"{root}: real pairs (pairs)",
-        "  pictures   2",
+        "  images     2",
         "  sizes      12x10 (2)",
         "  checked    every pixel",
     ]
     assert captured.err == ""
 
 
-def test_parts_sequences_and_notes(tmp_path, capsys):
+def test_check_prints_parts_sequences_and_notes(tmp_path, capsys):
     assert check(sets.rsir2(tmp_path / "r")) == 0
     assert "  train      3\n  test       2\n" in capsys.readouterr().out
     assert check(sets.sequences(tmp_path / "s")) == 0
@@ -35,23 +37,23 @@ def test_parts_sequences_and_notes(tmp_path, capsys):
     assert "notes:\n  train/bg-semantic/1-person-pottedplant.png: has a palette" in capsys.readouterr().out
 
 
-def test_mistakes_are_listed_and_end_in_code_2(tmp_path, capsys):
+def test_mistakes_of_a_data_set_are_listed_and_end_in_exit_code_2(tmp_path, capsys):
     root = sets.layered(tmp_path / "nature", range(30))
     shutil.rmtree(root / "transmission_layer")
     sets.picture(root / "transmission_layer" / "0.png", size=(8, 8))
     assert check(root) == 2
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
-    assert "  pictures   1 of 20 or 200" in lines
+    assert "  images     1 of 20 or 200" in lines
     assert "  blended/1.jpg: no file '1' in transmission_layer" in lines
     assert "  ... and 9 more (unpaired); --all lists them" in lines
     assert "  .: 1 complete picture where the published set has 20 or 200" in lines
-    assert captured.err == f"sirr data: {root}: 31 mistakes, listed above; mend them and check again\n"
+    assert captured.err == f"sirr data: {root}: 31 mistakes, listed above; correct them and check again\n"
     check(root, "--all")
     assert "  blended/29.jpg: no file '29' in transmission_layer" in capsys.readouterr().out
 
 
-def test_names_that_are_not_utf8_are_printed(tmp_path, capsys):
+def test_file_names_that_are_not_utf8_are_printed(tmp_path, capsys):
     root = sets.layered(tmp_path / "mine", (1,))
     name = os.fsdecode(b"\xff\xfe.jpg")
     shutil.copy(root / "blended" / "1.jpg", root / "blended" / name)
@@ -68,7 +70,7 @@ def test_names_that_are_not_utf8_are_printed(tmp_path, capsys):
         (["mine", "--crop", "0"], "a crop of 0 pixels; give 1 or more"),
     ],
 )
-def test_mistakes_of_the_call_are_one_line(tmp_path, capsys, monkeypatch, arguments, message):
+def test_mistakes_end_in_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     sets.layered(tmp_path / "mine", (1,))
     (tmp_path / "empty").mkdir()
@@ -80,14 +82,24 @@ def test_mistakes_of_the_call_are_one_line(tmp_path, capsys, monkeypatch, argume
     assert message in captured.err
 
 
-def test_a_subcommand_is_needed(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["data"])
-    assert stop.value.code == 2
-    assert "COMMAND" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND; see sirr data --help"),
+        (["chek", "x"], "COMMAND is 'chek'; did you mean 'check'?"),
+        (["pack", "a", "b", "--licence", "mine"], "unrecognized arguments: --licence; did you mean --license?"),
+        (["check", "a", "--corp=3"], "unrecognized arguments: --corp; did you mean --crop?"),
+        (["check", "a", "b"], "unrecognized arguments: b; see sirr data --help"),
+    ],
+)
+def test_wrong_arguments_end_in_one_line_and_exit_code_2(capsys, arguments, message):
+    assert main(["data", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"sirr data: {message}\n"
 
 
-def test_packing_says_what_it_packed(tmp_path, capsys):
+def test_pack_prints_a_summary(tmp_path, capsys):
     root = sets.deraindrop(tmp_path / "rain")
     sets.picture(root / "train" / "data" / "0_rain.png").write_bytes(b"not an image")
     pack = ["data", "pack", str(root), str(tmp_path / "packed")]
@@ -99,14 +111,14 @@ def test_packing_says_what_it_packed(tmp_path, capsys):
     assert lines[1:4] == ["  train      10", "  test_a     3", "  test_b     2"]
     assert lines[4].startswith("  shards     1, ")
     assert lines[5] == "  license    mine"
-    assert lines[6].startswith("  skipped    1 pictures")
+    assert lines[6].startswith("  skipped    1 images")
     assert check(tmp_path / "packed", "--thorough") == 0
     assert "a packed set (shards)" in capsys.readouterr().out
     assert main(pack) == 2
     assert "packed exists; choose another folder" in capsys.readouterr().err
 
 
-def test_a_layout_can_be_named(tmp_path, capsys):
+def test_as_selects_the_layout(tmp_path, capsys):
     sets.picture(tmp_path / "photos" / "a" / "1.png")
     assert check(tmp_path / "photos") == 2
     assert "or say --as photos" in capsys.readouterr().err

@@ -1,5 +1,8 @@
+"""The `sirr` command: help, verbs, exit codes, errors of the operating system."""
+
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -7,7 +10,7 @@ import sys
 import pytest
 
 import sirr_jax
-from sirr_jax.cli.main import main
+from sirr_jax.cli.main import VERBS, main
 
 
 def test_version(capsys):
@@ -17,42 +20,74 @@ def test_version(capsys):
     assert capsys.readouterr().out.strip() == f"sirr_jax {sirr_jax.__version__}"
 
 
-def test_without_a_verb_the_verbs_are_told(capsys):
+def test_help_lists_one_verb_per_line(capsys):
     assert main([]) == 2
-    out = capsys.readouterr().out
-    for verb in ("remove", "train", "models"):
-        assert f"{verb}:" in out
-
-
-def test_an_unknown_verb(capsys):
+    without_verb = capsys.readouterr().out
     with pytest.raises(SystemExit) as stop:
-        main(["polish"])
-    assert stop.value.code == 2
-    assert "polish" in capsys.readouterr().err
+        main(["--help"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == without_verb
+    lines = without_verb.splitlines()
+    for verb, text in VERBS.items():
+        assert [line.split(maxsplit=1) for line in lines if line.split()[:1] == [verb]] == [[verb, text]]
 
 
-def test_models_lists_every_network(capsys):
+def test_each_verb_has_a_module_with_its_command_line(capsys):
+    for verb in VERBS:
+        module = importlib.import_module(f"sirr_jax.cli.{verb}")
+        assert module.flag_values() if verb == "train" else module.parser().prog == f"sirr {verb}"
+        if verb == "train":
+            assert main([verb, "--help"]) == 0
+        else:
+            with pytest.raises(SystemExit) as stop:
+                main([verb, "--help"])
+            assert stop.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: sirr {verb} ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["modls"], "no verb 'modls'; did you mean 'models'?"),
+        (["polish"], "no verb 'polish'; choose remove, train, convert, data, synthesize, models"),
+        (["--verbose"], "unrecognized arguments: --verbose; did you mean --version?"),
+    ],
+)
+def test_unknown_verb_ends_in_one_line_and_exit_code_2(capsys, arguments, message):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"sirr: {message}\n"
+
+
+def test_models_lists_every_network_with_year_license_and_source(capsys):
     assert main(["models"]) == 0
-    assert tuple(capsys.readouterr().out.split()) == sirr_jax.list_networks()
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["ID", "YEAR", "LICENSE", "SOURCE", "OF", "THE", "WEIGHTS"]
+    cells = {row[: header.index("YEAR")].strip(): row[header.index("YEAR") :] for row in rows}
+    assert tuple(cells) == sirr_jax.list_networks()
+    assert cells["bdn/generator"].split() == ["2018", "MIT", "github.com/yangj1e/bdn-refremv"]
+    assert cells["sgrrn/generator"].endswith("github.com/DreamtaleCore/SGRRN (no published weights)")
+    assert cells["dynamics/teacher"].endswith("none published; train with `sirr train`")
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "photo.png"), OSError(28, "No space left")])
-def test_what_the_disk_refuses_is_one_line(monkeypatch, capsys, error):
+def test_errors_of_the_file_system_are_one_line(monkeypatch, capsys, error):
     def refuse(argv):
         raise error
 
     monkeypatch.setattr("sirr_jax.cli.models.run", refuse)
     assert main(["models"]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert said.startswith(f"sirr models: {error.filename or error.strerror}")
-    assert said.endswith("check the path, the permissions and the space that is left\n")
+    error_line = capsys.readouterr().err
+    assert error_line.count("\n") == 1
+    assert error_line.startswith(f"sirr models: {error.filename or error.strerror}")
+    assert error_line.endswith("check the path, the permissions and the free space\n")
 
 
-def test_a_reader_that_has_gone_ends_it_quietly():
+def test_broken_pipe_prints_no_error():
     command = f"{sys.executable} -c 'import sirr_jax.cli.main as m; raise SystemExit(m.main([\"models\"]))'"
     script = f"trap '' PIPE; ({command}; echo $? >&2) | true"
-    # Unbuffered, the error would come earlier than it does for users.
+    # With unbuffered output the error would occur earlier than it does for users.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=environment)
     assert done.stderr == "1\n"

@@ -1,4 +1,4 @@
-"""`sirr synthesize`: what it writes, and that it writes it again."""
+"""`sirr synthesize`: files, determinism, unusable photos, errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def pixels(path):
         return np.asarray(image)
 
 
-def test_mixtures_are_pairs_with_a_manifest_and_a_sheet(photos, tmp_path, capsys):
+def test_mixtures_are_pairs_with_manifest_and_contact_sheet(photos, tmp_path, capsys):
     out = tmp_path / "set"
     assert synthesize("ceilnet", photos, out, "--count", 3, "--size", 32, "--seed", 5) == 0
     assert capsys.readouterr().out.strip().endswith(str(out))
@@ -69,7 +69,7 @@ def test_mixtures_are_pairs_with_a_manifest_and_a_sheet(photos, tmp_path, capsys
 
 
 @pytest.mark.parametrize("kind", ["raindrops", "zhang", "gaussian_noise", *OTHERS])
-def test_the_same_seed_makes_the_same_bytes(photos, tmp_path, kind):
+def test_same_seed_gives_the_same_bytes(photos, tmp_path, kind):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert synthesize(kind, photos, tmp_path / name, "--count", 2, "--size", 32, "--seed", seed) == 0
     a, b, c = (content(tmp_path / name) for name in "abc")
@@ -80,7 +80,7 @@ def test_the_same_seed_makes_the_same_bytes(photos, tmp_path, kind):
         assert {name.split("/")[0] for name in a if "/" in name} == OTHERS[kind]
 
 
-def test_unusable_photographs_stop_it_by_name_or_are_skipped_and_counted(photos, tmp_path, capsys):
+def test_unusable_photos_are_an_error_or_skipped_and_counted(photos, tmp_path, capsys):
     dark = np.full((48, 60, 3), 7, np.uint8)
     cases = {
         "black.png": (lambda path: Image.fromarray(dark).save(path), "black.png is nearly black: 99 of 100 pixels"),
@@ -88,20 +88,20 @@ def test_unusable_photographs_stop_it_by_name_or_are_skipped_and_counted(photos,
         "none.jpg": (lambda path: path.write_text("<html>"), "none.jpg: not an image"),
         "small.png": (lambda path: Image.fromarray(dark[:20] + 99).save(path), "small.png is 60x20 pixels"),
     }
-    for name, (make, told) in cases.items():
+    for name, (make, message) in cases.items():
         make(photos / name)
         assert synthesize("jpeg", photos, tmp_path / "out", "--count", 2, "--size", 32) == 2
         error = capsys.readouterr().err
         assert error.count("\n") == 1
-        assert told in error
+        assert message in error
         assert not list(tmp_path.glob("out*"))
         if name != "small.png":
             (photos / name).unlink()
     for name, (make, _) in cases.items():
         make(photos / name)
     assert synthesize("jpeg", photos, tmp_path / "out", "--count", 8, "--size", 32, "--on-corrupt", "skip") == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[-1] == "skipped: 4 of 8 photographs (2 unreadable, 1 nearly black, 1 too small)"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "skipped: 4 of 8 photographs (2 unreadable, 1 nearly black, 1 too small)"
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["skipped"] == [
         {"name": "black.png", "fault": "nearly black"},
@@ -113,7 +113,7 @@ def test_unusable_photographs_stop_it_by_name_or_are_skipped_and_counted(photos,
     assert used <= {"a.png", "b.png", "c.png", "d.png"}
 
 
-def test_skipping_leaves_what_is_made_of_the_others_alone(photos, tmp_path, capsys):
+def test_skipped_photos_do_not_change_the_other_samples(photos, tmp_path, capsys):
     arguments = ("--count", 3, "--size", 32, "--on-corrupt", "skip")
     assert synthesize("jpeg", photos, tmp_path / "a", *arguments) == 0
     assert "skipped" not in capsys.readouterr().out
@@ -124,7 +124,7 @@ def test_skipping_leaves_what_is_made_of_the_others_alone(photos, tmp_path, caps
     assert a == b
 
 
-def test_options_reach_the_kind(photos, tmp_path):
+def test_options_of_a_kind(photos, tmp_path):
     arguments = ("--count", 2, "--size", 32, "--option", "transmittance=[0.5,0.5]")
     assert synthesize("bdn", photos, tmp_path / "set", *arguments) == 2
     arguments = ("--count", 2, "--size", 32, "--option", "sigma=[1,1.5]")
@@ -134,7 +134,7 @@ def test_options_reach_the_kind(photos, tmp_path):
     assert all(1 <= sample["parameters"]["sigma"] <= 1.5 for sample in manifest["samples"])
 
 
-def test_degradations_have_levels(photos, tmp_path):
+def test_levels_of_degradations(photos, tmp_path):
     arguments = ("--count", 2, "--size", 32, "--option", "level=4", "--option", "resave_jpeg=true")
     assert synthesize("gaussian_noise", photos, tmp_path / "set", *arguments) == 0
     manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
@@ -142,7 +142,7 @@ def test_degradations_have_levels(photos, tmp_path):
     assert all(sample["parameters"] == {"level": 4} for sample in manifest["samples"])
 
 
-def test_kinds_are_listed(capsys):
+def test_list_prints_kinds_and_options(capsys):
     assert synthesize("list") == 0
     lines = capsys.readouterr().out.splitlines()
     options = {name: rest for name, *rest in map(str.split, lines)}
@@ -155,6 +155,8 @@ def test_kinds_are_listed(capsys):
     ("arguments", "message"),
     [
         (["zang", "photos", "out"], "nothing of kind 'zang' can be made; did you mean 'zhang'?"),
+        (["zhang"], "PHOTOS and OUT are required; see sirr synthesize --help"),
+        (["zhang", "photos", "out", "--on-corrupt", "skp"], "--on-corrupt is 'skp'; did you mean 'skip'?"),
         (["zhang", "nothing", "out"], "nothing"),
         (["zhang", "photos", "photos"], "photos exists; choose another folder"),
         (["zhang", "photos", "out", "--size", "64"], "48"),
@@ -173,7 +175,7 @@ def test_kinds_are_listed(capsys):
         (["watermark", "photos", "out", "--option", "logos=nowhere"], "nowhere holds no .png file"),
     ],
 )
-def test_mistakes_are_answered_in_one_line(photos, tmp_path, capsys, monkeypatch, arguments, message):
+def test_mistakes_end_in_one_line_and_exit_code_2(photos, tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert synthesize(*arguments) == 2
     error = capsys.readouterr().err

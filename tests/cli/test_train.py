@@ -1,3 +1,5 @@
+"""`sirr train`: a finished run, and errors."""
+
 from __future__ import annotations
 
 import json
@@ -18,7 +20,7 @@ def lines(run):
     return [json.loads(line) for line in (run / "scalars.jsonl").read_text().splitlines()]
 
 
-def test_all_stages_ran_in_order(run):
+def test_stages_run_in_order(run):
     training = {line["step"]: line for line in lines(run) if any("gradient_norm" in name for name in line)}
     assert list(training) == [3, 6, 9, 12, 15, 18, 20]
     terms = {"reconstruction", "perceptual", "decoupling", "view_synthesis", "flow"}
@@ -29,12 +31,12 @@ def test_all_stages_ran_in_order(run):
     assert all(np.isfinite(v) for line in training for v in line.values())
 
 
-def test_the_teacher_learns(run):
+def test_teacher_loss_decreases(run):
     training = [line for line in lines(run) if "teacher/decoupling" in line]
     assert training[-1]["teacher/decoupling"] < 0.8 * training[0]["teacher/decoupling"]
 
 
-def test_scores_of_an_untrained_student_are_those_of_the_input(run):
+def test_untrained_student_has_the_scores_of_the_input(run):
     validation = [line for line in lines(run) if "validation/psnr/input" in line]
     first, last = validation[0], validation[-1]
     for metric in ("psnr", "ssim", "lmse", "ncc"):
@@ -46,25 +48,25 @@ def test_scores_of_an_untrained_student_are_those_of_the_input(run):
     assert scores["student"]["psnr"] == pytest.approx(last["validation/psnr/student"])
 
 
-def test_panels_show_input_teacher_student_truth(run):
+def test_panels_show_input_teacher_student_target(run):
     panel = np.asarray(Image.open(sorted((run / "panels").iterdir())[0]))
     assert panel.shape == (2 * 32 + 2, 4 * 32 + 6, 3)
     columns = [panel[:32, i * 34 : i * 34 + 32] for i in range(4)]
-    np.testing.assert_array_equal(columns[0], columns[2])  # the student has not learned yet
+    np.testing.assert_array_equal(columns[0], columns[2])  # the student is untrained
     assert not np.array_equal(columns[0], columns[1])
     assert not np.array_equal(columns[0], columns[3])
 
 
-def test_the_run_says_which_losses_it_had(run):
+def test_metadata_lists_losses_and_sample_counts(run):
     metadata = (run / "metadata.txt").read_text()
-    assert "L_P is the 3-scale gradient L1" in metadata
+    assert "perceptual loss: 3-scale gradient L1" in metadata
     assert "stage adversarial: 6 steps; 2/4 layers (asked 60%), 2/4 single (asked 40%)" in metadata
     config = json.loads((run / "config.json").read_text())
     assert config["teacher"]["steps"] == 12
     assert config["width"] == "tiny"
 
 
-def test_both_networks_are_exported_with_their_cards(run):
+def test_both_networks_are_exported_with_metadata(run):
     for name in ("student", "teacher"):
         model = load_model(run / "models" / f"{name}.safetensors")
         assert model.networks.keys() == {name}
@@ -76,7 +78,7 @@ def test_both_networks_are_exported_with_their_cards(run):
         assert np.isfinite(jax.jit(network.apply)(model.networks[name].variables, image)["restored"]).all()
 
 
-def test_the_student_inherited_the_teacher(run):
+def test_student_is_initialized_from_the_teacher(run):
     student, teacher = (load_file(run / "models" / f"{name}.safetensors") for name in ("student", "teacher"))
     shared = [name for name in student if "/encoder/" in name or ("/decoder/" in name and name.endswith("kernel"))]
     assert len(shared) > 40
@@ -85,21 +87,21 @@ def test_the_student_inherited_the_teacher(run):
         assert np.abs(student[name] - teacher[name.replace("student/", "teacher/")]).max() < 0.02
 
 
-def test_a_finished_run_is_told_and_changes_nothing(run, command, capsys):
+def test_resuming_a_finished_run_prints_scores_and_changes_nothing(run, command, capsys):
     before = (run / "models" / "student.safetensors").read_bytes()
     assert main([*command, f"--workdir={run}", "--config.eval_every=0"]) == 0
     assert (run / "models" / "student.safetensors").read_bytes() == before
     assert "student" in capsys.readouterr().out
 
 
-def test_the_exported_student_restores(run):
+def test_restorer_loads_the_exported_student(run):
     restorer = sirr_jax.load(run / "models" / "student.safetensors")
     image = np.random.default_rng(0).integers(0, 256, (33, 50, 3), np.uint8)
-    answer = restorer(image)
-    assert answer.restored.shape == (33, 50, 3)
-    assert answer.reflection is None
-    assert answer.restored.min() >= 0
-    assert answer.restored.max() <= 1
+    outputs = restorer(image)
+    assert outputs.restored.shape == (33, 50, 3)
+    assert outputs.reflection is None
+    assert outputs.restored.min() >= 0
+    assert outputs.restored.max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_the_exported_student_restores(run):
             "data.sequences is empty",
         ),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.teacher.init_from=/no.safetensors"], "no model file"),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.width=huge"], "no width is called 'huge'"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.width=huge"], "there is no width 'huge'"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.compute_dtype=half"], "choose float32 or bfloat16"),
     ],
 )
@@ -155,8 +157,8 @@ def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, tmp_path, 
         arguments = [argument.replace(name, value) for argument in arguments]
     assert main(["train", *arguments]) == 2
     error = capsys.readouterr().err
-    told = [line for line in error.splitlines() if line.startswith("sirr train: ")]
-    assert len(told) == 1
-    assert message in told[0]
+    error_lines = [line for line in error.splitlines() if line.startswith("sirr train: ")]
+    assert len(error_lines) == 1
+    assert message in error_lines[0]
     assert "Traceback" not in error
     assert not (tmp_path / "run" / "checkpoints").exists() or not any((tmp_path / "run" / "checkpoints").iterdir())

@@ -2,84 +2,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from ml_collections import ConfigDict
 from PIL import Image
 
 from sirr_jax.data.from_config import (
     KINDS,
     multiview_options,
-    samples_per_batch,
-    skipped_positions,
+    random_degradation,
     training_streams,
     validation_stream,
 )
-from sirr_jax.data.from_config_segmentation import random_degradation
 from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.errors import UserError
 from tests.helpers.photo_files import write
-
-
-@given(
-    shares=st.lists(st.integers(0, 10), min_size=1, max_size=5).filter(any),
-    units=st.integers(5, 40),
-    unit=st.integers(1, 8),
-)
-def test_batches_are_split_in_whole_units_near_the_shares(shares, units, unit):
-    total = sum(shares)
-    mix = {kind: share / total for kind, share in zip(KINDS, shares, strict=False)}
-    counts = samples_per_batch(mix, units * unit, unit)
-    assert sum(counts.values()) == units * unit
-    assert counts.keys() == {kind for kind, share in mix.items() if share > 0}
-    for kind, count in counts.items():
-        assert count % unit == 0
-        assert count > 0
-        # Rounding, and one unit for every kind that would otherwise not occur.
-        assert abs(count / unit - mix[kind] * units) <= len(counts)
-
-
-def test_the_usual_mixture():
-    assert samples_per_batch({"layers": 0.6, "single": 0.4}, 10, 1) == {"layers": 6, "single": 4}
-    assert samples_per_batch({"layers": 0.6, "single": 0.4}, 8, 2) == {"layers": 4, "single": 4}
-    assert samples_per_batch({"layers": 0.95, "single": 0.05}, 4, 1) == {"layers": 3, "single": 1}
-
-
-@pytest.mark.parametrize(
-    ("mix", "batch", "unit", "message"),
-    [
-        ({"layers": 1.0}, 6, 4, r"config\.batch_size=6 cannot be divided .* = 4; choose a multiple of 4"),
-        ({"layers": 1.0}, 0, 2, r"config\.batch_size=0 cannot"),
-        ({"layers": 0.5, "single": 0.5}, 2, 2, r"no sample for one of layers, single .* choose at least 4"),
-        ({"layers": 0.5, "single": 0.6}, 8, 1, r"'single': 0\.6.*; expected numbers of at least 0 that sum to 1"),
-        ({"layers": 1.5, "single": -0.5}, 8, 1, r"'single': -0\.5.*; expected numbers of at least 0 that sum to 1"),
-    ],
-)
-def test_batches_that_cannot_be_split(mix, batch, unit, message):
-    with pytest.raises(UserError, match=message):
-        samples_per_batch(mix, batch, unit)
-
-
-@given(
-    stages=st.lists(
-        st.tuples(st.integers(1, 6), st.dictionaries(st.sampled_from(KINDS[:3]), st.integers(1, 9), min_size=1)),
-        min_size=1,
-        max_size=5,
-    )
-)
-def test_no_stage_repeats_a_sample_of_an_earlier_one(stages):
-    steps, counts = zip(*stages, strict=True)
-    seen, first = {kind: [] for kind in KINDS}, 0
-    for number, count, skipped in zip(steps, counts, skipped_positions(steps, counts), strict=True):
-        for step in range(first, first + number):
-            for kind, samples in count.items():
-                seen[kind] += range(skipped[kind] + step * samples, skipped[kind] + (step + 1) * samples)
-        first += number
-    for kind, positions in seen.items():
-        assert len(set(positions)) == len(positions)
-        if len({count.get(kind) for count in counts}) == 1:  # the same number in every stage: nothing is left out
-            assert positions == list(range(len(positions)))
 
 
 @pytest.fixture

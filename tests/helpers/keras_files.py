@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
+from sirr_jax.weights.key_maps.edge_gan import KERAS_NETWORKS, LAYER_ARRAYS
 from tests.helpers import published
 
 EDGE_NET, ATTENTION_NET = "edge_gan/edge_net", "edge_gan/attention_net"
@@ -29,10 +29,10 @@ def layers(network_id, arrays, first=None):
     """`[[layer, [[weight, array], ...]], ...]` in the saved order, with a layer without weights after each."""
     first = FRESH[network_id] if first is None else first
     found = [["input_1", []]]
-    for layer in KERAS[network_id].layers:
-        number = first.get(layer.kind, 0) + layer.index
-        name = f"{layer.kind}_{number}" if number else layer.kind
-        weights = [[f"{name}/{part}:0", arrays[f"{layer.name}/{part}"]] for part in PARTS[layer.kind]]
+    for layer in KERAS_NETWORKS[network_id].layers:
+        number = first.get(layer.class_name, 0) + layer.relative_index
+        name = f"{layer.class_name}_{number}" if number else layer.class_name
+        weights = [[f"{name}/{part}:0", arrays[f"{layer.name}/{part}"]] for part in LAYER_ARRAYS[layer.class_name]]
         found += [[name, weights], [f"after_{name}", []]]
     return found
 

@@ -44,11 +44,11 @@ def answers(module, variables, *inputs):
 
 def pairs(network_id, model_args):
     """`(PyTorch name, path)` of every layer with a kernel."""
-    rows = key_map(network_id).rows(model_args)
+    rules = key_map(network_id).rules(model_args)
     return [
-        (row.key.removesuffix(".weight"), "/".join(row.path[1:-1]))
-        for row in rows
-        if row.path[0] == "params" and row.path[-1] == "kernel"
+        (rule.key.removesuffix(".weight"), "/".join(rule.path[1:-1]))
+        for rule in rules
+        if rule.path[0] == "params" and rule.path[-1] == "kernel"
     ]
 
 

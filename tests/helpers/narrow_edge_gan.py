@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from sirr_jax.weights.keras.convert import from_keras
-from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
+from sirr_jax.weights.key_maps.edge_gan import KERAS_NETWORKS, LAYER_ARRAYS
 from sirr_jax.weights.variables import flatten, variable_shapes
 from tests.helpers import keras_files
 from tests.helpers.keras_files import ATTENTION_NET, DISCRIMINATOR, EDGE_NET, GENERATOR
@@ -26,10 +26,10 @@ def keras_shapes(network_id, **model_args):
     """`{"step2.gate_f/kernel": shape}` in the saved order, from the network itself."""
     flat = flatten(traced(network_id, **model_args))
     found = {}
-    for layer in KERAS[network_id].layers:
-        for part in PARTS[layer.kind]:
+    for layer in KERAS_NETWORKS[network_id].layers:
+        for part in LAYER_ARRAYS[layer.class_name]:
             shape = flat[layer.variable(part)].shape
-            transposed = layer.kind == "conv2d_transpose" and part == "kernel"
+            transposed = layer.class_name == "conv2d_transpose" and part == "kernel"
             found[f"{layer.name}/{part}"] = (*shape[:2], shape[3], shape[2]) if transposed else shape
     return found
 

@@ -1,4 +1,4 @@
-"""What tests of recipes share: configs by name, and short runs whose every step is recorded."""
+"""Helpers for tests of recipes: configs by name, and short runs of which every step is recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def config_of(name):
-    """`get_config` of configs/{name}.py."""
+    """Returns `get_config` of configs/{name}.py."""
     spec = importlib.util.spec_from_file_location(f"config_{name}", _CONFIGS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -25,7 +25,7 @@ def config_of(name):
 
 
 class Step(NamedTuple):
-    """A step of a run: what it got and what it made, on the host, and the compiled function itself."""
+    """A step of a run: its inputs and outputs, on the host, and the compiled function."""
 
     before: TrainState
     raw: dict
@@ -44,13 +44,13 @@ class Run(NamedTuple):
     steps: list[Step]
 
     def of(self, stage):
-        """The steps of a stage."""
+        """Returns the steps of a stage."""
         first = self.stages.index(stage) * self.count
         return self.steps[first : first + self.count]
 
 
 def recording(patch, steps, compiled):
-    """Record every step of a training in `steps`; compile each stage once for all trainings, in `compiled`."""
+    """Records every step of a training in `steps`; compiles each stage once for all trainings, in `compiled`."""
     patch.setattr(trainer, "build_step", lambda recipe, index, *rest: (index, build_step(recipe, index, *rest)))
     parallelize = parallel.parallelize
 
@@ -70,11 +70,11 @@ def recording(patch, steps, compiled):
 
 
 def changed_networks(before, after):
-    """The names under which anything differs in a single bit."""
+    """Returns the names whose values differ in at least one bit."""
     return {name for name in before if not same_bits(before[name], after[name])}
 
 
 def same_bits(a, b):
-    """Whether two trees hold the same bits."""
+    """Returns whether two trees contain the same bits."""
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)

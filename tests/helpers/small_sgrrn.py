@@ -1,4 +1,4 @@
-"""A narrow SGRRN of 32 px: the sizes, the config, and networks that are small to compile or drawn at once."""
+"""A narrow SGRRN of 32 px: sizes, config, and networks that are fast to compile and to initialize."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from sirr_jax.models.sgrrn.encoder import BACKBONES
 from tests.helpers.recipe_runs import config_of
 
 SIZE = 32
-JUDGES = {"discriminator_background", "discriminator_reflection"}
-STEPS = 2  # of each stage of the short run
+DISCRIMINATORS = {"discriminator_background", "discriminator_reflection"}
+STEPS = 2  # steps of each stage of the short run
 
 
 class Shallow(ResNet):
-    """A block for each stage: what takes long to differentiate is the depth."""
+    """A ResNet of one block per stage: differentiating a deep one takes long."""
 
     blocks = (1, 1, 1, 1)
 
 
 def use_shallow(patch):
-    """Let `resnet50` stand for a `Shallow` one."""
+    """Replaces `resnet50` by `Shallow`."""
     patch.setitem(BACKBONES, "resnet50", (Shallow, (1,)))
 
 
 def small_config(variant="tiny"):
+    """Returns a config of 32 px with discriminators and an exclusion loss."""
     config = config_of("sgrrn")(variant)
     config.width, config.backbone, config.batch_size = "tiny", "resnet50", 4
     config.data.crop = config.data.scenes.size = SIZE
@@ -43,7 +44,7 @@ def small_config(variant="tiny"):
 
 
 def draw_zeros(config, patch):
-    """Let the recipe's networks be drawn in no time: zeros."""
+    """Replaces the initial values of the recipe's networks by zeros, which need no compilation."""
 
     def zeros(network, key, *shapes):
         init = functools.partial(network.init, train=True)

@@ -1,4 +1,4 @@
-"""A narrow SR-Net of 24 px: the sizes, the config, which networks learn when, and networks drawn at once."""
+"""A narrow SR-Net of 24 px: sizes, config, trained networks of each stage, and fast initialization."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import learning_networks
 from tests.helpers.recipe_runs import config_of
 
-SIZE = 24  # the smallest that can be judged
-STEPS = 2  # of each stage of the short run
-JUDGES = {"map_discriminator", "image_discriminator"}
+SIZE = 24  # the smallest that the discriminators take
+STEPS = 2  # steps of each stage of the short run
+DISCRIMINATORS = {"map_discriminator", "image_discriminator"}
 LEARNS = {
     "segmenter": {"segmenter"},
     "refine": {"refiner", "map_discriminator"},
     "restore": {"restorer", "image_discriminator"},
-    "joint": {"refiner", "restorer"} | JUDGES,
+    "joint": {"refiner", "restorer"} | DISCRIMINATORS,
 }
 
 
 def small_config(variant="tiny"):
+    """Returns a config of 24 px with two steps per stage."""
     config = config_of("srnet")(variant)
     config.width = config.segmenter.width = "tiny"
     config.data.crop = config.data.scenes.size = SIZE
     config.data.loader, config.batch_size = "threads", 4
     config.data.scenes.count = 8
-    # No kind that takes long.
+    # The fast kinds.
     config.data.degradations.kinds = "gaussian_noise,jpeg"
     for stage in config.steps:
         config.steps[stage] = STEPS
@@ -35,7 +36,7 @@ def small_config(variant="tiny"):
 
 
 def drawn(network, key, *shapes):
-    """In place of `initialize`: random variables, without compiling anything."""
+    """Returns random variables in place of `initialize`, without compilation."""
     traced = jax.eval_shape(lambda: network.init(key, *(jnp.zeros(shape) for shape in shapes), train=True))
     rng = np.random.default_rng(int(jax.random.bits(key) % 1000))
 
@@ -49,9 +50,10 @@ def drawn(network, key, *shapes):
 
 
 def draw_quickly(patch):
-    """Let the recipe's networks be `drawn`."""
+    """Replaces `initialize` by `drawn` in the recipe."""
     patch.setattr("sirr_jax.recipes.srnet.networks.initialize", drawn)
 
 
 def optimizers_of(recipe, config):
+    """Returns the optimizer of each trained network."""
     return {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}

@@ -1,4 +1,4 @@
-"""The student that the package carries."""
+"""The bundled student."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ def restorer():
 
 @pytest.fixture(scope="module")
 def photos():
-    """Photographs that it was not trained on."""
+    """Photos that the student was not trained on."""
     source = EmbeddedPhotos("train", crop=SIZE)
     crops = [source.read(i)[:SIZE, :SIZE] for i in range(len(source))]
     return np.stack([crop for crop in crops if crop.std() > 30]).astype(np.float32) / 255.0
 
 
-def test_the_files_say_what_they_are():
+def test_metadata_of_the_bundled_files():
     model = load_model(PACKAGED)
     assert (model.max_side, model.self_ensemble) == (640, 4)
     assert PACKAGED.stat().st_size < 8 * 2**20
-    assert model.license.startswith("Apache-2.0; its layers of VGG-19: CC BY 4.0, Karen Simonyan")  # as CC BY asks
+    assert model.license.startswith(
+        "Apache-2.0; its layers of VGG-19: CC BY 4.0, Karen Simonyan"
+    )  # attribution, as CC BY requires
     assert model.networks["student"].model_args["hypercolumn"] == "caffe"
     assert {role: network.id for role, network in model.networks.items()} == {"student": "dynamics/student"}
     runs = json.loads(PACKAGED.with_name("training.json").read_text())["runs"]
@@ -43,27 +45,27 @@ def test_the_files_say_what_they_are():
         assert run["config"]["recipe"] == "dynamics"
         assert run["config"]["width"] == model.networks["student"].model_args["width"]
         assert run["log"][-1]["step"] >= 1000
-    of_students = []
-    for run in runs:  # a teacher is trained, or a student with what was there
+    student_runs = []
+    for run in runs:  # a run trains a teacher, or a student with an existing teacher
         teacher = run["config"]["teacher"]
         learning = "teacher" if teacher["steps"] and not teacher["init_from"] else "student"
         assert {name.split("/")[0] for record in run["log"] for name in record if name.endswith("/loss")} == {learning}
         if learning == "student":
-            of_students.append(run)
-    given = [bool(run["config"]["student"]["init_from"]) for run in of_students]
-    assert given == [i > 0 for i in range(len(given))]  # each student went on with what there was
+            student_runs.append(run)
+    initialized = [bool(run["config"]["student"]["init_from"]) for run in student_runs]
+    assert initialized == [i > 0 for i in range(len(initialized))]  # each student starts from the one before
     assert PACKAGED.with_name("CARD.md").read_text().startswith("# ")
 
 
-def test_photographs_without_a_reflection_are_left_alone(restorer, photos):
-    kept = [psnr(restored, photo) for restored, photo in zip(restorer(photos).restored, photos, strict=True)]
-    assert np.mean(kept) > 32.0
+def test_photos_without_a_reflection_are_hardly_changed(restorer, photos):
+    values = [psnr(restored, photo) for restored, photo in zip(restorer(photos).restored, photos, strict=True)]
+    assert np.mean(values) > 32.0
 
 
-def test_reflections_grow_weaker(photos):
-    """Over every pair of the photographs: of a few alone, without context, one is easily taken for the other.
+def test_scores_of_mixtures_improve(photos):
+    """Averages over every pair of photos, because on single small crops the layers may be confused.
 
-    The network alone, whose answers are worse than their mean over symmetries, and take a fourth of its time.
+    Without self-ensemble, which takes a fourth of the time and gives worse scores.
     """
     restorer = sirr_jax.load(self_ensemble=1)
     options = MultiviewOptions(size=SIZE, model_probabilities=(0.0, 0.0, 0.5, 0.0, 0.5), noise_probability=0.0)
@@ -71,8 +73,8 @@ def test_reflections_grow_weaker(photos):
     before, after = [], []
     for shift in range(1, len(photos)):
         keys = jax.random.split(jax.random.key(shift - 1), len(photos))
-        made = make(keys, photos, np.roll(photos, shift, axis=0))
-        mixtures, targets = np.asarray(made.frame), np.asarray(made.transmission)
+        samples = make(keys, photos, np.roll(photos, shift, axis=0))
+        mixtures, targets = np.asarray(samples.frame), np.asarray(samples.transmission)
         before.append(score(mixtures, targets))
         after.append(score(restorer(mixtures).restored, targets))
     for name, sign in {"psnr": 1, "ssim": 1, "lmse": -1}.items():

@@ -1,3 +1,5 @@
+"""`Restorer`: inputs, outputs and errors."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -23,15 +25,15 @@ def photo():
     return np.random.default_rng(0).integers(0, 256, (20, 33, 3), np.uint8)
 
 
-def test_an_untrained_student_returns_the_photograph(restorer, photo):
-    answer = restorer(photo)
-    np.testing.assert_array_equal(answer.restored, photo.astype(np.float32) / np.float32(255))
-    assert answer.restored.dtype == np.float32
-    assert answer.reflection is None
-    assert answer.maps == {}
+def test_untrained_student_returns_the_photo(restorer, photo):
+    outputs = restorer(photo)
+    np.testing.assert_array_equal(outputs.restored, photo.astype(np.float32) / np.float32(255))
+    assert outputs.restored.dtype == np.float32
+    assert outputs.reflection is None
+    assert outputs.maps == {}
 
 
-def test_bytes_floats_single_and_batch_agree(restorer, photo):
+def test_uint8_and_float_single_and_batch_inputs_agree(restorer, photo):
     one = restorer(photo).restored
     np.testing.assert_array_equal(restorer(photo.astype(np.float64) / 255).restored, one)
     np.testing.assert_array_equal(restorer(photo[None]).restored[0], one)
@@ -43,17 +45,17 @@ def test_bytes_floats_single_and_batch_agree(restorer, photo):
         (np.zeros((20, 20)), r"shape \(20, 20\); expected RGB"),
         (np.zeros((20, 20, 4)), r"shape \(20, 20, 4\); expected RGB"),
         (np.zeros((15, 40, 3)), "40x15 px; at least 16 px"),
-        (np.zeros((20, 20, 3), np.int32), "type int32; expected uint8"),
+        (np.zeros((20, 20, 3), np.int32), "dtype int32; expected uint8"),
         (np.full((20, 20, 3), 200.0), r"\[200, 200\]; expected \[0, 1\]"),
         (np.full((20, 20, 3), np.nan), r"\[nan, nan\]"),
     ],
 )
-def test_what_is_no_photograph_is_refused(restorer, image, message):
+def test_invalid_images_are_errors(restorer, image, message):
     with pytest.raises(UserError, match=message):
         restorer(image)
 
 
-def test_parameters_must_fit_the_card(student_params):
+def test_parameters_must_fit_the_network(student_params):
     with pytest.raises(UserError, match="do not fit dynamics/student"):
         Restorer(model_of(student_params, width="small"))
     with pytest.raises(UserError, match="does not restore single images"):

@@ -1,3 +1,5 @@
+"""Self-ensemble: means over flips and rotations."""
+
 from __future__ import annotations
 
 import jax
@@ -8,7 +10,7 @@ from sirr_jax import Restorer, UserError
 from sirr_jax.inference.self_ensemble import COUNTS, self_ensemble
 from sirr_jax.weights.model_file import Model, StoredNetwork
 
-TURNS = {  # of [H, W, C]: there, and back
+TRANSFORMS = {  # functions of [H, W, C]: transform and inverse
     "itself": (lambda x: x, lambda x: x),
     "mirrored": (np.fliplr, np.fliplr),
     "upside down": (np.flipud, np.flipud),
@@ -26,45 +28,45 @@ def images():
 
 
 def running_sums(batch):
-    """Not the same for any two symmetries."""
+    """Has different outputs for any two symmetries of its input."""
     return {"restored": batch.cumsum(axis=1) + 2.0 * batch.cumsum(axis=2), "labels": batch[:, ::-1]}
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_the_mean_of_the_answers_turned_back(images, count):
-    made = self_ensemble(running_sums, images, count)["restored"]
-    for image, mean in zip(images, made, strict=True):
-        answers = [
-            back(running_sums(there(image)[None])["restored"][0]) for there, back in list(TURNS.values())[:count]
+def test_self_ensemble_is_the_mean_of_predictions_transformed_back(images, count):
+    restored = self_ensemble(running_sums, images, count)["restored"]
+    for image, mean in zip(images, restored, strict=True):
+        predictions = [
+            back(running_sums(there(image)[None])["restored"][0]) for there, back in list(TRANSFORMS.values())[:count]
         ]
-        np.testing.assert_allclose(mean, np.mean(answers, axis=0), rtol=1e-5)
+        np.testing.assert_allclose(mean, np.mean(predictions, axis=0), rtol=1e-5)
 
 
-def test_labels_have_no_mean(images):
+def test_other_maps_are_not_averaged(images):
     np.testing.assert_array_equal(self_ensemble(running_sums, images, 8)["labels"], images[:, ::-1])
 
 
-def test_with_all_symmetries_a_turned_photograph_gets_the_turned_answer(images):
+def test_eight_symmetries_make_predictions_equivariant_to_rotation(images):
     straight = self_ensemble(running_sums, images, 8)["restored"]
     turned = self_ensemble(running_sums, np.rot90(images, 1, (1, 2)), 8)["restored"]
     np.testing.assert_allclose(turned, np.rot90(straight, 1, (1, 2)), rtol=1e-5)
 
 
-def test_the_photographs_are_left_as_they_were(images):
+def test_inputs_are_not_changed(images):
     before = images.copy()
     self_ensemble(lambda batch: {"restored": batch}, images, 8)
     np.testing.assert_array_equal(images, before)
 
 
 @pytest.mark.parametrize("count", [0, 3, -1, 16])
-def test_other_numbers_are_refused(images, count):
+def test_other_counts_are_errors(images, count):
     with pytest.raises(UserError, match=f"self_ensemble is {count}; choose 1"):
         self_ensemble(running_sums, images, count)
 
 
 @pytest.fixture(scope="module")
 def model(student_params):
-    """A student that changes its input, differently for every symmetry."""
+    """A student that changes its input, in a different way for every symmetry."""
     keys = iter(jax.random.split(jax.random.key(0), 200))
     params = jax.tree.map(lambda x: np.asarray(x + 0.05 * jax.random.normal(next(keys), x.shape)), student_params)
     return Model(
@@ -72,7 +74,7 @@ def model(student_params):
     )
 
 
-def test_a_restorer_averages_as_the_model_says_unless_it_is_told(model):
+def test_restorer_uses_the_number_of_the_model_unless_it_is_given(model):
     photo = np.random.default_rng(1).uniform(size=(20, 20, 3)).astype(np.float32)
     alone = Restorer(model)
     named = Restorer(model._replace(self_ensemble=2))

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder, Encoded
+from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder, ContextFeatures
 from sirr_jax.layers.smooth_upsample import SmoothUpsample
 from tests.helpers import literal
 
@@ -28,10 +28,10 @@ def drawn(module, x):
 
 
 def features():
-    return Encoded(draw(0, 2, 8, 12, 4), draw(1, 2, 4, 6, 6), draw(2, 2, 2, 3, 8))
+    return ContextFeatures(draw(0, 2, 8, 12, 4), draw(1, 2, 4, 6, 6), draw(2, 2, 2, 3, 8))
 
 
-def test_without_a_rate_training_needs_no_random_numbers():
+def test_decoder_without_dropout_needs_no_rng_in_training():
     module, encoded = ContextDecoder(3), features()
     images = jax.eval_shape(lambda: module.apply({"params": drawn(module, encoded)}, encoded, train=True))
     assert images.full.shape == (2, 8, 12, 3)
@@ -41,10 +41,10 @@ def compiled(function, *inputs):
     return jax.jit(function).lower(*inputs).compile(compiler_options={"xla_backend_optimization_level": 0})
 
 
-def test_the_encoder_equals_its_table():
+def test_encoder_matches_the_layer_table():
     module, x = ContextEncoder((3, 4, 5)), draw(0, 2, 12, 20, 2)
     params = drawn(module, x)
-    found = compiled(module.apply, {"params": params}, x)({"params": params}, x)
+    actual = compiled(module.apply, {"params": params}, x)({"params": params}, x)
 
     def layer(name, x, **options):
         return literal.relu(literal.conv2d(x, **params[name], **options))
@@ -55,14 +55,14 @@ def test_the_encoder_equals_its_table():
     for dilation in (2, 4, 8, 16):
         quarter = layer(f"dilated{dilation}", quarter, dilation=dilation)
     for name, expected in (("full", full), ("half", half), ("quarter", layer("quarter3", quarter))):
-        np.testing.assert_allclose(getattr(found, name), expected, atol=1e-5)
+        np.testing.assert_allclose(getattr(actual, name), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("rectified", [False, True])
-def test_the_decoder_equals_its_table(rectified):
+def test_decoder_matches_the_layer_table(rectified):
     module, encoded = ContextDecoder(3, rectified=rectified), features()
     params = drawn(module, encoded)
-    found = compiled(module.apply, {"params": params}, encoded)({"params": params}, encoded)
+    actual = compiled(module.apply, {"params": params}, encoded)({"params": params}, encoded)
 
     def layer(name, x):
         return literal.conv2d(x, **params[name])
@@ -76,12 +76,12 @@ def test_the_decoder_equals_its_table(rectified):
     half = literal.relu(layer("half", up("up_half", quarter, 6) + encoded.half))
     full = layer("image", literal.relu(layer("full", up("up_full", half, 4) + encoded.full)))
     assert (full < 0).any()
-    np.testing.assert_allclose(found.full, literal.relu(full) if rectified else full, atol=2e-5)
-    np.testing.assert_allclose(found.half, literal.relu(layer("half_image", half)), atol=2e-5)
-    np.testing.assert_allclose(found.quarter, literal.relu(layer("quarter_image", quarter)), atol=2e-5)
+    np.testing.assert_allclose(actual.full, literal.relu(full) if rectified else full, atol=2e-5)
+    np.testing.assert_allclose(actual.half, literal.relu(layer("half_image", half)), atol=2e-5)
+    np.testing.assert_allclose(actual.quarter, literal.relu(layer("quarter_image", quarter)), atol=2e-5)
 
 
-def test_dropout_acts_in_training_alone_and_below_the_quarter_resolution():
+def test_dropout_acts_only_in_training_and_after_the_quarter_resolution():
     module, encoded = ContextDecoder(3, dropout=0.5), features()
     variables = {"params": drawn(module, encoded)}
 

@@ -28,7 +28,7 @@ from tests.helpers import literal
     ],
     ids=str,
 )
-def test_equals_a_sum_over_taps(options, size):
+def test_conv_matches_a_sum_over_taps(options, size):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, *size, 4)).astype(np.float32)
     side, groups = options.get("kernel", 3), options.get("groups", 1)
@@ -41,7 +41,7 @@ def test_equals_a_sum_over_taps(options, size):
     np.testing.assert_allclose(y, literal.conv2d(x, **params, **rest), atol=1e-5)
 
 
-def test_keeps_the_size_by_default_and_its_parameters_in_float32():
+def test_conv_keeps_the_size_by_default_and_float32_parameters():
     x = jnp.zeros((1, 9, 7, 3))
     for kernel, dilation in ((1, 1), (3, 1), (3, 8), (5, 2)):
         layer = conv(4, kernel=kernel, dilation=dilation, dtype=jnp.bfloat16)

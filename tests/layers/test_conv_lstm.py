@@ -33,17 +33,17 @@ def literal_step(x, state, params):
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_two_steps_equal_the_equations(kernel):
+def test_conv_lstm_matches_its_equations_over_two_steps(kernel):
     cell = ConvLSTM(4, kernel=kernel)
     x, state = draw(0, 2, 5, 6, 3), (draw(1, 2, 5, 6, 4), draw(2, 2, 5, 6, 4))
     params = parameters(cell, x)
     step = jax.jit(lambda x, state: cell.apply({"params": params}, x, state))
     expected = literal_step(x, literal_step(x, state, params), params)
-    for found, wanted in zip(step(x, step(x, state)), expected, strict=True):
-        np.testing.assert_allclose(found, wanted, atol=1e-6)
+    for actual, desired in zip(step(x, step(x, state)), expected, strict=True):
+        np.testing.assert_allclose(actual, desired, atol=1e-6)
 
 
-def test_starts_from_zero():
+def test_initial_state_is_zero():
     cell, x, nothing = ConvLSTM(4), draw(0, 1, 4, 4, 3), np.zeros((1, 4, 4, 4), np.float32)
     params = parameters(cell, x)
     step = jax.jit(lambda x, state: cell.apply({"params": params}, x, state))
@@ -51,7 +51,7 @@ def test_starts_from_zero():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), without, with_zeros)
 
 
-def test_each_gate_has_its_own_parameters_in_float32():
+def test_gates_have_separate_float32_parameters():
     cell = ConvLSTM(5, dtype=jnp.bfloat16)
     x = jnp.zeros((1, 4, 4, 3))
     (hidden, memory), variables = jax.eval_shape(lambda: cell.init_with_output(jax.random.key(0), x, None))

@@ -28,7 +28,7 @@ def image(*shape):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_equals_a_sum_over_pixels(case):
+def test_conv_transpose_matches_a_sum_over_pixels(case):
     layer, params = make(*case)
     x = image(2, 3, 4, 3)
     y = jax.jit(layer.apply)({"params": params}, x)
@@ -37,7 +37,7 @@ def test_equals_a_sum_over_pixels(case):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 2)])
-def test_the_subpixel_form_reaches_every_border(size):
+def test_subpixel_form_is_correct_at_all_borders(size):
     layer, params = make(4, 2, 1, 0)
     x = image(1, *size, 3)
     y = jax.jit(layer.apply)({"params": params}, x)
@@ -46,7 +46,7 @@ def test_the_subpixel_form_reaches_every_border(size):
 
 
 @pytest.mark.parametrize("case", [(4, 2, 1, 0), (3, 2, 1, 1), (4, 2, 0, 0)], ids=str)
-def test_is_the_transpose_of_a_convolution(case):
+def test_conv_transpose_is_the_transpose_of_conv(case):
     layer, params = make(*case, bias=False)
     _, stride, padding, _ = case
     x = image(1, 3, 5, 3)
@@ -60,7 +60,7 @@ def test_is_the_transpose_of_a_convolution(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradients_are_those_of_the_sum(case):
+def test_gradients_match_the_sum_over_pixels(case):
     layer, params = make(*case)
     x = image(1, 2, 3, 3)
     weights = image(*jax.eval_shape(layer.apply, {"params": params}, x).shape)
@@ -85,7 +85,7 @@ def test_gradients_are_those_of_the_sum(case):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("bias", [True, False])
-def test_size_parameters_and_types(case, bias):
+def test_output_size_parameters_and_dtypes(case, bias):
     layer, params = make(*case, bias=bias, dtype=jnp.bfloat16)
     kernel, stride, padding, output_padding = case
     y, variables = jax.eval_shape(lambda: layer.init_with_output(jax.random.key(0), jnp.zeros((1, 6, 9, 3))))

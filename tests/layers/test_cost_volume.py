@@ -21,23 +21,23 @@ def pair(seed, *shape):
     ("size", "radius"),
     [((3, 1), 1), ((5, 7), 2), ((4, 15), 4), ((3, 16), 4), ((2, 17), 4), ((4, 33), 3), ((3, 20), 8), ((2, 5), 0)],
 )
-def test_equals_the_loops(size, radius):
+def test_cost_volume_matches_loops(size, radius):
     target, source = pair(0, 2, *size, 3)
     costs = jax.jit(cost_volume, static_argnames="radius")(target, source, radius=radius)
     np.testing.assert_allclose(costs, literal.cost_volume(target, source, radius), atol=1e-5)
 
 
-def test_the_radius_is_four_by_default():
+def test_default_radius_is_four():
     target, source = (jnp.asarray(x) for x in pair(1, 1, 2, 3, 2))
     assert jax.eval_shape(cost_volume, target, source).shape == (1, 2, 3, 81)
 
 
-def test_gradients_are_those_of_finite_differences():
+def test_gradients_match_finite_differences():
     # Multilinear: central differences are exact, but for rounding.
     check_grads(jax.jit(lambda a, b: cost_volume(a, b, radius=2)), pair(2, 1, 2, 18, 2), order=1, rtol=2e-2, atol=2e-2)
 
 
-def test_products_in_bfloat16_are_summed_in_float32():
+def test_bfloat16_products_are_summed_in_float32():
     # 1 + 2^-8 is no bfloat16: a running sum in bfloat16 would stay at 1.
     target = jnp.ones((1, 1, 1, 257), jnp.bfloat16)
     source = jnp.full((1, 1, 1, 257), 2.0**-8, jnp.bfloat16).at[..., 0].set(1.0)

@@ -30,7 +30,7 @@ def plain(x, kernel, strides, padding, *, rhs_dilation, feature_group_count=1):
     ],
     ids=str,
 )
-def test_values_and_gradients_are_those_of_jax(size, side, dilation, padding, groups, strides):
+def test_dilated_conv_and_its_gradients_match_jax(size, side, dilation, padding, groups, strides):
     x, kernel = (
         jax.random.normal(jax.random.key(i), shape)
         for i, shape in enumerate(((2, *size, 4), (side, side, 4 // groups, 6)))
@@ -41,15 +41,15 @@ def test_values_and_gradients_are_those_of_jax(size, side, dilation, padding, gr
         options = {"rhs_dilation": dilation, "feature_group_count": groups}
         expected, expected_vjp = jax.vjp(lambda *a: plain(*a, strides, padding, **options), x, kernel)
         numbers = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "compute_dtype": "highest"}
-        found, found_vjp = jax.vjp(lambda *a: dilated_conv(*a, strides, padding, **options, **numbers), x, kernel)
+        actual, found_vjp = jax.vjp(lambda *a: dilated_conv(*a, strides, padding, **options, **numbers), x, kernel)
         gradient = jax.random.normal(jax.random.key(2), expected.shape)
-        return (expected, *expected_vjp(gradient)), (found, *found_vjp(gradient))
+        return (expected, *expected_vjp(gradient)), (actual, *found_vjp(gradient))
 
-    for expected, found in zip(*both(x, kernel), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+    for expected, actual in zip(*both(x, kernel), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
-def test_no_gradient_is_a_convolution_by_an_image_with_holes():
+def test_no_gradient_is_a_convolution_by_a_dilated_image():
     layer = conv(4, dilation=4, dtype=jnp.bfloat16)
     x = jnp.zeros((1, 16, 16, 4))
     params = layer.init(jax.random.key(0), x)

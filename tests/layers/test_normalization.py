@@ -27,14 +27,14 @@ def train(x, variables=VARIABLES, **options):
     return jax.jit(lambda v, x: layer.apply(v, x, train=True, mutable=["batch_stats"]))(variables, x)
 
 
-def test_instance_norm_sees_each_channel_of_each_image_alone():
+def test_instance_norm_normalizes_each_channel_of_each_image():
     x = image(1, 2, 5, 6, 3)
     y = np.asarray(jax.jit(instance_norm)(x))
     np.testing.assert_allclose(y, literal.instance_norm(x), atol=1e-5)
     np.testing.assert_array_equal(jax.jit(instance_norm)(np.full((1, 2, 2, 1), 7.0, np.float32)), 0.0)
 
 
-def test_instance_norm_of_bfloat16_is_computed_in_float32():
+def test_instance_norm_computes_bfloat16_in_float32():
     x = jnp.asarray(1000.0 + image(1, 1, 8, 8, 2), jnp.bfloat16)
     y = jax.jit(instance_norm)(x)
     assert y.dtype == jnp.bfloat16
@@ -43,7 +43,7 @@ def test_instance_norm_of_bfloat16_is_computed_in_float32():
 
 
 @pytest.mark.parametrize("epsilon", [1e-5, 1e-3])
-def test_evaluation_uses_the_running_statistics(epsilon):
+def test_batch_norm_uses_running_statistics_in_evaluation(epsilon):
     x = image(2, 2, 4, 5, 3)
     y = jax.jit(BatchNorm(epsilon=epsilon).apply)(VARIABLES, x)
     expected = literal.batch_norm(x, **VARIABLES["params"], **VARIABLES["batch_stats"], epsilon=epsilon)
@@ -51,27 +51,27 @@ def test_evaluation_uses_the_running_statistics(epsilon):
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.01])
-def test_training_uses_the_batch_and_moves_the_statistics_by_its_unbiased_variance(momentum):
+def test_batch_norm_in_training_updates_statistics_with_the_unbiased_variance(momentum):
     x = image(3, 2, 4, 5, 3)
     mean, var = x.mean(axis=(0, 1, 2), dtype=np.float64), x.var(axis=(0, 1, 2), dtype=np.float64)
-    y, moved = train(x, momentum=momentum)
+    y, updates = train(x, momentum=momentum)
     np.testing.assert_allclose(y, literal.batch_norm(x, **VARIABLES["params"], mean=mean, var=var), atol=1e-5)
     before = VARIABLES["batch_stats"]
     expected = {
         "mean": (1 - momentum) * before["mean"] + momentum * mean,
         "var": (1 - momentum) * before["var"] + momentum * x.var(axis=(0, 1, 2), ddof=1, dtype=np.float64),
     }
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), moved["batch_stats"], expected)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), updates["batch_stats"], expected)
 
 
-def test_features_without_rows_and_columns_work_too():
+def test_batch_norm_of_features_without_spatial_axes():
     x = image(4, 6, 3)
     y, _ = train(x)
     expected = literal.batch_norm(x, **VARIABLES["params"], mean=x.mean(axis=0), var=x.var(axis=0))
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
-def test_digits_survive_a_large_mean():
+def test_batch_norm_is_accurate_with_a_large_mean():
     x = image(5, 2, 8, 8, 3) + np.float32(3000.0)
     y, _ = train(x)
     exact = x.astype(np.float64)
@@ -79,12 +79,12 @@ def test_digits_survive_a_large_mean():
     np.testing.assert_allclose(y, literal.batch_norm(x, **VARIABLES["params"], mean=mean, var=var), atol=5e-3)
 
 
-def test_one_value_per_channel_has_no_unbiased_variance_and_stays_finite():
-    _, moved = train(image(6, 1, 1, 1, 3))
-    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(moved))
+def test_batch_norm_of_one_value_per_channel_is_finite():
+    _, updates = train(image(6, 1, 1, 1, 3))
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(updates))
 
 
-def test_initializing_moves_nothing_and_frozen_statistics_stay():
+def test_initialization_and_frozen_statistics_are_not_updated():
     x = image(7, 2, 3, 3, 3)
     drawn = jax.jit(lambda: BatchNorm().init(jax.random.key(0), x, train=True))()
     expected = {"params": {"scale": 1.0, "bias": 0.0}, "batch_stats": {"mean": 0.0, "var": 1.0}}
@@ -93,24 +93,24 @@ def test_initializing_moves_nothing_and_frozen_statistics_stay():
     np.testing.assert_array_equal(frozen, train(x)[0])
 
 
-def test_parts_of_a_batch_on_several_devices_equal_the_whole():
+def test_synchronized_batch_norm_matches_the_whole_batch():
     x = image(8, 2, 2, 4, 4, 3)
-    whole, moved = train(x.reshape(4, 4, 4, 3))
+    whole, updates = train(x.reshape(4, 4, 4, 3))
     layer = BatchNorm(axis_name="part")
     apply = jax.vmap(
         lambda x: layer.apply(VARIABLES, x, train=True, mutable=["batch_stats"]), axis_name="part", out_axes=(0, None)
     )
     parts, moved_in_parts = jax.jit(apply)(x)
     np.testing.assert_allclose(parts.reshape(whole.shape), whole, atol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), moved_in_parts, moved)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), moved_in_parts, updates)
     # Outside the mapped axis, where networks are initialized, the name must not be looked up.
     jax.eval_shape(lambda: layer.init(jax.random.key(0), x[0], train=True))
 
 
-def test_bfloat16_is_normalized_in_float32():
+def test_batch_norm_computes_bfloat16_in_float32():
     x = jnp.asarray(image(9, 2, 6, 6, 3), jnp.bfloat16)
-    y, moved = train(x)
+    y, updates = train(x)
     exact, _ = train(x.astype(jnp.float32))
     assert y.dtype == jnp.bfloat16
     np.testing.assert_array_equal(y, exact.astype(jnp.bfloat16))
-    assert {leaf.dtype for leaf in jax.tree.leaves(moved)} == {jnp.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(updates)} == {jnp.dtype("float32")}

@@ -15,13 +15,13 @@ def image(*size):
     return np.random.default_rng(sum(size)).standard_normal((2, *size, 3)).astype(np.float32)
 
 
-def test_one_number_stands_for_all_sides():
+def test_sides_expands_one_number_to_all_sides():
     assert sides(3) == ((3, 3), (3, 3))
     assert sides(((0, 1), (2, 3))) == ((0, 1), (2, 3))
 
 
 @pytest.mark.parametrize("padding", [0, 1, 3, ((0, 1), (2, 3))], ids=str)
-def test_mirrors_without_repeating_the_border(padding):
+def test_reflect_pad_matches_numpy(padding):
     x = image(4, 5)
     padded = np.asarray(jax.jit(reflect_pad, static_argnums=1)(x, padding))
     rows, columns = sides(padding)
@@ -33,7 +33,7 @@ def test_mirrors_without_repeating_the_border(padding):
 
 @settings(max_examples=25)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), multiple=st.sampled_from([1, 2, 16]))
-def test_pads_as_little_as_needed_at_any_size(height, width, multiple):
+def test_pad_to_multiple_pads_to_the_next_multiple(height, width, multiple):
     x = image(height, width)
     # Shapes by tracing, so that wild sizes compile nothing.
     shape = jax.eval_shape(lambda x: pad_to_multiple(x, multiple), x).shape
@@ -45,7 +45,7 @@ def test_pads_as_little_as_needed_at_any_size(height, width, multiple):
 
 
 @pytest.mark.parametrize("size", [(16, 32), (17, 31), (5, 9), (1, 3)])
-def test_multiples_are_reached_by_numpys_reflection(size):
+def test_pad_to_multiple_matches_numpy_reflection(size):
     x = image(*size)
     expected = np.pad(x, ((0, 0), (0, -size[0] % 16), (0, -size[1] % 16), (0, 0)), mode="reflect")
     np.testing.assert_array_equal(jax.jit(pad_to_multiple, static_argnums=1)(x, 16), expected)

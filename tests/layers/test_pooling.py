@@ -41,7 +41,7 @@ CEILED = [
     [*OPTIONS, *((size, window, options | {"ceil_mode": True}) for size, window, options in CEILED)],
     ids=str,
 )
-def test_maximum_equals_the_loops(size, window, options):
+def test_max_pool_matches_loops(size, window, options):
     x = image(*size)
     pooled = jax.jit(lambda x: max_pool(x, window, **options))(x)
     np.testing.assert_array_equal(pooled, literal.max_pool(x, window, **options).astype(np.float32))
@@ -49,19 +49,19 @@ def test_maximum_equals_the_loops(size, window, options):
 
 @pytest.mark.parametrize(("size", "window", "options"), OPTIONS, ids=str)
 @pytest.mark.parametrize("count_padding", [True, False])
-def test_average_equals_the_loops(size, window, options, count_padding):
+def test_average_pool_matches_loops(size, window, options, count_padding):
     x = image(*size)
     options = options | {"count_padding": count_padding}
     pooled = jax.jit(lambda x: average_pool(x, window, **options))(x)
     np.testing.assert_allclose(pooled, literal.average_pool(x, window, **options), rtol=1e-5)
 
 
-def test_means_over_blocks_have_the_gradients_of_the_loops():
+def test_average_pool_gradients_over_blocks_match_loops():
     gradient = image(2, 3)
-    found = jax.jit(lambda x, y: jax.vjp(lambda x: average_pool(x, 3, stride=3), x)[1](y)[0])(image(7, 11), gradient)
+    actual = jax.jit(lambda x, y: jax.vjp(lambda x: average_pool(x, 3, stride=3), x)[1](y)[0])(image(7, 11), gradient)
     expected = np.zeros((2, 7, 11, 3))  # nothing where no window fits
     expected[:, :6, :9] = np.repeat(np.repeat(gradient, 3, axis=1), 3, axis=2) / 9
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
 @settings(max_examples=60)
@@ -72,12 +72,12 @@ def test_means_over_blocks_have_the_gradients_of_the_loops():
     padding=st.integers(0, 2),
     ceil_mode=st.booleans(),
 )
-def test_counts_the_windows_of_the_loops(size, window, stride, padding, ceil_mode):
+def test_max_pool_output_size_matches_loops(size, window, stride, padding, ceil_mode):
     assume(padding <= window // 2 and size + 2 * padding >= window)
     options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
-    found = jax.eval_shape(lambda x: max_pool(x, window, **options), jnp.zeros((1, size, size, 1))).shape
+    actual = jax.eval_shape(lambda x: max_pool(x, window, **options), jnp.zeros((1, size, size, 1))).shape
     line = literal.max_pool(np.zeros((1, size, window, 1)), window, **options)
-    assert found[1:3] == (line.shape[1],) * 2
+    assert actual[1:3] == (line.shape[1],) * 2
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_counts_the_windows_of_the_loops(size, window, stride, padding, ceil_mod
     ],
     ids=["maximum", "average"],
 )
-def test_gradients_pass_under_jit(pool):
+def test_pooling_gradients_under_jit(pool):
     x = image(6, 7)
     slope = np.asarray(jax.jit(jax.grad(lambda x: pool(x).sum()))(x))
     # Every window hands one on: to its largest pixel, or in equal parts.
@@ -97,13 +97,13 @@ def test_gradients_pass_under_jit(pool):
 
 
 @pytest.mark.parametrize(("size", "bins"), [((6, 9), 3), ((7, 10), 3), ((13, 11), 6), ((2, 3), 4), ((5, 1), 1)])
-def test_adaptive_average_equals_the_loops(size, bins):
+def test_adaptive_average_pool_matches_loops(size, bins):
     x = image(*size)
     pooled = jax.jit(adaptive_average_pool, static_argnums=1)(x, bins)
     np.testing.assert_allclose(pooled, literal.adaptive_average_pool(x.astype(np.float64), bins), rtol=1e-5)
 
 
-def test_types_stay():
+def test_pooling_keeps_the_dtype():
     x = jnp.zeros((1, 4, 6, 2), jnp.bfloat16)
     for pool in (
         lambda x: max_pool(x, 2, stride=2),

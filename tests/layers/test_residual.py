@@ -20,14 +20,14 @@ def drawn(module, *shape):
 
 
 @pytest.mark.parametrize("dilation", [1, 4])
-def test_the_block_equals_its_definition(dilation):
+def test_residual_block_matches_its_definition(dilation):
     block = Residual(dilation=dilation)
     params, x = drawn(block, 2, 6, 5, 16)
     y = jax.jit(block.apply)({"params": params}, x)
     np.testing.assert_allclose(y, literal.residual(x, params, dilation=dilation), atol=1e-4)
 
 
-def test_the_scale_is_that_of_the_branch():
+def test_scale_multiplies_the_branch():
     params, x = drawn(Residual(), 1, 4, 4, 8)
     tenth, whole, none = (Residual(scale=scale).apply({"params": params}, jnp.asarray(x)) for scale in (0.1, 1.0, 0.0))
     np.testing.assert_array_equal(none, x)
@@ -35,7 +35,7 @@ def test_the_scale_is_that_of_the_branch():
     assert np.abs(whole - x).max() > 0.1
 
 
-def test_squeeze_excite_equals_its_definition_and_gates_whole_channels():
+def test_squeeze_excite_matches_its_definition_and_gates_whole_channels():
     gate = SqueezeExcite()
     params, x = drawn(gate, 2, 3, 4, 16)
     y = jax.jit(gate.apply)({"params": params}, x)
@@ -45,7 +45,7 @@ def test_squeeze_excite_equals_its_definition_and_gates_whole_channels():
     np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:, :1, :1], ratio.shape), rtol=1e-5)
 
 
-def test_a_block_without_gates_adds_the_convolutions_alone():
+def test_residual_block_without_gates_adds_only_the_convolutions():
     block = Residual(gated=False)
     params, x = drawn(block, 1, 5, 4, 8)
     assert params.keys() == {"conv1", "conv2"}
@@ -54,13 +54,13 @@ def test_a_block_without_gates_adds_the_convolutions_alone():
 
 
 @pytest.mark.parametrize(("channels", "hidden"), [(64, 8), (12, 1), (4, 1)])
-def test_squeeze_excite_narrows_eightfold_but_never_to_nothing(channels, hidden):
+def test_squeeze_excite_has_an_eighth_of_the_channels_but_at_least_one(channels, hidden):
     shapes = jax.eval_shape(SqueezeExcite().init, jax.random.key(0), jnp.zeros((1, 2, 2, channels)))["params"]
     assert shapes["squeeze"]["kernel"].shape == (channels, hidden)
     assert shapes["excite"]["kernel"].shape == (hidden, channels)
 
 
-def test_bfloat16_concerns_the_computation_alone():
+def test_bfloat16_computation_keeps_float32_parameters():
     x = jnp.zeros((1, 2, 2, 8), jnp.bfloat16)
     block = Residual(dtype=jnp.bfloat16)
     y, variables = jax.eval_shape(lambda: block.init_with_output(jax.random.key(0), x))

@@ -26,7 +26,7 @@ def image(*size):
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
 @pytest.mark.parametrize("enlarge", [upsample_nearest, upsample_bilinear])
-def test_enlargements_equal_their_references(enlarge, factor):
+def test_upsampling_matches_references(enlarge, factor):
     x = image(3, 5)
     expected = getattr(literal, enlarge.__name__)(x.astype(np.float64), factor)
     enlarged = jax.jit(enlarge, static_argnums=1)(x, factor)
@@ -34,32 +34,32 @@ def test_enlargements_equal_their_references(enlarge, factor):
 
 
 @pytest.mark.parametrize(("size", "factor"), [((4, 6), 2), ((8, 4), 4), ((3, 5), 1)])
-def test_area_means_equal_the_loops_and_undo_nearest_enlargement(size, factor):
+def test_downsample_area_matches_loops_and_inverts_upsample_nearest(size, factor):
     x = image(*size)
     np.testing.assert_allclose(downsample_area(x, factor), literal.downsample_area(x, factor), atol=1e-6)
     np.testing.assert_allclose(downsample_area(upsample_nearest(x, factor), factor), x, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(7, 8), (8, 7)])
-def test_area_means_refuse_sizes_that_do_not_divide(size):
+def test_downsample_area_rejects_sizes_that_are_not_multiples(size):
     with pytest.raises(UserError, match=rf"{size[0]}x{size[1]} is not a multiple of 4; crop or pad"):
         downsample_area(image(*size), 4)
 
 
 @pytest.mark.parametrize("size", [(3, 5), (6, 10), (9, 25), (2, 3), (1, 1), (7, 4), (13, 11)])
-def test_nearest_equals_its_reference(size):
+def test_resize_nearest_matches_the_reference(size):
     x = image(3, 5)
     resized = jax.jit(resize_nearest, static_argnums=1)(x, size)
     np.testing.assert_array_equal(resized, literal.resize_nearest(x, size))
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def test_nearest_by_a_whole_factor_repeats(factor):
+def test_resize_nearest_by_a_whole_factor_repeats_pixels(factor):
     x = image(4, 3)
     np.testing.assert_array_equal(resize_nearest(x, (4 * factor, 3 * factor)), upsample_nearest(x, factor))
 
 
-def test_nearest_rounds_as_float32_does():
+def test_resize_nearest_rounds_in_float32():
     # 23 * 119 / 391 is 7, but torch's product of float32 numbers falls just below.
     line = np.arange(119, dtype=np.float32)[None, :, None, None]
     chosen = np.asarray(resize_nearest(line, (391, 1)))[0, :, 0, 0].astype(int)
@@ -68,7 +68,7 @@ def test_nearest_rounds_as_float32_does():
 
 @pytest.mark.parametrize("size", [(3, 5), (6, 10), (7, 13), (2, 3), (1, 1)])
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_bilinear_equals_its_reference(size, align_corners):
+def test_resize_bilinear_matches_the_reference(size, align_corners):
     x = image(3, 5)
     resized = jax.jit(lambda x: resize_bilinear(x, size, align_corners=align_corners))(x)
     expected = literal.resize_bilinear(x.astype(np.float64), size, align_corners=align_corners)
@@ -76,7 +76,7 @@ def test_bilinear_equals_its_reference(size, align_corners):
 
 
 @pytest.mark.parametrize("scale", [1.7, 0.6])
-def test_bilinear_by_a_scale_takes_the_scale_at_its_word(scale):
+def test_resize_bilinear_uses_the_exact_scale(scale):
     x = image(5, 7)
     size = (int(5 * scale), int(7 * scale))
     resized = jax.jit(lambda x: resize_bilinear(x, size, scale=scale))(x)
@@ -85,7 +85,7 @@ def test_bilinear_by_a_scale_takes_the_scale_at_its_word(scale):
     assert resize_bilinear(x, (5, 7), scale=1.1) is x  # as torch: where no size changes, the scale says nothing
 
 
-def test_bilinear_keeps_corners_or_edges():
+def test_resize_bilinear_aligns_corners_or_edges():
     ramp = np.arange(4, dtype=np.float32)[None, None, :, None]
     corners = np.asarray(resize_bilinear(ramp, (1, 7), align_corners=True))[0, 0, :, 0]
     np.testing.assert_allclose(corners, np.arange(7) / 2, atol=1e-6)
@@ -95,13 +95,13 @@ def test_bilinear_keeps_corners_or_edges():
 
 @pytest.mark.parametrize("size", [(9, 25), (7, 13), (2, 3), (1, 1)])
 @pytest.mark.parametrize("resize", [resize_nearest, resize_bilinear])
-def test_gradients_are_those_of_the_reference(resize, size):
+def test_resize_gradients_match_the_reference(resize, size):
     units = np.eye(15).reshape(15, 3, 5, 1)
     jacobian = getattr(literal, resize.__name__)(units, size)  # [15, *size, 1]
     gradient = image(*size)
-    found = jax.jit(lambda x, y: jax.vjp(lambda x: resize(x, size), x)[1](y)[0])(image(3, 5), gradient)
+    actual = jax.jit(lambda x, y: jax.vjp(lambda x: resize(x, size), x)[1](y)[0])(image(3, 5), gradient)
     expected = np.einsum("nhwo,bhwc->bnc", jacobian, gradient).reshape(2, 3, 5, 3)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
 @settings(max_examples=15)
@@ -111,7 +111,7 @@ def test_gradients_are_those_of_the_reference(resize, size):
     align_corners=st.booleans(),
     resize=st.sampled_from([resize_nearest, resize_bilinear]),
 )
-def test_resizes_stay_within_the_image_and_leave_flat_ones_flat(source, target, align_corners, resize):
+def test_resizing_stays_within_the_range_and_keeps_constant_images(source, target, align_corners, resize):
     options = {"align_corners": align_corners} if resize is resize_bilinear else {}
     x = image(source, 1)
     resized = np.asarray(resize(x, (target, 1), **options))
@@ -121,7 +121,7 @@ def test_resizes_stay_within_the_image_and_leave_flat_ones_flat(source, target, 
     np.testing.assert_allclose(resize(np.ones_like(x), (target, 1), **options), 1.0, atol=1e-6)
 
 
-def test_types_stay_and_the_same_size_changes_nothing():
+def test_resizing_keeps_the_dtype_and_skips_equal_sizes():
     x = jnp.ones((1, 3, 4, 2), jnp.bfloat16)
     assert jax.eval_shape(lambda x: resize_bilinear(x, (5, 6)), x).dtype == jnp.bfloat16
     assert jax.eval_shape(lambda x: resize_nearest(x, (5, 6)), x).dtype == jnp.bfloat16

@@ -22,11 +22,11 @@ def transposed(x, kernel):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4)])
-def test_each_pixel_is_the_mean_of_itself_and_its_upper_left_neighbors(size):
+def test_smooth_upsample_averages_each_pixel_with_its_upper_left_neighbors(size):
     rng = np.random.default_rng(4)
     layer, x = SmoothUpsample(8), rng.standard_normal((2, *size, 3)).astype(np.float32)
     kernel, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 4, 3, 8), (8,)))
-    found = jax.jit(layer.apply)({"params": {"deconv": {"kernel": kernel, "bias": bias}}}, x)
+    actual = jax.jit(layer.apply)({"params": {"deconv": {"kernel": kernel, "bias": bias}}}, x)
 
     sharp = transposed(x, kernel) + bias
     expected = np.zeros_like(sharp)
@@ -34,10 +34,10 @@ def test_each_pixel_is_the_mean_of_itself_and_its_upper_left_neighbors(size):
         above, left = (i - 1 if i else 1), (j - 1 if j else 1)
         expected[:, i, j] = (sharp[:, i, j] + sharp[:, above, j] + sharp[:, i, left] + sharp[:, above, left]) / 4
     assert (expected < 0).any(), "or the ReLU is not put to the test"
-    np.testing.assert_allclose(found, np.maximum(expected, 0.0), atol=1e-5)
+    np.testing.assert_allclose(actual, np.maximum(expected, 0.0), atol=1e-5)
 
 
-def test_doubles_the_size_in_the_computation_type():
+def test_smooth_upsample_doubles_the_size_and_keeps_the_dtype():
     layer = SmoothUpsample(5, dtype=jnp.bfloat16)
     y, variables = jax.eval_shape(lambda: layer.init_with_output(jax.random.key(0), jnp.zeros((2, 3, 4, 6))))
     assert (y.shape, y.dtype) == ((2, 6, 8, 5), jnp.bfloat16)

@@ -47,7 +47,7 @@ def plain(params, x, sigma, options):
 
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
-def test_evaluation_divides_by_the_stored_estimate(options):
+def test_evaluation_divides_by_the_stored_sigma(options):
     layer, variables, x = make(options)
     stats = variables["batch_stats"]
     sigma = stats["u"] @ rows(variables["params"]["kernel"]) @ stats["v"]
@@ -56,19 +56,19 @@ def test_evaluation_divides_by_the_stored_estimate(options):
 
 
 @pytest.mark.parametrize("options", KINDS, ids=str)
-def test_training_takes_one_step_of_the_power_method_and_keeps_it_if_it_may(options):
+def test_training_takes_one_power_iteration_and_stores_it_if_mutable(options):
     layer, variables, x = make(options)
     matrix = rows(variables["params"]["kernel"])
     v = unit(variables["batch_stats"]["u"] @ matrix)
     u = unit(matrix @ v)
-    y, moved = jax.jit(lambda w, x: layer.apply(w, x, train=True, mutable=["batch_stats"]))(variables, x)
-    np.testing.assert_allclose(moved["batch_stats"]["u"], u, atol=1e-6)
-    np.testing.assert_allclose(moved["batch_stats"]["v"], v, atol=1e-6)
+    y, updates = jax.jit(lambda w, x: layer.apply(w, x, train=True, mutable=["batch_stats"]))(variables, x)
+    np.testing.assert_allclose(updates["batch_stats"]["u"], u, atol=1e-6)
+    np.testing.assert_allclose(updates["batch_stats"]["v"], v, atol=1e-6)
     np.testing.assert_allclose(y, plain(variables["params"], x, u @ matrix @ v, options), atol=1e-4)
     np.testing.assert_array_equal(jax.jit(lambda w, x: layer.apply(w, x, train=True))(variables, x), y)
 
 
-def test_the_estimate_reaches_the_largest_singular_value():
+def test_sigma_converges_to_the_largest_singular_value():
     layer, variables, x = make(KINDS[0])
     step = jax.jit(lambda w: w | layer.apply(w, x, train=True, mutable=["batch_stats"])[1])
     for _ in range(60):
@@ -78,7 +78,7 @@ def test_the_estimate_reaches_the_largest_singular_value():
 
 
 @pytest.mark.parametrize("train", [False, True])
-def test_the_gradient_passes_through_sigma_but_not_through_its_vectors(train):
+def test_gradients_pass_through_sigma_but_not_through_u_and_v(train):
     layer, variables, x = make(KINDS[1])
     kernel, stats = variables["params"]["kernel"], variables["batch_stats"]
     slopes = np.random.default_rng(1).standard_normal(layer.apply(variables, x).shape).astype(np.float32)
@@ -104,7 +104,7 @@ def test_the_gradient_passes_through_sigma_but_not_through_its_vectors(train):
     np.testing.assert_allclose(rows(np.asarray(of_params["kernel"])), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_begins_with_an_estimate_that_means_something():
+def test_initial_sigma_is_close_to_the_largest_singular_value():
     layer, _, x = make(KINDS[0])
     variables = jax.jit(lambda key: layer.init(key, x, train=True))(jax.random.key(0))
     matrix, stats = rows(np.asarray(variables["params"]["kernel"])), variables["batch_stats"]
@@ -114,7 +114,7 @@ def test_begins_with_an_estimate_that_means_something():
     assert 0.3 * largest < sigma <= 1.001 * largest
 
 
-def test_bfloat16_concerns_the_convolution_alone():
+def test_bfloat16_computation_keeps_float32_parameters_and_vectors():
     layer = SpectralConv(5, dtype=jnp.bfloat16)
     y, variables = jax.eval_shape(lambda: layer.init_with_output(jax.random.key(0), jnp.zeros((1, 4, 4, 3))))
     assert (y.shape, y.dtype) == ((1, 4, 4, 5), jnp.bfloat16)

@@ -19,7 +19,7 @@ def plain(params, x):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (6, 4)])
-def test_equals_the_plain_form_and_so_do_its_gradients(size):
+def test_upsample_conv_and_its_gradients_match_the_plain_form(size):
     rng = np.random.default_rng(1)
     draw = lambda *shape: jnp.asarray(rng.standard_normal(shape), jnp.float32)  # noqa: E731
     params, x = {"kernel": draw(3, 3, 3, 5), "bias": draw(5)}, draw(2, *size, 3)
@@ -36,7 +36,7 @@ def test_equals_the_plain_form_and_so_do_its_gradients(size):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-5), ours, evaluate(plain))
 
 
-def test_has_the_parameters_of_a_3x3_convolution_in_float32():
+def test_parameters_are_those_of_a_3x3_convolution_in_float32():
     x = jnp.zeros((1, 3, 4, 6))
     layer = UpsampleConv(5, dtype=jnp.bfloat16)
     y, variables = jax.eval_shape(lambda: layer.init_with_output(jax.random.key(0), x))

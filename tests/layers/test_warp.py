@@ -26,7 +26,7 @@ def constant(u, v, *, size=SIZE, batch=2):
     return np.broadcast_to(np.array([u, v], np.float32), (batch, *size, 2))
 
 
-def test_no_flow_changes_nothing():
+def test_zero_flow_is_the_identity():
     x = image(0)
     warped, valid = jit_warp(x, constant(0, 0))
     np.testing.assert_array_equal(warped, x)
@@ -35,7 +35,7 @@ def test_no_flow_changes_nothing():
 
 @settings(max_examples=20, deadline=None)
 @given(u=st.integers(-9, 9), v=st.integers(-9, 9))
-def test_a_whole_constant_flow_shifts_and_repeats_the_border(u, v):
+def test_constant_integer_flow_shifts_and_repeats_the_border(u, v):
     x = image(1)
     rows, columns = np.arange(SIZE[0]) + v, np.arange(SIZE[1]) + u
     warped, valid = jit_warp(x, constant(u, v))
@@ -46,7 +46,7 @@ def test_a_whole_constant_flow_shifts_and_repeats_the_border(u, v):
 
 
 @pytest.mark.parametrize("spread", [0.4, 3.0, 100.0])
-def test_equals_the_definition_between_pixels(spread):
+def test_warp_matches_bilinear_interpolation(spread):
     x = image(2)
     flow = (spread * np.random.default_rng(3).standard_normal((2, *SIZE, 2))).astype(np.float32)
     warped, valid = jit_warp(x, flow)
@@ -55,7 +55,7 @@ def test_equals_the_definition_between_pixels(spread):
     np.testing.assert_array_equal(valid, inside)
 
 
-def test_the_border_itself_is_valid_and_a_hair_beyond_is_not():
+def test_validity_ends_at_the_border_pixels():
     flow = np.zeros((1, 1, 4, 2), np.float32)
     flow[0, 0, :, 0] = [0.0, -1.0, 1.0, 1e-6]
     flow[0, 0, 1, 1] = 1e-6
@@ -63,7 +63,7 @@ def test_the_border_itself_is_valid_and_a_hair_beyond_is_not():
     assert valid[0, 0, :, 0].tolist() == [1.0, 0.0, 1.0, 0.0]
 
 
-def test_gradients_are_those_of_finite_differences():
+def test_gradients_match_finite_differences():
     x = image(4, batch=1)
     # Away from whole numbers, where the derivative with respect to the flow jumps.
     flow = np.random.default_rng(5).integers(-3, 3, (1, *SIZE, 2)) + np.random.default_rng(6).uniform(
@@ -73,7 +73,7 @@ def test_gradients_are_those_of_finite_differences():
     check_grads(sampled, (x, flow.astype(np.float32)), order=1, modes=["rev"], eps=1e-2, rtol=2e-2, atol=2e-2)
 
 
-def test_at_rest_the_flow_still_has_a_slope():
+def test_flow_gradient_at_zero_flow_is_the_difference_of_neighbors():
     # Flows begin at exactly zero: the derivative there must be the difference of neighbors, not nothing.
     x = image(7, batch=1)
     slope = jax.jit(jax.grad(lambda flow: warp(x, flow)[0].sum()))(jnp.zeros((1, *SIZE, 2)))
@@ -82,7 +82,7 @@ def test_at_rest_the_flow_still_has_a_slope():
     np.testing.assert_allclose(slope[:, :-1, :, 1], np.diff(x, axis=1), atol=1e-5)
 
 
-def test_the_validity_is_constant_and_the_image_keeps_its_type():
+def test_validity_has_no_gradient_and_the_dtype_is_kept():
     x, flow = jnp.ones((1, 3, 3, 1), jnp.bfloat16), jnp.full((1, 3, 3, 2), 0.5)
     warped, valid = jax.eval_shape(warp, x, flow)
     assert (warped.dtype, valid.dtype) == (jnp.bfloat16, jnp.float32)
@@ -94,7 +94,7 @@ def texture(x, y):
     return np.stack([np.sin(0.5 * x + 0.2 * y), np.cos(0.4 * y - 0.3 * x), np.sin(0.3 * (x + y))], axis=-1)
 
 
-def test_the_generators_exact_flow_brings_the_neighbors_back():
+def test_exact_flows_of_the_multiview_generator_align_the_neighbors():
     options = MultiviewOptions(size=(24, 32), parallax_probability=0.0)
 
     @jax.jit

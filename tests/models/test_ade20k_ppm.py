@@ -33,7 +33,7 @@ def trained():
     variables = from_torch("ade20k_ppm", state, width="tiny")
 
     def loss(params, image, key):
-        answer, rest = network.apply(
+        outputs, rest = network.apply(
             {**variables, "params": params},
             image,
             train=True,
@@ -41,7 +41,7 @@ def trained():
             capture_intermediates=True,
             rngs={"dropout": key},
         )
-        total = jnp.square(answer["semantic_logits"]).mean() + jnp.square(answer["semantic_logits_deepsup"]).mean()
+        total = jnp.square(outputs["semantic_logits"]).mean() + jnp.square(outputs["semantic_logits_deepsup"]).mean()
         return total, rest
 
     key = jax.random.key(0)
@@ -59,7 +59,7 @@ def test_parameter_count():
 
 
 @pytest.mark.parametrize("train", [False, True])
-def test_sizes_of_the_logits(train):
+def test_logits_shapes(train):
     network = build("ade20k_ppm", width="tiny", classes=5, dtype=jnp.bfloat16)
     params = networks.parameter_shapes(network, *network.example_shapes())
 
@@ -68,14 +68,14 @@ def test_sizes_of_the_logits(train):
         return network.apply({"params": params}, image, train=train, mutable=["batch_stats"], rngs=rngs)[0]
 
     for size, expected in (((512, 683), (64, 86)), ((9, 1), (2, 1))):
-        answer = jax.eval_shape(apply, params, jax.ShapeDtypeStruct((2, *size, 3), jnp.float32))
+        outputs = jax.eval_shape(apply, params, jax.ShapeDtypeStruct((2, *size, 3), jnp.float32))
         names = {"semantic_logits", "semantic_logits_deepsup"} if train else {"semantic_logits"}
-        assert set(answer) == names
-        for leaf in answer.values():
+        assert set(outputs) == names
+        for leaf in outputs.values():
             assert (leaf.shape, leaf.dtype) == ((2, *expected, 5), jnp.float32)
 
 
-def test_outputs_equal_the_reference(state_dict):
+def test_outputs_match_the_reference(state_dict):
     image = networks.images(3, 1, 41, 57, 3)
     image = (image - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
     outputs = networks.run(build("ade20k_ppm"), from_torch("ade20k_ppm", state_dict), image)
@@ -85,14 +85,14 @@ def test_outputs_equal_the_reference(state_dict):
         np.testing.assert_allclose(outputs[name], value, rtol=0, atol=2e-6 * np.abs(value).max(), err_msg=name)
 
 
-def test_state_dict_survives(state_dict):
+def test_state_dict_round_trip(state_dict):
     returned = to_torch("ade20k_ppm", from_torch("ade20k_ppm", state_dict))
     assert list(returned) == list(state_dict)
     for key, value in state_dict.items():
         assert np.array_equal(returned[key], value), key
 
 
-def test_state_dict_of_several_gpus_survives():
+def test_synchronized_batch_norm_state_dict_round_trip():
     state = {}
     for key, shape in expected_shapes("ade20k_ppm", width="tiny").items():
         state[key] = np.zeros(shape, np.float32)
@@ -108,7 +108,7 @@ def test_state_dict_of_several_gpus_survives():
 
 
 @pytest.mark.parametrize("model_args", [{}, {"classes": 19}, {"width": "tiny"}, {"width": "tiny", "classes": 3}])
-def test_its_state_dicts_are_recognized(model_args):
+def test_model_args_are_inferred_from_state_dicts(model_args):
     shapes = expected_shapes("ade20k_ppm", **model_args)
     assert key_map("ade20k_ppm").infer_model_args(shapes) == model_args
     if not model_args:
@@ -124,17 +124,17 @@ def test_its_state_dicts_are_recognized(model_args):
         {"encoder.layer3.6.conv3.weight": (1024, 256, 1, 1)},
     ],
 )
-def test_other_networks_are_not(change):
+def test_state_dicts_of_other_networks_are_not_recognized(change):
     assert key_map("ade20k_ppm").infer_model_args({**published_shapes(), **change}) is None
 
 
-def test_gradients_are_finite_and_reach_everything(trained):
+def test_gradients_are_finite_and_nonzero(trained):
     for path, leaf in jax.tree_util.tree_leaves_with_path(trained["gradients"]):
         assert np.isfinite(leaf).all(), path
         assert np.any(leaf), path
 
 
-def test_running_statistics_move_by_a_thousandth(trained):
+def test_running_statistics_have_momentum_0_001(trained):
     padded = np.pad(trained["image"], ((0, 0), (1, 1), (1, 1), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::2, ::2]
     kernel = trained["variables"]["params"]["encoder"]["stem1"]["conv"]["kernel"]
@@ -147,15 +147,15 @@ def test_running_statistics_move_by_a_thousandth(trained):
 
 
 @pytest.mark.parametrize(("head", "dropout"), [("fuse", "Dropout_0"), ("fuse_deepsup", "Dropout_1")])
-def test_dropout_takes_whole_channels(trained, head, dropout):
+def test_dropout_drops_whole_channels(trained, head, dropout):
     layers = trained["intermediates"]["decoder"]
     before, after = np.asarray(layers[head]["__call__"][0]), np.asarray(layers[dropout]["__call__"][0])
-    kept = np.abs(after).max(axis=(1, 2), keepdims=True) > 0
+    retained = np.abs(after).max(axis=(1, 2), keepdims=True) > 0
     alive = np.abs(before).max(axis=(1, 2), keepdims=True) > 0
-    assert 0 < (alive & ~kept).sum() < 0.3 * alive.sum()
-    np.testing.assert_allclose(after, np.where(kept, before / np.float32(0.9), 0), rtol=1e-6)
+    assert 0 < (alive & ~retained).sum() < 0.3 * alive.sum()
+    np.testing.assert_allclose(after, np.where(retained, before / np.float32(0.9), 0), rtol=1e-6)
 
 
-def test_unknown_widths_are_refused_when_built():
+def test_unknown_widths_are_rejected_by_build():
     with pytest.raises(UserError, match="no width 'wide'"):
         build("ade20k_ppm", width="wide")

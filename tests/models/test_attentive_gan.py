@@ -37,7 +37,7 @@ def reference_weights(network_id):
 
 
 @functools.cache
-def answers(network_id, *size):
+def reference_outputs(network_id, *size):
     """What the full network says with the reference weights."""
     return run(build(network_id), from_torch(network_id, reference_weights(network_id)), pattern(*size))
 
@@ -68,25 +68,25 @@ def outputs_of(module, *shapes):
 # Reference outputs ---------------------------------------------------------------------------------------------------
 
 
-def test_the_generator_answers_as_the_original():
-    found, golden = answers(GENERATOR, 48, 64), published.golden("attentive_gan")
+def test_generator_matches_the_reference_outputs():
+    actual, golden = reference_outputs(GENERATOR, 48, 64), published.golden("attentive_gan")
     # The references are themselves rounded: computed in float64 the network is as far from them (2.8e-5).
     close = functools.partial(np.testing.assert_allclose, rtol=0, atol=4e-5)
-    close(np.concatenate(found["attention"])[:, ::3, ::3], golden["attention"])
-    close(found["restored"][0, ::3, ::3], golden["restored"])
-    close(found["restored_half"][0, ::2, ::2], golden["restored_half"])
-    close(found["restored_quarter"][0], golden["restored_quarter"])
+    close(np.concatenate(actual["attention"])[:, ::3, ::3], golden["attention"])
+    close(actual["restored"][0, ::3, ::3], golden["restored"])
+    close(actual["restored_half"][0, ::2, ::2], golden["restored_half"])
+    close(actual["restored_quarter"][0], golden["restored_quarter"])
 
 
-def test_the_discriminator_answers_as_the_original():
-    found, golden = answers(DISCRIMINATOR, 224, 224), published.golden("attentive_gan")
-    attention = found["attention"].astype(np.float64)
+def test_discriminator_matches_the_reference_outputs():
+    actual, golden = reference_outputs(DISCRIMINATOR, 224, 224), published.golden("attentive_gan")
+    attention = actual["attention"].astype(np.float64)
     statistics = [attention.min(), attention.max(), attention.mean(), attention.std(ddof=1)]
     close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
-    close(found["attention"][0, :16, :16], golden["discriminator_attention"])
+    close(actual["attention"][0, :16, :16], golden["discriminator_attention"])
     close(statistics, golden["discriminator_attention_statistics"])
-    close(found["probability"], golden["discriminator_probability"])
-    close(found["probability"], literal.sigmoid(found["logits"]))
+    close(actual["probability"], golden["discriminator_probability"])
+    close(actual["probability"], literal.sigmoid(actual["logits"]))
 
 
 # Keys ----------------------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def published_shapes(network_id, **model_args):
 
 @pytest.mark.parametrize("attentive", [True, False])
 @pytest.mark.parametrize("network_id", [GENERATOR, DISCRIMINATOR])
-def test_published_keys_go_there_and_back(network_id, attentive):
+def test_published_state_dict_round_trip(network_id, attentive):
     shapes = published_shapes(network_id, attentive=attentive)
     state = published.fill_random(shapes)
     back = to_torch(network_id, from_torch(network_id, state, attentive=attentive), attentive=attentive)
@@ -126,18 +126,18 @@ def test_published_keys_go_there_and_back(network_id, attentive):
     ],
 )
 @pytest.mark.parametrize("width", [{}, {"width": "tiny"}])
-def test_hyper_parameters_are_read_from_the_shapes(network_id, model_args, width):
+def test_model_args_are_inferred_from_state_dicts(network_id, model_args, width):
     model_args = model_args | width
     assert key_map(network_id).infer_model_args(expected_shapes(network_id, **model_args)) == model_args
 
 
-def test_the_published_ablation_is_told_too():
+def test_published_ablation_is_recognized():
     shapes = published_shapes(GENERATOR, attentive=False)
     assert key_map(GENERATOR).infer_model_args(shapes) == {"attentive": False}
 
 
 @pytest.mark.parametrize("network_id", [GENERATOR, DISCRIMINATOR])
-def test_no_other_network_is_taken_for_it(network_id):
+def test_state_dicts_of_other_networks_are_not_recognized(network_id):
     for name in published.key_lists():
         if name == network_id:
             continue
@@ -147,7 +147,7 @@ def test_no_other_network_is_taken_for_it(network_id):
             continue
 
 
-def test_an_ablation_of_our_own_lacks_what_it_does_not_use():
+def test_ablation_of_this_project_has_no_unused_keys():
     module = Generator(width="tiny", attentive=False)
     params = random_parameters(module, TINY)
     state = to_torch(GENERATOR, {"params": params}, width="tiny", attentive=False)
@@ -180,17 +180,17 @@ def test_parameter_counts(network_id, model_args, parameters):
 @pytest.mark.parametrize("model_args", [{}, {"steps": 2}, {"attentive": False}, {"dtype": jnp.bfloat16}])
 def test_generator_outputs(size, model_args):
     height, width = size
-    found = outputs_of(Generator(width="tiny", **model_args), (2, height, width, 3))
-    maps = found.pop("attention", ())
+    actual = outputs_of(Generator(width="tiny", **model_args), (2, height, width, 3))
+    maps = actual.pop("attention", ())
     assert [a.shape for a in maps] == [(2, height, width, 1)] * (
         model_args.get("steps", 4) if "attentive" not in model_args else 0
     )
-    assert {name: leaf.shape for name, leaf in found.items()} == {
+    assert {name: leaf.shape for name, leaf in actual.items()} == {
         "restored_quarter": (2, height // 4, width // 4, 3),
         "restored_half": (2, height // 2, width // 2, 3),
         "restored": (2, height, width, 3),
     }
-    assert {leaf.dtype for leaf in jax.tree.leaves((found, maps))} == {jnp.dtype("float32")}
+    assert {leaf.dtype for leaf in jax.tree.leaves((actual, maps))} == {jnp.dtype("float32")}
 
 
 @pytest.mark.parametrize(
@@ -199,13 +199,13 @@ def test_generator_outputs(size, model_args):
 )
 @pytest.mark.parametrize("attentive", [True, False])
 def test_discriminator_outputs(model_args, size, attentive):
-    found = outputs_of(Discriminator(width="tiny", attentive=attentive, **model_args), (2, *size, 3))
+    actual = outputs_of(Discriminator(width="tiny", attentive=attentive, **model_args), (2, *size, 3))
     expected = {"attention": (2, *size, 1)} if attentive else {}
-    assert {name: leaf.shape for name, leaf in found.items()} == expected | {"logits": (2, 1), "probability": (2, 1)}
-    assert {leaf.dtype for leaf in found.values()} == {jnp.dtype("float32")}
+    assert {name: leaf.shape for name, leaf in actual.items()} == expected | {"logits": (2, 1), "probability": (2, 1)}
+    assert {leaf.dtype for leaf in actual.values()} == {jnp.dtype("float32")}
 
 
-def test_example_shapes_are_legal():
+def test_example_shapes_are_valid():
     assert Generator().example_shapes() == ((1, 64, 64, 3),)
     assert Generator().example_shapes(size=(3, 50)) == ((1, 4, 48, 3),)
     assert Discriminator().example_shapes(size=(64, 64)) == ((1, 224, 224, 3),)
@@ -224,12 +224,12 @@ def test_example_shapes_are_legal():
         (lambda: Discriminator(width="wide"), (), "no width 'wide'"),
     ],
 )
-def test_mistakes_are_answered(make, shape, message):
+def test_invalid_arguments_are_rejected(make, shape, message):
     with pytest.raises(UserError, match=message):
         parameter_shapes(make(), shape)
 
 
-def test_a_mask_must_fit():
+def test_masks_that_do_not_fit_are_rejected():
     image = jnp.zeros(TINY)
     apply = lambda mask, **model_args: jax.eval_shape(  # noqa: E731
         lambda: Generator(width="tiny", **model_args).init_with_output(jax.random.key(0), image, mask=mask)
@@ -245,47 +245,47 @@ def test_a_mask_must_fit():
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_its_own_last_map_as_the_mask_changes_nothing(seed):
+def test_mask_equal_to_the_last_attention_map_changes_nothing(seed):
     variables, plain, masked = tiny_generator()
     image = images(seed, *TINY)
-    found = plain(variables, image)
-    again = masked(variables, image, found["attention"][-1])
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), again, found)
+    actual = plain(variables, image)
+    again = masked(variables, image, actual["attention"][-1])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), again, actual)
 
 
-def test_an_edited_mask_changes_the_images_and_not_the_maps():
+def test_edited_mask_changes_the_images_and_not_the_attention_maps():
     variables, plain, masked = tiny_generator()
     image = images(0, *TINY)
-    found = plain(variables, image)
-    edited = masked(variables, image, found["attention"][-1] + 1.0)
-    np.testing.assert_allclose(edited["attention"][-1], found["attention"][-1], atol=1e-5)
-    assert np.abs(edited["restored"] - found["restored"]).max() > 1e-3
+    actual = plain(variables, image)
+    edited = masked(variables, image, actual["attention"][-1] + 1.0)
+    np.testing.assert_allclose(edited["attention"][-1], actual["attention"][-1], atol=1e-5)
+    assert np.abs(edited["restored"] - actual["restored"]).max() > 1e-3
 
 
-def test_maps_and_image_are_linear_and_side_outputs_rectified():
+def test_attention_maps_and_image_are_linear_and_side_outputs_have_a_relu():
     variables, plain, _ = tiny_generator()
     image = images(1, *TINY)
-    found = plain(variables, image)
+    actual = plain(variables, image)
     lifted = plain(changed(variables, "attention/map/bias", lambda b: b + 5.0), image)
-    np.testing.assert_allclose(lifted["attention"][0], found["attention"][0] + 5.0, atol=1e-4)
+    np.testing.assert_allclose(lifted["attention"][0], actual["attention"][0] + 5.0, atol=1e-4)
     sunk = plain(changed(variables, "decoder/image/bias", lambda b: b - 9.0), image)
-    np.testing.assert_allclose(sunk["restored"], found["restored"] - 9.0, atol=1e-4)
+    np.testing.assert_allclose(sunk["restored"], actual["restored"] - 9.0, atol=1e-4)
     for name in ("half", "quarter"):
         sunk = plain(changed(variables, f"decoder/{name}_image/bias", lambda b: b - 99.0), image)
         np.testing.assert_array_equal(sunk[f"restored_{name}"], 0.0)
 
 
-def test_the_map_is_the_fourth_input_of_the_autoencoder():
+def test_attention_map_is_the_fourth_input_channel_of_the_autoencoder():
     variables, plain, _ = tiny_generator()
     image = images(2, *TINY)
     blind = changed(variables, "encoder/full/kernel", lambda k: np.where(np.arange(4)[:, None] < 3, k, 0.0))
     params = {name: blind["params"][name] for name in ("encoder", "decoder")}
     params = changed({"params": params}, "encoder/full/kernel", lambda k: k[:, :, :3])
-    found = run(Generator(width="tiny", attentive=False), params, image)
-    np.testing.assert_allclose(found["restored"], plain(blind, image)["restored"], atol=1e-5)
+    actual = run(Generator(width="tiny", attentive=False), params, image)
+    np.testing.assert_allclose(actual["restored"], plain(blind, image)["restored"], atol=1e-5)
 
 
-def test_the_residual_block_rectifies_its_branch_and_its_sum():
+def test_residual_block_has_a_relu_on_branch_and_sum():
     block, x = RectifiedResidual(), images(3, 2, 5, 6, 4) - 0.5
     shapes = jax.eval_shape(block.init, jax.random.key(0), x)["params"]
     rng = np.random.default_rng(3)
@@ -294,20 +294,20 @@ def test_the_residual_block_rectifies_its_branch_and_its_sum():
     np.testing.assert_allclose(jax.jit(block.apply)({"params": params}, x), literal.relu(x + y), atol=1e-5)
 
 
-def test_the_discriminator_multiplies_its_features_by_the_map():
+def test_discriminator_multiplies_features_by_the_attention_map():
     module, shape = Discriminator(width="tiny", head="gap"), (2, 24, 20, 3)
     params, image = random_parameters(module, shape), images(4, *shape)
     params["map"] = {"kernel": np.zeros_like(params["map"]["kernel"]), "bias": np.full(1, 2.0, np.float32)}
-    found = run(module, {"params": params}, image)
-    np.testing.assert_array_equal(found["attention"], 2.0)
+    actual = run(module, {"params": params}, image)
+    np.testing.assert_array_equal(actual["attention"], 2.0)
     # A map of 2 everywhere does what doubling the next kernel does without a map.
     plain = {name: arrays for name, arrays in params.items() if name != "map"}
     plain["conv7"] = plain["conv7"] | {"kernel": 2 * plain["conv7"]["kernel"]}
     without = run(module.clone(attentive=False), {"params": plain}, image)
-    np.testing.assert_allclose(found["logits"], without["logits"], atol=1e-5)
+    np.testing.assert_allclose(actual["logits"], without["logits"], atol=1e-5)
 
 
-def test_the_dense_head_reads_channel_by_channel():
+def test_dense_head_flattens_channels_first():
     module, image = Discriminator(width="tiny", attentive=False), images(5, 1, 224, 224, 3)
     state = published.fill_random(expected_shapes(DISCRIMINATOR, width="tiny", attentive=False))
     variables = from_torch(DISCRIMINATOR, state, width="tiny", attentive=False)
@@ -316,15 +316,15 @@ def test_the_dense_head_reads_channel_by_channel():
         return module.apply(variables, image, capture_intermediates=lambda layer, _: layer.name == "conv8")
 
     compiled = jax.jit(apply).lower(variables, image).compile(compiler_options={"xla_backend_optimization_level": 0})
-    outputs, kept = compiled(variables, image)
-    features = literal.relu(np.asarray(kept["intermediates"]["conv8"]["__call__"][0], np.float64))
+    outputs, state = compiled(variables, image)
+    features = literal.relu(np.asarray(state["intermediates"]["conv8"]["__call__"][0], np.float64))
     flat = features[0].transpose(2, 0, 1).reshape(-1)
     hidden = state["fc.0.weight"] @ flat + state["fc.0.bias"]
     np.testing.assert_allclose(outputs["logits"][0], state["fc.1.weight"] @ hidden + state["fc.1.bias"], atol=1e-5)
 
 
 @pytest.mark.parametrize("module", [Generator(width="tiny", steps=2), Discriminator(width="tiny", head="gap")])
-def test_starts_and_learns(module):
+def test_initial_networks_are_finite_and_have_gradients(module):
     shape = module.example_shapes(size=(32, 32))[0]
     params, image = initialize(module, jax.random.key(3), shape)["params"], images(6, *shape)
 

@@ -30,7 +30,7 @@ def reference_input(height, width):
 
 @pytest.fixture(scope="module")
 def reference_state():
-    transposed = {row.key for row in key_map(NETWORK).rows({}) if row.layout == "conv_transpose"}
+    transposed = {rule.key for rule in key_map(NETWORK).rules({}) if rule.layout == "conv_transpose"}
     return published.fill_baselines(published.shapes(NETWORK), transposed)
 
 
@@ -40,33 +40,33 @@ def drawn():
     return module, initialize(module, jax.random.key(0), *module.example_shapes(size=(32, 32)))
 
 
-def test_the_published_network_answers_as_its_reference(reference_state):
+def test_published_network_matches_the_reference_outputs(reference_state):
     variables = from_torch(NETWORK, reference_state)
     variables.pop("passthrough")
-    found = run(Generator(), variables, reference_input(150, 203))
+    actual = run(Generator(), variables, reference_input(150, 203))
     golden = published.golden("bdn")
-    assert found.keys() == {"restored", "reflection", "steps"}
-    for i, step in enumerate(found["steps"]):
+    assert actual.keys() == {"restored", "reflection", "steps"}
+    for i, step in enumerate(actual["steps"]):
         expected = golden[f"out{i}_150x203"].transpose(0, 2, 3, 1)
         # 3e-6 is reached.
         np.testing.assert_allclose(step[:, ::3, 1::3], expected, atol=1e-5)
         assert not np.any(step[:, :, 202])
         assert np.all(np.any(step[:, 149], axis=1))
-    np.testing.assert_array_equal(found["restored"], found["steps"][2])
-    np.testing.assert_array_equal(found["reflection"], found["steps"][1])
+    np.testing.assert_array_equal(actual["restored"], actual["steps"][2])
+    np.testing.assert_array_equal(actual["reflection"], actual["steps"][1])
 
 
-def test_has_the_published_keys_and_parameters():
+def test_keys_and_parameter_count_match_the_publication():
     assert count(variable_shapes(NETWORK)["params"]) == 75_162_633
     shapes = expected_shapes(NETWORK)
     listed = published.shapes(NETWORK)
     counters = {key: () for key in listed if key.endswith("num_batches_tracked")}
     assert shapes | counters == listed
-    assert [row.key for row in key_map(NETWORK).rows({})] == list(listed)
+    assert [rule.key for rule in key_map(NETWORK).rules({})] == list(listed)
     assert key_map(NETWORK).infer_model_args(listed) == {}
 
 
-def test_the_published_state_dict_comes_back_as_it_was(reference_state):
+def test_published_state_dict_round_trip(reference_state):
     back = to_torch(NETWORK, from_torch(NETWORK, reference_state))
     assert list(back) == list(reference_state)
     for key, value in reference_state.items():
@@ -75,7 +75,7 @@ def test_the_published_state_dict_comes_back_as_it_was(reference_state):
 
 
 @pytest.mark.parametrize("model_args", [{"width": "tiny"}, {"levels": (7, 5)}, SMALL])
-def test_other_state_dicts_tell_their_hyper_parameters(model_args):
+def test_model_args_are_inferred_from_state_dicts(model_args):
     shapes = expected_shapes(NETWORK, **model_args)
     assert key_map(NETWORK).infer_model_args(shapes) == model_args
     if "width" in model_args:
@@ -85,7 +85,7 @@ def test_other_state_dicts_tell_their_hyper_parameters(model_args):
         assert all(np.array_equal(back[key], value) for key, value in state.items())
 
 
-def test_state_dicts_of_others_are_not_taken_for_bdn():
+def test_state_dicts_of_other_networks_are_not_recognized():
     read = key_map(NETWORK).infer_model_args
     shapes = published.shapes(NETWORK)
     assert read(shapes | {"model2.model.model.0.weight": (64, 3, 4, 4)}) is None
@@ -97,15 +97,15 @@ def test_state_dicts_of_others_are_not_taken_for_bdn():
 
 
 @pytest.mark.parametrize("size", [(128, 128), (129, 131), (255, 190)])
-def test_sizes_come_out_as_they_went_in(size):
+def test_outputs_have_the_size_of_the_image(size):
     module = Generator(width="tiny")
     variables = variable_shapes(NETWORK, width="tiny")
-    found = jax.eval_shape(module.apply, variables, jnp.zeros((2, *size, 3)))
-    assert {leaf.shape for leaf in jax.tree.leaves(found)} == {(2, *size, 3)}
-    assert len(found["steps"]) == 3
+    actual = jax.eval_shape(module.apply, variables, jnp.zeros((2, *size, 3)))
+    assert {leaf.shape for leaf in jax.tree.leaves(actual)} == {(2, *size, 3)}
+    assert len(actual["steps"]) == 3
 
 
-def test_what_does_not_fit_is_refused():
+def test_invalid_sizes_and_arguments_are_rejected():
     module = Generator(width="tiny")
     variables = variable_shapes(NETWORK, width="tiny")
     with pytest.raises(UserError, match=r"image size 127x200 is too small; BDN takes images from 128 px a side"):
@@ -124,18 +124,18 @@ def test_example_shapes_are_large_enough():
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_backgrounds_and_reflections_take_turns(count):
+def test_backgrounds_and_reflections_alternate(count):
     model_args = {"width": "tiny", "levels": (2,) * count}
     module = build(NETWORK, **model_args)
     variables = from_torch(NETWORK, published.fill_random(expected_shapes(NETWORK, **model_args)), **model_args)
-    found = run(module, variables, images(0, 1, 8, 8, 3))
+    actual = run(module, variables, images(0, 1, 8, 8, 3))
     background, reflection = {2: (0, 1), 3: (2, 1), 4: (2, 3)}[count]
-    np.testing.assert_array_equal(found["restored"], found["steps"][background])
-    np.testing.assert_array_equal(found["reflection"], found["steps"][reflection])
-    assert np.any(found["restored"] != found["reflection"])
+    np.testing.assert_array_equal(actual["restored"], actual["steps"][background])
+    np.testing.assert_array_equal(actual["reflection"], actual["steps"][reflection])
+    assert np.any(actual["restored"] != actual["reflection"])
 
 
-def test_training_follows_the_batch_and_moves_the_running_statistics(drawn):
+def test_training_updates_the_running_statistics(drawn):
     module, variables = drawn
     image = 2 * images(1, 2, 33, 34, 3) - 1
     forward = compile_variables(module, variables, image, train=True, mutable=["batch_stats"])
@@ -147,18 +147,18 @@ def test_training_follows_the_batch_and_moves_the_running_statistics(drawn):
     net = variables["params"]["unet1"]
     x = literal.conv2d(image, **net["down1"], stride=2, padding=1)
     x = literal.conv2d(literal.leaky_relu(x, 0.2), **net["down2"], stride=2, padding=1)
-    moved = updated["batch_stats"]["unet1"]["down2_norm"]
-    np.testing.assert_allclose(moved["mean"], 0.1 * x.mean(axis=(0, 1, 2)), atol=1e-5)
-    np.testing.assert_allclose(moved["var"], 0.9 + 0.1 * x.var(axis=(0, 1, 2), ddof=1), atol=1e-5)
+    updates = updated["batch_stats"]["unet1"]["down2_norm"]
+    np.testing.assert_allclose(updates["mean"], 0.1 * x.mean(axis=(0, 1, 2)), atol=1e-5)
+    np.testing.assert_allclose(updates["var"], 0.9 + 0.1 * x.var(axis=(0, 1, 2), ddof=1), atol=1e-5)
 
 
-def test_a_narrow_network_learns(drawn):
+def test_gradients_of_a_narrow_network_are_finite_and_nonzero(drawn):
     module, variables = drawn
     image = 2 * images(2, 2, 32, 35, 3) - 1
 
     def loss(params):
-        found, _ = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
-        return sum(jnp.square(step).mean() for step in found["steps"])
+        actual, _ = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
+        return sum(jnp.square(step).mean() for step in actual["steps"])
 
     compiled = jax.jit(jax.grad(loss), compiler_options={"xla_backend_optimization_level": 0})
     gradients = compiled(variables["params"])
@@ -166,9 +166,9 @@ def test_a_narrow_network_learns(drawn):
     assert all(np.any(gradients[f"unet{i}"]["down1"]["kernel"]) for i in (1, 2, 3))
 
 
-def test_bfloat16_concerns_the_computation_alone():
+def test_bfloat16_computation_keeps_float32_parameters_and_outputs():
     module = Generator(dtype=jnp.bfloat16, **SMALL)
     variables = variable_shapes(NETWORK, **SMALL, dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    found = jax.eval_shape(module.apply, variables, jnp.zeros((1, 32, 35, 3)))
-    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    actual = jax.eval_shape(module.apply, variables, jnp.zeros((1, 32, 35, 3)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(actual)} == {jnp.dtype("float32")}

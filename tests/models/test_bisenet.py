@@ -26,14 +26,14 @@ def state():
     return fill_random(shapes("bisenet"))
 
 
-def test_has_the_published_parameters():
+def test_keys_and_parameter_count_match_the_publication():
     assert count(parameter_shapes(build("bisenet"), (1, 64, 64, 3))) == 13_300_416
     published = [(key, shape) for key, shape in shapes("bisenet").items() if not key.endswith("num_batches_tracked")]
     assert len(shapes("bisenet")) == 191
     assert list(expected_shapes("bisenet").items()) == published
 
 
-def test_a_state_dict_comes_back_as_it_was(state):
+def test_published_state_dict_round_trip(state):
     back = to_torch("bisenet", from_torch("bisenet", state))
     assert list(back) == list(state)
     for key, value in state.items():
@@ -41,7 +41,7 @@ def test_a_state_dict_comes_back_as_it_was(state):
         assert back[key].tobytes() == value.tobytes(), key
 
 
-def test_logits_equal_the_reference(state):
+def test_logits_match_the_reference(state):
     variables = from_torch("bisenet", state)
     del variables["passthrough"]
     outputs = run(build("bisenet"), variables, 4 * images(0, 1, 45, 70, 3) - 2)
@@ -68,31 +68,31 @@ def test_logits_have_the_size_of_the_image(size, train, more):
         ({"classes": 0}, "cannot tell 0 classes apart"),
     ],
 )
-def test_refuses_networks_that_there_are_not(model_args, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_model_args_are_rejected(model_args, message):
+    with pytest.raises(UserError, match=message):
         build("bisenet", **model_args)
 
 
 @pytest.mark.parametrize("model_args", [{}, {"width": "tiny"}, {"classes": 11}], ids=str)
-def test_a_state_dict_tells_its_hyper_parameters(model_args):
+def test_model_args_are_inferred_from_state_dicts(model_args):
     assert key_map("bisenet").infer_model_args(expected_shapes("bisenet", **model_args)) == model_args
 
 
-def test_no_hyper_parameters_of_foreign_widths():
+def test_unknown_widths_are_not_recognized():
     assert key_map("bisenet").infer_model_args({**shapes("bisenet"), "cp.resnet.conv1.weight": (32, 3, 7, 7)}) is None
 
 
-def test_first_step_of_the_narrow_network():
+def test_training_step_of_the_narrow_network():
     module, image = build("bisenet", width="tiny"), images(1, 2, 32, 48, 3)
     assert module.example_shapes(size=(45, 70)) == ((1, 45, 70, 3),)
     variables = from_torch("bisenet", fill_random(expected_shapes("bisenet", width="tiny")), width="tiny")
 
     def loss(params, image):
-        outputs, moved = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
-        return sum(jnp.square(logits).mean() for logits in outputs.values()), moved["batch_stats"]
+        outputs, updates = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
+        return sum(jnp.square(logits).mean() for logits in outputs.values()), updates["batch_stats"]
 
     lowered = jax.jit(jax.grad(loss, has_aux=True)).lower(variables["params"], image)
-    gradients, moved = lowered.compile({"xla_backend_optimization_level": 0})(variables["params"], image)
+    gradients, updates = lowered.compile({"xla_backend_optimization_level": 0})(variables["params"], image)
     assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(gradients))
     before = jax.tree.leaves(variables["batch_stats"])
-    assert all((new != old).any() for new, old in zip(jax.tree.leaves(moved), before, strict=True))
+    assert all((new != old).any() for new, old in zip(jax.tree.leaves(updates), before, strict=True))

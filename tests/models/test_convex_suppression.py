@@ -67,7 +67,7 @@ def photo():
     ("reference", "epsilon", "tolerance"), [(solved, 1e-3, 3e-7), (solved, 1e-8, 1e-6), (transformed, 1e-8, 1e-6)]
 )
 @pytest.mark.parametrize("threshold", [0.033, 0.1])
-def test_every_channel_solves_the_equation(photo, reference, epsilon, tolerance, threshold):
+def test_suppress_solves_the_equation_for_each_channel(photo, reference, epsilon, tolerance, threshold):
     ours = np.asarray(suppress(photo, threshold=threshold, epsilon=epsilon))
     for image, channel in ((0, 0), (1, 2)):
         expected = reference(np.float64(photo[image, ..., channel]), threshold, epsilon)
@@ -76,17 +76,17 @@ def test_every_channel_solves_the_equation(photo, reference, epsilon, tolerance,
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0])
-def test_nothing_is_removed_below_no_threshold(photo, threshold):
+def test_nothing_is_removed_without_threshold(photo, threshold):
     np.testing.assert_array_equal(suppress(photo, threshold=threshold, epsilon=1e-8), photo)
 
 
-def test_mean_brightness_stays(photo):
+def test_mean_brightness_is_kept(photo):
     ours = np.float64(suppress(photo, threshold=0.1, epsilon=1e-8)).mean(axis=(1, 2))
     np.testing.assert_allclose(ours, np.float64(photo).mean(axis=(1, 2)), atol=2e-8)
 
 
 @pytest.mark.parametrize("frequency", [(0, 1), (1, 0), (5, 12), (HEIGHT - 1, WIDTH - 1)])
-def test_a_cosine_is_halved_where_epsilon_is_its_eigenvalue_squared(frequency):
+def test_cosine_is_halved_if_epsilon_is_its_squared_eigenvalue(frequency):
     down, across = frequency
     wave = np.outer(cosines(HEIGHT)[down], cosines(WIDTH)[across])
     eigenvalue = 2 * (np.cos(np.pi * down / HEIGHT) + np.cos(np.pi * across / WIDTH)) - 4
@@ -96,7 +96,7 @@ def test_a_cosine_is_halved_where_epsilon_is_its_eigenvalue_squared(frequency):
     np.testing.assert_allclose(ours, image / 2, atol=1e-6)
 
 
-def test_an_edge_is_kept_and_a_ramp_flattened():
+def test_edges_are_kept_and_ramps_are_flattened():
     ramp = np.float32(0.005) * np.arange(WIDTH, dtype=np.float32)
     edge = np.where(np.arange(WIDTH) < 12, 0.2, 0.7).astype(np.float32) + ramp
     image = np.broadcast_to(edge[None, None, :, None], (2, HEIGHT, WIDTH, 3))
@@ -106,5 +106,5 @@ def test_an_edge_is_kept_and_a_ramp_flattened():
     np.testing.assert_allclose(ours[:, :, 12] - ours[:, :, 11], 0.505, atol=1e-4)
 
 
-def test_the_default_is_the_authors_example(photo):
+def test_defaults_are_those_of_the_authors_example(photo):
     np.testing.assert_allclose(suppress(photo), suppress(photo, threshold=0.033, epsilon=1e-8), atol=1e-7)

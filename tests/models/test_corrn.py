@@ -29,7 +29,7 @@ def reference_input(height, width):
 
 @pytest.fixture(scope="module")
 def reference_state():
-    transposed = {row.key for row in key_map(NETWORK).rows({}) if row.layout == "conv_transpose"}
+    transposed = {rule.key for rule in key_map(NETWORK).rules({}) if rule.layout == "conv_transpose"}
     return published.fill_baselines(published.shapes(NETWORK), transposed)
 
 
@@ -40,30 +40,30 @@ def narrow():
     return Generator(width="tiny"), from_torch(NETWORK, state, width="tiny")
 
 
-def test_the_published_network_answers_as_its_reference(reference_state):
+def test_published_network_matches_the_reference_outputs(reference_state):
     variables = from_torch(NETWORK, reference_state)
     variables.pop("passthrough")
     image = reference_input(96, 128)
-    found = run(Generator(), variables, image)
+    actual = run(Generator(), variables, image)
     golden = {name: value.transpose(0, 2, 3, 1) for name, value in published.golden("corrn").items()}
-    assert found.keys() == {"restored", "reflection", "contour"}
+    assert actual.keys() == {"restored", "reflection", "contour"}
     # 4e-6 is reached; the values go up to 3.8.
-    np.testing.assert_allclose(found["restored"][:, ::2, ::2], golden["B_96x128"], atol=1e-5)
-    np.testing.assert_allclose(found["reflection"][:, ::2, ::2], golden["R_96x128"], atol=1e-5)
-    np.testing.assert_allclose(found["contour"], golden["contour_96x128"], atol=1e-5)
-    np.testing.assert_array_equal(found["reflection"], image - found["restored"])
+    np.testing.assert_allclose(actual["restored"][:, ::2, ::2], golden["B_96x128"], atol=1e-5)
+    np.testing.assert_allclose(actual["reflection"][:, ::2, ::2], golden["R_96x128"], atol=1e-5)
+    np.testing.assert_allclose(actual["contour"], golden["contour_96x128"], atol=1e-5)
+    np.testing.assert_array_equal(actual["reflection"], image - actual["restored"])
 
 
-def test_has_the_published_keys_and_parameters():
+def test_keys_and_parameter_count_match_the_publication():
     assert count(variable_shapes(NETWORK)["params"]) == 59_512_039
     listed = published.shapes(NETWORK)
     counters = {key: () for key in listed if key.endswith("num_batches_tracked")}
     assert expected_shapes(NETWORK) | counters == listed
-    assert [row.key for row in key_map(NETWORK).rows({})] == list(listed)
+    assert [rule.key for rule in key_map(NETWORK).rules({})] == list(listed)
     assert key_map(NETWORK).infer_model_args(listed) == {}
 
 
-def test_the_published_state_dict_comes_back_as_it_was(reference_state):
+def test_published_state_dict_round_trip(reference_state):
     back = to_torch(NETWORK, from_torch(NETWORK, reference_state))
     assert list(back) == list(reference_state)
     for key, value in reference_state.items():
@@ -71,7 +71,7 @@ def test_the_published_state_dict_comes_back_as_it_was(reference_state):
         assert np.array_equal(back[key], value)
 
 
-def test_narrow_state_dicts_without_counters_come_back_as_they_were():
+def test_narrow_state_dict_round_trip_without_counters():
     # PyTorch 0.3.1, for which the network was written, has none.
     shapes = expected_shapes(NETWORK, width="tiny")
     assert key_map(NETWORK).infer_model_args(shapes) == {"width": "tiny"}
@@ -81,7 +81,7 @@ def test_narrow_state_dicts_without_counters_come_back_as_they_were():
     assert all(np.array_equal(back[key], value) for key, value in state.items())
 
 
-def test_state_dicts_of_others_are_not_taken_for_corrn():
+def test_state_dicts_of_other_networks_are_not_recognized():
     read = key_map(NETWORK).infer_model_args
     assert read(published.shapes("bdn/generator")) is None
     assert read(published.shapes(NETWORK) | {"convs1R.0.weight": (32, 3, 3, 3)}) is None
@@ -89,15 +89,15 @@ def test_state_dicts_of_others_are_not_taken_for_corrn():
 
 
 @pytest.mark.parametrize("size", [(32, 32), (224, 288)])
-def test_sizes_come_out_as_they_went_in(size):
+def test_outputs_have_the_size_of_the_image(size):
     module = Generator(width="tiny")
     variables = variable_shapes(NETWORK, width="tiny")
-    found = jax.eval_shape(module.apply, variables, jnp.zeros((2, *size, 3)))
+    actual = jax.eval_shape(module.apply, variables, jnp.zeros((2, *size, 3)))
     expected = {"restored": (2, *size, 3), "reflection": (2, *size, 3), "contour": (2, *size, 1)}
-    assert {name: leaf.shape for name, leaf in found.items()} == expected
+    assert {name: leaf.shape for name, leaf in actual.items()} == expected
 
 
-def test_what_does_not_fit_is_refused():
+def test_invalid_sizes_and_arguments_are_rejected():
     module = Generator(width="tiny")
     variables = variable_shapes(NETWORK, width="tiny")
     with pytest.raises(UserError, match=r"image size 96x100: CoRRN takes multiples of 32; pad or resize it"):
@@ -111,14 +111,14 @@ def test_example_shapes_are_multiples_of_32():
     assert Generator().example_shapes(size=(1, 65)) == ((1, 32, 96, 3),)
 
 
-def test_brightness_scales_the_background_and_the_reflection_is_the_rest(narrow):
+def test_brightness_scales_the_background_and_the_reflection_is_the_remainder(narrow):
     module, variables = narrow
     image = images(0, 1, 32, 64, 3)
-    answer = jax.jit(
+    apply = jax.jit(
         lambda variables, factor: module.clone(brightness=factor).apply(variables, image),
         compiler_options={"xla_backend_optimization_level": 0},
     )
-    plain, bright = (answer(variables, np.float32(factor)) for factor in (1.0, 1.1))
+    plain, bright = (apply(variables, np.float32(factor)) for factor in (1.0, 1.1))
     assert np.any(plain["restored"])
     np.testing.assert_allclose(bright["restored"], 1.1 * plain["restored"], rtol=1e-6)
     np.testing.assert_allclose(bright["reflection"], image - bright["restored"], atol=1e-6)
@@ -126,7 +126,7 @@ def test_brightness_scales_the_background_and_the_reflection_is_the_rest(narrow)
 
 
 @pytest.mark.parametrize(("kernel", "size"), [(7, (6, 9)), (7, (2, 3)), (5, (6, 4)), (3, (1, 1))])
-def test_images_smaller_than_a_kernel_are_convolved_all_the_same(kernel, size):
+def test_images_smaller_than_a_kernel_are_convolved_correctly(kernel, size):
     module = ConvBlock(5, kernel)
     x = images(1, 2, *size, 4) - 0.5
     variables = initialize(module, jax.random.key(0), x.shape)
@@ -142,14 +142,14 @@ def step():
 
     def loss(params, statistics):
         variables = {"params": params, "batch_stats": statistics}
-        found, updated = module.apply(variables, image, train=True, mutable=["batch_stats"])
-        return jnp.square(found["reflection"]).mean() + found["contour"].mean(), updated["batch_stats"]
+        actual, updated = module.apply(variables, image, train=True, mutable=["batch_stats"])
+        return jnp.square(actual["reflection"]).mean() + actual["contour"].mean(), updated["batch_stats"]
 
     graded = jax.jit(jax.grad(loss, has_aux=True), compiler_options={"xla_backend_optimization_level": 0})
     return graded, initialize(module, jax.random.key(0), image.shape)
 
 
-def test_a_narrow_network_learns(step):
+def test_gradients_of_a_narrow_network_are_finite_and_nonzero(step):
     graded, variables = step
     gradients, _ = graded(variables["params"], variables["batch_stats"])
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
@@ -157,21 +157,21 @@ def test_a_narrow_network_learns(step):
     assert np.any(gradients["gradient_branch"]["bottom1"]["conv"]["kernel"])
 
 
-def test_stacked_copies_move_the_running_statistics_three_times_per_batch(step):
+def test_stacked_copies_update_the_running_statistics_three_times_per_batch(step):
     graded, variables = step
     shifted = jax.tree.map(lambda x: x + 1, variables["batch_stats"])
     (_, a), (_, b) = (graded(variables["params"], statistics) for statistics in (variables["batch_stats"], shifted))
     # What the batch adds is the same in both; what is left of the shift is what was kept.
-    kept = jax.tree.map(lambda a, b: np.asarray(b - a), a, b)
+    retained = jax.tree.map(lambda a, b: np.asarray(b - a), a, b)
     for name in ("up0", "up1", "up2", "up3", "up4"):
-        np.testing.assert_allclose(kept["image_branch"].pop(name)["norm"]["mean"], 0.9**3, atol=1e-5)
-    for leaf in jax.tree.leaves(kept):
+        np.testing.assert_allclose(retained["image_branch"].pop(name)["norm"]["mean"], 0.9**3, atol=1e-5)
+    for leaf in jax.tree.leaves(retained):
         np.testing.assert_allclose(leaf, 0.9, atol=1e-5)
 
 
-def test_bfloat16_concerns_the_computation_alone():
+def test_bfloat16_computation_keeps_float32_parameters_and_outputs():
     module = Generator(width="tiny", dtype=jnp.bfloat16)
     variables = variable_shapes(NETWORK, width="tiny", dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    found = jax.eval_shape(module.apply, variables, jnp.zeros((1, 32, 32, 3)))
-    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    actual = jax.eval_shape(module.apply, variables, jnp.zeros((1, 32, 32, 3)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(actual)} == {jnp.dtype("float32")}

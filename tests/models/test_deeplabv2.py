@@ -37,8 +37,8 @@ def trained():
     variables = from_torch("deeplabv2", state, scales=(), width="tiny")
 
     def loss(params, image):
-        answer, updated = network.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
-        return jnp.square(answer["semantic_logits"]).mean(), updated["batch_stats"]
+        logits, updated = network.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
+        return jnp.square(logits["semantic_logits"]).mean(), updated["batch_stats"]
 
     step = jax.jit(jax.grad(loss, has_aux=True)).lower(variables["params"], image)
     step = step.compile(compiler_options={"xla_backend_optimization_level": 0})
@@ -51,32 +51,32 @@ def test_parameter_count(classes, expected):
     assert networks.count(networks.parameter_shapes(network, *network.example_shapes())) == expected
 
 
-def test_sizes_of_the_logits():
+def test_logits_shapes():
     network = build("deeplabv2", width="tiny", classes=5, scales=(0.5,), dtype=jnp.bfloat16)
     params = networks.parameter_shapes(build("deeplabv2", width="tiny", classes=5, scales=()), (1, 64, 64, 3))
 
     def sizes(height, width):
         image = jax.ShapeDtypeStruct((2, height, width, 3), jnp.float32)
-        answer = jax.eval_shape(lambda p, x: network.apply({"params": p}, x, mutable=["batch_stats"])[0], params, image)
-        assert {leaf.dtype for leaf in jax.tree.leaves(answer)} == {jnp.dtype("float32")}
-        assert answer["semantic_logits"].shape == answer["semantic_logits_scales"][0].shape
-        return [leaf.shape for leaf in answer["semantic_logits_scales"]]
+        logits = jax.eval_shape(lambda p, x: network.apply({"params": p}, x, mutable=["batch_stats"])[0], params, image)
+        assert {leaf.dtype for leaf in jax.tree.leaves(logits)} == {jnp.dtype("float32")}
+        assert logits["semantic_logits"].shape == logits["semantic_logits_scales"][0].shape
+        return [leaf.shape for leaf in logits["semantic_logits_scales"]]
 
     # The published crops of 513 pixels give 65: the rounding up of the maximum counts.
     assert sizes(513, 321) == [(2, 65, 41, 5), (2, 33, 21, 5)]
     assert sizes(2, 16) == [(2, 1, 3, 5), (2, 1, 2, 5)]
 
 
-def test_outputs_equal_the_reference(outputs):
+def test_outputs_match_the_reference(outputs):
     expected = published.golden("deeplabv2")
-    found = {"semantic_logits": outputs["semantic_logits"]}
-    found |= {f"scale{i}": logits for i, logits in enumerate(outputs["semantic_logits_scales"])}
-    assert list(found) == list(expected)
+    actual = {"semantic_logits": outputs["semantic_logits"]}
+    actual |= {f"scale{i}": logits for i, logits in enumerate(outputs["semantic_logits_scales"])}
+    assert list(actual) == list(expected)
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=0, atol=2e-6 * np.abs(value).max(), err_msg=name)
+        np.testing.assert_allclose(actual[name], value, rtol=0, atol=2e-6 * np.abs(value).max(), err_msg=name)
 
 
-def test_the_largest_logits_of_all_scales_win(outputs):
+def test_output_is_the_maximum_over_scales(outputs):
     full, *others = outputs["semantic_logits_scales"]
     resized = [np.asarray(resize_bilinear(jnp.asarray(each), full.shape[1:3])) for each in others]
     stacked = np.stack([full, *resized])
@@ -84,7 +84,7 @@ def test_the_largest_logits_of_all_scales_win(outputs):
     assert set(np.unique(stacked.argmax(axis=0))) == {0, 1, 2}
 
 
-def test_state_dict_survives(state_dict):
+def test_state_dict_round_trip(state_dict):
     returned = to_torch("deeplabv2", from_torch("deeplabv2", state_dict))
     assert list(returned) == list(state_dict)
     for key, value in state_dict.items():
@@ -92,7 +92,7 @@ def test_state_dict_survives(state_dict):
 
 
 @pytest.mark.parametrize("model_args", [{}, {"classes": 182}, {"width": "tiny"}, {"width": "tiny", "classes": 3}])
-def test_its_state_dicts_are_recognized(model_args):
+def test_model_args_are_inferred_from_state_dicts(model_args):
     shapes = expected_shapes("deeplabv2", scales=(), **model_args)
     assert key_map("deeplabv2").infer_model_args(shapes) == model_args
     if "width" not in model_args:
@@ -109,14 +109,14 @@ def test_its_state_dicts_are_recognized(model_args):
         {"base.layer4.block23.increase.conv.weight": None},
     ],
 )
-def test_other_networks_are_not(change):
+def test_state_dicts_of_other_networks_are_not_recognized(change):
     shapes = {**published.shapes("deeplabv2"), **change}
     shapes = {key: shape for key, shape in shapes.items() if shape is not None}
     assert key_map("deeplabv2").infer_model_args(shapes) is None
 
 
 @pytest.mark.slow
-def test_gradients_are_finite_and_reach_everything(trained):
+def test_gradients_are_finite_and_nonzero(trained):
     _, _, gradients, _ = trained
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
         assert np.isfinite(leaf).all(), path
@@ -124,7 +124,7 @@ def test_gradients_are_finite_and_reach_everything(trained):
 
 
 @pytest.mark.slow
-def test_running_statistics_move_by_a_thousandth(trained):
+def test_running_statistics_have_momentum_0_001(trained):
     image, variables, _, statistics = trained
     padded = np.pad(image, ((0, 0), (3, 3), (3, 3), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (7, 7), axis=(1, 2))[:, ::2, ::2]
@@ -135,12 +135,12 @@ def test_running_statistics_move_by_a_thousandth(trained):
     np.testing.assert_allclose(after["var"], 0.999 * before["var"] + 0.001 * variance, rtol=1e-5)
 
 
-def test_images_that_shrink_to_nothing_are_refused():
+def test_images_without_pixels_at_a_scale_are_rejected():
     network = build("deeplabv2", width="tiny")
     with pytest.raises(UserError, match=r"1x9 shrinks to nothing at scale 0\.5"):
         jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, 1, 9, 3), jnp.float32))
 
 
-def test_unknown_widths_are_refused_when_built():
+def test_unknown_widths_are_rejected_by_build():
     with pytest.raises(UserError, match="no width 'wide'"):
         build("deeplabv2", width="wide")

@@ -49,8 +49,8 @@ def outputs_of(network_id, *size, **model_args):
     """Names, shapes and types of what the network answers, by tracing alone."""
     module = build(network_id, **model_args)
     image = jax.ShapeDtypeStruct((2, *size, CHANNELS[network_id]), jnp.float32)
-    found = jax.eval_shape(module.apply, variable_shapes(network_id, **model_args), image)
-    return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype.name), found)
+    actual = jax.eval_shape(module.apply, variable_shapes(network_id, **model_args), image)
+    return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype.name), actual)
 
 
 # Reference outputs ---------------------------------------------------------------------------------------------------
@@ -66,17 +66,17 @@ def outputs_of(network_id, *size, **model_args):
         (DISCRIMINATOR, "probability", 400, 1e-6),
     ],
 )
-def test_answers_as_the_original(tmp_path, network_id, output, size, tolerance):
+def test_networks_match_the_reference_outputs(tmp_path, network_id, output, size, tolerance):
     save = keras_files.save_weights if network_id in (EDGE_NET, ATTENTION_NET) else keras_files.save_model
     path = save(tmp_path / "w.h5", keras_files.layers(network_id, keras_files.reference_arrays(network_id)))
-    found = run(build(network_id), from_keras(network_id, path), pattern(network_id, size, size))
+    actual = run(build(network_id), from_keras(network_id, path), pattern(network_id, size, size))
     expected = published.golden("edge_gan")[output]
-    seen = found[output] if output == "probability" else found[output][:, ::2, ::2]
+    seen = actual[output] if output == "probability" else actual[output][:, ::2, ::2]
     np.testing.assert_allclose(seen, expected, rtol=0, atol=tolerance)
     if output == "probability":
-        np.testing.assert_allclose(seen, literal.sigmoid(found["logits"]), atol=1e-6)
+        np.testing.assert_allclose(seen, literal.sigmoid(actual["logits"]), atol=1e-6)
     if output == "attention":
-        np.testing.assert_array_equal(found["attention_steps"][1], found["attention"])
+        np.testing.assert_array_equal(actual["attention_steps"][1], actual["attention"])
 
 
 # Sizes and counts ----------------------------------------------------------------------------------------------------
@@ -93,14 +93,14 @@ def test_answers_as_the_original(tmp_path, network_id, output, size, tolerance):
         (DISCRIMINATOR, {"head": "gap"}, 499_507 - 48 * 128, 0),
     ],
 )
-def test_has_the_published_number_of_parameters(network_id, model_args, parameters, statistics):
+def test_parameter_counts_match_the_publication(network_id, model_args, parameters, statistics):
     variables = variable_shapes(network_id, **model_args)
     assert count(variables["params"]) == parameters
     assert count(variables.get("batch_stats", {})) == statistics
     assert {leaf.dtype.name for leaf in jax.tree.leaves(variables)} == {"float32"}
 
 
-def test_the_attention_net_spends_them_as_published():
+def test_parameter_counts_of_attention_steps_match_the_publication():
     steps = variable_shapes(ATTENTION_NET)["params"]
     counts = [count(steps[f"step{i}"]) + count(steps.get(f"mask{i}", {})) for i in range(1, 5)]
     assert counts == [121_697, 167_808, 184_800, 185_089]
@@ -108,27 +108,27 @@ def test_the_attention_net_spends_them_as_published():
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("size", [(34, 22), (400, 400)])
-def test_edges_have_the_size_of_the_map(size, dtype):
+def test_edge_net_output_has_the_size_of_the_input(size, dtype):
     assert outputs_of(EDGE_NET, *size, width="tiny", dtype=dtype) == {"edge": ((2, *size, 1), "float32")}
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize(("variant", "maps"), [("released", 2), ("corrected", 4)])
-def test_the_attention_net_takes_any_size(variant, maps, dtype):
+def test_attention_net_takes_any_size(variant, maps, dtype):
     for size in ((1, 1), (17, 30)):
         each = ((2, *size, 1), "float32")
-        found = outputs_of(ATTENTION_NET, *size, width="tiny", variant=variant, dtype=dtype)
-        assert found == {"attention": each, "attention_steps": (each,) * maps}
+        actual = outputs_of(ATTENTION_NET, *size, width="tiny", variant=variant, dtype=dtype)
+        assert actual == {"attention": each, "attention_steps": (each,) * maps}
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize("size", [(4, 8), (44, 20)])
-def test_images_come_back_in_their_size(size, dtype):
+def test_generator_output_has_the_size_of_the_input(size, dtype):
     assert outputs_of(GENERATOR, *size, width="tiny", dtype=dtype) == {"restored": ((2, *size, 3), "float32")}
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_the_discriminator_answers_once_for_each_image(dtype):
+def test_discriminator_output_shapes(dtype):
     answer = {"probability": ((2, 1), "float32"), "logits": ((2, 1), "float32")}
     assert outputs_of(DISCRIMINATOR, 400, 400, width="tiny", dtype=dtype) == answer
     for size in ((1, 1), (37, 90)):
@@ -143,7 +143,7 @@ def test_the_discriminator_answers_once_for_each_image(dtype):
         (DISCRIMINATOR, (224, 400), r"image size 224x400 .* takes 400x400; .* head='gap'"),
     ],
 )
-def test_sizes_that_do_not_suit_are_refused(network_id, size, message):
+def test_invalid_sizes_are_rejected(network_id, size, message):
     with pytest.raises(UserError, match=message):
         outputs_of(network_id, *size, width="tiny")
 
@@ -159,19 +159,19 @@ def test_sizes_that_do_not_suit_are_refused(network_id, size, message):
         (DISCRIMINATOR, {"head": "mlp"}, "no head 'mlp'; choose one of dense, gap"),
     ],
 )
-def test_unknown_options_are_refused_when_the_network_is_built(network_id, model_args, message):
+def test_invalid_model_args_are_rejected_by_build(network_id, model_args, message):
     with pytest.raises(UserError, match=message):
         build(network_id, **model_args)
 
 
 @pytest.mark.parametrize(("network_id", "model_args"), SHAPES)
 @pytest.mark.parametrize("size", [(1, 3), (64, 64), (65, 97)])
-def test_example_shapes_are_near_and_legal(network_id, model_args, size):
-    ((batch, *found, channels),) = build(network_id, width="tiny", **model_args).example_shapes(size=size)
+def test_example_shapes_are_valid(network_id, model_args, size):
+    ((batch, *actual, channels),) = build(network_id, width="tiny", **model_args).example_shapes(size=size)
     assert (batch, channels) == (1, CHANNELS[network_id])
     multiple = {EDGE_NET: 2, GENERATOR: 4}.get(network_id, 1)
     fixed = network_id == DISCRIMINATOR and not model_args
-    assert found == ([400, 400] if fixed else [-(-n // multiple) * multiple for n in size])
+    assert actual == ([400, 400] if fixed else [-(-n // multiple) * multiple for n in size])
 
 
 # Padding -------------------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_example_shapes_are_near_and_legal(network_id, model_args, size):
     ],
     ids=str,
 )
-def test_padding_follows_tensorflows_rule(size, options, sides):
+def test_same_padding_matches_tensorflow(size, options, sides):
     assert same_padding((size, 400), **options)[0] == sides
     assert same_padding((400, size), **options)[1] == sides
 
@@ -210,7 +210,7 @@ def keras_conv(x, weights, *, stride=1):
 
 
 @pytest.mark.parametrize("size", [(9, 14), (16, 7)])
-def test_the_pooling_discriminator_equals_the_specification_at_awkward_sizes(size):
+def test_discriminator_with_gap_head_matches_the_specification_at_odd_sizes(size):
     model_args = {"width": "tiny", "head": "gap"}
     variables, image = random_variables(DISCRIMINATOR, **model_args), images(0, 2, *size, 3)
     p, x = variables["params"], image.astype(np.float64)
@@ -220,8 +220,8 @@ def test_the_pooling_discriminator_equals_the_specification_at_awkward_sizes(siz
     for i in (7, 8, 9):
         x = literal.leaky_relu(keras_conv(x, p[f"conv{i}_s4"], stride=4), 0.2)
     x = literal.leaky_relu(x.mean(axis=(1, 2)) @ p["fc1"]["kernel"] + p["fc1"]["bias"], 0.2)
-    found = run(build(DISCRIMINATOR, **model_args), variables, image)
-    np.testing.assert_allclose(found["logits"], x @ p["fc2"]["kernel"] + p["fc2"]["bias"], atol=1e-5)
+    actual = run(build(DISCRIMINATOR, **model_args), variables, image)
+    np.testing.assert_allclose(actual["logits"], x @ p["fc2"]["kernel"] + p["fc2"]["bias"], atol=1e-5)
 
 
 # The attention net's variants ----------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def literal_trunk(x, weights):
     return x
 
 
-def test_the_corrected_recurrence_is_attentive_gans():
+def test_corrected_variant_matches_the_recurrence_of_attentive_gan():
     model_args, scale = {"width": "tiny", "variant": "corrected"}, 1 / 255
     variables, x = random_variables(ATTENTION_NET, **model_args), images(1, 2, 5, 6, 4)
     x[..., 3] *= 255.0
@@ -250,12 +250,12 @@ def test_the_corrected_recurrence_is_attentive_gans():
         h = literal.sigmoid(o) * np.tanh(c)
         attention = keras_conv(h, step["mask"])
         maps.append(255.0 * attention)
-    found = run(build(ATTENTION_NET, aux_scale=scale, **model_args), variables, x)
-    np.testing.assert_allclose(np.stack(found["attention_steps"]), np.stack(maps), atol=1e-3)
-    np.testing.assert_array_equal(found["attention"], found["attention_steps"][-1])
+    actual = run(build(ATTENTION_NET, aux_scale=scale, **model_args), variables, x)
+    np.testing.assert_allclose(np.stack(actual["attention_steps"]), np.stack(maps), atol=1e-3)
+    np.testing.assert_array_equal(actual["attention"], actual["attention_steps"][-1])
 
 
-def test_the_released_steps_are_wired_as_published():
+def test_released_variant_matches_the_published_graph():
     variables, x = random_variables(ATTENTION_NET, width="tiny"), images(2, 1, 5, 6, 4)
     # The scale is no part of what was published: inside, maps are in other units, outside in those of the input.
     u = x * np.array([1.0, 1.0, 1.0, 0.25])
@@ -273,22 +273,22 @@ def test_the_released_steps_are_wired_as_published():
             maps[t] = keras_conv(state[0], p[f"mask{t}"])
         if t == 1:
             seen = np.concatenate((u, maps[1]), axis=-1)
-    found = run(build(ATTENTION_NET, width="tiny", aux_scale=0.25), variables, x)
-    np.testing.assert_allclose(found["attention_steps"][0], 4.0 * maps[1], atol=1e-5)
-    np.testing.assert_allclose(found["attention"], 4.0 * maps[4], atol=1e-5)
+    actual = run(build(ATTENTION_NET, width="tiny", aux_scale=0.25), variables, x)
+    np.testing.assert_allclose(actual["attention_steps"][0], 4.0 * maps[1], atol=1e-5)
+    np.testing.assert_allclose(actual["attention"], 4.0 * maps[4], atol=1e-5)
 
 
 # The scale of the maps -----------------------------------------------------------------------------------------------
 
 
-def test_maps_are_scaled_and_colors_are_not():
+def test_scale_maps_scales_maps_and_not_colors():
     x = images(3, 2, 3, 4, 5)
     expected = np.concatenate((x[..., :3], x[..., 3:] * np.float32(0.25)), axis=-1)
     np.testing.assert_array_equal(scale_maps(jnp.asarray(x), 0.25), expected)
     np.testing.assert_array_equal(scale_maps(jnp.asarray(x), 1.0), x)
 
 
-def test_the_generator_scales_maps_inside():
+def test_generator_scales_maps_by_aux_scale():
     variables, x = random_variables(GENERATOR, width="tiny"), images(4, 1, 8, 8, 5)
     x[..., 3:] *= 255.0
     scaled_outside = np.array(scale_maps(jnp.asarray(x), 1 / 255))
@@ -307,39 +307,39 @@ def trained(network_id, size, **model_args):
     variables = random_variables(network_id, width="tiny", **model_args)
 
     def loss(params):
-        outputs, moved = module.apply({**variables, "params": params}, x, train=True, mutable=["batch_stats"])
-        return jnp.square(jax.tree.leaves(outputs)[0] - 0.3).mean(), (outputs, moved.get("batch_stats"))
+        outputs, updates = module.apply({**variables, "params": params}, x, train=True, mutable=["batch_stats"])
+        return jnp.square(jax.tree.leaves(outputs)[0] - 0.3).mean(), (outputs, updates.get("batch_stats"))
 
     lowered = jax.jit(jax.grad(loss, has_aux=True)).lower(variables["params"])
     step = lowered.compile(compiler_options={"xla_backend_optimization_level": 0})
     return variables, x, *step(variables["params"])
 
 
-def test_running_statistics_move_as_kerass():
-    variables, x, _, (_, moved) = trained(EDGE_NET, (4, 6))
+def test_running_statistics_match_keras():
+    variables, x, _, (_, updates) = trained(EDGE_NET, (4, 6))
     p, old = variables["params"], variables["batch_stats"]
     for name in ("stem1", "stem2"):
         y = keras_conv(x, p[name])
         mean, variance = y.mean(axis=(0, 1, 2)), y.var(axis=(0, 1, 2))
         unbiased = variance * 48 / 47  # as TensorFlow's fused kernel keeps it
-        before, after = old[f"{name}_norm"], moved[f"{name}_norm"]
+        before, after = old[f"{name}_norm"], updates[f"{name}_norm"]
         np.testing.assert_allclose(after["mean"], 0.99 * before["mean"] + 0.01 * mean, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(after["var"], 0.99 * before["var"] + 0.01 * unbiased, rtol=1e-4)
         norm = p[f"{name}_norm"]
         x = literal.relu(literal.batch_norm(y, norm["scale"], norm["bias"], mean, variance, epsilon=1e-3))
 
 
-def test_every_layer_is_normalized_and_every_statistic_moves():
-    variables, _, _, (outputs, moved) = trained(EDGE_NET, (4, 6))
+def test_training_updates_all_running_statistics():
+    variables, _, _, (outputs, updates) = trained(EDGE_NET, (4, 6))
     assert np.isfinite(outputs["edge"]).all()
-    assert jax.tree.structure(moved) == jax.tree.structure(variables["batch_stats"])
-    for before, after in zip(jax.tree.leaves(variables["batch_stats"]), jax.tree.leaves(moved), strict=True):
+    assert jax.tree.structure(updates) == jax.tree.structure(variables["batch_stats"])
+    for before, after in zip(jax.tree.leaves(variables["batch_stats"]), jax.tree.leaves(updates), strict=True):
         assert (before != after).any()
         assert np.isfinite(after).all()
 
 
-def test_halves_of_a_batch_on_two_devices_have_the_statistics_of_the_whole():
-    variables, x, _, (outputs, moved) = trained(EDGE_NET, (4, 6))
+def test_synchronized_batch_norm_on_two_devices_matches_the_whole_batch():
+    variables, x, _, (outputs, updates) = trained(EDGE_NET, (4, 6))
     module = build(EDGE_NET, width="tiny", axis_name="devices")
     assert expected_shapes(EDGE_NET, width="tiny", axis_name="devices") == expected_shapes(EDGE_NET, width="tiny")
 
@@ -348,10 +348,10 @@ def test_halves_of_a_batch_on_two_devices_have_the_statistics_of_the_whole():
 
     halves = x[:, None]
     axes = {"axis_name": "devices", "in_axes": (None, 0), "out_axes": (0, None)}
-    found, together = jax.pmap(forward, **axes)(variables, halves)
+    actual, together = jax.pmap(forward, **axes)(variables, halves)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
-    close(found["edge"][:, 0], outputs["edge"])
-    jax.tree.map(close, together["batch_stats"], moved)
+    close(actual["edge"][:, 0], outputs["edge"])
+    jax.tree.map(close, together["batch_stats"], updates)
     # Where the networks are initialized there are no devices to speak of.
     jax.eval_shape(functools.partial(module.init, train=True), jax.random.key(0), x)
 
@@ -365,7 +365,7 @@ def test_halves_of_a_batch_on_two_devices_have_the_statistics_of_the_whole():
         (DISCRIMINATOR, (8, 8), {"head": "gap"}),
     ],
 )
-def test_gradients_reach_every_parameter(network_id, size, model_args):
+def test_gradients_are_finite_and_nonzero(network_id, size, model_args):
     _, _, gradient, _ = trained(network_id, size, **model_args)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
     # A bias before a batch normalization has no effect; a narrow layer's ReLU can be off everywhere.
@@ -377,7 +377,7 @@ def test_gradients_reach_every_parameter(network_id, size, model_args):
     ("network_id", "model_args"),
     [(EDGE_NET, {}), (ATTENTION_NET, {"variant": "corrected"}), (GENERATOR, {}), (DISCRIMINATOR, {"head": "gap"})],
 )
-def test_starts_finite(network_id, model_args):
+def test_initial_parameters_are_finite(network_id, model_args):
     module = build(network_id, width="tiny", **model_args)
     (shape,) = module.example_shapes(size=(4, 8))
     variables = initialize(module, jax.random.key(0), shape)
@@ -390,7 +390,7 @@ def test_starts_finite(network_id, model_args):
 
 @pytest.mark.parametrize(("network_id", "model_args"), SHAPES)
 @pytest.mark.parametrize("width", [{}, {"width": "tiny"}])
-def test_state_dicts_go_there_and_back(network_id, model_args, width):
+def test_state_dict_round_trip(network_id, model_args, width):
     model_args = model_args | width
     shapes = expected_shapes(network_id, **model_args)
     state = published.fill_random(shapes)
@@ -402,7 +402,7 @@ def test_state_dicts_go_there_and_back(network_id, model_args, width):
     assert key_map(network_id).infer_model_args(shapes) == model_args
 
 
-def test_state_dicts_have_torchs_layouts():
+def test_state_dicts_have_torch_layouts():
     shapes = expected_shapes(GENERATOR)
     assert shapes["conv1.weight"] == (64, 5, 5, 5)
     assert shapes["deconv2.weight"] == (128, 64, 4, 4)
@@ -415,7 +415,7 @@ def test_state_dicts_have_torchs_layouts():
 
 
 @pytest.mark.parametrize("network_id", NETWORKS)
-def test_no_published_network_is_taken_for_it(network_id):
+def test_state_dicts_of_other_networks_are_not_recognized(network_id):
     for name in published.key_lists():
         try:
             assert key_map(network_id).infer_model_args(published.shapes(name)) is None, name

@@ -40,17 +40,17 @@ def reference_state():
     return published.fill_baselines(published.shapes("errnet/generator"), transposed={"deconv1.conv2d.weight"})
 
 
-def test_the_published_network_answers_as_its_reference(reference_state):
+def test_published_network_matches_the_reference_outputs(reference_state):
     variables = from_torch("errnet/generator", reference_state)
-    found = run(Generator(), variables, reference_input(1475, 52, 74))
+    actual = run(Generator(), variables, reference_input(1475, 52, 74))
     expected = published.golden("errnet")["hyper_52x74"].transpose(0, 2, 3, 1)
-    assert found.keys() == {"restored"}
+    assert actual.keys() == {"restored"}
     # 2e-6 is reached.
-    np.testing.assert_allclose(found["restored"], expected, atol=1e-5)
+    np.testing.assert_allclose(actual["restored"], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("network", "model_args", "listed", "parameters"), NETWORKS, ids=IDS)
-def test_has_the_published_keys_and_parameters(network, model_args, listed, parameters):
+def test_keys_and_parameter_counts_match_the_publication(network, model_args, listed, parameters):
     module = build(network, **model_args)
     assert count(parameter_shapes(module, *module.example_shapes())) == parameters
     shapes = expected_shapes(network, **model_args)
@@ -59,7 +59,7 @@ def test_has_the_published_keys_and_parameters(network, model_args, listed, para
 
 
 @pytest.mark.parametrize(("network", "model_args", "listed", "parameters"), NETWORKS, ids=IDS)
-def test_narrow_state_dicts_come_back_as_they_were(network, model_args, listed, parameters):
+def test_narrow_state_dict_round_trip(network, model_args, listed, parameters):
     model_args = {**model_args, "width": "tiny"}
     state = published.fill_random(expected_shapes(network, **model_args))
     assert list(state) == list(published.shapes(listed))
@@ -70,13 +70,13 @@ def test_narrow_state_dicts_come_back_as_they_were(network, model_args, listed, 
     assert key_map(network).infer_model_args({key: value.shape for key, value in state.items()}) == model_args
 
 
-def test_the_published_state_dict_comes_back_as_it_was(reference_state):
+def test_published_state_dict_round_trip(reference_state):
     back = to_torch("errnet/generator", from_torch("errnet/generator", reference_state))
     assert list(back) == list(reference_state)
     assert all(np.array_equal(back[key], value) for key, value in reference_state.items())
 
 
-def test_neither_network_is_taken_for_the_other():
+def test_generator_and_discriminator_are_distinguished():
     generator, discriminator = (key_map(name).infer_model_args for name in ("errnet/generator", "errnet/discriminator"))
     assert generator(published.shapes("errnet/discriminator")) is None
     assert generator(published.shapes("errnet/generator") | {"conv1.conv2d.weight": (256, 4, 1, 1)}) is None
@@ -87,14 +87,14 @@ def test_neither_network_is_taken_for_the_other():
 
 @pytest.mark.parametrize("base", [False, True])
 @pytest.mark.parametrize(("size", "restored"), [((32, 40), (32, 40)), ((33, 47), (34, 48)), ((50, 35), (50, 36))])
-def test_odd_sizes_come_out_one_pixel_larger(size, restored, base):
+def test_odd_sizes_become_one_pixel_larger(size, restored, base):
     module = Generator(width="tiny", hypercolumn=False, base=base)
     params = parameter_shapes(module, *module.example_shapes())
-    found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((2, *size, 3)))
-    assert {name: value.shape for name, value in found.items()} == {"restored": (2, *restored, 3)}
+    actual = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((2, *size, 3)))
+    assert {name: value.shape for name, value in actual.items()} == {"restored": (2, *restored, 3)}
 
 
-def test_inputs_that_do_not_fit_are_refused():
+def test_invalid_inputs_are_rejected():
     module = Generator(hypercolumn=False)
     params = parameter_shapes(module, *module.example_shapes())
 
@@ -112,11 +112,11 @@ def test_inputs_that_do_not_fit_are_refused():
             build(name, width="narrow")
 
 
-def test_the_base_net_takes_images_of_any_size():
+def test_baseline_takes_images_of_any_size():
     module = Generator(width="tiny", hypercolumn=False, base=True)
     params = parameter_shapes(module, (1, 8, 8, 3))
-    found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 1, 3, 3)))
-    assert found["restored"].shape == (1, 2, 4, 3)
+    actual = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((1, 1, 3, 3)))
+    assert actual["restored"].shape == (1, 2, 4, 3)
 
 
 def test_example_shapes_are_even_and_large_enough():
@@ -126,7 +126,7 @@ def test_example_shapes_are_even_and_large_enough():
     assert Discriminator().example_shapes(size=(33, 40)) == ((1, 33, 40, 3),)
 
 
-def test_the_hypercolumn_is_the_image_and_five_enlarged_maps():
+def test_hypercolumn_is_the_image_and_five_upsampled_maps():
     image = images(0, 2, 32, 48, 3)
     features = {
         f"relu{b}_{i}": images(10 * b + i, 2, 32 >> b - 1, 48 >> b - 1, c)
@@ -134,13 +134,13 @@ def test_the_hypercolumn_is_the_image_and_five_enlarged_maps():
         for i in range(1, layers + 1)
     }
     compiled = jax.jit(hypercolumn, compiler_options={"xla_backend_optimization_level": 0})
-    found = np.asarray(compiled(image, features))
-    assert found.shape == (2, 32, 48, 1475)
-    np.testing.assert_array_equal(found[..., :3], image)
-    np.testing.assert_array_equal(found[..., 3:67], features["relu1_1"])
+    actual = np.asarray(compiled(image, features))
+    assert actual.shape == (2, 32, 48, 1475)
+    np.testing.assert_array_equal(actual[..., :3], image)
+    np.testing.assert_array_equal(actual[..., 3:67], features["relu1_1"])
     for name, start, factor in (("relu2_1", 67, 2), ("relu3_1", 195, 4), ("relu4_1", 451, 8), ("relu5_1", 963, 16)):
         enlarged = literal.upsample_bilinear(features[name][..., :20], factor)
-        np.testing.assert_allclose(found[..., start : start + 20], enlarged, atol=1e-5)
+        np.testing.assert_allclose(actual[..., start : start + 20], enlarged, atol=1e-5)
 
 
 def test_narrow_vgg_features_fit_the_narrow_generator():
@@ -154,7 +154,7 @@ def test_narrow_vgg_features_fit_the_narrow_generator():
 
 
 @pytest.mark.slow
-def test_a_narrow_network_learns_from_the_image_but_not_through_its_features():
+def test_gradients_reach_the_image_but_not_the_vgg_features():
     module = Generator(width="tiny")
     image = images(3, 1, 32, 34, 3)
     widths = {"relu1_1": 4, "relu2_1": 8, "relu3_1": 16, "relu4_1": 32, "relu5_1": 32}
@@ -183,10 +183,10 @@ def literal_group_norm(x, groups, scale, bias):
     return y.reshape(x.shape) * scale + bias
 
 
-def test_the_discriminator_equals_its_definition():
+def test_discriminator_matches_its_definition():
     module = Discriminator(width="tiny")
     params, image = random_parameters(module, (1, 8, 8, 3)), images(0, 2, 33, 26, 3)
-    found = run(module, {"params": params}, image)
+    actual = run(module, {"params": params}, image)
     x = image.astype(np.float64)
     for i, stride in enumerate((1, 2) * 5):
         x = literal.conv2d(x, **params[f"conv{i}"], stride=stride, padding=1)
@@ -196,11 +196,11 @@ def test_the_discriminator_equals_its_definition():
     assert x.shape[1:] == (2, 1, 32)
     hidden, logits = (params[name] for name in ("hidden", "logits"))
     x = literal.leaky_relu(x.mean(axis=(1, 2)) @ hidden["kernel"][0, 0] + hidden["bias"], 0.2)
-    assert found.keys() == {"logits"}
-    np.testing.assert_allclose(found["logits"], x @ logits["kernel"][0, 0] + logits["bias"], atol=1e-4)
+    assert actual.keys() == {"logits"}
+    np.testing.assert_allclose(actual["logits"], x @ logits["kernel"][0, 0] + logits["bias"], atol=1e-4)
 
 
-def test_a_narrow_discriminator_learns():
+def test_gradients_of_a_narrow_discriminator_are_finite_and_nonzero():
     module, image = Discriminator(width="tiny"), images(4, 2, 16, 9, 3)
     params = initialize(module, jax.random.key(1), image.shape)["params"]
 
@@ -212,7 +212,7 @@ def test_a_narrow_discriminator_learns():
     assert np.any(gradient["conv0"]["kernel"])
 
 
-def test_the_discriminators_layers_at_full_width():
+def test_discriminator_layers_at_full_width():
     shapes = parameter_shapes(Discriminator(), (1, 32, 32, 3))
     widths = (3, 64, 64, 128, 128, 256, 256, 512, 512, 512, 512)
     kernels = [shapes[f"conv{i}"]["kernel"].shape for i in range(10)]
@@ -220,7 +220,7 @@ def test_the_discriminators_layers_at_full_width():
     assert "norm0" not in shapes
 
 
-def test_bfloat16_concerns_the_computation_alone():
+def test_bfloat16_computation_keeps_float32_parameters_and_outputs():
     for module in (Generator(width="tiny", dtype=jnp.bfloat16), Discriminator(width="tiny", dtype=jnp.bfloat16)):
         params = parameter_shapes(module, *module.example_shapes())
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}

@@ -50,7 +50,7 @@ def fill(shapes):
 
 
 @pytest.mark.parametrize(("scale", "parameters"), [(0.5, 80_241), (2.0, 788_773)])
-def test_has_the_published_parameters(scale, parameters):
+def test_keys_and_parameter_count_match_the_publication(scale, parameters):
     shapes = published(scale)
     statistics = ("running_mean", "running_var")
     learnt = {key: shape for key, shape in shapes.items() if not unused(key) and not key.endswith(statistics)}
@@ -61,7 +61,7 @@ def test_has_the_published_parameters(scale, parameters):
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
-def test_a_state_dict_comes_back_as_it_was(scale):
+def test_published_state_dict_round_trip(scale):
     state = fill(published(scale))
     variables = from_torch("espnetv2", state, scale=scale)
     assert set(variables["passthrough"]) == {key for key in state if unused(key)}
@@ -72,7 +72,7 @@ def test_a_state_dict_comes_back_as_it_was(scale):
         assert back[key].tobytes() == value.tobytes(), key
 
 
-def test_logits_equal_the_reference():
+def test_logits_match_the_reference():
     variables = from_torch("espnetv2", fill(published(2.0)))
     del variables["passthrough"]
     outputs = run(build("espnetv2"), variables, 4 * images(0, 1, 47, 64, 3) - 2)
@@ -93,7 +93,7 @@ def test_logits_have_the_size_of_the_image(size):
 
 
 @pytest.mark.parametrize("size", [(33, 32), (64, 70), (8, 16), (14, 16)])
-def test_refuses_sizes_whose_maps_would_not_meet(size):
+def test_invalid_sizes_are_rejected(size):
     module = build("espnetv2", width="tiny")
     with pytest.raises(
         UserError, match=rf"cannot take {size[0]}x{size[1]} pixels: sides must be multiples of 16 or one"
@@ -109,8 +109,8 @@ def test_refuses_sizes_whose_maps_would_not_meet(size):
         ({"classes": 1}, "cannot tell 1 classes apart"),
     ],
 )
-def test_refuses_networks_that_there_are_not(model_args, said):
-    with pytest.raises(UserError, match=said):
+def test_invalid_model_args_are_rejected(model_args, message):
+    with pytest.raises(UserError, match=message):
         build("espnetv2", **model_args)
 
 
@@ -119,29 +119,29 @@ def test_refuses_networks_that_there_are_not(model_args, said):
     [*({} if scale == 2.0 else {"scale": scale} for scale in SCALES), {"width": "tiny"}, {"scale": 0.5, "classes": 7}],
     ids=str,
 )
-def test_a_state_dict_tells_its_hyper_parameters(model_args):
+def test_model_args_are_inferred_from_state_dicts(model_args):
     assert key_map("espnetv2").infer_model_args(expected_shapes("espnetv2", **model_args)) == model_args
 
 
-def test_no_hyper_parameters_of_foreign_widths():
+def test_unknown_widths_are_not_recognized():
     shapes = dict(published(2.0))
     shapes["base_net.level4_0.act.weight"] = (500,)
     assert key_map("espnetv2").infer_model_args(shapes) is None
 
 
 @pytest.mark.slow
-def test_first_step_of_the_narrow_network():
+def test_training_step_of_the_narrow_network():
     module, image = build("espnetv2", width="tiny"), images(1, 2, 32, 48, 3)
     assert module.example_shapes(size=(20, 48)) == ((1, 32, 48, 3),)
     variables = from_torch("espnetv2", fill(expected_shapes("espnetv2", width="tiny")), width="tiny")
     assert count(variables["params"]) < 10_000
 
     def loss(params, image):
-        outputs, moved = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
-        return jnp.square(outputs["semantic_logits"]).mean(), moved["batch_stats"]
+        outputs, updates = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
+        return jnp.square(outputs["semantic_logits"]).mean(), updates["batch_stats"]
 
     lowered = jax.jit(jax.grad(loss, has_aux=True)).lower(variables["params"], image)
-    gradients, moved = lowered.compile({"xla_backend_optimization_level": 0})(variables["params"], image)
+    gradients, updates = lowered.compile({"xla_backend_optimization_level": 0})(variables["params"], image)
     assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(gradients))
     before = jax.tree.leaves(variables["batch_stats"])
-    assert all((new != old).all() for new, old in zip(jax.tree.leaves(moved), before, strict=True))
+    assert all((new != old).all() for new, old in zip(jax.tree.leaves(updates), before, strict=True))

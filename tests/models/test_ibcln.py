@@ -64,9 +64,9 @@ def compiled(function, *inputs):
 # Reference outputs ---------------------------------------------------------------------------------------------------
 
 
-def test_the_cascade_answers_as_the_original():
-    found = run(build(CASCADE), from_torch(CASCADE, reference_weights()), pattern(64, 96))
-    nchw = {name: np.moveaxis(np.asarray(leaf), -1, -3) for name, leaf in found.items()}
+def test_cascade_matches_the_reference_outputs():
+    actual = run(build(CASCADE), from_torch(CASCADE, reference_weights()), pattern(64, 96))
+    nchw = {name: np.moveaxis(np.asarray(leaf), -1, -3) for name, leaf in actual.items()}
     golden = published.golden("ibcln")
     # The references are float64; they reach 3.5.
     close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
@@ -74,7 +74,7 @@ def test_the_cascade_answers_as_the_original():
         close(nchw["restored_steps"][step][..., ::3, ::3], golden[f"T{step + 1}"])
         close(nchw["reflection_steps"][step][..., ::3, ::3], golden[f"R{step + 1}"])
     for letter, name in (("T", "restored"), ("R", "reflection")):
-        np.testing.assert_array_equal(found[name], found[f"{name}_steps"][-1])
+        np.testing.assert_array_equal(actual[name], actual[f"{name}_steps"][-1])
         close(nchw[f"{name}_half"][..., ::2, ::2], golden[f"{letter}_half"])
         close(nchw[f"{name}_quarter"], golden[f"{letter}_quarter"])
 
@@ -83,7 +83,7 @@ def test_the_cascade_answers_as_the_original():
 
 
 @pytest.mark.parametrize("network_id", [CASCADE, DISCRIMINATOR])
-def test_published_keys_go_there_and_back(network_id):
+def test_published_state_dict_round_trip(network_id):
     shapes = published_shapes(network_id)
     state = published.fill_random(shapes)
     back = to_torch(network_id, from_torch(network_id, state))
@@ -96,7 +96,7 @@ def test_published_keys_go_there_and_back(network_id):
 
 @pytest.mark.parametrize("model_args", [{}, {"width": "tiny"}])
 @pytest.mark.parametrize("network_id", [CASCADE, DISCRIMINATOR])
-def test_hyper_parameters_are_read_from_the_shapes(network_id, model_args):
+def test_model_args_are_inferred_from_state_dicts(network_id, model_args):
     read = key_map(network_id).infer_model_args
     shapes = expected_shapes(network_id, **model_args)
     assert read(shapes) == model_args
@@ -104,20 +104,20 @@ def test_hyper_parameters_are_read_from_the_shapes(network_id, model_args):
         assert read({key: shape for key, shape in shapes.items() if key.startswith(part)}) == model_args
 
 
-def test_parts_of_different_width_are_no_cascade():
+def test_parts_of_different_widths_are_not_recognized():
     assert key_map(CASCADE).parts == tuple(PARTS)
     base, narrow = expected_shapes(CASCADE), expected_shapes(CASCADE, width="tiny")
     mixed = {key: (base if key.startswith("G_T.") else narrow)[key] for key in base}
     assert key_map(CASCADE).infer_model_args(mixed) is None
 
 
-def test_a_discriminator_of_other_channels_is_read_too():
+def test_features_of_the_discriminator_are_inferred():
     shapes = expected_shapes(DISCRIMINATOR, features=(4, 6, 8, 10))
     assert key_map(DISCRIMINATOR).infer_model_args(shapes) == {"features": (4, 6, 8, 10)}
 
 
 @pytest.mark.parametrize("network_id", [CASCADE, DISCRIMINATOR])
-def test_no_other_network_is_taken_for_it(network_id):
+def test_state_dicts_of_other_networks_are_not_recognized(network_id):
     # RmNet's discriminator is the same network.
     twins = {DISCRIMINATOR: {"rmnet/synnet_discriminator"}, CASCADE: set(PARTS.values())}
     for name in published.key_lists().keys() - twins[network_id] - {network_id}:
@@ -142,19 +142,19 @@ def test_parameter_counts():
 @pytest.mark.parametrize("size", [(4, 4), (20, 36)])
 @pytest.mark.parametrize("model_args", [{}, {"steps": 1}, {"dtype": jnp.bfloat16}])
 def test_cascade_outputs(size, model_args):
-    found = outputs_of(Cascade(width="tiny", **model_args), (2, *size, 3))
+    actual = outputs_of(Cascade(width="tiny", **model_args), (2, *size, 3))
     shapes = {
         scale: (2, size[0] // factor, size[1] // factor, 3)
         for scale, factor in (("", 1), ("_half", 2), ("_quarter", 4))
     }
     expected = {layer + scale: shape for layer in ("restored", "reflection") for scale, shape in shapes.items()}
-    steps = [[leaf.shape for leaf in found[f"{layer}_steps"]] for layer in ("restored", "reflection")]
+    steps = [[leaf.shape for leaf in actual[f"{layer}_steps"]] for layer in ("restored", "reflection")]
     assert steps == [[shapes[""]] * model_args.get("steps", 3)] * 2
-    assert {name: leaf.shape for name, leaf in found.items() if not name.endswith("steps")} == expected
-    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    assert {name: leaf.shape for name, leaf in actual.items() if not name.endswith("steps")} == expected
+    assert {leaf.dtype for leaf in jax.tree.leaves(actual)} == {jnp.dtype("float32")}
 
 
-def test_example_shapes_are_legal():
+def test_example_shapes_are_valid():
     assert Cascade().example_shapes() == ((1, 64, 64, 3),)
     assert Cascade().example_shapes(size=(3, 50)) == ((1, 4, 48, 3),)
     assert Discriminator().example_shapes(size=(16, 50)) == ((1, 24, 50, 3),)
@@ -170,7 +170,7 @@ def test_example_shapes_are_legal():
         (lambda: Discriminator(width="wide"), (), "no width 'wide'"),
     ],
 )
-def test_mistakes_are_answered(make, shape, message):
+def test_invalid_arguments_are_rejected(make, shape, message):
     with pytest.raises(UserError, match=message):
         parameter_shapes(make(), shape)
 
@@ -178,8 +178,8 @@ def test_mistakes_are_answered(make, shape, message):
 # Behavior -----------------------------------------------------------------------------------------------------------
 
 
-def test_each_reflection_is_drawn_from_the_new_transmission():
-    variables, image, found = tiny_cascade()
+def test_each_reflection_is_estimated_with_the_new_transmission():
+    variables, image, actual = tiny_cascade()
     refiner = Refiner(width="tiny")
     memory = np.zeros((1, TINY[1] // 4, TINY[2] // 4, 16), np.float32)
     t, r, of_t, of_r = image, np.full_like(image, 0.1), (memory, memory), (memory, memory)
@@ -193,17 +193,17 @@ def test_each_reflection_is_drawn_from_the_new_transmission():
         t = at.full
         ar, of_r = once(variables["params"]["reflection"], image, t, r, of_r)
         r = ar.full
-        np.testing.assert_allclose(found["restored_steps"][i], t, atol=1e-5)
-        np.testing.assert_allclose(found["reflection_steps"][i], r, atol=1e-5)
+        np.testing.assert_allclose(actual["restored_steps"][i], t, atol=1e-5)
+        np.testing.assert_allclose(actual["reflection_steps"][i], r, atol=1e-5)
     for name, images_ in (("restored", at), ("reflection", ar)):
-        np.testing.assert_allclose(found[f"{name}_half"], images_.half, atol=1e-5)
-        np.testing.assert_allclose(found[f"{name}_quarter"], images_.quarter, atol=1e-5)
-    assert np.abs(found["restored_steps"][0] - found["restored_steps"][2]).max() > 1e-3
+        np.testing.assert_allclose(actual[f"{name}_half"], images_.half, atol=1e-5)
+        np.testing.assert_allclose(actual[f"{name}_quarter"], images_.quarter, atol=1e-5)
+    assert np.abs(actual["restored_steps"][0] - actual["restored_steps"][2]).max() > 1e-3
 
 
-def test_layers_are_not_negative_and_not_clipped():
-    variables, image, found = tiny_cascade()
-    assert min(leaf.min() for leaf in jax.tree.leaves(found)) == 0.0
+def test_outputs_are_not_negative_and_not_clipped():
+    variables, image, actual = tiny_cascade()
+    assert min(leaf.min() for leaf in jax.tree.leaves(actual)) == 0.0
     variables = jax.tree_util.tree_map_with_path(
         lambda path, leaf: leaf + 3.0 if [key.key for key in path][-2:] == ["image", "bias"] else leaf, variables
     )
@@ -211,7 +211,7 @@ def test_layers_are_not_negative_and_not_clipped():
     assert min(lifted["restored"].max(), lifted["reflection"].max()) > 2.0
 
 
-def test_three_tenths_of_the_features_are_dropped_in_training_alone():
+def test_dropout_rate_is_0_3_in_training_only():
     module, shape = Cascade(width="tiny", steps=1), (1, 64, 64, 3)
     variables, image = {"params": random_parameters(module, shape, seed=2)}, images(2, *shape)
 
@@ -225,14 +225,14 @@ def test_three_tenths_of_the_features_are_dropped_in_training_alone():
         )
 
     train = compiled(apply, variables, image, jax.random.key(0))
-    (first, kept), (second, _) = (train(variables, image, jax.random.key(seed)) for seed in (0, 1))
+    (first, state), (second, _) = (train(variables, image, jax.random.key(seed)) for seed in (0, 1))
     assert np.abs(first["restored"] - second["restored"]).max() > 1e-3
     still = run(module, variables, image)
     # Only what comes before the dropout is the same as when the network is asked to restore.
     np.testing.assert_allclose(first["restored_quarter"], still["restored_quarter"], atol=1e-5)
     assert np.abs(first["restored_half"] - still["restored_half"]).max() > 1e-3
 
-    layers = kept["intermediates"]["transmission"]["decoder"]
+    layers = state["intermediates"]["transmission"]["decoder"]
     before = np.maximum(np.asarray(layers["half"]["__call__"][0]), 0.0)
     after = np.asarray(layers["dropout"]["__call__"][0])
     dropped = after[before > 0] == 0.0
@@ -240,17 +240,17 @@ def test_three_tenths_of_the_features_are_dropped_in_training_alone():
     np.testing.assert_allclose(after[after > 0], (before / 0.7)[after > 0], rtol=1e-5)
 
 
-def test_the_discriminator_sees_the_image_as_it_is():
+def test_discriminator_does_not_rescale_the_image():
     shape = (2, 24, 29, 3)
     params, image = {"params": random_parameters(Discriminator(width="tiny"), shape)}, images(3, *shape)
-    found = run(Discriminator(width="tiny"), params, 2.0 * image - 1.0)
+    actual = run(Discriminator(width="tiny"), params, 2.0 * image - 1.0)
     np.testing.assert_allclose(
-        found["logits"], run(PatchDiscriminator(width="tiny"), params, image)["logits"], atol=1e-4
+        actual["logits"], run(PatchDiscriminator(width="tiny"), params, image)["logits"], atol=1e-4
     )
     assert build("dynamics/discriminator").rescale
 
 
-def test_starts_and_learns():
+def test_initial_network_is_finite_and_has_gradients():
     module = Cascade(width="tiny", steps=2)
     params, image = initialize(module, jax.random.key(1), TINY)["params"], images(4, *TINY)
 

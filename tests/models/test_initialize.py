@@ -23,20 +23,20 @@ def drawn(module):
     return initialize(module, jax.random.key(0), SHAPE)
 
 
-def test_the_same_key_draws_the_same_and_another_does_not(module, drawn):
+def test_initialization_depends_on_the_key(module, drawn):
     again, other = (initialize(module, jax.random.key(seed), SHAPE) for seed in (0, 1))
     jax.tree.map(np.testing.assert_array_equal, again, drawn)
     for a, b in zip(jax.tree.leaves(drawn), jax.tree.leaves(other), strict=True):
         assert np.any(np.asarray(a) != np.asarray(b)) == (a.ndim > 1)
 
 
-def test_the_tree_is_the_modules_own(module, drawn):
+def test_tree_is_that_of_the_module(module, drawn):
     assert drawn.keys() == {"params"}
-    found = jax.tree.map(lambda x: (x.shape, x.dtype), drawn["params"])
-    assert found == jax.tree.map(lambda x: (x.shape, x.dtype), parameter_shapes(module, SHAPE))
+    actual = jax.tree.map(lambda x: (x.shape, x.dtype), drawn["params"])
+    assert actual == jax.tree.map(lambda x: (x.shape, x.dtype), parameter_shapes(module, SHAPE))
 
 
-def test_layers_of_one_shape_are_drawn_apart(drawn):
+def test_layers_of_equal_shape_are_drawn_independently(drawn):
     kernels = [np.asarray(drawn["params"][f"conv{i}"]["kernel"]) for i in (1, 2, 3)]
     assert not np.allclose(kernels[0], kernels[1])
     assert not np.allclose(kernels[1], kernels[2])

@@ -29,18 +29,18 @@ class Small(nn.Module):
         return {"made": jax.jit(lambda x: x @ jnp.ones((2, 7)))(x)}
 
 
-def test_convolutions_and_products_are_counted():
-    found = cost(Small(), size=(8, 12))
+def test_macs_and_parameters_match_a_manual_count():
+    actual = cost(Small(), size=(8, 12))
     low = 4 * 6
     by_hand = low * 9 * 3 * 4 + low * 25 * 2 * 4
     by_hand += 4 * low * 9 * 4 * 6 // 4
     # The sub-pixel form computes the corners of the enlarged image: one row and one column more.
     by_hand += (8 + 1) * (12 + 1) * 4 * 6 * 4 * 2
     by_hand += 16 * 24 * 2 * 7
-    assert found.macs == by_hand
-    assert found.parameters == (9 * 3 + 1) * 4 + (25 * 2 + 1) * 4 + 8 + 9 * 4 * 6 + 6 + 16 * 6 * 2 + 2
-    assert found.shapes == ((1, 8, 12, 3),)
+    assert actual.macs == by_hand
+    assert actual.parameters == (9 * 3 + 1) * 4 + (25 * 2 + 1) * 4 + 8 + 9 * 4 * 6 + 6 + 16 * 6 * 2 + 2
+    assert actual.shapes == ((1, 8, 12, 3),)
 
 
-def test_networks_tied_to_a_size_say_so():
+def test_networks_of_a_fixed_size_report_it():
     assert cost(build("edge_gan/discriminator", width="tiny"), size=(32, 32)).shapes == ((1, 400, 400, 3),)

@@ -15,7 +15,7 @@ PARAMS = {
 }
 
 
-def test_kernels_are_drawn_and_nothing_else():
+def test_kernels_are_normal_and_other_parameters_are_kept():
     drawn = normal(jax.random.key(0), PARAMS)
     kernels = [np.asarray(drawn[name].pop("kernel")) for name in ("a", "b")]
     rest = {"a": {"bias": PARAMS["a"]["bias"]}, "b": {"norm": PARAMS["b"]["norm"]}}
@@ -27,6 +27,6 @@ def test_kernels_are_drawn_and_nothing_else():
     assert not np.allclose(*kernels)
 
 
-def test_the_deviation_is_an_option():
+def test_deviation_is_an_option():
     kernel = np.asarray(normal(jax.random.key(0), PARAMS, deviation=0.1)["a"]["kernel"])
     assert kernel.std() == pytest.approx(0.1, rel=0.03)

@@ -15,7 +15,7 @@ from tests.helpers import literal
 from tests.helpers.networks import compile_apply, count, images, parameter_shapes, random_parameters
 
 
-def test_logits_equal_the_specification():
+def test_patch_discriminator_matches_the_specification():
     module = PatchDiscriminator(features=(4, 6, 8, 5))
     params, image = random_parameters(module, (1, 32, 32, 3)), images(0, 2, 33, 40, 3)
     outputs = compile_apply(module, params, image)(params, image)
@@ -37,7 +37,7 @@ def test_one_logit_for_each_patch(size):
     assert shape == (2, size[0] // 2 // 2 // 2 - 2, size[1] // 2 // 2 // 2 - 2, 1)
 
 
-def test_has_the_layers_of_the_specification_in_float32():
+def test_layers_match_the_specification_in_float32():
     shapes = parameter_shapes(PatchDiscriminator(dtype=jnp.bfloat16), (1, 32, 32, 3))
     kernels = [shapes[f"conv{i}"]["kernel"].shape for i in range(4)] + [shapes["logits"]["kernel"].shape]
     channels = (3, 64, 128, 256, 512, 1)
@@ -46,14 +46,14 @@ def test_has_the_layers_of_the_specification_in_float32():
     assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
 
 
-def test_logits_are_float32_whatever_the_computation():
+def test_logits_are_float32_with_bfloat16_computation():
     module = PatchDiscriminator(dtype=jnp.bfloat16)
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params = parameter_shapes(module, image.shape)
     assert jax.eval_shape(module.apply, {"params": params}, image)["logits"].dtype == jnp.float32
 
 
-def test_the_narrow_one_has_a_sixteenth_of_the_channels():
+def test_width_tiny_has_a_sixteenth_of_the_channels():
     shapes = parameter_shapes(PatchDiscriminator(width="tiny"), (1, 32, 32, 3))
     assert [shapes[f"conv{i}"]["bias"].shape for i in range(4)] == [(4,), (8,), (16,), (32,)]
     with pytest.raises(UserError, match="no width 'wide'"):
@@ -61,7 +61,7 @@ def test_the_narrow_one_has_a_sixteenth_of_the_channels():
 
 
 @pytest.mark.parametrize(("features", "side"), [((4, 4), 6), ((4, 4, 4, 4), 24)])
-def test_the_smallest_image_holds_one_patch(features, side):
+def test_smallest_image_has_one_patch(features, side):
     module = PatchDiscriminator(features=features)
     assert module.example_shapes(size=(1, 40)) == ((1, side, 40, 3),)
     apply = lambda x: module.init_with_output(jax.random.key(0), x)[0]["logits"]  # noqa: E731

@@ -10,7 +10,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.models import build, list_networks
 
 
-def test_every_listed_network_can_be_built():
+def test_all_networks_can_be_built():
     ids = list_networks()
     assert list(ids) == sorted(set(ids))
     assert {"dynamics/teacher", "dynamics/student", "dynamics/discriminator", "vgg19"} <= set(ids)
@@ -19,11 +19,11 @@ def test_every_listed_network_can_be_built():
         assert build(network_id, width="tiny").example_shapes() != ()
 
 
-def test_lists_from_files_become_hashable():
+def test_list_arguments_become_tuples():
     assert build("bdn/generator", levels=[3, 2, 2]) == build("bdn/generator", levels=(3, 2, 2))
 
 
-def test_hyper_parameters_reach_the_module():
+def test_model_args_reach_the_module():
     teacher = build("dynamics/teacher", width="tiny", flow_net=False)
     assert (teacher.width, teacher.flow_net, teacher.fusion_net) == ("tiny", False, True)
 
@@ -43,13 +43,13 @@ def test_hyper_parameters_reach_the_module():
         ("dynamics/teacher", {"width": "tiny"}, r"no width is called 'tiny'"),
     ],
 )
-def test_mistakes_are_answered_in_one_line_that_helps(network_id, model_args, message):
+def test_unknown_ids_and_arguments_are_rejected_with_a_one_line_message(network_id, model_args, message):
     with pytest.raises(UserError, match=message) as caught:
         build(network_id, **model_args)
     assert "\n" not in str(caught.value)
 
 
-def test_a_module_with_a_checked_width_still_clones_and_binds():
+def test_modules_with_a_checked_width_can_be_cloned_and_bound():
     student = build("dynamics/student", width="tiny").clone(hallucination=False)
     assert (student.width, student.hallucination) == ("tiny", False)
     assert student.bind({}, rngs={"params": jax.random.key(0)}).width == "tiny"

@@ -56,14 +56,14 @@ def output_shapes(module, shape):
 
 
 @pytest.mark.parametrize(("network_id", "expected"), [("resnet50", 23_508_032), ("resnet101", 42_500_160)])
-def test_parameters(network_id, expected):
+def test_parameter_counts(network_id, expected):
     shapes = parameter_shapes(build(network_id, dtype=jnp.bfloat16), (1, 32, 32, 3))
     assert count(shapes) == expected
     assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
 
 
 @pytest.mark.parametrize(("output_stride", "strides"), [(32, (8, 16, 32)), (16, (8, 16, 16)), (8, (8, 8, 8))])
-def test_sizes_are_rounded_up_and_dilation_replaces_strides(output_stride, strides):
+def test_feature_sizes_are_rounded_up_and_dilation_replaces_strides(output_stride, strides):
     module = build("resnet50", output_stride=output_stride, dtype=jnp.bfloat16)
     shapes = output_shapes(module, (2, 75, 130, 3))
     strides = dict(zip(("stem", "stage1", "stage2", "stage3", "stage4"), (4, 4, *strides), strict=True))
@@ -74,7 +74,7 @@ def test_sizes_are_rounded_up_and_dilation_replaces_strides(output_stride, strid
     }
 
 
-def test_any_size_will_do():
+def test_images_of_any_size():
     shapes = output_shapes(Shallow(width="tiny"), (1, 1, 5, 3))
     columns = {name: shape[2] for name, (shape, _) in shapes.items()}
     assert columns == {"stem": 2, "stage1": 2, "stage2": 1, "stage3": 1, "stage4": 1}
@@ -88,12 +88,12 @@ def test_any_size_will_do():
         ({"last_dilations": [2, 2]}, "3 numbers"),
     ],
 )
-def test_impossible_networks_are_refused(model_args, message):
+def test_invalid_model_args_are_rejected(model_args, message):
     with pytest.raises(UserError, match=message):
         build("resnet50", **model_args)
 
 
-def test_the_stride_has_two_possible_places():
+def test_stride_is_in_the_reduce_or_spatial_convolution():
     with pytest.raises(UserError, match="'reduce' or 'spatial'"):
         Bottleneck(4, stride_on="middle")
     # On the first convolution it hides every second row and column from all others.
@@ -108,7 +108,7 @@ def test_the_stride_has_two_possible_places():
 
 
 @pytest.mark.parametrize("network_id", NETWORKS)
-def test_torchvision_files_go_in_and_out(network_id):
+def test_torchvision_state_dict_round_trip(network_id):
     shapes = torchvision_shapes(network_id)
     state = {key: np.arange(math.prod(shape), dtype=np.float32).reshape(shape) for key, shape in shapes.items()}
     back = to_torch(network_id, from_torch(network_id, state))
@@ -122,7 +122,7 @@ def test_torchvision_files_go_in_and_out(network_id):
 
 
 @pytest.mark.parametrize("network_id", NETWORKS)
-def test_recognizes_its_own(network_id):
+def test_model_args_are_inferred_from_state_dicts(network_id):
     base = torchvision_shapes(network_id)
     other = torchvision_shapes(next(name for name in NETWORKS if name != network_id))
     read = key_map(network_id).infer_model_args
@@ -143,39 +143,39 @@ def training():
 
     def loss(params, image):
         now = {"params": params, "batch_stats": variables["batch_stats"]}
-        features, moved = module.apply(now, image, train=True, mutable=["batch_stats"])
-        return jnp.square(features["stage4"]).mean() + features["stage2"].mean(), (features, moved)
+        features, updates = module.apply(now, image, train=True, mutable=["batch_stats"])
+        return jnp.square(features["stage4"]).mean() + features["stage2"].mean(), (features, updates)
 
     lowered = jax.jit(jax.value_and_grad(loss, has_aux=True)).lower(variables["params"], image)
     compiled = lowered.compile(compiler_options={"xla_backend_optimization_level": 0})
     # NumPy's reductions of JAX arrays would be compiled, each by itself.
-    (_, (features, moved)), gradients = jax.tree.map(np.asarray, compiled(variables["params"], image))
-    return image, variables, features, moved["batch_stats"], gradients
+    (_, (features, updates)), gradients = jax.tree.map(np.asarray, compiled(variables["params"], image))
+    return image, variables, features, updates["batch_stats"], gradients
 
 
-def test_gradients_are_finite_and_reach_every_parameter(training):
+def test_gradients_are_finite_and_nonzero(training):
     _, _, features, _, gradients = training
     assert all(np.isfinite(value).all() for value in jax.tree.leaves(features))
     assert all(np.isfinite(leaf).all() and np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradients))
 
 
-def test_running_statistics_move_by_the_momentum_with_unbiased_variance(training):
-    image, variables, _, moved, _ = training
+def test_running_statistics_are_updated_with_momentum_and_unbiased_variance(training):
+    image, variables, _, updates, _ = training
     x = literal.conv2d(image, variables["params"]["stem_conv"]["kernel"], stride=2, padding=3).reshape(-1, 4)
-    found = moved["stem_norm"]
-    np.testing.assert_allclose(found["mean"], 0.75 + 0.25 * x.mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(found["var"], 0.75 + 0.25 * x.var(axis=0, ddof=1), rtol=1e-4)
-    changed = jax.tree.map(lambda a, b: np.any(np.asarray(a) != b), moved, variables["batch_stats"])
+    actual = updates["stem_norm"]
+    np.testing.assert_allclose(actual["mean"], 0.75 + 0.25 * x.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(actual["var"], 0.75 + 0.25 * x.var(axis=0, ddof=1), rtol=1e-4)
+    changed = jax.tree.map(lambda a, b: np.any(np.asarray(a) != b), updates, variables["batch_stats"])
     assert all(jax.tree.leaves(changed))
 
 
-def test_without_training_the_statistics_rest(training):
+def test_running_statistics_are_constant_in_evaluation(training):
     image, variables, *_ = training
-    _, moved = run(Shallow(width="tiny"), variables, image, mutable=["batch_stats"])
-    jax.tree.map(np.testing.assert_array_equal, moved["batch_stats"], variables["batch_stats"])
+    _, updates = run(Shallow(width="tiny"), variables, image, mutable=["batch_stats"])
+    jax.tree.map(np.testing.assert_array_equal, updates["batch_stats"], variables["batch_stats"])
 
 
-def test_a_full_network_begins_finite():
+def test_features_of_a_full_network_are_finite():
     module, image = build("resnet50", width="tiny"), images(2, 1, 32, 32, 3)
     state = published.fill_random(expected_shapes("resnet50", width="tiny"))
     features = run(module, from_torch("resnet50", state, width="tiny"), image)

@@ -29,29 +29,29 @@ def reference_input(height, width):
 
 @pytest.fixture(scope="module")
 def reference_state():
-    transposed = {row.key for row in key_map("rmnet/generator").rows({}) if row.layout == "conv_transpose"}
+    transposed = {rule.key for rule in key_map("rmnet/generator").rules({}) if rule.layout == "conv_transpose"}
     return published.fill_baselines(published.shapes("rmnet/generator"), transposed)
 
 
-def test_the_published_network_answers_as_its_reference(reference_state):
-    found = run(Generator(), from_torch("rmnet/generator", reference_state), reference_input(150, 203))
+def test_published_network_matches_the_reference_outputs(reference_state):
+    actual = run(Generator(), from_torch("rmnet/generator", reference_state), reference_input(150, 203))
     golden = published.golden("rmnet")
-    assert found.keys() == {"restored", "reflection", "mask"}
+    assert actual.keys() == {"restored", "reflection", "mask"}
     for name, letter in (("restored", "T"), ("reflection", "R"), ("mask", "W")):
         expected = golden[f"{letter}_150x203"].transpose(0, 2, 3, 1)
-        assert found[name].shape == (1, 150, 202, 3)
+        assert actual[name].shape == (1, 150, 202, 3)
         # 4e-6 is reached.
-        np.testing.assert_allclose(found[name][:, ::3, ::3], expected, atol=1e-5)
+        np.testing.assert_allclose(actual[name][:, ::3, ::3], expected, atol=1e-5)
 
 
-def test_the_published_state_dict_comes_back_as_it_was(reference_state):
+def test_published_state_dict_round_trip(reference_state):
     back = to_torch("rmnet/generator", from_torch("rmnet/generator", reference_state))
     assert list(back) == list(reference_state)
     assert all(np.array_equal(back[key], value) for key, value in reference_state.items())
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_has_the_published_keys_and_parameters(network):
+def test_keys_and_parameter_counts_match_the_publication(network):
     module = build(network)
     assert count(parameter_shapes(module, *module.example_shapes())) == NETWORKS[network]
     assert list(expected_shapes(network).items()) == list(published.shapes(network).items())
@@ -59,7 +59,7 @@ def test_has_the_published_keys_and_parameters(network):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_narrow_state_dicts_come_back_as_they_were(network):
+def test_narrow_state_dict_round_trip(network):
     state = published.fill_random(expected_shapes(network, width="tiny"))
     assert list(state) == list(published.shapes(network))
     assert key_map(network).infer_model_args({key: value.shape for key, value in state.items()}) == {"width": "tiny"}
@@ -68,14 +68,14 @@ def test_narrow_state_dicts_come_back_as_they_were(network):
     assert all(np.array_equal(back[key], value) for key, value in state.items())
 
 
-def test_no_network_is_taken_for_another():
+def test_state_dicts_of_other_networks_are_not_recognized():
     for network in NETWORKS:
         for other in {"errnet/generator", "bdn/generator", "sgrrn/discriminator", *NETWORKS} - {network}:
             try:
-                found = key_map(network).infer_model_args(published.shapes(other))
+                actual = key_map(network).infer_model_args(published.shapes(other))
             except (KeyError, IndexError):
-                found = None
-            assert found is None
+                actual = None
+            assert actual is None
     read = key_map("rmnet/synnet").infer_model_args
     assert read(published.shapes("rmnet/synnet") | {"model.1.weight": (64, 3, 7, 7)}) is None
     assert read(published.shapes("rmnet/synnet") | {"model.26.weight": (1, 64, 7, 7)}) is None
@@ -87,16 +87,16 @@ def test_no_network_is_taken_for_another():
 @pytest.mark.parametrize(
     ("size", "restored"), [((64, 64), (64, 64)), ((65, 90), (64, 90)), ((96, 127), (96, 126)), ((151, 203), (150, 202))]
 )
-def test_odd_sizes_come_out_one_pixel_smaller(size, restored):
+def test_odd_sizes_become_one_pixel_smaller(size, restored):
     module = Generator(width="tiny")
     params = parameter_shapes(module, *module.example_shapes())
-    found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((2, *size, 3)))
-    assert {name: leaf.shape for name, leaf in found.items()} == dict.fromkeys(
+    actual = jax.eval_shape(module.apply, {"params": params}, jnp.zeros((2, *size, 3)))
+    assert {name: leaf.shape for name, leaf in actual.items()} == dict.fromkeys(
         ("restored", "reflection", "mask"), (2, *restored, 3)
     )
 
 
-def test_what_does_not_fit_is_refused():
+def test_invalid_sizes_and_arguments_are_rejected():
     module = Generator(width="tiny")
     params = parameter_shapes(module, *module.example_shapes())
     with pytest.raises(UserError, match=r"image size 200x63 is too small; RmNet takes images from 64 px a side"):
@@ -119,18 +119,18 @@ def test_example_shapes_are_large_enough():
     assert SynNet().example_shapes(size=(3, 9)) == ((1, 5, 9, 6),)
 
 
-def test_the_layers_are_between_minus_1_and_1_and_the_mask_between_0_and_1():
+def test_layers_are_in_minus_1_to_1_and_the_mask_is_in_0_to_1():
     module = Generator(width="tiny")
     params = random_parameters(module, *module.example_shapes())
     params["restored_decoder"]["up0"]["bias"] += np.array([-90, 0, 90], np.float32)
     params["mask_decoder"]["up0"]["bias"] += np.array([-90, 0, 90], np.float32)
-    found = run(module, {"params": params}, 2 * images(0, 1, 64, 67, 3) - 1)
-    np.testing.assert_allclose(found["restored"][..., ::2].mean(axis=(0, 1, 2)), (-1, 1), atol=1e-6)
-    np.testing.assert_allclose(found["mask"][..., ::2].mean(axis=(0, 1, 2)), (0, 1), atol=1e-6)
-    assert np.abs(found["reflection"]).max() < 1
+    actual = run(module, {"params": params}, 2 * images(0, 1, 64, 67, 3) - 1)
+    np.testing.assert_allclose(actual["restored"][..., ::2].mean(axis=(0, 1, 2)), (-1, 1), atol=1e-6)
+    np.testing.assert_allclose(actual["mask"][..., ::2].mean(axis=(0, 1, 2)), (0, 1), atol=1e-6)
+    assert np.abs(actual["reflection"]).max() < 1
 
 
-def test_a_narrow_network_learns():
+def test_gradients_of_a_narrow_network_are_finite_and_nonzero():
     module = Generator(width="tiny")
     image = 2 * images(1, 1, 64, 64, 3) - 1
     params = initialize(module, jax.random.key(0), image.shape)["params"]
@@ -164,16 +164,16 @@ def literal_synnet(x, p):
     return literal.sigmoid(literal.conv2d(mirrored(x, 3), **p["mask"], padding=0))
 
 
-def test_the_mask_equals_its_definition_at_a_size_that_is_no_multiple_of_4():
+def test_synnet_matches_its_definition_at_a_size_that_is_not_a_multiple_of_4():
     module = SynNet(width="tiny")
     params, layers = random_parameters(module, *module.example_shapes()), 2 * images(2, 2, 18, 15, 6) - 1
-    found = run(module, {"params": params}, layers)
-    assert found.keys() == {"mask"}
-    assert found["mask"].shape == (2, 20, 16, 3)
-    np.testing.assert_allclose(found["mask"], literal_synnet(layers, params), atol=1e-5)
+    actual = run(module, {"params": params}, layers)
+    assert actual.keys() == {"mask"}
+    assert actual["mask"].shape == (2, 20, 16, 3)
+    np.testing.assert_allclose(actual["mask"], literal_synnet(layers, params), atol=1e-5)
 
 
-def test_synnet_learns():
+def test_gradients_of_synnet_are_finite_and_nonzero():
     module = SynNet(width="tiny")
     layers = 2 * images(3, 1, 8, 8, 6) - 1
     params = initialize(module, jax.random.key(0), layers.shape)["params"]
@@ -186,20 +186,20 @@ def test_synnet_learns():
     assert np.any(gradients["stem"]["kernel"])
 
 
-def test_the_discriminator_sees_the_image_as_it_is():
+def test_discriminator_does_not_rescale_the_image():
     ours, usual = SynNetDiscriminator(width="tiny"), PatchDiscriminator(width="tiny")
     variables = {"params": random_parameters(ours, (1, 32, 32, 3))}
     image = images(4, 1, 32, 35, 3)
-    found, expected = run(ours, variables, 2 * image - 1), run(usual, variables, image)
-    assert found.keys() == {"logits"}
-    np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-5)
+    actual, expected = run(ours, variables, 2 * image - 1), run(usual, variables, image)
+    assert actual.keys() == {"logits"}
+    np.testing.assert_allclose(actual["logits"], expected["logits"], atol=1e-5)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_bfloat16_concerns_the_computation_alone(network):
+def test_bfloat16_computation_keeps_float32_parameters_and_outputs(network):
     module = build(network, width="tiny", dtype=jnp.bfloat16)
     (shape,) = module.example_shapes()
     params = parameter_shapes(module, shape)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
-    found = jax.eval_shape(module.apply, {"params": params}, jnp.zeros(shape))
-    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype("float32")}
+    actual = jax.eval_shape(module.apply, {"params": params}, jnp.zeros(shape))
+    assert {leaf.dtype for leaf in jax.tree.leaves(actual)} == {jnp.dtype("float32")}

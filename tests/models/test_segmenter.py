@@ -22,7 +22,7 @@ def parameters(**model_args):
     return count(parameter_shapes(module, *module.example_shapes()))
 
 
-def test_it_is_small():
+def test_parameter_counts():
     a, b, c, d = WIDTHS["base"]
     convolutions = 9 * (3 * a + a * a + a * b + b * b + b * c + c * c + c * d + d * d + 4 * d * d)
     convolutions += 9 * (d * c + 2 * c * c + c * b + 2 * b * b + b * a + 2 * a * a)
@@ -63,16 +63,16 @@ def segment(x, p):
     return literal.upsample_bilinear(logits, 2)[:, :height, :width]
 
 
-def test_it_equals_its_design():
+def test_segmenter_matches_its_design():
     module = build("segmenter", width="tiny", classes=5)
     image = images(0, 2, 29, 36, 3)
     params = random_parameters(module, image.shape)
-    found = run(module, {"params": params}, image)
-    assert found.keys() == {"semantic_logits"}
-    np.testing.assert_allclose(found["semantic_logits"], segment(image, params), atol=2e-4)
+    actual = run(module, {"params": params}, image)
+    assert actual.keys() == {"semantic_logits"}
+    np.testing.assert_allclose(actual["semantic_logits"], segment(image, params), atol=2e-4)
 
 
-def test_neighbors_in_a_batch_change_nothing():
+def test_output_does_not_depend_on_the_other_images_of_the_batch():
     module = build("segmenter", width="tiny")
     image = images(1, 2, 32, 32, 3)
     params = random_parameters(module, image.shape)
@@ -83,7 +83,7 @@ def test_neighbors_in_a_batch_change_nothing():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 30), (64, 64), (123, 77)])
-def test_any_size_will_do(size):
+def test_images_of_any_size(size):
     module = build("segmenter", width="tiny", dtype=jnp.bfloat16)
     call = lambda x: module.init_with_output(jax.random.key(0), x)  # noqa: E731
     outputs, variables = jax.eval_shape(call, jax.ShapeDtypeStruct((2, *size, 3), jnp.float32))
@@ -98,7 +98,7 @@ def test_any_size_will_do(size):
         ({"width": "tiny"}, "no width 'tiny'"),
     ],
 )
-def test_mistakes_are_told_at_once(model_args, message):
+def test_invalid_model_args_are_rejected_by_build(model_args, message):
     with pytest.raises(UserError, match=message):
         build("segmenter", **model_args)
 
@@ -109,7 +109,7 @@ def test_mistakes_are_told_at_once(model_args, message):
 @pytest.mark.parametrize(
     "model_args", [{}, {"width": "small", "classes": 21}, {"width": "tiny"}, {"classes": 2}], ids=str
 )
-def test_it_is_recognized_by_its_weights(model_args):
+def test_segmenter_is_detected_from_its_weights(model_args):
     shapes = expected_shapes("segmenter", **model_args)
     assert shapes["enter0.conv.weight"] == (WIDTHS[model_args.get("width", "base")][0], 3, 3, 3)
     assert detect({key: jax.ShapeDtypeStruct(shape, jnp.float32) for key, shape in shapes.items()}) == (
@@ -118,7 +118,7 @@ def test_it_is_recognized_by_its_weights(model_args):
     )
 
 
-def test_weights_come_back_as_they_were():
+def test_state_dict_round_trip():
     generator = np.random.default_rng(0)
     shapes = expected_shapes("segmenter", width="tiny")
     state = {key: generator.standard_normal(shape).astype(np.float32) for key, shape in shapes.items()}

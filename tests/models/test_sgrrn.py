@@ -56,7 +56,7 @@ def weights(name):
     return state, from_torch(network_id, state, **model_args)
 
 
-def answer(name, seed, shape):
+def network_outputs(name, seed, shape):
     network_id, model_args = PUBLISHED[name]
     variables = {key: value for key, value in weights(name)[1].items() if key != "passthrough"}
     image = np.random.RandomState(seed).uniform(-1, 1, shape).astype(np.float32).transpose(0, 2, 3, 1)
@@ -97,7 +97,7 @@ def initial_shapes(module, *inputs):
 
 
 @pytest.mark.parametrize(("backbone", "expected"), [("resnet101", 62_491_603), ("resnet50", 43_499_475)])
-def test_parameters_of_the_generator(backbone, expected):
+def test_parameter_counts_of_the_generator(backbone, expected):
     shapes = parameter_shapes(build(GENERATOR, backbone=backbone), (1, 32, 32, 3))
     assert count(shapes) == expected
     assert count(shapes["encoder"]["backbone"]) == expected - 19_991_443
@@ -110,14 +110,14 @@ def test_parameters_of_the_generator(backbone, expected):
     assert count(separation["hidden"]) + count(separation["layers"]) == 37_446
 
 
-def test_parameters_of_the_discriminator():
+def test_parameter_count_of_the_discriminator():
     shapes = parameter_shapes(build(DISCRIMINATOR, dtype=jnp.bfloat16), (1, 32, 32, 3))
     assert count(shapes) == 403_395
     assert {name: count(part) for name, part in shapes.items()} == {f"scale{i}": 134_465 for i in range(3)}
     assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
 
 
-def test_the_encoder_holds_a_resnet_as_it_is():
+def test_encoder_contains_an_unchanged_resnet():
     ours = variable_shapes(GENERATOR, width="tiny")
     theirs = variable_shapes("resnet101", width="tiny")
     assert ours.keys() == theirs.keys()
@@ -135,14 +135,14 @@ def reference():
 
 @pytest.fixture(scope="module")
 def deep_answer():
-    return answer("sgrrn/generator", 12, (2, 3, 70, 93))
+    return network_outputs("sgrrn/generator", 12, (2, 3, 70, 93))
 
 
-def assert_close(found, expected):
-    np.testing.assert_allclose(found.transpose(0, 3, 1, 2), expected, rtol=0, atol=1e-5)
+def assert_close(actual, expected):
+    np.testing.assert_allclose(actual.transpose(0, 3, 1, 2), expected, rtol=0, atol=1e-5)
 
 
-def test_resnet101_layers_and_classes(deep_answer, reference):
+def test_resnet101_generator_matches_the_reference_outputs(deep_answer, reference):
     assert_close(deep_answer["restored"][:, ::3, ::3], reference["resnet101/b/bg"])
     assert_close(deep_answer["reflection"][:, ::3, ::3], reference["resnet101/b/rf"])
     assert_close(deep_answer["semantic_logits"][:, ::12, ::12], reference["resnet101/b/sem"])
@@ -164,29 +164,29 @@ def test_resnet101_layers_and_classes(deep_answer, reference):
         ("guided_2", "guided_2", 8, 32),
     ],
 )
-def test_resnet101_features(deep_answer, reference, name, theirs, space, channels):
+def test_resnet101_features_match_the_reference(deep_answer, reference, name, theirs, space, channels):
     assert_close(deep_answer["features"][name][:, ::space, ::space, ::channels], reference[f"resnet101/b/{theirs}"])
 
 
-def test_resnet50(reference):
-    found = answer("sgrrn/generator backbone=resnet50", 11, (1, 3, 64, 64))
-    assert_close(found["restored"][:, ::3, ::3], reference["resnet50/a/bg"])
-    assert_close(found["reflection"][:, ::3, ::3], reference["resnet50/a/rf"])
+def test_resnet50_generator_matches_the_reference_outputs(reference):
+    actual = network_outputs("sgrrn/generator backbone=resnet50", 11, (1, 3, 64, 64))
+    assert_close(actual["restored"][:, ::3, ::3], reference["resnet50/a/bg"])
+    assert_close(actual["reflection"][:, ::3, ::3], reference["resnet50/a/rf"])
 
 
 @pytest.mark.parametrize(("case", "seed", "size"), [("a", 21, (64, 64)), ("b", 22, (70, 93))])
-def test_discriminator(reference, case, seed, size):
-    found = answer("sgrrn/discriminator", seed, (2, 3, *size))
-    assert found.keys() == {"probability", "logits"}
-    assert_close(found["probability"], reference[f"disc/{case}/out"])
-    np.testing.assert_allclose(1 / (1 + np.exp(-found["logits"])), found["probability"], atol=1e-6)
+def test_discriminator_matches_the_reference_outputs(reference, case, seed, size):
+    actual = network_outputs("sgrrn/discriminator", seed, (2, 3, *size))
+    assert actual.keys() == {"probability", "logits"}
+    assert_close(actual["probability"], reference[f"disc/{case}/out"])
+    np.testing.assert_allclose(1 / (1 + np.exp(-actual["logits"])), actual["probability"], atol=1e-6)
 
 
 # -------------------------------------------------------------------------------------------------------- weight files
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_weights_go_in_and_out(name):
+def test_published_state_dict_round_trip(name):
     network_id, model_args = PUBLISHED[name]
     state, variables = weights(name)
     back = to_torch(network_id, variables, **model_args)
@@ -197,7 +197,7 @@ def test_published_weights_go_in_and_out(name):
     assert list(expected_shapes(network_id, **model_args).items()) == needed
 
 
-def test_recognizes_its_own():
+def test_model_args_are_inferred_from_state_dicts():
     for name, (network_id, model_args) in PUBLISHED.items():
         assert key_map(network_id).infer_model_args(published.shapes(name)) == model_args
     for network_id, model_args in (
@@ -207,7 +207,7 @@ def test_recognizes_its_own():
         assert key_map(network_id).infer_model_args(expected_shapes(network_id, **model_args)) == model_args
 
 
-def test_recognizes_no_other():
+def test_state_dicts_of_other_networks_are_not_recognized():
     assert key_map(GENERATOR).infer_model_args(published.shapes("bisenet")) is None
     for name in ("sgrrn/generator", "ibcln/discriminator", "bisenet"):
         with pytest.raises(KeyError):
@@ -216,7 +216,7 @@ def test_recognizes_no_other():
     assert key_map(DISCRIMINATOR).infer_model_args(other) is None
 
 
-def test_a_resnet_file_starts_the_encoder():
+def test_resnet_weights_initialize_the_encoder():
     prefix = "encoder.backbone."
     state, variables = weights("sgrrn/generator backbone=resnet50")
     resnet = from_torch(
@@ -237,7 +237,7 @@ def test_a_resnet_file_starts_the_encoder():
     ],
 )
 @pytest.mark.usefixtures("shallow")
-def test_sizes(size, sizes):
+def test_output_and_feature_sizes(size, sizes):
     module, image = build(GENERATOR, dtype=jnp.bfloat16), jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
     outputs = jax.eval_shape(module.apply, initial_shapes(module, image), image)
     features = outputs.pop("features")
@@ -269,7 +269,7 @@ def test_modes_differ_in_outputs_but_not_in_parameters():
     assert all(tree == trees[0] for tree in trees)
 
 
-def test_a_part_that_is_not_in_use_is_skipped():
+def test_unused_parts_are_skipped():
     sizes = {"input": (32, 40, 3), "shallow": (8, 10, 4), "low": (8, 10, 16), "mid": (4, 5, 8), "deep": (2, 3, 8)}
     features = {
         name: images(i, 1, *shape)
@@ -280,12 +280,12 @@ def test_a_part_that_is_not_in_use_is_skipped():
     variables = random_variables(initial_shapes(SeparationDecoder("tiny", parts), features, logits))
     results = [run(SeparationDecoder("tiny", parts[:n]), variables, features, logits) for n in (0, 2, 3)]
     states = ["fusion", "channel", "pyramid", "guided_1", "guided_2"]
-    for (layers, found), names in zip(results, (states[:1], states[:3], states), strict=True):
-        assert set(found) == set(names)
+    for (layers, actual), names in zip(results, (states[:1], states[:3], states), strict=True):
+        assert set(actual) == set(names)
         for name in names:
-            np.testing.assert_allclose(found[name], results[-1][1][name], atol=1e-6)
+            np.testing.assert_allclose(actual[name], results[-1][1][name], atol=1e-6)
         np.testing.assert_allclose(
-            layers, head(variables["params"], variables["batch_stats"], found[names[-1]]), atol=1e-5
+            layers, head(variables["params"], variables["batch_stats"], actual[names[-1]]), atol=1e-5
         )
 
 
@@ -307,14 +307,14 @@ def head(params, statistics, x):
         (DISCRIMINATOR, {"width": "wide"}, "width 'wide'"),
     ],
 )
-def test_unknown_options_are_refused(network_id, model_args, message):
+def test_invalid_model_args_are_rejected(network_id, model_args, message):
     with pytest.raises(UserError, match=re.escape(message)):
         build(network_id, **model_args)
 
 
 @pytest.mark.parametrize(("network_id", "smallest"), [(GENERATOR, 32), (DISCRIMINATOR, 13)])
 @pytest.mark.usefixtures("shallow")
-def test_small_images_are_refused(network_id, smallest):
+def test_small_images_are_rejected(network_id, smallest):
     module = build(network_id, width="tiny")
     assert module.example_shapes(size=(1, 1)) == ((1, smallest, smallest, 3),)
     assert module.example_shapes(size=(40, 70)) == ((1, 40, 70, 3),)
@@ -336,15 +336,15 @@ def training():
 
         def loss(params, key):
             now = {"params": params, "batch_stats": variables["batch_stats"]}
-            outputs, moved = module.apply(now, image, train=True, mutable=["batch_stats"], rngs={"dropout": key})
+            outputs, updates = module.apply(now, image, train=True, mutable=["batch_stats"], rngs={"dropout": key})
             total = sum(jnp.square(outputs[name]).mean() for name in MODES["Basic+Channel+Pyramid+Guidance"])
-            return total, (outputs, moved["batch_stats"])
+            return total, (outputs, updates["batch_stats"])
 
         results = compiled(jax.grad(loss, has_aux=True), variables["params"], jax.random.key(0))
         return variables, [results(variables["params"], jax.random.key(seed)) for seed in (1, 2)]
 
 
-def test_gradients_are_finite_and_reach_every_parameter_in_use(training):
+def test_gradients_are_finite_and_nonzero_for_all_used_parameters(training):
     _, [(gradients, (outputs, _)), _] = training
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((gradients, outputs)))
     idle = {
@@ -355,13 +355,13 @@ def test_gradients_are_finite_and_reach_every_parameter_in_use(training):
     assert idle == {"encoder/aspp/unused_norm/bias", "encoder/aspp/unused_norm/scale"}
 
 
-def test_only_the_semantic_branch_drops_features(training):
+def test_only_the_semantic_branch_has_dropout(training):
     _, [(_, (first, _)), (_, (second, _))] = training
     same = {name for name, value in first["features"].items() if np.array_equal(value, second["features"][name])}
     assert first["features"].keys() - same == {"semantic", "guided_1", "guided_2"}
 
 
-def test_dropped_features_belong_to_the_sample_wherever_it_is_in_the_batch():
+def test_dropout_depends_on_the_sample_and_not_on_its_position():
     features = {"out": images(0, 3, 4, 4, 16), "low": images(1, 3, 4, 4, 16), "input": images(2, 3, 16, 16, 3)}
     module = SemanticDecoder("tiny", 5)
     variables = random_variables(initial_shapes(module, features))
@@ -382,31 +382,31 @@ def test_dropped_features_belong_to_the_sample_wherever_it_is_in_the_batch():
     assert 0.1 < np.mean(here[0] == 0) < 0.8
 
 
-def test_statistics_move_slowly_in_the_semantic_branch_and_faster_in_the_other(training):
-    variables, [(_, (outputs, moved)), _] = training
+def test_momentum_is_smaller_in_the_semantic_branch(training):
+    variables, [(_, (outputs, updates)), _] = training
     features, before = outputs["features"], variables["batch_stats"]
     for path, momentum, x in (
         (("semantic", "shortcut"), 0.0003, features["low"]),
         (("separation", "fusion", "out"), 0.1, features["out"]),
     ):
-        layer, old, new = variables["params"], before, moved
+        layer, old, new = variables["params"], before, updates
         for name in path:
             layer, old, new = layer[name], old[name], new[name]
         y = literal.conv2d(x, **layer["conv"])
         y = y.reshape(-1, y.shape[-1])
-        for found, start, batch in (("mean", old, y.mean(axis=0)), ("var", old, y.var(axis=0, ddof=1))):
+        for actual, start, batch in (("mean", old, y.mean(axis=0)), ("var", old, y.var(axis=0, ddof=1))):
             np.testing.assert_allclose(
-                np.asarray(new["norm"][found], np.float64) - start["norm"][found],
-                momentum * (batch - start["norm"][found]),
+                np.asarray(new["norm"][actual], np.float64) - start["norm"][actual],
+                momentum * (batch - start["norm"][actual]),
                 atol=2e-7,
             )
-    stem = {name: np.asarray(moved["encoder"]["backbone"]["stem_norm"][name]) for name in ("mean", "var")}
+    stem = {name: np.asarray(updates["encoder"]["backbone"]["stem_norm"][name]) for name in ("mean", "var")}
     for name, value in stem.items():
         change = np.abs(value - before["encoder"]["backbone"]["stem_norm"][name])
         assert 0 < change.max() < 0.0003 * 2
     jax.tree.map(
         np.testing.assert_array_equal,
-        moved["encoder"]["aspp"]["unused_norm"],
+        updates["encoder"]["aspp"]["unused_norm"],
         before["encoder"]["aspp"]["unused_norm"],
     )
 
@@ -415,12 +415,12 @@ def test_guidance_updates_the_statistics_of_shared_layers_twice():
     x, features, logits = images(0, 2, 9, 7, 4), images(1, 2, 4, 3, 6), images(2, 2, 9, 7, 3)
     variables = random_variables(initial_shapes(Guidance(), x, features, logits))
     params, before = variables["params"], variables["batch_stats"]
-    moved = {name: [] for name in params}
+    updates = {name: [] for name in params}
 
     def layer(name, x, relu):
         y = literal.conv2d(x, **params[name]["conv"])
         flat = y.reshape(-1, y.shape[-1])
-        moved[name].append((flat.mean(axis=0), flat.var(axis=0, ddof=1)))
+        updates[name].append((flat.mean(axis=0), flat.var(axis=0, ddof=1)))
         y = literal.batch_norm(y, **params[name]["norm"], mean=flat.mean(axis=0), var=flat.var(axis=0))
         return literal.relu(y) if relu else y
 
@@ -432,16 +432,16 @@ def test_guidance_updates_the_statistics_of_shared_layers_twice():
 
     (_, guided), updated = run(Guidance(), variables, x, features, logits, train=True, mutable=["batch_stats"])
     np.testing.assert_allclose(guided, state, atol=1e-4)
-    assert {name: len(batches) for name, batches in moved.items()} == {
+    assert {name: len(batches) for name, batches in updates.items()} == {
         "read_features": 1, "read_logits": 1, "merge": 2, "conv1": 2, "conv2": 2
     }  # fmt: skip
-    for name, batches in moved.items():
+    for name, batches in updates.items():
         mean, var = (np.asarray(before[name]["norm"][key], np.float64) for key in ("mean", "var"))
         for batch_mean, batch_var in batches:
             mean, var = 0.9 * mean + 0.1 * batch_mean, 0.9 * var + 0.1 * batch_var
-        found = updated["batch_stats"][name]["norm"]
-        np.testing.assert_allclose(found["mean"], mean, atol=1e-5)
-        np.testing.assert_allclose(found["var"], var, atol=1e-5)
+        actual = updated["batch_stats"][name]["norm"]
+        np.testing.assert_allclose(actual["mean"], mean, atol=1e-5)
+        np.testing.assert_allclose(actual["var"], var, atol=1e-5)
 
 
 def test_the_discriminator_has_no_state_and_finite_gradients():

@@ -81,13 +81,13 @@ def inputs(*size, channels, seed=0):
         ("srnet/map_discriminator", {"spectral_norm": False}, 2_780_160),
     ],
 )
-def test_parameter_counts_are_the_specifications(network_id, model_args, expected):
+def test_parameter_counts_match_the_specification(network_id, model_args, expected):
     assert parameters(network_id, **model_args) == expected
 
 
 @pytest.mark.parametrize("size", [(12, 16), (256, 256)])
 @pytest.mark.parametrize("mode", ["logits", "palette"])
-def test_generators_answer_in_the_images_size(size, mode):
+def test_generator_outputs_have_the_size_of_the_image(size, mode):
     def shapes(network_id, **model_args):
         module = build(network_id, width="tiny", mode=mode, **model_args)
         image = jax.ShapeDtypeStruct((2, *size, 3), jnp.float32)
@@ -115,7 +115,7 @@ def test_discriminators_return_five_maps_and_scores(size, scores):
 
 
 @pytest.mark.parametrize("network_id", NETWORKS)
-def test_example_shapes_suit_at_any_size(network_id):
+def test_example_shapes_are_valid_at_any_size(network_id):
     module = build(network_id, width="tiny")
     for size in ((1, 1), (30, 61), (64, 64)):
         shapes = module.example_shapes(size=size)
@@ -161,38 +161,38 @@ def head(x, p):
     return literal.conv2d(reflect(x, 3), **p, padding=0)
 
 
-def test_the_refiner_equals_its_design():
+def test_refiner_matches_its_design():
     module = build("srnet/refiner", width="tiny", classes=5)
     image, labels = inputs(12, 16, channels=5)
     variables = variables_of(module, image.shape, labels.shape)
-    found = run(module, variables, image, labels)
+    actual = run(module, variables, image, labels)
     p = variables["params"]
     expected = head(trunk(np.concatenate((image, labels), axis=-1), p["trunk"]), p["semantic_logits"])
     assert np.std(expected) > 0.3
-    np.testing.assert_allclose(found["semantic_logits"], expected, atol=2e-4)
+    np.testing.assert_allclose(actual["semantic_logits"], expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("synthesis", ["transposed", "spade"])
-def test_the_restorer_equals_its_design(synthesis):
+def test_restorer_matches_its_design(synthesis):
     module = build("srnet/restorer", width="tiny", mode="palette", synthesis=synthesis)
     image, labels = inputs(16, 12, channels=3)
     variables = variables_of(module, image.shape, labels.shape)
-    found = run(module, variables, image, labels)["restored"]
+    actual = run(module, variables, image, labels)["restored"]
     p = variables["params"]
     if synthesis == "spade":
         x = trunk(image, p["palette_trunk"], labels)
     else:
         x = trunk(np.concatenate((image, labels), axis=-1), p["palette_trunk"])
-    np.testing.assert_allclose(found, np.tanh(head(x, p["restored"])), atol=2e-4)
+    np.testing.assert_allclose(actual, np.tanh(head(x, p["restored"])), atol=2e-4)
     # Other labels, another image.
-    assert np.abs(run(module, variables, image, labels[:, ::-1].copy())["restored"] - found).max() > 0.01
+    assert np.abs(run(module, variables, image, labels[:, ::-1].copy())["restored"] - actual).max() > 0.01
 
 
-def test_a_correction_keeps_the_color_that_the_design_loses():
+def test_correction_keeps_the_mean_color():
     """A constant that is added to the image reaches only the sum, never the answer behind the normalization."""
     image, labels = inputs(12, 12, channels=3)
     image, shift = 0.5 * image, np.array([0.4, -0.2, 0.1], np.float32)
-    found = {}
+    actual = {}
     for correction, head in ((False, "restored"), (True, "correction_map")):
         module = build("srnet/restorer", width="tiny", mode="palette", correction=correction)
         if not correction:
@@ -200,25 +200,25 @@ def test_a_correction_keeps_the_color_that_the_design_loses():
         named = {"palette_trunk": p["palette_trunk"], head: p["restored"]}
         before, after = (run(module, {"params": named}, x, labels)["restored"] for x in (image, image + shift))
         np.testing.assert_allclose(after - before, np.broadcast_to(correction * shift, image.shape), atol=1e-4)
-        found[correction] = before
-    np.testing.assert_allclose(found[True], image + 2 * found[False], atol=1e-5)
+        actual[correction] = before
+    np.testing.assert_allclose(actual[True], image + 2 * actual[False], atol=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["logits", "palette"])
-def test_a_refiner_may_correct_the_segmentation_that_it_is_shown(mode):
+def test_refiner_with_correction_adds_to_the_input_segmentation(mode):
     channels, head = (19, "semantic_logits") if mode == "logits" else (3, "label_map")
     image, labels = inputs(12, 12, channels=channels)
     plain = build("srnet/refiner", width="tiny", mode=mode)
     p = variables_of(plain, image.shape, labels.shape)["params"]
     trunk = next(name for name in p if name != head)
     corrected = build("srnet/refiner", width="tiny", mode=mode, correction=True)
-    found = run(corrected, {"params": {trunk: p[trunk], "label_correction": p[head]}}, image, labels)[head]
-    answer = run(plain, {"params": p}, image, labels)[head]
-    expected = 4 * labels + answer if mode == "logits" else labels + 2 * answer
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    actual = run(corrected, {"params": {trunk: p[trunk], "label_correction": p[head]}}, image, labels)[head]
+    plain_output = run(plain, {"params": p}, image, labels)[head]
+    expected = 4 * labels + plain_output if mode == "logits" else labels + 2 * plain_output
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-def judge(x, p, sigma, name):
+def discriminator_maps(x, p, sigma, name):
     maps = []
     for i, stride in enumerate((2, 2, 2, 1)):
         kernel = p[f"conv{i}"]["kernel"] / sigma[f"conv{i}"]
@@ -229,7 +229,7 @@ def judge(x, p, sigma, name):
 
 @pytest.mark.parametrize("spectral_norm", [True, False])
 @pytest.mark.parametrize(("network_id", "name"), [(NETWORKS[2], "map_scores"), (NETWORKS[3], "image_scores")])
-def test_discriminators_equal_their_design(network_id, name, spectral_norm):
+def test_discriminators_match_their_design(network_id, name, spectral_norm):
     module = build(network_id, width="tiny", spectral_norm=spectral_norm)
     x = inputs(25, 32, channels=19)[network_id == NETWORKS[2]]
     variables = variables_of(module, x.shape)
@@ -240,23 +240,23 @@ def test_discriminators_equal_their_design(network_id, name, spectral_norm):
         matrix = p[layer]["kernel"].transpose(3, 2, 0, 1).reshape(len(stats["u"]), -1)
         sigma[layer] = stats["u"] @ matrix @ stats["v"]
     assert all(value != 1.0 for value in sigma.values()) == spectral_norm
-    found = run(module, variables, x)
-    for ours, expected in zip(found["features"], judge(x, p, sigma, name), strict=True):
+    actual = run(module, variables, x)
+    for ours, expected in zip(actual["features"], discriminator_maps(x, p, sigma, name), strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-4)
-    np.testing.assert_array_equal(found["scores"], found["features"][-1])
+    np.testing.assert_array_equal(actual["scores"], actual["features"][-1])
 
 
 # --- training -----------------------------------------------------------------------------------------------------
 
 
-def test_training_moves_every_vector_of_the_power_method_and_evaluation_none():
+def test_training_updates_all_power_iteration_vectors_and_evaluation_none():
     module = build("srnet/refiner", width="tiny", classes=4, spectral_norm=True)
     image, labels = inputs(12, 12, channels=4)
     variables = variables_of(module, image.shape, labels.shape)
     # Stem, two halvings, eight blocks of two, two doublings, head.
     assert len(jax.tree.leaves(variables["batch_stats"])) == 2 * (1 + 2 + 16 + 2 + 1)
-    outputs, moved = run(module, variables, image, labels, train=True, mutable="batch_stats")
-    for before, after in zip(*map(jax.tree.leaves, (variables["batch_stats"], moved["batch_stats"])), strict=True):
+    outputs, updates = run(module, variables, image, labels, train=True, mutable="batch_stats")
+    for before, after in zip(*map(jax.tree.leaves, (variables["batch_stats"], updates["batch_stats"])), strict=True):
         assert before.shape == after.shape
         assert np.any(before != after)
     evaluated, unmoved = run(module, variables, image, labels, mutable="batch_stats")
@@ -273,7 +273,7 @@ def test_training_moves_every_vector_of_the_power_method_and_evaluation_none():
     ],
     ids=str,
 )
-def test_begins_finite_and_so_do_its_gradients(network_id, model_args):
+def test_initial_outputs_and_gradients_are_finite(network_id, model_args):
     module = build(network_id, width="tiny", **model_args)
     arrays = [images(i, *shape) for i, shape in enumerate(module.example_shapes(size=(24, 24)))]
 
@@ -295,7 +295,7 @@ def test_begins_finite_and_so_do_its_gradients(network_id, model_args):
         assert np.any(slope != 0.0) or path[-1].key == "bias", path
 
 
-def test_bfloat16_concerns_the_computation_alone():
+def test_bfloat16_computation_keeps_float32_parameters_and_outputs():
     for network_id in NETWORKS:
         module = build(network_id, width="tiny", dtype=jnp.bfloat16)
         shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in module.example_shapes()]
@@ -318,7 +318,7 @@ def test_bfloat16_concerns_the_computation_alone():
         ),
     ],
 )
-def test_hyper_parameters_that_do_not_exist_are_refused_at_once(network_id, model_args, message):
+def test_invalid_model_args_are_rejected_by_build(network_id, model_args, message):
     with pytest.raises(UserError, match=message):
         build(network_id, **model_args)
 
@@ -334,7 +334,7 @@ def test_hyper_parameters_that_do_not_exist_are_refused_at_once(network_id, mode
         ("srnet/image_discriminator", [(1, 32, 20, 3)], "32x20 is too small to judge; .* take 24 px a side"),
     ],
 )
-def test_inputs_that_do_not_suit_are_refused(network_id, shapes, message):
+def test_invalid_inputs_are_rejected(network_id, shapes, message):
     module = build(network_id, width="tiny")
     with pytest.raises(UserError, match=message):
         jax.eval_shape(module.init, jax.random.key(0), *(jax.ShapeDtypeStruct(s, jnp.float32) for s in shapes))
@@ -367,17 +367,17 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize(("network_id", "model_args"), VARIANTS, ids=str)
-def test_every_variant_is_recognized_and_by_no_other_network(network_id, model_args):
+def test_each_variant_is_recognized_only_by_its_network(network_id, model_args):
     shapes = expected_shapes(network_id, **model_args)
     for other in NETWORKS:
         try:
-            found = key_map(other).infer_model_args(shapes)
+            actual = key_map(other).infer_model_args(shapes)
         except (KeyError, IndexError):
-            found = None
-        assert found == (model_args if other == network_id else None), other
+            actual = None
+        assert actual == (model_args if other == network_id else None), other
 
 
-def test_weights_have_torchs_names_and_layouts():
+def test_state_dicts_have_torch_names_and_layouts():
     shapes = expected_shapes("srnet/refiner", spectral_norm=True)
     # Transposed convolutions: (in, out, k, k), and sigma's matrix has a row per output channel.
     assert shapes["trunk.up1.weight_orig"] == (256, 128, 4, 4)
@@ -393,7 +393,7 @@ def test_weights_have_torchs_names_and_layouts():
 @pytest.mark.parametrize(
     ("network_id", "model_args"), [(n, h) for n, h in VARIANTS if h.get("width") == "tiny"], ids=str
 )
-def test_weights_come_back_as_they_were(network_id, model_args):
+def test_state_dict_round_trip(network_id, model_args):
     rng = np.random.default_rng(0)
     state = {
         key: rng.standard_normal(shape).astype(np.float32)

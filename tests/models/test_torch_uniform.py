@@ -16,7 +16,7 @@ SHAPES = {
 }
 
 
-def test_every_layer_is_uniform_between_its_own_bounds():
+def test_each_layer_is_uniform_within_the_bounds_of_its_fan_in():
     params = {
         "block": {name: {"kernel": jnp.zeros(s), "bias": jnp.zeros(s[-1])} for name, (s, _) in SHAPES.items()},
         "plain": {"kernel": jnp.zeros((3, 3, 4, 9))},

@@ -47,7 +47,7 @@ def published_shapes(network, width="base"):
 
 
 @pytest.mark.parametrize(("pool", "mean"), [("max", np.max), ("average", np.mean)])
-def test_a_prefix_equals_its_definition_at_odd_sizes(pool, mean):
+def test_prefix_of_vgg19_matches_its_definition_at_odd_sizes(pool, mean):
     module = Vgg19(layers=FIRST, pool=pool)
     params, image = random_parameters(module, (1, 8, 8, 3)), images(0, 2, 5, 7, 3)
     features = compile_apply(module, params, image)(params, image)
@@ -58,7 +58,7 @@ def test_a_prefix_equals_its_definition_at_odd_sizes(pool, mean):
         np.testing.assert_allclose(value, expected[name], atol=1e-4)
 
 
-def test_all_of_narrow_vgg16_equals_its_definition_before_and_after_every_relu():
+def test_narrow_vgg16_matches_its_definition_before_and_after_each_relu():
     module = Vgg16(width="tiny", pre_activations=True)
     params, image = random_parameters(module, (1, 16, 16, 3)), images(0, 1, 18, 33, 3)
     features = run(module, {"params": params}, image)
@@ -74,7 +74,7 @@ def test_all_of_narrow_vgg16_equals_its_definition_before_and_after_every_relu()
     [(Vgg16(), 14_714_688, (2, 2, 3, 3, 3)), (Vgg19(), 20_024_384, (2, 2, 4, 4, 4))],
     ids=["vgg16", "vgg19"],
 )
-def test_the_whole_network_has_its_layers_in_five_blocks(module, parameters, last):
+def test_layers_are_in_five_blocks(module, parameters, last):
     image = jax.ShapeDtypeStruct((1, 50, 33, 3), jnp.float32)
     params = parameter_shapes(module, image.shape)
     assert count(params) == parameters
@@ -84,7 +84,7 @@ def test_the_whole_network_has_its_layers_in_five_blocks(module, parameters, las
     assert [features[f"relu{b}_{i}"].shape[1:] for b, i in enumerate(last, 1)] == shapes
 
 
-def test_images_of_which_no_pixel_is_left_are_refused():
+def test_too_small_images_are_rejected():
     module = Vgg19(width="tiny")
     assert module.example_shapes() == ((1, 64, 64, 3),)
     assert module.example_shapes(size=(4, 40)) == ((1, 16, 40, 3),)
@@ -104,19 +104,19 @@ def test_images_of_which_no_pixel_is_left_are_refused():
         ({"width": "huge"}, "there is no width 'huge'"),
     ],
 )
-def test_mistakes_are_named_when_the_network_is_built(model_args, message):
+def test_invalid_model_args_are_rejected_by_build(model_args, message):
     with pytest.raises(UserError, match=message):
         build("vgg16", **model_args)
 
 
-def test_bfloat16_concerns_the_computation_alone():
+def test_bfloat16_computation_keeps_float32_parameters():
     module, image = Vgg19(layers=("conv1_1",), dtype=jnp.bfloat16), jax.ShapeDtypeStruct((1, 4, 4, 3), jnp.float32)
     params = parameter_shapes(module, image.shape)
     assert params["conv1_1"]["kernel"].dtype == jnp.float32
     assert jax.eval_shape(module.apply, {"params": params}, image)["relu1_1"].dtype == jnp.bfloat16
 
 
-def test_a_narrow_network_initializes_and_learns():
+def test_gradient_of_an_initial_narrow_network_is_finite_and_nonzero():
     module, image = Vgg19(width="tiny"), images(1, 1, 16, 17, 3)
     params = initialize(module, jax.random.key(0), image.shape)["params"]
 
@@ -129,7 +129,7 @@ def test_a_narrow_network_initializes_and_learns():
 
 
 @pytest.mark.parametrize("network", ["vgg16", "vgg19"])
-def test_keys_are_torchvisions(network):
+def test_keys_match_torchvision(network):
     keys = [f"features.{position}.{part}" for position in POSITIONS[network] for part in ("weight", "bias")]
     shapes = expected_shapes(network)
     assert list(shapes) == keys
@@ -142,7 +142,7 @@ def test_keys_are_torchvisions(network):
 
 @pytest.mark.parametrize("network", ["vgg16", "vgg19"])
 @pytest.mark.parametrize("classifier", [False, True])
-def test_state_dicts_come_back_as_they_were(network, classifier):
+def test_state_dict_round_trip(network, classifier):
     shapes = expected_shapes(network, width="tiny")
     if classifier:
         shapes |= {
@@ -158,7 +158,7 @@ def test_state_dicts_come_back_as_they_were(network, classifier):
         np.testing.assert_array_equal(back[key], value)
 
 
-def test_what_lies_beyond_the_layers_is_carried():
+def test_unused_layers_of_a_state_dict_are_kept():
     state = published.fill_random(expected_shapes("vgg16", width="tiny"))
     variables = from_torch("vgg16", state, width="tiny", layers=FIRST)
     assert variables["params"].keys() == set(FIRST)
@@ -172,7 +172,7 @@ def cut(shapes, keys):
 
 
 @pytest.mark.parametrize(("network", "other"), [("vgg16", "vgg19"), ("vgg19", "vgg16")])
-def test_hyper_parameters_are_read_from_the_keys(network, other):
+def test_model_args_are_inferred_from_state_dicts(network, other):
     read, read_other = key_map(network).infer_model_args, key_map(other).infer_model_args
     for width, model_args in (("base", {}), ("tiny", {"width": "tiny"})):
         shapes = published_shapes(network, width)
@@ -197,18 +197,18 @@ def test_hyper_parameters_are_read_from_the_keys(network, other):
     ],
     ids=["alexnet", "half", "batch norm", "narrower"],
 )
-def test_other_networks_with_such_keys_are_not_taken_for_it(shapes):
+def test_state_dicts_of_other_networks_are_not_recognized(shapes):
     assert key_map("vgg16").infer_model_args(shapes) is None
     assert key_map("vgg19").infer_model_args(shapes) is None
 
 
 @pytest.mark.parametrize("convention", ["caffe", "torchvision"])
-def test_inputs_are_brought_into_the_range_of_the_weights(convention):
+def test_normalize_matches_both_conventions(convention):
     image = images(1, 2, 3, 4, 3)
     if convention == "caffe":
         expected = np.stack([255.0 * image[..., c] - m for c, m in ((2, 103.939), (1, 116.779), (0, 123.68))], -1)
     else:
         channels = enumerate(zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True))
         expected = np.stack([(image[..., c] - m) / s for c, (m, s) in channels], -1)
-    found = jax.jit(functools.partial(normalize, convention=convention))(image)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    actual = jax.jit(functools.partial(normalize, convention=convention))(image)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)

@@ -173,7 +173,7 @@ def test_the_twin_has_the_published_keys(part):
     assert list(shapes_of(twin).items()) == list(published.shapes(f"ade20k_ppm {part}").items())
 
 
-def test_golden_outputs_are_the_twins():
+def test_golden_outputs_match_the_twin():
     stored, expected = published.golden("ade20k_ppm"), golden_outputs()
     assert list(stored) == list(expected)
     assert_close(stored, expected, 1e-6)
@@ -198,13 +198,13 @@ def training():
     twin, state = filled(Twin(divisor=16), seed=2, change=smooth)
     image = picture(66, 49, batch=3)
     tensor = nchw(image).requires_grad_()
-    answers = twin.train()(tensor)
+    logits = twin.train()(tensor)
     rng = np.random.default_rng(5)
     # Random weights: behind a normalized layer a loss that is a plain sum has no gradient.
-    weights = [rng.standard_normal(nhwc(each).shape).astype(np.float32) for each in answers]
-    sum((nchw(w) * each).sum() for w, each in zip(weights, answers, strict=True)).backward()
+    weights = [rng.standard_normal(nhwc(each).shape).astype(np.float32) for each in logits]
+    sum((nchw(w) * each).sum() for w, each in zip(weights, logits, strict=True)).backward()
     gradients = {name: value.grad.numpy() for name, value in twin.named_parameters()}
-    moved = {name: value.numpy() for name, value in twin.named_buffers()}
+    updates = {name: value.numpy() for name, value in twin.named_buffers()}
 
     network = build("ade20k_ppm", width="tiny")
     variables = from_torch("ade20k_ppm", state, width="tiny")
@@ -220,14 +220,14 @@ def training():
     step = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
     step = step.lower(variables["params"], image).compile(compiler_options={"xla_backend_optimization_level": 0})
     (ours, image_gradient), (outputs, updated) = step(variables["params"], jnp.asarray(image))
-    theirs = from_torch("ade20k_ppm", {**state, **moved, **gradients}, width="tiny")
+    theirs = from_torch("ade20k_ppm", {**state, **updates, **gradients}, width="tiny")
     names = ("semantic_logits", "semantic_logits_deepsup")
     return {
-        "outputs": (outputs, {name: nhwc(each) for name, each in zip(names, answers, strict=True)}),
+        "outputs": (outputs, {name: nhwc(each) for name, each in zip(names, logits, strict=True)}),
         "gradients": (ours, theirs["params"]),
         "image": (image_gradient, nhwc(tensor.grad)),
         "before": state,
-        "statistics": (to_torch("ade20k_ppm", {"params": ours, **updated}, width="tiny"), moved),
+        "statistics": (to_torch("ade20k_ppm", {"params": ours, **updated}, width="tiny"), updates),
     }
 
 

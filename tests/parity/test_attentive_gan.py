@@ -132,12 +132,12 @@ def weighted(outputs, weights):
     return sum((y * w).mean() for y, w in zip(outputs, weights, strict=True))
 
 
-def compare_layers(network_id, model_args, heard, found):
+def compare_layers(network_id, model_args, activations, actual):
     for name, path in layerwise.pairs(network_id, model_args):
         # The gates of the LSTM run as one convolution: what follows them tells.
         if not name.startswith("conv_") or name == "conv_mask.0":
-            assert len(heard[name]) == len(found[path]), name
-            for ours, theirs in zip(found[path], heard[name], strict=True):
+            assert len(activations[name]) == len(actual[path]), name
+            for ours, theirs in zip(actual[path], activations[name], strict=True):
                 assert layerwise.error(ours, theirs) < 1e-5, name
 
 
@@ -159,12 +159,12 @@ def test_the_generator_layer_by_layer(attentive):
     shapes = published.shapes(GENERATOR) | {"conv1.0.weight": (64, 4 if attentive else 3, 5, 5)}
     assert [(key, array.shape) for key, array in state.items()] == list(shapes.items())
     image, tensor = photo(2, 20, 28, 3)
-    with layerwise.listening(network) as heard, torch.no_grad():
+    with layerwise.listening(network) as activations, torch.no_grad():
         maps, *frames = network(tensor)
     model_args = {} if attentive else {"attentive": False}
     variables = from_torch(GENERATOR, state, **model_args)
-    outputs, found = layerwise.answers(build(GENERATOR, **model_args), {"params": variables["params"]}, image)
-    compare_layers(GENERATOR, model_args, heard, found)
+    outputs, actual = layerwise.answers(build(GENERATOR, **model_args), {"params": variables["params"]}, image)
+    compare_layers(GENERATOR, model_args, activations, actual)
     for name, frame in zip(OUTPUTS, frames, strict=True):
         assert layerwise.error(outputs[name], layerwise.nhwc(frame)) < 1e-5, name
     assert len(maps) == (4 if attentive else 0)
@@ -204,11 +204,11 @@ def test_the_discriminator_layer_by_layer_and_its_gradients(attentive):
         params = from_torch(DISCRIMINATOR, state, **model_args)["params"]
         image, tensor = photo(1, 224, 224, 3)
         tensor.requires_grad_(width == "tiny")
-        with layerwise.listening(network) as heard:
+        with layerwise.listening(network) as activations:
             mask, logits = network(tensor)
         module = build(DISCRIMINATOR, **model_args)
-        outputs, found = layerwise.answers(module, {"params": params}, image)
-        compare_layers(DISCRIMINATOR, model_args, heard, found)
+        outputs, actual = layerwise.answers(module, {"params": params}, image)
+        compare_layers(DISCRIMINATOR, model_args, activations, actual)
         assert layerwise.error(outputs["logits"], logits.detach()) < 1e-5
         assert layerwise.error(outputs["probability"], torch.sigmoid(logits.detach())) < 1e-5
         if attentive:

@@ -91,33 +91,33 @@ def variables_of(twin):
     return variables
 
 
-def answer(variables, image, marks, *, train):
+def gradients_and_steps(variables, image, marks, *, train):
     """The gradients of a weighted sum of all steps, the steps, and the running statistics afterwards."""
     module = build(NETWORK, width="tiny")
 
     def loss(params, image):
-        found, updated = module.apply({**variables, "params": params}, image, train=train, mutable=["batch_stats"])
-        return sum((step * mark).sum() for step, mark in zip(found["steps"], marks, strict=True)), (found, updated)
+        actual, updated = module.apply({**variables, "params": params}, image, train=train, mutable=["batch_stats"])
+        return sum((step * mark).sum() for step, mark in zip(actual["steps"], marks, strict=True)), (actual, updated)
 
     graded = jax.jit(jax.grad(loss, (0, 1), has_aux=True), compiler_options={"xla_backend_optimization_level": 0})
-    (of_params, of_image), (found, updated) = graded(variables["params"], image)
-    return of_params, of_image, found["steps"], updated["batch_stats"]
+    (of_params, of_image), (actual, updated) = graded(variables["params"], image)
+    return of_params, of_image, actual["steps"], updated["batch_stats"]
 
 
-def close(found, expected, tolerance):
-    np.testing.assert_allclose(found, expected, atol=tolerance * max(1.0, np.abs(expected).max()))
+def close(actual, expected, tolerance):
+    np.testing.assert_allclose(actual, expected, atol=tolerance * max(1.0, np.abs(expected).max()))
 
 
-def alike(found, expected, *, train):
+def alike(actual, expected, *, train):
     """Equal gradients, but for a ReLU whose input is zero within rounding: which side it falls on is the processor's.
 
     Batch normalization spreads that over the whole image (a 500th of the gradient where it was seen), so that in
     training the sum of all differences counts; a wrong formula is no such trifle.
     """
     if train:
-        assert np.linalg.norm(found - expected) <= 1e-2 * np.linalg.norm(expected)
+        assert np.linalg.norm(actual - expected) <= 1e-2 * np.linalg.norm(expected)
     else:
-        close(found, expected, 1e-5)
+        close(actual, expected, 1e-5)
 
 
 def test_the_twin_has_the_published_keys():
@@ -127,7 +127,7 @@ def test_the_twin_has_the_published_keys():
 
 
 @pytest.mark.parametrize("train", [False, True], ids=["inference", "training"])
-def test_answers_gradients_and_running_statistics(twin, train):
+def test_outputs_gradients_and_running_statistics(twin, train):
     rng = np.random.default_rng(1)
     image = rng.uniform(-1, 1, (2, 150, 203, 3)).astype(np.float32)
     marks = [rng.standard_normal(image.shape).astype(np.float32) for _ in range(3)]
@@ -136,11 +136,11 @@ def test_answers_gradients_and_running_statistics(twin, train):
     expected = twin.train(train)(inputs)
     sum((step * channels_first(mark)).sum() for step, mark in zip(expected, marks, strict=True)).backward()
 
-    of_params, of_image, steps, statistics = answer(variables, image, marks, train=train)
-    for found, step in zip(steps, expected, strict=True):
-        close(found, channels_last(step), 1e-5)
+    of_params, of_image, steps, statistics = gradients_and_steps(variables, image, marks, train=train)
+    for actual, step in zip(steps, expected, strict=True):
+        close(actual, channels_last(step), 1e-5)
     alike(of_image, channels_last(inputs.grad), train=train)
-    found = to_torch(NETWORK, {"params": of_params, "batch_stats": statistics}, width="tiny")
+    actual = to_torch(NETWORK, {"params": of_params, "batch_stats": statistics}, width="tiny")
     for key, parameter in twin.named_parameters():
         # A constant before batch normalization has no effect and only rounding is left of its gradient: compared by
         # the size of its layer's.
@@ -149,9 +149,9 @@ def test_answers_gradients_and_running_statistics(twin, train):
         gradient = parameter.grad.numpy()
         if train:
             size = max(scale, np.linalg.norm(gradient))
-            assert np.linalg.norm(found[key] - gradient) <= 1e-2 * size, key
+            assert np.linalg.norm(actual[key] - gradient) <= 1e-2 * size, key
         else:
-            np.testing.assert_allclose(found[key], gradient, atol=2e-5 * scale)
+            np.testing.assert_allclose(actual[key], gradient, atol=2e-5 * scale)
     for key, value in twin.named_buffers():
         if not key.endswith("num_batches_tracked"):
-            close(found[key], value.numpy(), 1e-6)
+            close(actual[key], value.numpy(), 1e-6)

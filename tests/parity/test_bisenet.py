@@ -147,9 +147,9 @@ def draw(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def close(found, expected, relative, name=""):
+def close(actual, expected, relative, name=""):
     scale = max(float(np.abs(expected).max()), 1.0)
-    np.testing.assert_allclose(found, expected, atol=relative * scale, rtol=0, err_msg=name)
+    np.testing.assert_allclose(actual, expected, atol=relative * scale, rtol=0, err_msg=name)
 
 
 def test_the_twin_has_the_published_keys():
@@ -157,7 +157,7 @@ def test_the_twin_has_the_published_keys():
     assert [(key, tuple(value.shape)) for key, value in state.items()] == list(shapes("bisenet").items())
 
 
-def test_the_golden_array_is_the_twins():
+def test_golden_array_matches_the_twin():
     twin, _ = filled(Twin())
     with torch.no_grad():
         logits, _, _ = twin.eval()(tensor(4 * images(0, 1, 45, 70, 3) - 2))
@@ -165,7 +165,7 @@ def test_the_golden_array_is_the_twins():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (32, 32), (33, 97)])
-def test_takes_any_size(size):
+def test_logits_at_several_sizes(size):
     twin, state = filled(Twin(4, classes=5))
     model_args, image = {"width": "tiny", "classes": 5}, draw(1, 2, *size, 3)
     variables = from_torch("bisenet", state, **model_args)
@@ -182,9 +182,9 @@ def test_a_training_step():
     image, targets = draw(1, 4, 77, 94, 3), [draw(2 + i, 4, 77, 94, 19) for i in range(3)]
 
     def loss(params, image, targets):
-        y, moved = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
+        y, updates = module.apply({**variables, "params": params}, image, train=True, mutable=["batch_stats"])
         total = sum((logits * target).sum() for logits, target in zip(y.values(), targets, strict=True))
-        return total, (y, moved["batch_stats"])
+        return total, (y, updates["batch_stats"])
 
     arguments = variables["params"], image, targets
     lowered = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)).lower(*arguments)
@@ -197,11 +197,11 @@ def test_a_training_step():
     for name, logits in zip(names, expected, strict=True):
         close(y[name], array(logits), 2e-5, name)
     close(of_image, array(pixels.grad), 1e-4)
-    found = to_torch("bisenet", {"params": of_params, "batch_stats": stats, "passthrough": carried}, width="tiny")
+    actual = to_torch("bisenet", {"params": of_params, "batch_stats": stats, "passthrough": carried}, width="tiny")
     gradients = {key: parameter.grad for key, parameter in twin.named_parameters()}
-    moved = twin.state_dict()
-    for key, value in found.items():
+    updates = twin.state_dict()
+    for key, value in actual.items():
         if key in gradients:
             close(value, gradients[key].numpy(), 1e-4, key)
         elif key.endswith(("running_mean", "running_var")):
-            close(value, moved[key].numpy(), 1e-5, key)
+            close(value, updates[key].numpy(), 1e-5, key)

@@ -151,7 +151,7 @@ def test_the_twin_has_the_published_keys(classes):
         assert list(shapes_of(Twin(classes=classes)).items()) == list(published.shapes(name).items())
 
 
-def test_golden_outputs_are_the_twins():
+def test_golden_outputs_match_the_twin():
     stored = published.golden("deeplabv2")
     expected = golden_outputs()
     assert list(stored) == list(expected)
@@ -181,25 +181,25 @@ def training(request):
     weights = [rng.standard_normal(nhwc(each).shape).astype(np.float32) for each in (largest, *scales)]
     sum((nchw(w) * each).sum() for w, each in zip(weights, (largest, *scales), strict=True)).backward()
     gradients = {name: value.grad.numpy() for name, value in twin.named_parameters()}
-    moved = {name: value.numpy() for name, value in twin.named_buffers()}
+    updates = {name: value.numpy() for name, value in twin.named_buffers()}
 
     network = build("deeplabv2", width="tiny", scales=(0.75,))
     variables = from_torch("deeplabv2", state, width="tiny")
 
     def loss(params, image):
         outputs, updated = network.apply({**variables, "params": params}, image, train=train, mutable=["batch_stats"])
-        answers = (outputs["semantic_logits"], *outputs["semantic_logits_scales"])
-        return sum((w * each).sum() for w, each in zip(weights, answers, strict=True)), updated
+        logits = (outputs["semantic_logits"], *outputs["semantic_logits_scales"])
+        return sum((w * each).sum() for w, each in zip(weights, logits, strict=True)), updated
 
     step = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
     step = step.lower(variables["params"], image).compile(compiler_options={"xla_backend_optimization_level": 0})
     (ours, image_gradient), updated = step(variables["params"], jnp.asarray(image))
-    theirs = from_torch("deeplabv2", {**state, **moved, **gradients}, width="tiny")
+    theirs = from_torch("deeplabv2", {**state, **updates, **gradients}, width="tiny")
     return {
         "gradients": (ours, theirs["params"]),
         "image": (image_gradient, nhwc(tensor.grad)),
         "before": state,
-        "statistics": (to_torch("deeplabv2", {"params": ours, **updated}, width="tiny"), moved),
+        "statistics": (to_torch("deeplabv2", {"params": ours, **updated}, width="tiny"), updates),
     }
 
 

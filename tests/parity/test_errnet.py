@@ -86,7 +86,7 @@ class Twin(nn.Module):
         return self.deconv3(self.pyramid_module(self.deconv2(self.deconv1(self.res_module(x)))))
 
 
-class Judge(nn.Module):
+class Discriminator(nn.Module):
     def __init__(self, divisor=1):
         super().__init__()
         layers, before = [], 3
@@ -133,7 +133,7 @@ def channels_last(x):
         (lambda: Twin(1475, 256), "errnet/generator"),
         (lambda: Twin(3, 256), "errnet/generator hyper=False"),
         (lambda: Twin(3, 256, base=True), "errnet/generator base"),
-        (Judge, "errnet/discriminator"),
+        (Discriminator, "errnet/discriminator"),
     ],
 )
 def test_the_twins_have_the_published_keys(make, listed):
@@ -152,21 +152,21 @@ def assert_equal_with_gradients(network, model_args, twin, state, x, output):
     (expected * channels_first(marks)).sum().backward()
 
     def loss(params, x):
-        found = module.apply({"params": params}, x)[output]
-        return (found.reshape(marks.shape) * marks).sum(), found
+        actual = module.apply({"params": params}, x)[output]
+        return (actual.reshape(marks.shape) * marks).sum(), actual
 
     graded = jax.value_and_grad(loss, (0, 1), has_aux=True)
     compiled = jax.jit(graded, compiler_options={"xla_backend_optimization_level": 0})
-    (_, found), (of_params, of_x) = compiled(variables["params"], x)
-    close(found.reshape(marks.shape), channels_last(expected), 1e-5)
+    (_, actual), (of_params, of_x) = compiled(variables["params"], x)
+    close(actual.reshape(marks.shape), channels_last(expected), 1e-5)
     close(of_x, channels_last(inputs.grad), 2e-5)
     gradients = to_torch(network, {"params": of_params}, **model_args)
     for key, parameter in twin.named_parameters():
         close(gradients[key], parameter.grad.numpy(), 2e-5)
 
 
-def close(found, expected, tolerance):
-    np.testing.assert_allclose(found, expected, atol=tolerance * max(1.0, np.abs(expected).max()))
+def close(actual, expected, tolerance):
+    np.testing.assert_allclose(actual, expected, atol=tolerance * max(1.0, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize(
@@ -186,27 +186,27 @@ def test_the_generator_and_its_gradients(model_args, channels, size):
 
 
 def test_the_discriminator_and_its_gradients():
-    twin, state = filled(Judge(16))
+    twin, state = filled(Discriminator(16))
     x = np.random.default_rng(2).random((2, 35, 32, 3), np.float32)
     assert_equal_with_gradients("errnet/discriminator", {"width": "tiny"}, twin, state, x, "logits")
 
 
 def test_the_discriminator_at_full_width():
-    twin, state = filled(Judge())
+    twin, state = filled(Discriminator())
     x = np.random.default_rng(3).random((1, 48, 37, 3), np.float32)
-    found = run(build("errnet/discriminator"), from_torch("errnet/discriminator", state), x)["logits"]
+    actual = run(build("errnet/discriminator"), from_torch("errnet/discriminator", state), x)["logits"]
     with torch.no_grad():
-        close(found, twin(channels_first(x))[:, :, 0, 0].numpy(), 1e-5)
+        close(actual, twin(channels_first(x))[:, :, 0, 0].numpy(), 1e-5)
 
 
 def test_group_norm():
     x, scale, bias = 5.0 + draw(0, 2, 5, 3, 12), draw(1, 12), draw(2, 12)
-    found = GroupNorm(4).apply({"params": {"scale": scale, "bias": bias}}, jnp.asarray(x))
+    actual = GroupNorm(4).apply({"params": {"scale": scale, "bias": bias}}, jnp.asarray(x))
     expected = F.group_norm(channels_first(x), 4, torch.from_numpy(scale), torch.from_numpy(bias))
-    close(found, channels_last(expected), 1e-5)
+    close(actual, channels_last(expected), 1e-5)
 
 
-def test_the_hypercolumn_at_sizes_that_are_no_multiples():
+def test_hypercolumn_at_sizes_that_are_not_multiples():
     image = np.random.default_rng(4).random((1, 37, 50, 3), np.float32)
     widths = {"relu1_1": 64, "relu2_1": 128, "relu3_1": 256, "relu4_1": 512, "relu5_1": 512}
     features = {name: draw(i, 1, 37 >> i, 50 >> i, channels) for i, (name, channels) in enumerate(widths.items())}

@@ -243,9 +243,9 @@ def step(module, variables, inputs, target):
     """Output, gradients by parameters and inputs, and running statistics of one training step."""
 
     def loss(params, inputs, target):
-        y, moved = module.apply({**variables, "params": params}, *inputs, train=True, mutable=["batch_stats"])
+        y, updates = module.apply({**variables, "params": params}, *inputs, train=True, mutable=["batch_stats"])
         y = y["semantic_logits"] if isinstance(y, dict) else y
-        return (y * target).sum(), (y, moved["batch_stats"])
+        return (y * target).sum(), (y, updates["batch_stats"])
 
     arguments = variables["params"], inputs, target
     lowered = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)).lower(*arguments)
@@ -253,9 +253,9 @@ def step(module, variables, inputs, target):
     return y, of_params, of_inputs, stats
 
 
-def close(found, expected, relative, name=""):
+def close(actual, expected, relative, name=""):
     scale = max(float(np.abs(expected).max()), 1.0)
-    np.testing.assert_allclose(found, expected, atol=relative * scale, rtol=0, err_msg=name)
+    np.testing.assert_allclose(actual, expected, atol=relative * scale, rtol=0, err_msg=name)
 
 
 @pytest.mark.parametrize("scale", ["0.5", "2.0"])
@@ -264,7 +264,7 @@ def test_the_twin_has_the_published_keys(scale):
     assert [(key, tuple(value.shape)) for key, value in state.items()] == list(key_list(scale).items())
 
 
-def test_the_golden_array_is_the_twins():
+def test_golden_array_matches_the_twin():
     twin, _ = filled(EspNet(**PUBLISHED["2.0"]))
     with torch.no_grad():
         logits = twin.eval()(tensor(4 * images(0, 1, 47, 64, 3) - 2))
@@ -275,16 +275,15 @@ def test_the_golden_array_is_the_twins():
 def test_units_in_a_training_step(prefix):
     twin, _ = filled(EspNet(**NARROWEST))
     part = twin.get_submodule(prefix[:-1])
-    rows = [
-        row for row in ESPNET.rows({"width": "tiny"}) if row.key.startswith(prefix) and row.path[0] != "passthrough"
-    ]
+    rules = [rule for rule in ESPNET.rules({"width": "tiny"}) if rule.key.startswith(prefix)]
+    rules = [rule for rule in rules if rule.path[0] != "passthrough"]
     state = {key: value.numpy().copy() for key, value in part.state_dict().items()}
     variables = {"params": {}, "batch_stats": {}}
-    for row in rows:
-        node = variables[row.path[0]]
-        for name in row.path[2:-1]:
+    for rule in rules:
+        node = variables[rule.path[0]]
+        for name in rule.path[2:-1]:
             node = node.setdefault(name, {})
-        node[row.path[-1]] = to_flax(state[row.key.removeprefix(prefix)], row.layout)
+        node[rule.path[-1]] = to_flax(state[rule.key.removeprefix(prefix)], rule.layout)
     if prefix == "base_net.level3_0.":
         module, inputs = Reduction(48), (draw(1, 2, 12, 9, 32), draw(2, 2, 6, 5, 3))
         target = draw(3, 2, 6, 5, 48)
@@ -298,17 +297,17 @@ def test_units_in_a_training_step(prefix):
     expected = part.train()(*tensors)
     (expected * tensor(target)).sum().backward()
     close(y, array(expected), 1e-5)
-    for found, leaf in zip(of_inputs, tensors, strict=True):
-        close(found, array(leaf.grad), 2e-5)
+    for actual, leaf in zip(of_inputs, tensors, strict=True):
+        close(actual, array(leaf.grad), 2e-5)
     gradients = {key: parameter.grad for key, parameter in part.named_parameters()}
-    moved = part.state_dict()
-    for row in rows:
-        key = row.key.removeprefix(prefix)
-        node = {"params": of_params, "batch_stats": stats}[row.path[0]]
-        for name in row.path[2:]:
+    updates = part.state_dict()
+    for rule in rules:
+        key = rule.key.removeprefix(prefix)
+        node = {"params": of_params, "batch_stats": stats}[rule.path[0]]
+        for name in rule.path[2:]:
             node = node[name]
-        wanted = gradients[key] if row.path[0] == "params" else moved[key]
-        close(reorder(np.asarray(node), row.layout), wanted.numpy(), 2e-5, row.key)
+        desired = gradients[key] if rule.path[0] == "params" else updates[key]
+        close(reorder(np.asarray(node), rule.layout), desired.numpy(), 2e-5, rule.key)
 
 
 def test_a_training_step_of_the_network():
@@ -323,11 +322,11 @@ def test_a_training_step_of_the_network():
     (expected * tensor(target)).sum().backward()
     close(y, array(expected), 2e-5)
     close(of_image, array(pixels.grad), 1e-4)
-    found = to_torch("espnetv2", {"params": of_params, "batch_stats": stats, "passthrough": carried}, width="tiny")
+    actual = to_torch("espnetv2", {"params": of_params, "batch_stats": stats, "passthrough": carried}, width="tiny")
     gradients = {key: parameter.grad for key, parameter in twin.named_parameters()}
-    moved = twin.state_dict()
-    for key, value in found.items():
+    updates = twin.state_dict()
+    for key, value in actual.items():
         if key.endswith(("running_mean", "running_var")):
-            close(value, moved[key].numpy(), 1e-5, key)
+            close(value, updates[key].numpy(), 1e-5, key)
         elif key in gradients and gradients[key] is not None:
             close(value, gradients[key].numpy(), 3e-4, key)

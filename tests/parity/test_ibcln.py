@@ -155,14 +155,14 @@ def test_the_cascade_layer_by_layer():
     shapes = {f"{part}.{key}": s for part in ("G_T", "G_R") for key, s in published.shapes(f"ibcln/{part}").items()}
     assert [(key, array.shape) for key, array in state.items()] == list(shapes.items())
     image, tensor = photo(2, 20, 28, 3)
-    with layerwise.listening(network) as heard, torch.no_grad():
+    with layerwise.listening(network) as activations, torch.no_grad():
         expected = flat(network(tensor))
-    outputs, found = layerwise.answers(build(CASCADE), from_torch(CASCADE, state), image)
+    outputs, actual = layerwise.answers(build(CASCADE), from_torch(CASCADE, state), image)
     for name, path in layerwise.pairs(CASCADE, {}):
         # The gates of the LSTM run as one convolution: what follows them tells.
         if ".conv_" not in name:
-            assert len(heard[name]) == len(found[path]) == 3, name
-            for ours, theirs in zip(found[path], heard[name], strict=True):
+            assert len(activations[name]) == len(actual[path]) == 3, name
+            for ours, theirs in zip(actual[path], activations[name], strict=True):
                 assert layerwise.error(ours, theirs) < 1e-5, name
     outputs = flat(outputs)
     assert outputs.keys() == expected.keys()
@@ -203,12 +203,12 @@ def test_the_discriminator_layer_by_layer_and_its_gradients():
     params = from_torch(DISCRIMINATOR, state)["params"]
     image, tensor = photo(2, 40, 53, 3)
     tensor.requires_grad_()
-    with layerwise.listening(network) as heard:
+    with layerwise.listening(network) as activations:
         logits = network(tensor)
     module = build(DISCRIMINATOR)
-    outputs, found = layerwise.answers(module, {"params": params}, image)
+    outputs, actual = layerwise.answers(module, {"params": params}, image)
     for name, path in layerwise.pairs(DISCRIMINATOR, {}):
-        assert layerwise.error(found[path][0], heard[name][0]) < 1e-5, name
+        assert layerwise.error(actual[path][0], activations[name][0]) < 1e-5, name
     assert layerwise.error(outputs["logits"], layerwise.nhwc(logits)) < 1e-5
 
     logits.square().mean().backward()

@@ -172,8 +172,8 @@ def test_batch_norm(train, momentum, epsilon):
     x = 2.0 + 3.0 * draw(0, 4, 5, 6, 3)
     assert_same(ours, theirs, x, variables["params"])
     module.train(train)
-    found = layer.apply(variables, x, train=train)
-    np.testing.assert_allclose(found, from_torch(module(to_torch(x))), atol=1e-5)
+    actual = layer.apply(variables, x, train=train)
+    np.testing.assert_allclose(actual, from_torch(module(to_torch(x))), atol=1e-5)
 
 
 @pytest.mark.parametrize(("momentum", "epsilon"), [(0.1, 1e-5), (0.01, 1e-3)])
@@ -182,8 +182,8 @@ def test_running_statistics_over_two_steps(momentum, epsilon):
     for step in range(2):
         x = step + 2.0 * draw(5 + step, 2, 4, 3, 3)
         module.train()(to_torch(x))
-        _, moved = layer.apply(variables, x, train=True, mutable=["batch_stats"])
-        variables = variables | moved
+        _, updates = layer.apply(variables, x, train=True, mutable=["batch_stats"])
+        variables = variables | updates
         np.testing.assert_allclose(variables["batch_stats"]["mean"], module.running_mean.numpy(), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(variables["batch_stats"]["var"], module.running_var.numpy(), rtol=1e-5)
     x = draw(8, 2, 4, 3, 3)
@@ -194,13 +194,13 @@ def test_running_statistics_over_two_steps(momentum, epsilon):
 def test_batch_norm_of_bfloat16(train):
     layer, variables, module = batch_norms(0.1, 1e-5)
     x = jnp.asarray(draw(0, 2, 6, 5, 3), jnp.bfloat16)
-    found, moved = layer.apply(variables, x, train=train, mutable=["batch_stats"])
+    actual, updates = layer.apply(variables, x, train=train, mutable=["batch_stats"])
     theirs = module.train(train)(to_torch(x.astype(jnp.float32)).bfloat16())
-    assert found.dtype == jnp.bfloat16
+    assert actual.dtype == jnp.bfloat16
     assert theirs.dtype == torch.bfloat16
     # The last digit of 8 may be rounded the other way.
-    np.testing.assert_allclose(found.astype(jnp.float32), from_torch(theirs.float()), rtol=2**-7, atol=2**-8)
-    np.testing.assert_allclose(moved["batch_stats"]["var"], module.running_var.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(actual.astype(jnp.float32), from_torch(theirs.float()), rtol=2**-7, atol=2**-8)
+    np.testing.assert_allclose(updates["batch_stats"]["var"], module.running_var.numpy(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("size", [(6, 7), (1, 2)])
@@ -241,11 +241,11 @@ def test_max_pool_sizes():
                     continue
                 options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
                 expected = F.max_pool2d(torch.zeros(1, 1, size, 23), window, **options).shape
-                found = jax.eval_shape(lambda x, w=window, o=options: max_pool(x, w, **o), jnp.zeros((1, size, 23, 1)))
-                assert found.shape[1:3] == expected[2:], (size, window, options)
+                actual = jax.eval_shape(lambda x, w=window, o=options: max_pool(x, w, **o), jnp.zeros((1, size, 23, 1)))
+                assert actual.shape[1:3] == expected[2:], (size, window, options)
 
 
-def test_max_pool_hands_the_gradient_of_equals_to_the_first():
+def test_max_pool_gradient_of_equal_values_is_that_of_the_first():
     # After a ReLU many windows hold nothing but zeros.
     x = np.maximum(draw(0, 2, 8, 9, 3) - 1.0, 0.0)
     assert_same(lambda _, x: max_pool(x, 2, stride=2), lambda x: F.max_pool2d(x, 2, 2), x)
@@ -298,32 +298,32 @@ def numbered(size):
     return np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), -1).astype(np.float32)[None]
 
 
-def test_nearest_chooses_the_same_pixels():
+def test_resize_nearest_at_several_sizes():
     for old, new in size_pairs(0, 15, 600):
         expected = F.interpolate(to_torch(numbered(old)), size=new, mode="nearest")
-        found = resize_nearest(numbered(old), new)
-        np.testing.assert_array_equal(found, from_torch(expected), err_msg=f"{old} -> {new}")
+        actual = resize_nearest(numbered(old), new)
+        np.testing.assert_array_equal(actual, from_torch(expected), err_msg=f"{old} -> {new}")
 
 
-def test_the_rule_for_nearest_holds_at_hundreds_of_sizes():
+def test_literal_resize_nearest_at_hundreds_of_sizes():
     for old, new in size_pairs(1, 300, 500):
         line, end = numbered((old[0], 1)), (new[0], 1)
         expected = F.interpolate(to_torch(line), size=end, mode="nearest")
-        found = literal.resize_nearest(line, end)
-        np.testing.assert_array_equal(found, from_torch(expected), err_msg=f"{old[0]} -> {new[0]}")
+        actual = literal.resize_nearest(line, end)
+        np.testing.assert_array_equal(actual, from_torch(expected), err_msg=f"{old[0]} -> {new[0]}")
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_bilinear_to_any_size(align_corners):
+def test_resize_bilinear_to_any_size(align_corners):
     for old, new in size_pairs(2, 10, 300):
         x = draw(0, 1, *old, 2)
         expected = F.interpolate(to_torch(x), size=new, mode="bilinear", align_corners=align_corners)
-        found = resize_bilinear(x, new, align_corners=align_corners)
-        np.testing.assert_allclose(found, from_torch(expected), atol=2e-6, err_msg=f"{old} -> {new}")
+        actual = resize_bilinear(x, new, align_corners=align_corners)
+        np.testing.assert_allclose(actual, from_torch(expected), atol=2e-6, err_msg=f"{old} -> {new}")
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_bilinear_by_any_scale(align_corners):
+def test_resize_bilinear_by_any_scale(align_corners):
     rng = np.random.default_rng(3)
     # The factor 1.02 leaves every size as it is.
     for scale in (2, 0.5, 0.75, 1 / 3, 1.02, *rng.uniform(0.2, 3.0, 5)):
@@ -331,8 +331,8 @@ def test_bilinear_by_any_scale(align_corners):
         x = draw(0, 1, height, width, 2)
         options = {"align_corners": align_corners, "mode": "bilinear"}
         expected = from_torch(F.interpolate(to_torch(x), scale_factor=float(scale), **options))
-        found = resize_bilinear(x, expected.shape[1:3], align_corners=align_corners, scale=float(scale))
-        np.testing.assert_allclose(found, expected, atol=2e-6, err_msg=f"{height}x{width} times {scale}")
+        actual = resize_bilinear(x, expected.shape[1:3], align_corners=align_corners, scale=float(scale))
+        np.testing.assert_allclose(actual, expected, atol=2e-6, err_msg=f"{height}x{width} times {scale}")
 
 
 @pytest.mark.parametrize("new", [(13, 4), (3, 11), (5, 7)])
@@ -348,7 +348,7 @@ def test_gradients_of_resizes(new):
         )
 
 
-def test_warp_is_grid_sample():
+def test_warp_matches_grid_sample():
     x, flow = draw(0, 2, 9, 11, 4), 3 * draw(1, 2, 9, 11, 2)
     column = np.arange(11)[None, None] + flow[..., 0]
     row = np.arange(9)[None, :, None] + flow[..., 1]

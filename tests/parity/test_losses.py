@@ -22,7 +22,7 @@ def test_relativistic_losses():
     a, b = torch.from_numpy(real), torch.from_numpy(fake)
     bce = F.binary_cross_entropy_with_logits
     one, zero = torch.ones_like(a), torch.zeros_like(a)
-    judge = 0.5 * (bce(a - b.mean(), one) + bce(b - a.mean(), zero))
-    fool = 0.5 * (bce(a - b.mean(), zero) + bce(b - a.mean(), one))
-    np.testing.assert_allclose(relativistic_discriminator(real, fake), judge.item(), rtol=1e-5)
-    np.testing.assert_allclose(relativistic_generator(jnp.asarray(real), jnp.asarray(fake)), fool.item(), rtol=1e-5)
+    discriminator_loss = 0.5 * (bce(a - b.mean(), one) + bce(b - a.mean(), zero))
+    generator_loss = 0.5 * (bce(a - b.mean(), zero) + bce(b - a.mean(), one))
+    np.testing.assert_allclose(relativistic_discriminator(real, fake), discriminator_loss.item(), rtol=1e-5)
+    np.testing.assert_allclose(relativistic_generator(jnp.asarray(real), jnp.asarray(fake)), generator_loss.item(), rtol=1e-5)

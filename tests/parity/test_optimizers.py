@@ -30,7 +30,7 @@ pytestmark = pytest.mark.torch
         ),
     ],
 )
-def test_five_steps(options, reference):
+def test_optimizers_match_torch_over_five_steps(options, reference):
     config = ConfigDict({"learning_rate": 0.01, "clip": 0.0, "b1": 0.5, "b2": 0.9, "schedule": "constant"} | options)
     optimizer = make_optimizer(config, "generator", 5)
     rng = np.random.default_rng(0)

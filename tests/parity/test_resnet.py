@@ -54,11 +54,11 @@ class Network(nn.Module):
             dilations = [previous, *[dilation] * (count - 1)]
             if stage == 4 and last_dilations is not None:
                 dilations = last_dilations
-            made = []
+            blocks_of_stage = []
             for i, spacing in enumerate(dilations):
-                made.append(Block(channels, planes, 1 if i else stride, spacing, i == 0, momentum))
+                blocks_of_stage.append(Block(channels, planes, 1 if i else stride, spacing, i == 0, momentum))
                 channels = 4 * planes
-            setattr(self, f"layer{stage}", nn.Sequential(*made))
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks_of_stage))
 
     def forward(self, x):
         features = {"stem": self.maxpool(self.bn1(self.conv1(x)).relu())}
@@ -103,12 +103,12 @@ def nchw(x):
 def test_features(network_id, options, torch_options):
     reference, module, variables = make(network_id, options, torch_options)
     image = 2 * images(0, 2, 75, 98, 3) - 1
-    found = compiled(module.apply, variables, image)
+    actual = compiled(module.apply, variables, image)
     with torch.no_grad():
         expected = reference.eval()(nchw(image))
-    assert found.keys() == expected.keys()
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name].transpose(0, 3, 1, 2), value.numpy(), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(actual[name].transpose(0, 3, 1, 2), value.numpy(), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("train", [False, True])
@@ -119,10 +119,10 @@ def test_gradients_and_statistics(train):
 
     def loss(params, image):
         now = {"params": params, "batch_stats": variables["batch_stats"]}
-        features, moved = module.apply(now, image, train=train, mutable=["batch_stats"])
-        return sum(jnp.square(features[name]).mean() for name in names), moved["batch_stats"]
+        features, updates = module.apply(now, image, train=train, mutable=["batch_stats"])
+        return sum(jnp.square(features[name]).mean() for name in names), updates["batch_stats"]
 
-    (value, moved), (of_params, of_image) = compiled(
+    (value, updates), (of_params, of_image) = compiled(
         jax.value_and_grad(loss, (0, 1), has_aux=True), variables["params"], image
     )
     pixels = nchw(image).requires_grad_()
@@ -131,17 +131,17 @@ def test_gradients_and_statistics(train):
     total.backward()
     np.testing.assert_allclose(value, total.item(), rtol=1e-5)
 
-    found = to_torch("resnet50", {"params": of_params, "batch_stats": moved}, width="tiny")
+    actual = to_torch("resnet50", {"params": of_params, "batch_stats": updates}, width="tiny")
     arrays = dict(reference.named_parameters())
-    assert {key for key in found if "running" not in key} == arrays.keys()
+    assert {key for key in actual if "running" not in key} == arrays.keys()
     errors = {"": relative_error(of_image.transpose(0, 3, 1, 2), pixels.grad)}
-    errors |= {key: relative_error(found[key], array.grad) for key, array in arrays.items()}
+    errors |= {key: relative_error(actual[key], array.grad) for key, array in arrays.items()}
     assert max(errors.values()) < 2e-4, max(errors.items(), key=lambda pair: pair[1])
 
     for key, buffer in reference.named_buffers():
         if "running" in key:
-            np.testing.assert_allclose(found[key], buffer.numpy(), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(actual[key], buffer.numpy(), rtol=1e-5, atol=1e-6)
 
 
-def relative_error(found, expected):
-    return np.abs(found - expected.numpy()).max() / np.abs(expected.numpy()).max()
+def relative_error(actual, expected):
+    return np.abs(actual - expected.numpy()).max() / np.abs(expected.numpy()).max()

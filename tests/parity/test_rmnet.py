@@ -96,7 +96,7 @@ class Synthesis(nn.Module):
         return [self.model(x)]
 
 
-class Judge(nn.Module):
+class Discriminator(nn.Module):
     def __init__(self, n):
         super().__init__()
         layers, before = [nn.Conv2d(3, n, 4, 2, 1), nn.LeakyReLU(0.2)], n
@@ -112,7 +112,7 @@ class Judge(nn.Module):
 TWINS = {
     "rmnet/generator": (Removal, ("restored", "reflection", "mask"), (66, 91, 3)),
     "rmnet/synnet": (Synthesis, ("mask",), (22, 33, 6)),
-    "rmnet/synnet_discriminator": (Judge, ("logits",), (33, 46, 3)),
+    "rmnet/synnet_discriminator": (Discriminator, ("logits",), (33, 46, 3)),
 }
 
 
@@ -131,8 +131,8 @@ def channels_last(x):
     return np.moveaxis(x.detach().numpy(), 1, -1)
 
 
-def close(found, expected, tolerance):
-    np.testing.assert_allclose(found, expected, atol=tolerance * max(1.0, np.abs(expected).max()))
+def close(actual, expected, tolerance):
+    np.testing.assert_allclose(actual, expected, atol=tolerance * max(1.0, np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("network", TWINS)
@@ -143,17 +143,17 @@ def test_the_twins_have_the_published_keys(network):
 
 
 @pytest.mark.parametrize("network", ["rmnet/synnet", "rmnet/synnet_discriminator"])
-def test_answers_at_full_width(network):
+def test_outputs_at_full_width(network):
     make, (name,), shape = TWINS[network]
     twin, state = filled(make(64))
     x = np.random.default_rng(1).uniform(-1, 1, (2, *shape)).astype(np.float32)
-    found = run(build(network), from_torch(network, state), x)
+    actual = run(build(network), from_torch(network, state), x)
     with torch.no_grad():
-        close(found[name], channels_last(twin(channels_first(x))[0]), 1e-5)
+        close(actual[name], channels_last(twin(channels_first(x))[0]), 1e-5)
 
 
 @pytest.mark.parametrize("network", TWINS)
-def test_answers_and_gradients(network):
+def test_outputs_and_gradients(network):
     make, names, shape = TWINS[network]
     twin, state = filled(make(4))
     rng = np.random.default_rng(2)
@@ -167,13 +167,13 @@ def test_answers_and_gradients(network):
     module = build(network, width="tiny")
 
     def loss(params, x):
-        found = module.apply({"params": params}, x)
-        return sum((found[name] * mark).sum() for name, mark in marks.items()), found
+        actual = module.apply({"params": params}, x)
+        return sum((actual[name] * mark).sum() for name, mark in marks.items()), actual
 
     graded = jax.jit(jax.grad(loss, (0, 1), has_aux=True), compiler_options={"xla_backend_optimization_level": 0})
-    (of_params, of_x), found = graded(from_torch(network, state, width="tiny")["params"], x)
+    (of_params, of_x), actual = graded(from_torch(network, state, width="tiny")["params"], x)
     for name in names:
-        close(found[name], channels_last(expected[name]), 1e-5)
+        close(actual[name], channels_last(expected[name]), 1e-5)
     close(of_x, channels_last(inputs.grad), 2e-5)
     gradients = to_torch(network, {"params": of_params}, width="tiny")
     for key, parameter in twin.named_parameters():

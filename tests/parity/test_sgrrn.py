@@ -52,15 +52,15 @@ def nchw(x):
 
 
 def as_variables(state):
-    """The state dict of the block alone, by the rows of the whole network."""
+    """The state dict of the block alone, by the rules of the whole network."""
     variables = {}
-    for row in key_map("sgrrn/generator").rows({}):
-        if row.key.startswith(PREFIX) and row.path[0] != "passthrough":
-            assert row.path[1:3] == PATH
-            node = variables.setdefault(row.path[0], {})
-            for name in row.path[3:-1]:
+    for rule in key_map("sgrrn/generator").rules({}):
+        if rule.key.startswith(PREFIX) and rule.path[0] != "passthrough":
+            assert rule.path[1:3] == PATH
+            node = variables.setdefault(rule.path[0], {})
+            for name in rule.path[3:-1]:
                 node = node.setdefault(name, {})
-            node[row.path[-1]] = to_flax(state[row.key.removeprefix(PREFIX)].astype(np.float32), row.layout)
+            node[rule.path[-1]] = to_flax(state[rule.key.removeprefix(PREFIX)].astype(np.float32), rule.layout)
     return variables
 
 
@@ -72,7 +72,7 @@ def test_guidance_in_two_rounds(train):
     block.double().train(train)
     x, features, logits = images(0, 2, 13, 10, 4), images(1, 2, 5, 4, 6), images(2, 2, 13, 10, 3)
     variables = as_variables(state)
-    (first, second), moved = run(Guidance(), variables, x, features, logits, train=train, mutable=["batch_stats"])
+    (first, second), updates = run(Guidance(), variables, x, features, logits, train=train, mutable=["batch_stats"])
 
     def loss(params):
         now = {"params": params, "batch_stats": variables["batch_stats"]}
@@ -84,8 +84,8 @@ def test_guidance_in_two_rounds(train):
     expected_first = block(nchw(x), nchw(features), block.conv_fea)
     expected_second = block(expected_first, nchw(logits), block.conv_sem)
     expected_second.square().sum().backward()
-    for found, expected in ((first, expected_first), (second, expected_second)):
-        np.testing.assert_allclose(found.transpose(0, 3, 1, 2), expected.detach().numpy(), atol=1e-5)
+    for actual, expected in ((first, expected_first), (second, expected_second)):
+        np.testing.assert_allclose(actual.transpose(0, 3, 1, 2), expected.detach().numpy(), atol=1e-5)
 
     if train:
         counts = {name: int(layer.norm.num_batches_tracked) for name, layer in block.named_children()}
@@ -93,7 +93,7 @@ def test_guidance_in_two_rounds(train):
     expected = as_variables({key: value.numpy() for key, value in block.state_dict().items()})
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
-        moved["batch_stats"],
+        updates["batch_stats"],
         expected["batch_stats"],
     )
     # Biases before a normalization by the batch's own mean have no gradient, only rounding: hence the absolute bound.

@@ -167,19 +167,19 @@ def compare(network_id, model_args, twin, inputs, pick, *, atol):
     sum((y * nchw(s)).sum() for y, s in zip(expected, slopes, strict=True)).backward()
 
     def loss(params, inputs):
-        outputs, moved = module.apply(variables | {"params": params}, *inputs, train=True, mutable=["batch_stats"])
-        found = pick(outputs)
-        return sum((y * s).sum() for y, s in zip(found, slopes, strict=True)), (found, moved)
+        outputs, updates = module.apply(variables | {"params": params}, *inputs, train=True, mutable=["batch_stats"])
+        actual = pick(outputs)
+        return sum((y * s).sum() for y, s in zip(actual, slopes, strict=True)), (actual, updates)
 
     lowered = jax.jit(jax.grad(loss, (0, 1), has_aux=True)).lower(variables["params"], inputs)
     differentiate = lowered.compile(compiler_options={"xla_backend_optimization_level": 0})
-    (of_params, of_inputs), (found, moved) = differentiate(variables["params"], inputs)
-    for ours, theirs in zip(found, expected, strict=True):
+    (of_params, of_inputs), (actual, updates) = differentiate(variables["params"], inputs)
+    for ours, theirs in zip(actual, expected, strict=True):
         np.testing.assert_allclose(ours, nhwc(theirs), atol=atol)
     for ours, theirs in zip(of_inputs, tensors, strict=True):
         np.testing.assert_allclose(ours, nhwc(theirs.grad), atol=atol)
     # The gradients take the way of the weights, to be compared under torch's names.
-    named = to_torch(network_id, {"params": of_params, **moved}, **model_args)
+    named = to_torch(network_id, {"params": of_params, **updates}, **model_args)
     gradients = {key: p.grad.numpy() for key, p in twin.named_parameters()}
     vectors = {key: value.numpy() for key, value in twin.named_buffers()}
     assert named.keys() == gradients.keys() | vectors.keys()
@@ -257,9 +257,9 @@ def test_spectral_layers_over_three_steps(transposed, kernel, stride, padding, d
     x = draw(0, 2, 7, 8, 3)
     step = jax.jit(lambda w: ours.apply(w, x, train=True, mutable=["batch_stats"]))
     for _ in range(3):
-        y, moved = step(variables)
+        y, updates = step(variables)
         np.testing.assert_allclose(y, nhwc(theirs(nchw(x))), atol=1e-5)
-        variables = variables | moved
+        variables = variables | updates
         np.testing.assert_allclose(variables["batch_stats"]["u"], theirs.weight_u.numpy(), atol=1e-6)
         np.testing.assert_allclose(variables["batch_stats"]["v"], theirs.weight_v.numpy(), atol=1e-6)
     np.testing.assert_allclose(ours.apply(variables, x), nhwc(theirs.eval()(nchw(x))), atol=1e-5)

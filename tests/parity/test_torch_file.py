@@ -35,18 +35,18 @@ def tensors():
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_everything_that_torch_saves_is_read(zipped, tmp_path):
+def test_tensors_saved_by_torch_are_read(zipped, tmp_path):
     saved = tensors()
     torch.save(saved, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
-    found = read_torch(tmp_path / "a.pth")
-    assert list(found) == list(saved)
+    actual = read_torch(tmp_path / "a.pth")
+    assert list(actual) == list(saved)
     for key, value in saved.items():
-        assert found[key].dtype.name == str(value.dtype).removeprefix("torch.")
-        np.testing.assert_array_equal(found[key].astype(np.float64), value.detach().double().numpy())
+        assert actual[key].dtype.name == str(value.dtype).removeprefix("torch.")
+        np.testing.assert_array_equal(actual[key].astype(np.float64), value.detach().double().numpy())
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_a_checkpoint_with_its_optimizer(zipped, tmp_path):
+def test_checkpoint_with_optimizer_state(zipped, tmp_path):
     model = torch.nn.DataParallel(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2)))
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.ones(1, 1, 4, 4)).sum().backward()
@@ -58,17 +58,17 @@ def test_a_checkpoint_with_its_optimizer(zipped, tmp_path):
         "optimizer": optimizer.state_dict(),
     }
     torch.save(checkpoint, tmp_path / "a.pth.tar", _use_new_zipfile_serialization=zipped)
-    found = read_torch(tmp_path / "a.pth.tar")
-    assert list(found) == list(model.module.state_dict())
+    actual = read_torch(tmp_path / "a.pth.tar")
+    assert list(actual) == list(model.module.state_dict())
     torch.save(optimizer.state_dict(), tmp_path / "o.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ValueError, match="an optimizer's state"):
+    with pytest.raises(ValueError, match="the state of an optimizer"):
         read_torch(tmp_path / "o.pth")
     torch.save(model, tmp_path / "m.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=r"asks for torch\.nn\.parallel\.data_parallel\.DataParallel"):
         read_torch(tmp_path / "m.pth")
 
 
-def test_tensors_are_taken_as_they_are():
+def test_tensors_are_accepted_as_arrays():
     state_dict = published.fill_random(expected_shapes(ID, width="tiny"))
     as_tensors = {key: torch.from_numpy(value).requires_grad_() for key, value in state_dict.items()}
     returned = to_torch(ID, from_torch(ID, as_tensors, width="tiny"), width="tiny")
@@ -77,7 +77,7 @@ def test_tensors_are_taken_as_they_are():
 
 
 @pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16"])
-def test_torch_loads_what_is_written(kind, tmp_path):
+def test_torch_loads_written_files(kind, tmp_path):
     state_dict = {
         "a": np.arange(6, dtype=np.float32)
         .reshape(2, 3)
@@ -90,7 +90,7 @@ def test_torch_loads_what_is_written(kind, tmp_path):
     np.testing.assert_array_equal(read_torch(tmp_path / "a.pth")["a"].astype(np.float32), np.arange(6).reshape(2, 3))
 
 
-def test_the_command_writes_what_torch_reads(tmp_path):
+def test_convert_command_writes_files_that_torch_loads(tmp_path):
     state_dict = published.fill_random(expected_shapes("attentive_gan/generator", width="tiny"))
     torch.save({key: torch.from_numpy(value) for key, value in state_dict.items()}, tmp_path / "gen.pkl")
     assert main(["convert", str(tmp_path / "gen.pkl"), str(tmp_path / "gen.safetensors")]) == 0

@@ -99,14 +99,14 @@ def test_features_and_gradients(network, pool):
         np.testing.assert_allclose(outputs[name], channels_last(expected[name]), atol=1e-5)
     np.testing.assert_allclose(value, total.item(), rtol=1e-5)
     np.testing.assert_allclose(of_image, channels_last(x.grad), atol=1e-6)
-    found = to_torch(network, {"params": of_params}, width="tiny")
+    actual = to_torch(network, {"params": of_params}, width="tiny")
     for name, parameter in twin.features.named_parameters():
         gradient = np.zeros(parameter.shape) if parameter.grad is None else parameter.grad.numpy()
-        np.testing.assert_allclose(found[f"features.{name}"], gradient, atol=1e-5 * max(1.0, np.abs(gradient).max()))
+        np.testing.assert_allclose(actual[f"features.{name}"], gradient, atol=1e-5 * max(1.0, np.abs(gradient).max()))
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "pth"])
-def test_files_with_torchvisions_keys(tmp_path, kind):
+def test_files_with_torchvision_keys(tmp_path, kind):
     """A prefix of full width, through a file, for an image in [0, 1]."""
     twin = Twin(PLANS["vgg19"][:7], 1)
     path = tmp_path / f"vgg.{kind}"
@@ -121,5 +121,5 @@ def test_files_with_torchvisions_keys(tmp_path, kind):
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     x = (torch.from_numpy(np.moveaxis(image, -1, 1)) - mean[:, None, None]) / deviation[:, None, None]
     network = Vgg19(layers=weights.layers)
-    found = network.apply({"params": weights.params}, normalize(jnp.asarray(image), "torchvision"))
-    np.testing.assert_allclose(found["relu3_1"], channels_last(twin(x)["relu3_1"]), atol=1e-5)
+    actual = network.apply({"params": weights.params}, normalize(jnp.asarray(image), "torchvision"))
+    np.testing.assert_allclose(actual["relu3_1"], channels_last(twin(x)["relu3_1"]), atol=1e-5)

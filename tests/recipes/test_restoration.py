@@ -1,4 +1,4 @@
-"""What each system is fed and what its answer means, seen through the Restorer."""
+"""Inference of each system: inputs of its networks, and conversion of their outputs, also through the Restorer."""
 
 from __future__ import annotations
 
@@ -48,29 +48,29 @@ def model(recipe):
 
 
 @pytest.mark.parametrize("recipe", SYSTEMS)
-def test_any_photograph_gets_an_answer_of_its_size(recipe):
+def test_restored_images_have_the_size_of_the_photograph(recipe):
     photo = np.random.default_rng(0).integers(0, 256, (19, 34, 3), np.uint8)
-    answer = Restorer(model(recipe))(photo)
-    assert answer.restored.shape == photo.shape
-    assert np.ptp(answer.restored) > 0
-    assert (answer.reflection is None) == (recipe in ("attentive_gan", "edge_gan", "errnet", "srnet"))
-    assert answer.maps.keys() == MAPS.get(recipe, set())
-    for made in (answer.restored, answer.reflection, *answer.maps.values()):
-        if made is not None:
-            assert made.shape[:2] == photo.shape[:2]
-            assert 0 <= made.min() <= made.max() <= 1
+    outputs = Restorer(model(recipe))(photo)
+    assert outputs.restored.shape == photo.shape
+    assert np.ptp(outputs.restored) > 0
+    assert (outputs.reflection is None) == (recipe in ("attentive_gan", "edge_gan", "errnet", "srnet"))
+    assert outputs.maps.keys() == MAPS.get(recipe, set())
+    for image in (outputs.restored, outputs.reflection, *outputs.maps.values()):
+        if image is not None:
+            assert image.shape[:2] == photo.shape[:2]
+            assert 0 <= image.min() <= image.max() <= 1
 
 
 def identity():
-    """Networks that give back what they are fed, and remember it."""
-    fed = []
+    """A network that returns its input, and the list of its inputs."""
+    inputs = []
 
     def network(image):
-        fed.append(np.asarray(image))
-        made = dict.fromkeys(("restored", "reflection", "contour", "mask"), image)
-        return made | {"attention": (image[..., :1],)}
+        inputs.append(np.asarray(image))
+        outputs = dict.fromkeys(("restored", "reflection", "contour", "mask"), image)
+        return outputs | {"attention": (image[..., :1],)}
 
-    return network, fed
+    return network, inputs
 
 
 IMAGE = np.random.default_rng(1).random((1, 30, 41, 3), np.float32)
@@ -88,54 +88,54 @@ IMAGE = np.random.default_rng(1).random((1, 30, 41, 3), np.float32)
         ("corrn", "generator", (32, 64), lambda x: x),
     ],
 )
-def test_networks_are_fed_their_range_order_and_size(recipe, role, size, convert):
-    network, fed = identity()
-    made = get_restoration(recipe).restore({role: network}, jnp.asarray(IMAGE))
-    assert fed[0].shape == (1, *size, 3)
-    np.testing.assert_allclose(fed[0][:, :30, :41], convert(IMAGE), atol=1e-6)
-    np.testing.assert_allclose(made["restored"][:, :30, :41], IMAGE, atol=1e-6)
+def test_inputs_have_the_networks_range_channel_order_and_size(recipe, role, size, convert):
+    network, inputs = identity()
+    outputs = get_restoration(recipe).restore({role: network}, jnp.asarray(IMAGE))
+    assert inputs[0].shape == (1, *size, 3)
+    np.testing.assert_allclose(inputs[0][:, :30, :41], convert(IMAGE), atol=1e-6)
+    np.testing.assert_allclose(outputs["restored"][:, :30, :41], IMAGE, atol=1e-6)
 
 
-def test_edge_gans_networks_see_what_was_found_before():
-    maps, fed = {"edge_net": 51.0, "attention_net": 102.0}, {}
+def test_edge_gan_concatenates_the_earlier_maps_to_its_inputs():
+    maps, inputs = {"edge_net": 51.0, "attention_net": 102.0}, {}
 
     def network(role, output, value=None):
         def apply(x):
-            fed[role] = np.asarray(x)
+            inputs[role] = np.asarray(x)
             return {output: x[..., :3] if value is None else jnp.full_like(x[..., :1], value)}
 
         return apply
 
     networks = {role: network(role, role.removesuffix("_net"), value) for role, value in maps.items()}
-    made = get_restoration("edge_gan").restore(networks | {"generator": network("generator", "restored")}, IMAGE)
+    outputs = get_restoration("edge_gan").restore(networks | {"generator": network("generator", "restored")}, IMAGE)
     padded = np.pad(IMAGE, ((0, 0), (0, 2), (0, 3), (0, 0)), mode="reflect")
-    np.testing.assert_allclose(fed["edge_net"], edge_map(padded), atol=1e-3)
-    np.testing.assert_allclose(fed["generator"][..., :3], 2 * padded - 1, atol=1e-6)
-    np.testing.assert_array_equal(fed["attention_net"], fed["generator"][..., :4])
+    np.testing.assert_allclose(inputs["edge_net"], edge_map(padded), atol=1e-3)
+    np.testing.assert_allclose(inputs["generator"][..., :3], 2 * padded - 1, atol=1e-6)
+    np.testing.assert_array_equal(inputs["attention_net"], inputs["generator"][..., :4])
     for i, value in enumerate(maps.values(), start=3):
-        np.testing.assert_array_equal(fed["generator"][..., i], value)
-    np.testing.assert_allclose(made["restored"], padded, atol=1e-6)
-    np.testing.assert_allclose(made["edge"], 0.2, atol=1e-6)
-    np.testing.assert_allclose(made["attention"], 0.4, atol=1e-6)
+        np.testing.assert_array_equal(inputs["generator"][..., i], value)
+    np.testing.assert_allclose(outputs["restored"], padded, atol=1e-6)
+    np.testing.assert_allclose(outputs["edge"], 0.2, atol=1e-6)
+    np.testing.assert_allclose(outputs["attention"], 0.4, atol=1e-6)
 
 
-def test_a_network_that_is_missing_is_named():
-    lonely = model("errnet")
-    del lonely.networks["vgg19"]
+def test_an_error_names_the_missing_network():
+    incomplete = model("errnet")
+    del incomplete.networks["vgg19"]
     with pytest.raises(
         UserError, match="errnet/generator, which does not restore single images without errnet's vgg19"
     ):
-        Restorer(lonely)
+        Restorer(incomplete)
     with pytest.raises(
         UserError, match="vgg19 does not restore photographs by itself; systems that do: attentive_gan, "
     ):
         get_restoration("vgg19")
 
 
-def test_half_precision_files_compute_in_full():
+def test_half_precision_files_are_computed_in_float32():
     network = model("attentive_gan").networks["generator"]
     halves = jax.tree.map(lambda x: x.astype(np.float16), network.variables)
     restorer = Restorer(Model("attentive_gan", {"generator": network._replace(variables=halves)}, "-", "-"))
-    for held, half in zip(jax.tree.leaves(restorer._variables), jax.tree.leaves(halves), strict=True):
-        assert held.dtype == np.float32
-        np.testing.assert_array_equal(held, half.astype(np.float32))
+    for full, half in zip(jax.tree.leaves(restorer._variables), jax.tree.leaves(halves), strict=True):
+        assert full.dtype == np.float32
+        np.testing.assert_array_equal(full, half.astype(np.float32))

@@ -1,4 +1,4 @@
-"""A recipe small enough to compile in a second, with everything the engine and the loop must handle."""
+"""A recipe that compiles in a second and uses all features of the training step and loop."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Toy(Recipe):
 
     def __init__(self, config):
         self._poison = config.get("poison", -1)
-        judge = Update(("discriminator",), self._judge, times=2)
-        learn = Update(("generator",), self._learn)
+        discriminate = Update(("discriminator",), self._discriminate, times=2)
+        generate = Update(("generator",), self._generate)
         self.stages = (
-            Stage("alone", config.steps, (learn,), {"layers": 1.0}),
-            Stage("together", config.steps, (judge, learn), {"layers": 1.0}, begin=self._begin),
+            Stage("alone", config.steps, (generate,), {"layers": 1.0}),
+            Stage("together", config.steps, (discriminate, generate), {"layers": 1.0}, begin=self._begin),
         )
 
     def _begin(self, start):
@@ -50,18 +50,18 @@ class Toy(Recipe):
 
         return {"x": jax.vmap(draw)(index), "index": index.astype(jnp.float32)}
 
-    def _learn(self, params, collections, batch, key):
+    def _generate(self, params, collections, batch, key):
         x = batch["x"]
-        made, wanted = x @ params["generator"]["w"], x @ params["target"]["w"]
-        loss = jnp.square(made - wanted).mean() - 0.01 * (made @ params["discriminator"]["w"]).mean()
+        output, target = x @ params["generator"]["w"], x @ params["target"]["w"]
+        loss = jnp.square(output - target).mean() - 0.01 * (output @ params["discriminator"]["w"]).mean()
         loss += jnp.where(jnp.any(batch["index"] == self._poison), jnp.nan, 0.0)
         mean = 0.9 * collections["mean"]["x"] + 0.1 * x.mean(axis=0)
         noise = jax.random.normal(key)
         return loss, Aux({"generator/loss": loss, "noise": noise, "progress": batch["progress"]}, {"mean": {"x": mean}})
 
-    def _judge(self, params, collections, batch, key):
-        made = jax.lax.stop_gradient(batch["x"] @ params["generator"]["w"])
-        loss = jnp.square(made @ params["discriminator"]["w"] - 1.0).mean()
+    def _discriminate(self, params, collections, batch, key):
+        output = jax.lax.stop_gradient(batch["x"] @ params["generator"]["w"])
+        loss = jnp.square(output @ params["discriminator"]["w"] - 1.0).mean()
         return loss, Aux({"discriminator/loss": loss})
 
     def compare(self, params, collections, batch):

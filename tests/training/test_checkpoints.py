@@ -1,12 +1,17 @@
+"""Checkpoints: saving, restoring, damage, and resuming with a changed config."""
+
 from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from sirr_jax.configs.dynamics import get_config
 
 from sirr_jax.errors import UserError
 from sirr_jax.training.checkpoints import Checkpoints, flatten_config
@@ -20,7 +25,7 @@ def scaled(factor):
 
 @contextlib.contextmanager
 def opened(folder, config=None):
-    with contextlib.closing(Checkpoints(folder, config or {"x": 1}, keep=3)) as checkpoints:
+    with contextlib.closing(Checkpoints(folder, config or {"x": 1}, max_to_keep=3)) as checkpoints:
         checkpoints.record_config(20, total=40)
         yield checkpoints
 
@@ -35,7 +40,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def leftovers():
-    """After a failed read Orbax drops coroutines whose event loop is closed; collect them where that is forgiven."""
+    """After a failed read Orbax drops coroutines of a closed event loop. Collects them while the warning is ignored."""
     yield
     gc.collect()
 
@@ -51,19 +56,19 @@ def files_of(folder, step):
     return [p for p in sorted((folder / "checkpoints" / str(step)).rglob("*")) if p.is_file() and p.stat().st_size]
 
 
-def test_an_empty_folder_has_nothing_to_restore(tmp_path):
+def test_restore_from_an_empty_folder_is_none(tmp_path):
     with opened(tmp_path) as checkpoints:
         assert checkpoints.restore(STATE) is None
 
 
-def test_the_newest_state_comes_back_with_its_types(folder):
+def test_newest_state_is_restored_with_its_dtypes(folder):
     with opened(folder) as checkpoints:
         restored = checkpoints.restore(STATE)
     assert_equal(restored, scaled(20))
     assert [np.asarray(x).dtype for x in jax.tree.leaves(restored)] == [x.dtype for x in jax.tree.leaves(STATE)]
 
 
-def test_a_saved_step_is_never_written_again(folder):
+def test_saved_step_is_not_overwritten(folder):
     with opened(folder) as checkpoints:
         checkpoints.save(20, scaled(5))
         checkpoints.wait()
@@ -71,7 +76,7 @@ def test_a_saved_step_is_never_written_again(folder):
 
 
 @damaging
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(folder, caplog, leftovers):
+def test_damaged_checkpoint_falls_back_to_the_one_before(folder, caplog, leftovers):
     for file in files_of(folder, 20):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with opened(folder) as checkpoints:
@@ -80,7 +85,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(folder, caplog, lefto
 
 
 @damaging
-def test_after_a_fallback_the_lost_steps_are_saved_again(folder, leftovers):
+def test_lost_steps_are_saved_again_after_a_fallback(folder, leftovers):
     for file in files_of(folder, 20):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with opened(folder) as checkpoints:
@@ -89,24 +94,24 @@ def test_after_a_fallback_the_lost_steps_are_saved_again(folder, leftovers):
         checkpoints.save(20, scaled(21))
     with opened(folder) as checkpoints:
         assert_equal(checkpoints.restore(STATE), scaled(21))
-    # Nothing is thrown away: the damaged one may still be worth something to somebody.
+    # The damaged checkpoint is kept: parts of it may be recoverable.
     assert [p.name.split("-")[0] for p in (folder / "damaged").iterdir()] == ["20"]
 
 
 @damaging
-def test_one_file_cut_short_never_gives_wrong_numbers(folder, tmp_path_factory, leftovers):
+def test_truncated_file_never_gives_wrong_values(folder, tmp_path_factory, leftovers):
     for file in files_of(folder, 20):
         copy = tmp_path_factory.mktemp("copy") / "run"
         shutil.copytree(folder, copy)
-        hurt = copy / file.relative_to(folder)
-        hurt.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        truncated = copy / file.relative_to(folder)
+        truncated.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
         with opened(copy) as checkpoints:
             restored = checkpoints.restore(STATE)
         assert any(np.array_equal(restored["a"]["w"], scaled(step)["a"]["w"]) for step in (10, 20))
 
 
 @damaging
-def test_nothing_readable_is_an_error(folder, leftovers):
+def test_no_readable_checkpoint_is_an_error(folder, leftovers):
     for step in (10, 20):
         for file in files_of(folder, step):
             file.write_bytes(b"")
@@ -122,12 +127,12 @@ def test_nothing_readable_is_an_error(folder, leftovers):
         ({**STATE, "extra": np.zeros(2)}, r"\['extra'\]: None"),
     ],
 )
-def test_another_type_shape_or_structure_is_an_error(folder, like, message):
+def test_other_dtype_shape_or_structure_is_an_error(folder, like, message):
     with opened(folder) as checkpoints, pytest.raises(UserError, match=message):
         checkpoints.restore(like)
 
 
-def test_another_config_is_refused_and_the_old_one_kept(folder):
+def test_other_config_is_an_error_and_the_old_one_is_kept(folder):
     with pytest.raises(UserError, match=r"config\.x=1, now 2"), opened(folder, {"x": 2}):
         pass
     with pytest.raises(UserError, match=r"config\.y=None, now 2"), opened(folder, {"x": 1, "y": 2}):
@@ -136,11 +141,11 @@ def test_another_config_is_refused_and_the_old_one_kept(folder):
         pass
 
 
-def test_rates_may_change_and_it_is_written_down(tmp_path):
+def test_learning_rate_clip_and_dtype_may_change_and_are_recorded(tmp_path):
     def config(**optimizer):
         return {
             "compute_dtype": "bfloat16",
-            "optimizer": {"learning_rate": 1e-3, "clip": 1.0, "kind": "adam"} | optimizer,
+            "optimizer": {"learning_rate": 1e-3, "clip": 1.0, "name": "adam"} | optimizer,
         }
 
     with opened(tmp_path, config()) as checkpoints:
@@ -155,14 +160,14 @@ def test_rates_may_change_and_it_is_written_down(tmp_path):
         "step 20: config.optimizer.learning_rate 0.001 -> 0.0001",
         "step 20: config.compute_dtype bfloat16 -> float32",
     ]
-    for name, value in (("clip", 0.0), ("kind", "sgd")):  # the optimizer's state would have another form
+    for name, value in (("clip", 0.0), ("name", "sgd")):  # the optimizer state would have another structure
         other = config(learning_rate=1e-4, clip=0.5) | {"compute_dtype": "float32"}
         other["optimizer"][name] = value
         with pytest.raises(UserError, match=rf"config\.optimizer\.{name}=.*, now {value!r}"), opened(tmp_path, other):
             pass
 
 
-def test_a_network_may_get_a_rate_of_its_own_and_rates_may_be_zero(tmp_path):
+def test_learning_rate_of_one_network_may_be_added_and_may_be_zero(tmp_path):
     def config(last, networks):
         return {"optimizer": {"learning_rate": 1e-3, "final_learning_rate": last, "networks": networks}}
 
@@ -176,14 +181,14 @@ def test_a_network_may_get_a_rate_of_its_own_and_rates_may_be_zero(tmp_path):
     ]
 
 
-def test_nothing_changes_in_a_finished_run(folder):
-    with contextlib.closing(Checkpoints(folder, {"x": 1}, keep=3)) as checkpoints:
+def test_finished_run_with_other_config_is_an_error(folder):
+    with contextlib.closing(Checkpoints(folder, {"x": 1}, max_to_keep=3)) as checkpoints:
         checkpoints._changes = ["config.compute_dtype bfloat16 -> float32"]
-        with pytest.raises(UserError, match=r"holds a finished run, and now config\.compute_dtype bfloat16 -> float32"):
+        with pytest.raises(UserError, match=r"has a finished run, and now config\.compute_dtype bfloat16 -> float32"):
             checkpoints.record_config(40, total=40)
 
 
-def test_without_a_checkpoint_any_config_goes_unless_there_are_models(tmp_path):
+def test_config_may_change_without_checkpoints_and_models(tmp_path):
     for config in ({"x": 1}, {"x": 2}):
         with opened(tmp_path, config):
             pass
@@ -194,18 +199,55 @@ def test_without_a_checkpoint_any_config_goes_unless_there_are_models(tmp_path):
         pass
 
 
-def test_processes_that_read_different_checkpoints(folder, monkeypatch):
+def test_processes_with_different_checkpoints_are_an_error(folder, monkeypatch):
     from jax.experimental import multihost_utils
 
     class State(dict):
         step = 20
 
-    monkeypatch.setattr(multihost_utils, "process_allgather", lambda found: np.stack([found, np.int32(-1)]))
+    monkeypatch.setattr(multihost_utils, "process_allgather", lambda step: np.stack([step, np.int32(-1)]))
     monkeypatch.setattr(Checkpoints, "_newest", lambda self, like: State())
     with opened(folder) as checkpoints, monkeypatch.context() as patch:
         patch.setattr(jax, "process_count", lambda: 2)
         with pytest.raises(UserError, match=r"after steps \[20, -1\] .*one --workdir"):
             checkpoints.restore(STATE)
+
+
+@pytest.fixture
+def first_edition_run(tmp_path):
+    """Folder of a run with a checkpoint and `config.json` of the first edition; returns also that config."""
+    with opened(tmp_path, get_config("tiny").to_dict()) as checkpoints:
+        checkpoints.save(20, scaled(20))
+    config = json.loads(Path(__file__).with_name("first_edition_config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return tmp_path, config
+
+
+def test_run_of_the_first_edition_resumes_with_the_present_config(first_edition_run):
+    folder, _ = first_edition_run
+    with opened(folder, get_config("tiny").to_dict()) as checkpoints:
+        assert_equal(checkpoints.restore(STATE), scaled(20))
+    assert not (folder / "changes.txt").exists()
+    config = json.loads((folder / "config.json").read_text())
+    assert config == json.loads(json.dumps(get_config("tiny").to_dict()))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "message"),
+    [
+        ("data", "colour", 0.5, r"config\.data\.color_jitter=0\.5, now 0\.7"),
+        ("data", "pipeline", "tf", r"config\.data\.loader='tf', now 'threads'"),
+        ("optimiser", "kind", "rmsprop", r"config\.optimizer\.name='rmsprop', now 'adam'"),
+        ("without", "transfer", True, r"config\.distill\.enabled=False, now True"),
+    ],
+)
+def test_run_of_the_first_edition_with_another_config_is_an_error(first_edition_run, section, name, value, message):
+    folder, config = first_edition_run
+    config[section][name] = value
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=message), opened(folder, get_config("tiny").to_dict()):
+        pass
+    assert json.loads((folder / "config.json").read_text()) == config
 
 
 def test_flatten_config():

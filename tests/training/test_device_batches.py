@@ -1,3 +1,5 @@
+"""Host batches and on-device crops as sharded arrays."""
+
 from __future__ import annotations
 
 import jax
@@ -26,7 +28,7 @@ def pipeline_of(photos, kind, count=4):
     return build_loader({"single": PhotoLayers(photos, crop=16)}, {"single": count}, loader=kind, seed=1, start_step=0)
 
 
-def test_devices_get_the_same_samples_whoever_cuts_them(photos):
+def test_on_device_crops_match_host_crops(photos):
     with pipeline_of(photos, "threads") as memory, pipeline_of(PreloadedPhotos(photos), "device") as device:
         for _, one, other in zip(range(3), to_devices(memory), to_devices(device), strict=False):
             assert one["single"].keys() == other["single"].keys()
@@ -37,7 +39,7 @@ def test_devices_get_the_same_samples_whoever_cuts_them(photos):
 
 
 @pytest.mark.parametrize("kind", ["threads", "device"])
-def test_batches_that_travel_together_are_those_that_travel_alone(photos, kind):
+def test_grouped_batches_match_single_batches(photos, kind):
     source = PreloadedPhotos(photos) if kind == "device" else photos
     with pipeline_of(source, kind) as alone, pipeline_of(source, kind) as together:
         one_by_one = to_devices(alone)
@@ -48,7 +50,7 @@ def test_batches_that_travel_together_are_those_that_travel_alone(photos, kind):
                     np.testing.assert_array_equal(array, group["single"][name][:, step])
 
 
-def test_a_step_takes_what_the_devices_have_cut(photos):
+def test_step_accepts_on_device_crops(photos):
     step = parallel.parallelize(
         lambda state, batch: (state + parallel.average(batch["single"]["transmission"].astype(np.float32).mean()), {})
     )
@@ -60,7 +62,7 @@ def test_a_step_takes_what_the_devices_have_cut(photos):
     assert float(state) == pytest.approx(np.asarray(batch["single"]["transmission"]).mean(), rel=1e-5)
 
 
-def test_a_batch_that_cannot_be_divided_is_told(photos):
+def test_batch_that_is_not_divisible_by_the_devices_is_an_error(photos):
     for kind, source in (("threads", photos), ("device", PreloadedPhotos(photos))):
         with pipeline_of(source, kind, count=3) as pipeline, pytest.raises(UserError, match=r"3 samples .* 2 devices"):
             next(to_devices(pipeline))

@@ -1,4 +1,4 @@
-"""How far the host may be ahead of its devices."""
+"""The limit on dispatched calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sirr_jax.training.dispatch_limit import DispatchLimiter
 
 
 class Pending:
-    """What a call will return: tells when it is waited for."""
+    """Result of a call; records when it is waited for."""
 
     def __init__(self, number, waited):
         self.number, self.waited = number, waited
@@ -19,7 +19,7 @@ class Pending:
 
 
 @pytest.mark.parametrize(("backend", "expected"), [("cpu", [0, 1, 2]), ("gpu", [])])
-def test_on_a_cpu_the_host_waits_for_the_call_before_the_last_two(monkeypatch, backend, expected):
+def test_host_waits_for_the_third_last_call_on_cpu_only(monkeypatch, backend, expected):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     limiter, waited = DispatchLimiter(), []
     for number in range(5):

@@ -1,3 +1,5 @@
+"""Writers of scalars and panels."""
+
 from __future__ import annotations
 
 import contextlib
@@ -18,7 +20,7 @@ def test_scalars_are_appended_as_json_lines(tmp_path):
     assert any((tmp_path / "tensorboard").iterdir())
 
 
-def test_panels_are_files(tmp_path):
+def test_panels_are_png_files(tmp_path):
     image = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
     with contextlib.closing(Writer(tmp_path)) as writer:
         path = writer.panel(7, "validation", image)
@@ -26,7 +28,7 @@ def test_panels_are_files(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(path)), image)
 
 
-def test_without_tensorboard_the_numbers_are_still_written(tmp_path, monkeypatch, caplog):
+def test_scalars_are_written_without_tensorboardx(tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO", logger="sirr_jax")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with contextlib.closing(Writer(tmp_path)) as writer:

@@ -1,3 +1,5 @@
+"""Optimizers, schedules and learning rate multipliers from the config."""
+
 from __future__ import annotations
 
 import jax.numpy as jnp
@@ -10,23 +12,23 @@ from sirr_jax.weights.variables import flatten
 
 
 def sizes(config, name, *, updates=100):
-    """How far each of the steps goes along a constant gradient."""
+    """Returns the size of each step along a constant gradient."""
     optimizer = make_optimizer(config, name, updates)
-    params, made = jnp.zeros(()), []
+    params, steps = jnp.zeros(()), []
     state = optimizer.init(params)
     for _ in range(updates):
         after, state = apply_gradients(optimizer, jnp.ones(()), state, params)
-        made.append(-float(after))
-    return np.array(made)
+        steps.append(-float(after))
+    return np.array(steps)
 
 
-def test_learning_rate_falls_along_a_cosine(toy_config):
+def test_cosine_schedule(toy_config):
     toy_config.optimizer.clip = 0.0
     expected = 0.01 + (0.05 - 0.01) * (1 + np.cos(np.pi * np.arange(100) / 100)) / 2
     np.testing.assert_allclose(sizes(toy_config.optimizer, "generator"), expected, rtol=1e-3)
 
 
-def test_one_network_has_values_of_its_own(toy_config):
+def test_one_network_has_other_values(toy_config):
     toy_config.optimizer.clip = 0.0
     toy_config.optimizer.schedule = "constant"
     toy_config.optimizer.networks = {"discriminator": {"learning_rate": 0.5, "name": "sgd"}}
@@ -49,27 +51,27 @@ def test_one_network_has_values_of_its_own(toy_config):
         ("clip", -1.0, r"clip=-1\.0 of generator: expected a norm above 0, or 0 for none"),
     ],
 )
-def test_what_makes_no_sense(toy_config, name, value, message):
+def test_invalid_values_are_errors(toy_config, name, value, message):
     toy_config.optimizer[name] = value
     with pytest.raises(UserError, match=message):
         make_optimizer(toy_config.optimizer, "generator", 10)
 
 
-def test_learning_rate_halves(toy_config):
+def test_step_schedule(toy_config):
     toy_config.optimizer.update({"clip": 0.0, "name": "sgd", "schedule": "step", "step_size": 3, "gamma": 0.5})
     expected = 0.05 * 0.5 ** (np.arange(9) // 3)
     np.testing.assert_allclose(sizes(toy_config.optimizer, "generator", updates=9), expected, rtol=1e-6)
 
 
-def test_parameters_learn_at_rates_by_their_path(toy_config):
+def test_lr_mults_scale_the_learning_rate_by_parameter_path(toy_config):
     params = {
         "encoder": {"conv": {"kernel": jnp.ones(2)}, "norm": {"scale": jnp.ones(2)}},
         "decoder": {"conv": {"kernel": jnp.ones(2)}},
     }
     toy_config.optimizer.clip = 0.0
     toy_config.optimizer.lr_mults = (("encoder/.*/scale", 0.0), ("encoder", 0.1))
-    for kind in ("sgd", "adam"):
-        toy_config.optimizer.name = kind
+    for name in ("sgd", "adam"):
+        toy_config.optimizer.name = name
         optimizer = make_optimizer(toy_config.optimizer, "generator", 10)
         after, _ = apply_gradients(optimizer, params, optimizer.init(params), params)
         steps = {"/".join(path): float(1.0 - x[0]) for path, x in flatten(after).items()}

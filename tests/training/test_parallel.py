@@ -1,3 +1,5 @@
+"""Data parallelism over two CPU devices."""
+
 from __future__ import annotations
 
 import jax
@@ -14,7 +16,7 @@ def _averaging(state, batch):
     return state + total, {"total": total}
 
 
-def _forgetful(state, batch):
+def _not_averaging(state, batch):
     return state + batch.sum(), {"total": parallel.average(batch.sum())}
 
 
@@ -26,26 +28,26 @@ def test_parallelize_averages_over_devices_and_keeps_the_state_replicated():
     assert parallel.to_host({"state": state})["state"] == 4.0
 
 
-def test_trace_checked_rejects_a_leaf_that_was_not_averaged():
+def test_trace_checked_rejects_outputs_that_were_not_averaged():
     batch = parallel.shard_batch(np.arange(4, dtype=np.float32))
     parallel.trace_checked(_averaging, np.float32(1), batch)
     with pytest.raises(ValueError, match=r"varying|replicat"):
-        parallel.trace_checked(_forgetful, np.float32(1), batch)
+        parallel.trace_checked(_not_averaging, np.float32(1), batch)
 
 
-def test_to_host_notices_devices_that_disagree():
+def test_to_host_detects_devices_that_disagree():
     batch = parallel.shard_batch(np.arange(4, dtype=np.float32))
-    state, _ = parallel.parallelize(_forgetful)(parallel.replicate(np.float32(1)), batch)
+    state, _ = parallel.parallelize(_not_averaging)(parallel.replicate(np.float32(1)), batch)
     with pytest.raises(RuntimeError, match=r"devices disagree about \['state'\]"):
         parallel.to_host({"state": state})
 
 
-def test_on_the_host_is_on_the_first_processor(monkeypatch):
+def test_on_host_uses_the_first_cpu_device(monkeypatch):
     with jax.default_device(jax.devices()[1]):
         with parallel.on_host():
             x = jnp.ones(3) + 1
         assert x.devices() == {jax.devices()[0]}
-        assert not x.committed  # it goes where it is wanted next
+        assert not x.committed  # it may be moved to another device
 
         def denied(*, backend):
             raise RuntimeError(f"Unknown backend: {backend!r} requested")
@@ -72,12 +74,12 @@ def test_varying_keeps_gradients_local():
     assert float(scalars["mean"]) == 3.0
 
 
-def test_a_batch_that_the_devices_do_not_divide():
+def test_batch_that_is_not_divisible_by_the_devices_is_an_error():
     with pytest.raises(UserError, match=r"3 samples cannot be divided among 2 devices.*multiple of 2"):
         parallel.shard_batch(np.zeros((3, 1)))
 
 
-def test_process_numbers_must_be_given(monkeypatch):
+def test_invalid_process_numbers_are_errors(monkeypatch):
     monkeypatch.delenv("JAX_COORDINATOR_ADDRESS", raising=False)
     with pytest.raises(UserError, match="need --coordinator_address=HOST:PORT"):
         parallel.start_processes(num_processes=2)

@@ -1,4 +1,4 @@
-"""Several processes, one run: what a cluster does, with processes of one CPU device each."""
+"""Runs of two processes with one CPU device each, as on a cluster."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.training import conftest
 from sirr_jax.training import trainer
 from sirr_jax.training.metric_logger import MetricLogger
 trainer.get_recipe = lambda name: conftest.Toy
-append, taken = MetricLogger.append, []
+append, calls = MetricLogger.append, []
 def interrupt(self, scalars):
-    taken.append(scalars)
-    if len(taken) == int(stop_after):
+    calls.append(scalars)
+    if len(calls) == int(stop_after):
         signal.raise_signal(signal.SIGTERM)
     append(self, scalars)
 MetricLogger.append = interrupt
@@ -41,26 +41,26 @@ trainer.train(conftest.make_config(), workdir)
 
 
 def train_in_two(workdir, stop_after=(0, 0)):
-    """Run two processes to their end; each is asked to stop after so many steps (0: never)."""
+    """Runs two processes to their end. Each receives SIGTERM after `stop_after` steps (0: never)."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     command = [sys.executable, "-c", _WORKER, str(Path(__file__).parents[2]), str(workdir), address]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         both = [
-            subprocess.Popen([*command, str(i), str(stop_after[i])], stdout=said, stderr=subprocess.STDOUT)
+            subprocess.Popen([*command, str(i), str(stop_after[i])], stdout=output, stderr=subprocess.STDOUT)
             for i in range(2)
         ]
-        last = time.monotonic() + 240
-        while None in (codes := [process.poll() for process in both]) and time.monotonic() < last:
-            if any(codes):  # the other would wait for it
+        deadline = time.monotonic() + 240
+        while None in (codes := [process.poll() for process in both]) and time.monotonic() < deadline:
+            if any(codes):  # the other process waits for it
                 break
             time.sleep(0.1)
         for process in both:
             process.kill()
             process.wait()
-        said.seek(0)
-        assert codes == [0, 0], said.read().decode()
+        output.seek(0)
+        assert codes == [0, 0], output.read().decode()
 
 
 def weights(workdir):
@@ -80,7 +80,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_two_devices_of_one(toy_config, tmp_path, whole):
+def test_two_processes_give_the_result_of_two_devices(toy_config, tmp_path, whole):
     assert jax.device_count() == 2
     trainer.train(toy_config, tmp_path)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6), weights(tmp_path), weights(whole))
@@ -90,8 +90,8 @@ def test_two_processes_train_as_two_devices_of_one(toy_config, tmp_path, whole):
 
 
 @pytest.mark.slow
-def test_when_one_process_is_asked_to_stop_all_do_and_go_on_together(tmp_path, whole):
-    train_in_two(tmp_path / "parts", stop_after=(0, 3))  # the second alone, between two log steps
+def test_sigterm_of_one_process_stops_both_and_the_run_resumes(tmp_path, whole):
+    train_in_two(tmp_path / "parts", stop_after=(0, 3))  # only the second one, between two log steps
     assert max(int(path.name) for path in (tmp_path / "parts" / "checkpoints").iterdir()) == 4
     train_in_two(tmp_path / "parts")
     jax.tree.map(np.testing.assert_array_equal, weights(whole), weights(tmp_path / "parts"))

@@ -1,3 +1,5 @@
+"""The training step: devices, micro-batches, scan, optimizers, non-finite losses."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -37,47 +39,47 @@ def assert_close(a, b):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-5, atol=2e-6), a, b)
 
 
-def test_two_devices_compute_what_one_does(setup, raw_batch):
+def test_two_devices_give_the_result_of_one(setup, raw_batch):
     one, scalars_one = run_on(jax.devices()[:1], setup, raw_batch(8), steps=3)
     two, scalars_two = run_on(jax.devices()[:2], setup, raw_batch(8), steps=3)
     assert_close(one, two)
-    # The noise of the device's own key must differ, everything else agree.
+    # The noise depends on the key of the device; everything else agrees.
     assert scalars_one.pop("noise") != scalars_two.pop("noise")
     assert_close(scalars_one, scalars_two)
 
 
-def test_micro_batches_compute_what_the_whole_batch_does(setup, raw_batch):
+def test_gradient_accumulation_gives_the_result_of_the_whole_batch(setup, raw_batch):
     whole, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0)
     split, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0, grad_accum_steps=4)
     assert_close(whole.params, split.params)
-    # Statistics pass through the micro-batches one after the other: four small steps, not one.
+    # Running statistics are updated by each micro-batch: four small steps instead of one.
     assert not np.allclose(whole.collections["mean"]["x"], split.collections["mean"]["x"])
 
 
-def test_steps_in_a_row_are_the_same_steps(setup, raw_batch):
+def test_scan_steps_gives_the_result_of_single_steps(setup, raw_batch):
     recipe, optimizers, state = setup
     state = jax.tree.map(np.array, state)
     raws = [parallel.shard_batch(raw_batch(8, start)) for start in (0, 8, 16)]
     step = build_step(recipe, TOGETHER, 0, optimizers, Settings(3, 1, 0.9))
-    one_by_one, kept = parallel.replicate(state), []
+    one_by_one, logged = parallel.replicate(state), []
     single, together = parallel.parallelize(step), parallel.parallelize(scan_steps(step, 3))
     for raw in raws:
         one_by_one, scalars = single(one_by_one, raw)
-        kept.append(jax.device_get(scalars))
+        logged.append(jax.device_get(scalars))
     at_once, means = together(parallel.replicate(state), jax.tree.map(lambda *x: np.stack(x, axis=1), *raws))
     assert int(at_once.step) == 3
     assert_close(jax.device_get(one_by_one), jax.device_get(at_once))
-    assert_close(jax.tree.map(lambda *x: np.mean(x, axis=0), *kept), jax.device_get(means))
+    assert_close(jax.tree.map(lambda *x: np.mean(x, axis=0), *logged), jax.device_get(means))
 
 
-def test_one_step_equals_optax_by_hand(setup, raw_batch):
+def test_step_matches_optax(setup, raw_batch):
     recipe, optimizers, state = setup
     raw = raw_batch(8)
     batch = recipe.prepare(raw, jax.random.key(3)) | {"progress": jnp.zeros(())}
 
     def loss(generator):
         params = state.params | {"generator": generator}
-        return recipe._learn(params, state.collections, batch, jax.random.key(0))[0]
+        return recipe._generate(params, state.collections, batch, jax.random.key(0))[0]
 
     generator = state.params["generator"]
     with jax.numpy_dtype_promotion("standard"):
@@ -89,7 +91,7 @@ def test_one_step_equals_optax_by_hand(setup, raw_batch):
     assert_close(after.ema["generator"]["w"], decay * generator["w"] + (1 - decay) * expected["w"])
 
 
-def test_a_stage_s_rate_shortens_its_steps(setup, raw_batch):
+def test_rate_of_a_stage_scales_its_updates(setup, raw_batch):
     recipe, optimizers, state = setup
     raw, before = raw_batch(8), jax.device_get(state.params)
     whole, _ = run_on(jax.devices()[:1], setup, raw, stage=0)
@@ -98,11 +100,11 @@ def test_a_stage_s_rate_shortens_its_steps(setup, raw_batch):
     steps = [after.params["generator"]["w"] - before["generator"]["w"] for after in (whole, short)]
     np.testing.assert_allclose(steps[1], 0.1 * steps[0], rtol=1e-4, atol=1e-7)
     assert np.abs(steps[0]).max() > 0.01
-    # What the optimizer remembers is that of the whole step.
+    # The optimizer state is that of the whole step.
     assert_close(whole.opt_state, short.opt_state)
 
 
-def test_what_does_not_learn_is_bit_identical(setup, raw_batch):
+def test_other_networks_are_bit_identical(setup, raw_batch):
     _, _, state = setup
     before = jax.device_get(state)
     after, _ = run_on(jax.devices()[:2], setup, raw_batch(8), stage=0)
@@ -113,7 +115,7 @@ def test_what_does_not_learn_is_bit_identical(setup, raw_batch):
     assert before.params["generator"]["w"].tobytes() != after.params["generator"]["w"].tobytes()
 
 
-def test_updates_run_as_often_as_declared_and_schedules_cover_all_stages(setup, raw_batch):
+def test_updates_run_as_often_as_declared_and_are_counted_over_all_stages(setup, raw_batch):
     recipe, _, _ = setup
     assert learning_networks(recipe) == {"generator": 12, "discriminator": 12}
     after, _ = run_on(jax.devices()[:2], setup, raw_batch(8))
@@ -122,7 +124,7 @@ def test_updates_run_as_often_as_declared_and_schedules_cover_all_stages(setup, 
     assert set(counts["discriminator"]) == {2}
 
 
-def test_the_first_non_finite_step_is_remembered(setup, toy_config, raw_batch):
+def test_first_non_finite_step_is_recorded(setup, toy_config, raw_batch):
     recipe, optimizers, state = setup
     recipe._poison = 20
     step = jax.pmap(
@@ -134,13 +136,13 @@ def test_the_first_non_finite_step_is_remembered(setup, toy_config, raw_batch):
     assert int(state.step) == 4
 
 
-def test_every_leaf_of_a_new_state_owns_its_buffer(setup):
+def test_leaves_of_a_new_state_share_no_buffers(setup):
     _, _, state = setup
     pointers = [x.unsafe_buffer_pointer() for x in jax.tree.leaves(state)]
     assert len(set(pointers)) == len(pointers)
 
 
-def test_evaluation_uses_the_moving_average_of_what_learns(setup):
+def test_evaluation_params_are_moving_averages_of_trained_networks(setup):
     _, _, state = setup
     state = state.replace(ema=jax.tree.map(lambda x: x + 1, state.ema))
     params = evaluation_params(state)
@@ -150,7 +152,7 @@ def test_evaluation_uses_the_moving_average_of_what_learns(setup):
 
 @pytest.mark.parametrize("stage", [0, 1])
 @pytest.mark.parametrize("grad_accum_steps", [1, 2])
-def test_steps_are_proved_to_be_replicated(setup, raw_batch, stage, grad_accum_steps):
+def test_step_passes_the_replication_check(setup, raw_batch, stage, grad_accum_steps):
     recipe, optimizers, state = setup
     step = build_step(recipe, stage, 0, optimizers, Settings(3, grad_accum_steps))
     parallel.trace_checked(step, state, parallel.shard_batch(raw_batch(8)))

@@ -1,3 +1,5 @@
+"""The training loop: resuming, stages, evaluation, errors."""
+
 from __future__ import annotations
 
 import json
@@ -19,7 +21,7 @@ TOTAL = 12
 
 @pytest.fixture
 def saved(monkeypatch):
-    """States as they are saved, by step."""
+    """Step -> saved state."""
     states = {}
     save = Checkpoints.save
 
@@ -39,36 +41,36 @@ def _flat(state):
     return [np.atleast_1d(x) for x in jax.tree.leaves(state)]
 
 
-def test_stopping_and_going_on_changes_no_bit(toy_config, tmp_path, saved, monkeypatch):
+def test_resumed_run_is_bit_identical(toy_config, tmp_path, saved, monkeypatch):
     toy_config.grad_accum_steps = 2
     trainer.train(toy_config, tmp_path / "whole")
     whole = saved[TOTAL]
     saved.clear()
 
-    keep = MetricLogger.append
-    taken = []
+    append = MetricLogger.append
+    calls = []
 
     def interrupt(self, scalars):
-        taken.append(scalars)
-        if len(taken) in (3, 8):  # once in each stage, apart from the regular checkpoints
+        calls.append(scalars)
+        if len(calls) in (3, 8):  # once in each stage, not at regular checkpoints
             signal.raise_signal(signal.SIGTERM)
-        keep(self, scalars)
+        append(self, scalars)
 
-    monkeypatch.setattr(MetricLogger, "max_to_keep", interrupt)
+    monkeypatch.setattr(MetricLogger, "append", interrupt)
     trainer.train(toy_config, tmp_path / "parts")
     assert max(saved) == 3
-    model = load_model(tmp_path / "parts" / "models" / "toy.safetensors")  # what it has learned so far
+    model = load_model(tmp_path / "parts" / "models" / "toy.safetensors")  # as trained so far
     weights = model.networks["student"].variables["params"]["w"]
     np.testing.assert_array_equal(weights, saved[3].ema["generator"]["w"])
     trainer.train(toy_config, tmp_path / "parts")
     assert max(saved) == 8
     trainer.train(toy_config, tmp_path / "parts")
     assert max(saved) == TOTAL
-    assert len(taken) == TOTAL
+    assert len(calls) == TOTAL
     assert_same_bits(whole, saved[TOTAL])
 
 
-def test_steps_in_one_call_train_as_steps_alone(toy_config, tmp_path, saved):
+def test_scan_steps_trains_as_single_steps(toy_config, tmp_path, saved):
     trainer.train(toy_config, tmp_path / "alone")
     alone = saved[TOTAL]
     saved.clear()
@@ -83,19 +85,19 @@ def test_steps_in_one_call_train_as_steps_alone(toy_config, tmp_path, saved):
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "message"),
     [
         ({"scan_steps": 4}, "=4 does not divide the 6 steps of stage alone"),
         ({"scan_steps": 3}, r"=3 does not divide config\.log_every=2; change one of them, or set it to 1"),
     ],
 )
-def test_steps_per_call_must_fit_what_happens_between_calls(toy_config, tmp_path, values, words):
+def test_scan_steps_must_divide_stages_and_intervals(toy_config, tmp_path, values, message):
     toy_config.update(values)
-    with pytest.raises(UserError, match=r"config\.scan_steps" + words):
+    with pytest.raises(UserError, match=r"config\.scan_steps" + message):
         trainer.train(toy_config, tmp_path)
 
 
-def test_a_stage_begins_from_the_average_of_the_one_before(toy_config, tmp_path, saved):
+def test_stage_begins_from_the_moving_average_of_the_one_before(toy_config, tmp_path, saved):
     toy_config.optimizer.learning_rate = toy_config.optimizer.final_learning_rate = 1e-30
     trainer.train(toy_config, tmp_path)
     first, last = saved[6], saved[TOTAL]
@@ -104,7 +106,7 @@ def test_a_stage_begins_from_the_average_of_the_one_before(toy_config, tmp_path,
     assert int(last.stage) == 1
 
 
-def test_what_a_run_leaves_behind(toy_config, tmp_path):
+def test_files_of_a_run(toy_config, tmp_path):
     trainer.train(toy_config, tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
@@ -119,23 +121,23 @@ def test_what_a_run_leaves_behind(toy_config, tmp_path):
     assert sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir()) == [8, 10, 12]
 
 
-def test_a_finished_run_has_nothing_left_to_do(toy_config, tmp_path, saved):
+def test_resuming_a_finished_run_saves_nothing(toy_config, tmp_path, saved):
     trainer.train(toy_config, tmp_path)
     saved.clear()
     trainer.train(toy_config, tmp_path)
     assert not saved
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(toy_config, tmp_path):
+def test_non_finite_loss_stops_the_run_and_names_the_step(toy_config, tmp_path):
     toy_config.poison = 8 * 7 + 3  # a sample of step 7
     with pytest.raises(FloatingPointError, match="not finite at step 7;"):
         trainer.train(toy_config, tmp_path)
     assert max(int(p.name) for p in (tmp_path / "checkpoints").iterdir()) == 6
 
 
-def test_a_workdir_of_another_config(toy_config, tmp_path):
+def test_workdir_of_another_config_is_an_error(toy_config, tmp_path):
     trainer.train(toy_config, tmp_path)
-    toy_config.log_every = 3  # free to change
+    toy_config.log_every = 3  # may change
     trainer.train(toy_config, tmp_path)
     toy_config.optimizer.b1 = 0.5
     with pytest.raises(UserError, match=r"config\.optimizer\.b1=0\.9, now 0\.5; choose another --workdir"):
@@ -143,7 +145,7 @@ def test_a_workdir_of_another_config(toy_config, tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["optimizer"]["b1"] == 0.9
 
 
-def test_a_run_that_never_began_can_be_put_right_in_its_workdir(toy_config, tmp_path):
+def test_config_of_a_run_that_never_started_may_change(toy_config, tmp_path):
     toy_config.eval_every, toy_config.protocol = 12, "psnr"
     with pytest.raises(UserError, match=r"config\.protocol is 'psnr'"):
         trainer.train(toy_config, tmp_path)
@@ -153,11 +155,11 @@ def test_a_run_that_never_began_can_be_put_right_in_its_workdir(toy_config, tmp_
     assert not (tmp_path / "panels").exists()
 
 
-def test_without_scores_and_panels_no_validation_data_are_needed(toy_config, tmp_path, monkeypatch):
-    def refuse(data, kind):
+def test_no_validation_data_are_needed_without_scores_and_panels(toy_config, tmp_path, monkeypatch):
+    def refuse(data, kind, count, *, seed):
         raise UserError("config.data.validation is empty; set config.eval_every=0 and config.log_images_every=0")
 
-    monkeypatch.setattr("sirr_jax.training.evaluator.validation_stream", refuse)
+    monkeypatch.setattr("sirr_jax.training.evaluator.validation_batch", refuse)
     toy_config.eval_every, toy_config.log_images_every = 0, 2
     with pytest.raises(UserError, match=r"config\.log_images_every=0"):
         trainer.train(toy_config, tmp_path)
@@ -165,7 +167,7 @@ def test_without_scores_and_panels_no_validation_data_are_needed(toy_config, tmp
     trainer.train(toy_config, tmp_path)
 
 
-def test_panels_alone(toy_config, tmp_path):
+def test_panels_without_scores(toy_config, tmp_path):
     toy_config.log_images_every = 4
     trainer.train(toy_config, tmp_path)
     steps = sorted(int(path.stem.rpartition("-")[2]) for path in (tmp_path / "panels").iterdir())
@@ -173,12 +175,12 @@ def test_panels_alone(toy_config, tmp_path):
     assert not (tmp_path / "scores.json").exists()
 
 
-def test_a_run_goes_on_with_a_lower_rate_after_a_loss_that_is_not_finite(toy_config, tmp_path, saved):
+def test_run_resumes_with_a_lower_learning_rate_after_a_non_finite_loss(toy_config, tmp_path, saved):
     toy_config.poison = 8 * 7 + 3
     with pytest.raises(FloatingPointError, match=r"Go on from there with a lower config\.optimizer\.learning_rate"):
         trainer.train(toy_config, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    toy_config.poison = -1  # what the lower rate is to do; the file is told that it was so
+    toy_config.poison = -1  # simulates the effect of the lower rate; config.json gets the same value
     (tmp_path / "config.json").write_text(json.dumps(config | {"poison": -1}))
     toy_config.optimizer.learning_rate = 0.04
     trainer.train(toy_config, tmp_path)
@@ -187,7 +189,7 @@ def test_a_run_goes_on_with_a_lower_rate_after_a_loss_that_is_not_finite(toy_con
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "message"),
     [
         ("max_to_keep", 0, "expected 1 or more"),
         ("log_every", 0, "expected 1 or more"),
@@ -198,13 +200,13 @@ def test_a_run_goes_on_with_a_lower_rate_after_a_loss_that_is_not_finite(toy_con
         ("ema_decay", 1.0, "expected 0 or more and less than 1"),
     ],
 )
-def test_numbers_that_make_no_sense(toy_config, tmp_path, name, value, words):
+def test_numbers_out_of_range_are_errors(toy_config, tmp_path, name, value, message):
     toy_config[name] = value
-    with pytest.raises(UserError, match=rf"config\.{name}={value}: {words}"):
+    with pytest.raises(UserError, match=rf"config\.{name}={value}: {message}"):
         trainer.train(toy_config, tmp_path)
 
 
-def test_a_batch_that_does_not_fit_the_devices(toy_config, tmp_path):
+def test_batch_size_must_be_divisible_by_devices_and_micro_batches(toy_config, tmp_path):
     toy_config.batch_size = 6
     toy_config.grad_accum_steps = 2
     with pytest.raises(UserError, match=r"config\.batch_size=6 .* = 4; choose a multiple of 4"):
@@ -212,36 +214,36 @@ def test_a_batch_that_does_not_fit_the_devices(toy_config, tmp_path):
     assert not (tmp_path / "config.json").exists()
 
 
-def test_a_workdir_that_cannot_be_written(toy_config, tmp_path):
+def test_unwritable_workdir_is_an_error(toy_config, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write to workdir"):
         trainer.train(toy_config, tmp_path / "file" / "run")
 
 
-def test_no_steps_at_all(toy_config, tmp_path):
+def test_zero_steps_are_an_error(toy_config, tmp_path):
     toy_config.steps = 0
     with pytest.raises(UserError, match="0 training steps"):
         trainer.train(toy_config, tmp_path)
 
 
-def test_progress_is_plain_text_without_a_terminal(toy_config, tmp_path, caplog):
+def test_progress_is_logged_without_a_terminal(toy_config, tmp_path, caplog):
     caplog.set_level("INFO", logger="sirr_jax")
     trainer.train(toy_config, tmp_path)
     assert any("together step 12/12" in record.message for record in caplog.records)
 
 
-def test_pairs_that_no_stage_trains_on(toy_config, tmp_path):
+def test_pairs_that_no_stage_trains_on_are_an_error(toy_config, tmp_path):
     toy_config.data.pairs_share = 0.5
-    with pytest.raises(UserError, match=r"config\.data\.pairs_share=0\.5, and no stage of toy trains on real pairs"):
+    with pytest.raises(UserError, match=r"config\.data\.pairs_share=0\.5, but no stage of toy trains on real pairs"):
         trainer.train(toy_config, tmp_path)
     toy_config.data.update({"pairs_share": 0.0, "pairs": "/pairs"})
     with pytest.raises(
-        UserError, match=r"data\.pairs=/pairs is given and not used: config\.data\.pairs_share=0\.0; leave it out"
+        UserError, match=r"data\.pairs=/pairs is set but not used: config\.data\.pairs_share=0\.0; leave it empty"
     ):
         trainer.train(toy_config, tmp_path)
 
 
-def test_maps_are_shown_and_not_scored(toy_config, tmp_path, monkeypatch):
+def test_maps_are_displayed_and_not_scored(toy_config, tmp_path, monkeypatch):
     recipe = trainer.get_recipe("toy")
     monkeypatch.setattr(recipe, "panels", ("input", "map", "target"))
     monkeypatch.setattr(recipe, "maps", ("map",))

@@ -1,4 +1,4 @@
-"""What the tests of Keras files share."""
+"""Fixtures of the tests of Keras files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.helpers.narrow_edge_gan import layers, small, traced
 
 @pytest.fixture
 def trace_once(monkeypatch):
-    """Each network is traced once, not for each file."""
+    """Traces each network once, not for each file."""
     monkeypatch.setattr(convert, "variable_shapes", traced)
 
 

@@ -1,4 +1,4 @@
-"""State dicts <-> variables: what does not fit is listed completely."""
+"""Conversion of state dicts to variables and back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def state_dict():
 
 
 @pytest.mark.parametrize("network_id", list_networks())
-def test_every_network_round_trips_bit_for_bit(network_id):
+def test_from_torch_to_torch_round_trip_of_every_network(network_id):
     state_dict = fill_random(expected_shapes(network_id, width="tiny"))
     variables = from_torch(network_id, state_dict, width="tiny")
     used = {name: tree for name, tree in variables.items() if name != "passthrough"}
@@ -36,27 +36,27 @@ def test_every_network_round_trips_bit_for_bit(network_id):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
-def test_types_of_numbers_are_kept(state_dict, dtype):
+def test_dtypes_are_preserved(state_dict, dtype):
     state_dict = {key: value.astype(dtype) for key, value in state_dict.items()}
     variables = from_torch(ID, state_dict, width="tiny")
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {np.dtype(dtype)}
     assert all(value.dtype == dtype for value in to_torch(ID, variables, width="tiny").values())
 
 
-def test_variables_share_the_memory_of_the_state_dict(state_dict):
+def test_from_torch_shares_memory_with_the_state_dict(state_dict):
     variables = from_torch(ID, state_dict, width="tiny")
     kernels = [leaf for path, leaf in flatten(variables).items() if path[-1] == "kernel"]
     assert len(kernels) == 11
     assert all(any(np.shares_memory(leaf, value) for value in state_dict.values()) for leaf in kernels)
 
 
-def test_prefixes_are_overlooked(state_dict):
+def test_from_torch_ignores_prefixes(state_dict):
     prefixed = {f"module.netG.{key}": value for key, value in state_dict.items()}
     a, b = (from_torch(ID, sd, width="tiny") for sd in (state_dict, prefixed))
     assert flatten(a).keys() == flatten(b).keys()
 
 
-def test_everything_that_is_wrong_is_listed(state_dict):
+def test_from_torch_lists_missing_unexpected_and_misshaped_keys(state_dict):
     del state_dict["conv2.0.bias"], state_dict["fc.1.weight"]
     state_dict["conv9.0.weight"] = np.zeros(1, np.float32)
     state_dict["fc.0.weight"] = state_dict["fc.0.weight"].T
@@ -70,13 +70,13 @@ def test_everything_that_is_wrong_is_listed(state_dict):
     text = str(error)
     assert "\n" not in text
     assert (
-        "2 missing: conv2.0.bias, fc.1.weight; 1 unexpected: conv9.0.weight; 2 mis-shaped: conv1.0.bias is a sca"
+        "2 missing: conv2.0.bias, fc.1.weight; 1 unexpected: conv9.0.weight; 2 of wrong shape: conv1.0.bias is a sca"
         in text
     )
     assert "(transposed?)" in text
 
 
-def test_variables_that_do_not_fit_are_listed_by_path(state_dict):
+def test_to_torch_lists_missing_unexpected_and_misshaped_paths(state_dict):
     variables = from_torch(ID, state_dict, width="tiny")
     flat = flatten(variables)
     path = next(path for path in flat if path[-1] == "kernel")

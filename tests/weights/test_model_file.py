@@ -1,4 +1,4 @@
-"""Model files: what goes in comes out, and nothing is lost when something goes wrong."""
+"""Model files: round trips, metadata, failed writes and damaged files."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from sirr_jax.models import build
 from sirr_jax.weights.model_file import Model, StoredNetwork, load_model, save_model
 from tests.helpers.networks import random_parameters
 
-HYPER = {"width": "tiny", "hallucination": False}
+MODEL_ARGS = {"width": "tiny", "hallucination": False}
 
 
-def model(variables, model_args=HYPER):
+def model(variables, model_args=MODEL_ARGS):
     networks = {"student": StoredNetwork("dynamics/student", model_args, variables)}
     return Model("dynamics", networks, license="Apache-2.0", description="a test, “in” Zürich")
 
@@ -43,27 +43,27 @@ def arrays():
     }
 
 
-def assert_same(found, expected):
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+def assert_same(actual, expected):
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         assert isinstance(a, np.ndarray)
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         assert a.tobytes() == np.asarray(b).tobytes()
 
 
-def test_variables_and_metadata_come_back(tmp_path):
+def test_save_model_load_model_round_trip(tmp_path):
     path = tmp_path / "new" / "folder" / "model.safetensors"
     save_model(path, model(arrays()))
-    found = load_model(str(path))
-    assert found._replace(networks={}) == model({})._replace(networks={})
-    assert found.version == sirr_jax.__version__
-    student = found.networks["student"]
-    assert (student.id, student.model_args) == ("dynamics/student", HYPER)
+    loaded = load_model(str(path))
+    assert loaded._replace(networks={}) == model({})._replace(networks={})
+    assert loaded.version == sirr_jax.__version__
+    student = loaded.networks["student"]
+    assert (student.id, student.model_args) == ("dynamics/student", MODEL_ARGS)
     assert_same(student.variables, arrays())
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_other_programs_can_read_what_it_is(tmp_path):
+def test_metadata_follow_modelspec(tmp_path):
     path = tmp_path / "model.safetensors"
     save_model(path, model(arrays())._replace(title="A student", author="Anna", date="2026-11-30"))
     with safe_open(path, framework="np") as file:
@@ -84,14 +84,14 @@ def test_other_programs_can_read_what_it_is(tmp_path):
     }
 
 
-def test_models_of_the_first_edition_are_read(tmp_path):
+def test_load_model_of_the_first_edition(tmp_path):
     networks = {"generator": {"id": "errnet/generator", "hyper": {"width": "test", "hyper": False}}}
     card = {"recipe": "errnet", "version": "0.1.0", "licence": "MIT", "origin": "here", "networks": networks}
     arrays = {"generator/params/w": np.ones(2, np.float32), "generator/carried/step": np.zeros(1, np.int64)}
     save_file(arrays, tmp_path / "old.safetensors", metadata={"card": json.dumps(card | {"max_side": 640})})
-    found = load_model(tmp_path / "old.safetensors")
-    generator = found.networks["generator"]
-    assert (found.license, found.description, found.version, found.max_side) == ("MIT", "here", "0.1.0", 640)
+    loaded = load_model(tmp_path / "old.safetensors")
+    generator = loaded.networks["generator"]
+    assert (loaded.license, loaded.description, loaded.version, loaded.max_side) == ("MIT", "here", "0.1.0", 640)
     assert (generator.id, generator.model_args) == ("errnet/generator", {"width": "tiny", "hypercolumn": False})
     assert_same(
         generator.variables,
@@ -99,44 +99,44 @@ def test_models_of_the_first_edition_are_read(tmp_path):
     )
 
 
-def test_how_a_model_works_best_comes_back(tmp_path):
+def test_max_side_and_self_ensemble_round_trip(tmp_path):
     save_model(tmp_path / "model.safetensors", model({})._replace(max_side=384, self_ensemble=4))
-    found = load_model(tmp_path / "model.safetensors")
-    assert (found.max_side, found.self_ensemble) == (384, 4)
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert (loaded.max_side, loaded.self_ensemble) == (384, 4)
 
 
-def test_several_networks_share_a_file(tmp_path):
+def test_several_networks_in_one_file(tmp_path):
     networks = {role: StoredNetwork(f"a/{role}", {}, {"params": {"w": np.full(2, i)}}) for i, role in enumerate("bcd")}
     save_model(tmp_path / "model.safetensors", Model("a", networks, license="-", description="-"))
-    found = load_model(tmp_path / "model.safetensors").networks
-    assert list(found) == ["b", "c", "d"]
+    loaded = load_model(tmp_path / "model.safetensors").networks
+    assert list(loaded) == ["b", "c", "d"]
     for role, network in networks.items():
-        assert found[role].id == network.id
-        assert_same(found[role].variables, network.variables)
+        assert loaded[role].id == network.id
+        assert_same(loaded[role].variables, network.variables)
 
 
-def test_a_network_fits_its_own_file(tmp_path):
-    module = build("dynamics/student", **HYPER)
+def test_network_can_be_rebuilt_from_its_file(tmp_path):
+    module = build("dynamics/student", **MODEL_ARGS)
     params = random_parameters(module, (1, 16, 16, 3))
     save_model(tmp_path / "model.safetensors", model({"params": jax.tree.map(jnp.asarray, params)}))
-    found = load_model(tmp_path / "model.safetensors").networks["student"]
-    assert build(found.id, **found.model_args) == module
-    assert_same(found.variables["params"], params)
+    loaded = load_model(tmp_path / "model.safetensors").networks["student"]
+    assert build(loaded.id, **loaded.model_args) == module
+    assert_same(loaded.variables["params"], params)
 
 
-def test_the_same_model_is_the_same_bytes(tmp_path):
+def test_save_model_is_deterministic(tmp_path):
     for name in ("a", "b"):
         save_model(tmp_path / name, model(arrays()))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_whoever_may_read_other_files_may_read_a_model(tmp_path):
+def test_file_permissions_follow_the_umask(tmp_path):
     save_model(tmp_path / "model.safetensors", model(arrays()))
     (tmp_path / "other").touch()
     assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def test_existing_files_are_replaced_on_request_only(tmp_path):
+def test_save_model_overwrites_only_on_request(tmp_path):
     path = tmp_path / "model.safetensors"
     save_model(path, model({"params": {"a": np.zeros(1, np.float32)}}))
     before = path.read_bytes()
@@ -148,7 +148,7 @@ def test_existing_files_are_replaced_on_request_only(tmp_path):
 
 
 @pytest.mark.parametrize("model_args", [{"width": "tiny"}, {"dtype": jnp.float32}], ids=["disk", "card"])
-def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch, model_args):
+def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch, model_args):
     path = tmp_path / "model.safetensors"
     save_model(path, model({"params": {"a": np.zeros(1, np.float32)}}))
     before = path.read_bytes()
@@ -166,16 +166,16 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path, monkeypatch, mod
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def refused(path, message):
+def assert_rejected(path, message):
     with pytest.raises(UserError, match=message) as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
 
 
-def test_missing_files_and_folders_are_named(tmp_path):
-    refused(tmp_path / "none.safetensors", "no model file at")
-    refused(tmp_path, "no model file at")
+def test_load_model_of_missing_files_and_folders(tmp_path):
+    assert_rejected(tmp_path / "none.safetensors", "no model file at")
+    assert_rejected(tmp_path, "no model file at")
 
 
 @pytest.mark.parametrize(
@@ -190,9 +190,9 @@ def test_missing_files_and_folders_are_named(tmp_path):
         (struct.pack("<Q", 90_000_000) + b"{" + bytes(60), "header claims 90000000 bytes"),
     ],
 )
-def test_files_of_another_format_are_refused(tmp_path, content, message):
+def test_load_model_rejects_other_formats(tmp_path, content, message):
     (tmp_path / "model.safetensors").write_bytes(content)
-    refused(tmp_path / "model.safetensors", message)
+    assert_rejected(tmp_path / "model.safetensors", message)
 
 
 REBUILD = {"recipe": "d", "version": "1", "networks": {"a": {"id": "b", "model_args": {}}}}
@@ -214,29 +214,29 @@ REBUILD = {"recipe": "d", "version": "1", "networks": {"a": {"id": "b", "model_a
         {"card": json.dumps(REBUILD | {"networks": {"a": {"id": "b", "hyper": []}}})},
     ],
 )
-def test_foreign_safetensors_are_refused_for_their_lack_of_metadata(tmp_path, metadata):
+def test_load_model_rejects_safetensors_without_metadata(tmp_path, metadata):
     save_file({"a": np.zeros(2, np.float32)}, tmp_path / "model.safetensors", metadata=metadata)
-    refused(tmp_path / "model.safetensors", "has no sirr_jax metadata")
+    assert_rejected(tmp_path / "model.safetensors", "has no sirr_jax metadata")
 
 
-def test_a_foreign_type_of_number_is_named(tmp_path):
+def test_load_model_rejects_unknown_dtypes(tmp_path):
     header = json.dumps({"a": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}).encode()
     (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"12")
-    refused(tmp_path / "model.safetensors", "cannot be read as safetensors")
+    assert_rejected(tmp_path / "model.safetensors", "cannot be read as safetensors")
 
 
-def test_an_array_inside_an_array_is_damage(tmp_path):
+def test_load_model_rejects_an_array_inside_an_array(tmp_path):
     path = tmp_path / "model.safetensors"
     save_model(path, model({"params": np.zeros(2)}))
     with safe_open(path, framework="np") as file:
-        card = file.metadata()
-    save_file({"student/params": np.zeros(2), "student/params/a": np.zeros(2)}, path, metadata=card)
-    refused(path, "lies inside an array")
+        metadata = file.metadata()
+    save_file({"student/params": np.zeros(2), "student/params/a": np.zeros(2)}, path, metadata=metadata)
+    assert_rejected(path, "lies inside an array")
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damage_anywhere_is_survived(tmp_path, data):
+def test_load_model_of_damaged_files(tmp_path, data):
     path = tmp_path / "model.safetensors"
     save_model(path, model(arrays()), overwrite=True)
     content = bytearray(path.read_bytes())
@@ -247,8 +247,8 @@ def test_damage_anywhere_is_survived(tmp_path, data):
         content[position] ^= data.draw(st.integers(1, 255))
     path.write_bytes(bytes(content))
     try:
-        found = load_model(path)
+        loaded = load_model(path)
     except UserError as error:
         assert str(path) in str(error)  # noqa: PT017 - either outcome is right
     else:
-        assert found.networks
+        assert loaded.networks

@@ -1,4 +1,4 @@
-"""How many processor cores there are for the data."""
+"""Number of processor cores available for data loading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def usable_cores() -> int:
-    """The cores that this process may use, which can be fewer than the machine has."""
+    """Returns the number of cores that this process may use; the machine can have more."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Square crops at a random scale and place."""
+"""Square crops at a random scale and position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sirr_jax.data.images.reader import check_large_enough
 
 
 class Region(NamedTuple):
-    """A square of an image, in pixels."""
+    """A square region of an image, in pixels."""
 
     top: int
     left: int
@@ -19,7 +19,12 @@ class Region(NamedTuple):
 
 
 class PhotoRegion(NamedTuple):
-    """A square of one photograph of many."""
+    """A square region of one photograph of a source.
+
+    Attributes:
+        photo: index of the photograph.
+        region: square inside it.
+    """
 
     photo: int
     region: Region
@@ -35,25 +40,25 @@ def draw_region(
     min_scale: float = 1.0,
     name: str,
 ) -> Region:
-    """Draws the region of an image that becomes the canvas.
+    """Draws the region of an image that is resized to the canvas.
 
-    Its side is `canvas * r`, `r ~ U(min_scale, min(short / canvas, max_scale))`, its place uniform. Where the short
-    side is below `canvas * min_scale`, the region is the whole short side, to be enlarged.
+    Its side is `canvas * r`, `r ~ U(min_scale, min(short / canvas, max_scale))`, its position is uniform. If the short
+    side is below `canvas * min_scale`, the side is the whole short side, and the region is enlarged.
 
     Args:
-      generator: Source of randomness.
-      size: Height and width of the image in pixels.
-      canvas: Side in pixels of what the region is resized to.
-      crop: Shortest side an image may have, in pixels; at most `canvas`.
-      max_scale: Largest reduction, 1 or more.
-      min_scale: Smallest reduction, at most 1; below 1 regions are enlarged.
-      name: What the error calls the image.
+        generator: random generator.
+        size: height and width of the image in pixels.
+        canvas: side of the resized region in pixels.
+        crop: minimum short side of the image in pixels; at most `canvas`.
+        max_scale: largest downscaling factor, 1 or more.
+        min_scale: smallest downscaling factor, at most 1; values below 1 allow upscaling.
+        name: name of the image in the error message.
 
     Returns:
-      A region inside the image.
+        The region; it lies inside the image.
 
     Raises:
-      UserError: The image's short side is below `crop`.
+        UserError: The image's short side is below `crop`.
     """
     check_large_enough(name, size, crop)
     height, width = size
@@ -68,15 +73,15 @@ def draw_region(
 
 
 def cut(image: np.ndarray, region: Region, canvas: int) -> np.ndarray:
-    """Cuts a region out and resizes it to the canvas: bicubic, with antialiasing where it is reduced.
+    """Crops a region and resizes it to the canvas: bicubic, with antialiasing when downscaling.
 
     Args:
-      image: uint8 `[height, width, 3]`.
-      region: A square inside the image.
-      canvas: Side of the result in pixels.
+        image: uint8 `[height, width, 3]`.
+        region: square inside the image.
+        canvas: side of the result in pixels.
 
     Returns:
-      uint8 `[canvas, canvas, 3]`; the very pixels where the region has the canvas's size.
+        uint8 `[canvas, canvas, 3]`; the unchanged pixels if the region has the size of the canvas.
     """
     top, left, side = region
     pixels = np.ascontiguousarray(image[top : top + side, left : left + side])
@@ -84,30 +89,32 @@ def cut(image: np.ndarray, region: Region, canvas: int) -> np.ndarray:
 
 
 def cut_labels(labels: np.ndarray, region: Region, canvas: int) -> np.ndarray:
-    """Cuts out the labels of what `cut` cuts out.
+    """Crops labels to a region and resizes them to the canvas, as `cut` does for images.
 
     Args:
-      labels: uint8 `[height, width]`.
-      region: A square inside the image.
-      canvas: Side of the result in pixels.
+        labels: uint8 `[height, width]`.
+        region: square inside the image.
+        canvas: side of the result in pixels.
 
     Returns:
-      uint8 `[canvas, canvas]`, see `resize_labels`.
+        uint8 `[canvas, canvas]`, see `resize_labels`.
     """
     top, left, side = region
     return resize_labels(labels[top : top + side, left : left + side], (canvas, canvas))
 
 
 def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes labels: each new pixel takes the label at its middle, of two that meet there the latter.
+    """Resizes labels by nearest neighbor: each new pixel takes the label at its center.
+
+    Where a center lies on the border of two pixels, the lower or right one counts.
 
     Args:
-      labels: uint8 `[height, width]`.
-      size: Height and width of the result in pixels.
+        labels: uint8 `[height, width]`.
+        size: height and width of the result in pixels.
 
     Returns:
-      uint8 of that size, in memory of its own.
+        uint8 `[*size]`, a copy.
     """
-    # In whole numbers: Pillow's nearest filter is a pixel off where its sums round.
+    # Integer arithmetic: Pillow's nearest filter is off by one pixel where its sums round.
     rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for old, new in zip(labels.shape, size, strict=True))
     return labels[rows[:, None], columns]

@@ -1,9 +1,9 @@
-"""One image file -> uint8 RGB, whatever the file holds."""
+"""Decodes one image file of any kind to uint8 RGB."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -25,35 +25,34 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTATIONS_ON_THE_SIDE = (5, 6, 7, 8)
+_TRANSPOSING_ORIENTATIONS = (5, 6, 7, 8)
 
 
 class UnreadableImageError(UserError):
-    """A file that should hold an image and cannot be decoded: not an image, truncated, damaged, or gone."""
+    """An image file cannot be decoded: it is missing, truncated, damaged or not an image."""
 
 
-def read_image(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> np.ndarray:
-    """Decodes one image the way a viewer would show it.
+def read_image(file: str | ImageFile | IO[bytes], *, name: str | None = None) -> np.ndarray:
+    """Decodes one image as a viewer shows it.
 
     * The EXIF (or XMP) orientation is applied; a damaged EXIF block counts as upright.
     * Gray, two-level, palette, CMYK and YCbCr images become RGB. Color profiles are not applied (`read_profile`).
-    * Transparency (an alpha channel, a transparent palette entry or a color key) is composited over white,
-      as on a
-      page: what lies under transparent pixels is arbitrary.
-    * 16 bits of gray become 8 by rounding, of color by leaving out the lower 8; floating-point images are taken
-      as [0, 1].
-    * Of an animation or of several pages, the first.
+    * Transparency (an alpha channel, a transparent palette entry or a color key) is composited over white; the
+      colors of fully transparent pixels are arbitrary.
+    * 16-bit gray values are rounded to 8 bits; 16-bit color values lose their lower 8 bits. Floating-point images
+      must have values in [0, 1].
+    * Only the first frame or page of an animation or a multi-page file is read.
 
     Args:
-      file: A path, a file inside a shard, or a binary file opened for reading.
-      name: What error messages call the file; its path when left out.
+        file: path, packed file, or binary file opened for reading.
+        name: name of the file in error messages; None for its path.
 
     Returns:
-      uint8 `[height, width, 3]`, RGB, read-only.
+        uint8 RGB `[height, width, 3]`, read-only.
 
     Raises:
-      UnreadableImageError: The file is missing, not an image, truncated or damaged, or its values have no
-        8-bit meaning (floats outside [0, 1], integers beyond 16 bits).
+        UnreadableImageError: The file is missing, not an image, truncated or damaged, or its values cannot be converted
+            to 8 bits (floats outside [0, 1], integers beyond 16 bits).
     """
     with _opened(file, name) as image:
         image.load()
@@ -62,76 +61,76 @@ def read_image(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> 
         return _rgb(upright)
 
 
-def read_profile(file: str | BinaryIO) -> bytes | None:
-    """Reads the ICC profile that the colors of `read_image` are meant in; None where there is none.
+def read_profile(file: str | IO[bytes]) -> bytes | None:
+    """Reads the ICC profile of the colors that `read_image` returns.
 
-    Only an image that is RGB in the file keeps its profile: what others become is no longer what theirs describes.
+    Only images stored as RGB keep their profile: a profile for another color space does not describe the converted
+    colors.
 
     Args:
-      file: A path or a binary file opened for reading.
+        file: path or binary file opened for reading.
+
+    Returns:
+        The profile; None if there is none.
 
     Raises:
-      UnreadableImageError: The file is missing or its header is not that of an image.
+        UnreadableImageError: The file is missing or its header is not an image header.
     """
     with _opened(file, None) as image:
         return image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
 
 
-def image_size(file: str | ImageFile | BinaryIO, *, name: str | None = None) -> tuple[int, int]:
-    """Reads the size that `read_image` will return, from the header alone.
+def image_size(file: str | ImageFile | IO[bytes], *, name: str | None = None) -> tuple[int, int]:
+    """Reads the size of the array that `read_image` returns, from the header alone.
 
     Args:
-      file: A path, a file inside a shard, or a binary file opened for reading.
-      name: What error messages call the file; its path when left out.
+        file: path, packed file, or binary file opened for reading.
+        name: name of the file in error messages; None for its path.
 
     Returns:
-      Height and width in pixels, orientation applied.
+        Height and width in pixels, with the orientation applied.
 
     Raises:
-      UnreadableImageError: The file is missing or its header is not that of an image.
+        UnreadableImageError: The file is missing or its header is not an image header.
     """
     if isinstance(file, PackedFile):
         return file.size
     with _opened(file, name) as image:
         width, height = image.size
         if hasattr(image, "tag_v2"):
-            # Whether Pillow has already turned a TIFF's size depends on its version; the tags are never
-            # turned.
+            # Some versions of Pillow apply the orientation to the size of a TIFF; the tags are always unrotated.
             width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
-        return (width, height) if _orientation(image) in _ORIENTATIONS_ON_THE_SIDE else (height, width)
+        return (width, height) if _orientation(image) in _TRANSPOSING_ORIENTATIONS else (height, width)
 
 
 @contextmanager
-def _opened(file: str | ImageFile | BinaryIO, name: str | None) -> Iterator[Image.Image]:
+def _opened(file: str | ImageFile | IO[bytes], name: str | None) -> Iterator[Image.Image]:
     name = str(file) if name is None else name
     try:
         with Image.open(file.open() if isinstance(file, PackedFile) else file) as image:
             yield image
-    except UserError:  # a shard that cannot be read says so itself
+    except UserError:  # an unreadable shard raises its own message
         raise
     except UnidentifiedImageError:
-        raise UnreadableImageError(
-            f"{name}: not an image, whatever its name says; replace the file or remove it"
-        ) from None
+        raise UnreadableImageError(f"{name}: not an image despite its extension; replace or remove the file") from None
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise UnreadableImageError(f"{name}: cannot be opened ({error.strerror}); check the path") from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(
-            f"{name}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; make the image smaller"
+            f"{name}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; downscale the image"
         ) from None
     except Exception as error:  # Pillow's decoders raise almost every built-in error on damaged data
         raise UnreadableImageError(
-            f"{name}: the image is truncated, damaged or of an unknown kind "
-            f"({type(error).__name__}: {error}); replace the file or remove it"
+            f"{name}: the image is truncated, damaged or of an unsupported kind  "
+            f"({type(error).__name__}: {error}); replace or remove the file"
         ) from error
 
 
 def _orientation(image: Image.Image) -> int:
     try:
-        # The base class's method: the one of PNG files would decode the whole image to look for late EXIF
-        # data.
+        # The method of the base class: that of PNG files decodes the whole image to find EXIF data at its end.
         return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a photograph with a damaged EXIF block is still a photograph
+    except Exception:  # a damaged EXIF block does not make the photo unreadable
         return 1
 
 
@@ -147,9 +146,9 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def _gray(values: np.ndarray, *, full_scale: int) -> np.ndarray:
-    # Written so that NaN fails too.
+    # This form of the comparison also rejects NaN.
     if not (values.min() >= 0 and values.max() <= full_scale):
-        raise ValueError(f"values {values.min():g} to {values.max():g} where 0 to {full_scale} was expected")
+        raise ValueError(f"values {values.min():g} to {values.max():g}, expected 0 to {full_scale}")
     gray = np.rint(values * (255 / full_scale)).astype(np.uint8)
     rgb = np.repeat(gray[:, :, None], 3, axis=2)
     rgb.flags.writeable = False

@@ -1,4 +1,4 @@
-"""Decoded images held in memory, so that each is decoded once."""
+"""Cache of decoded images, so that each image is decoded once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ _log = logging.getLogger(__name__)
 
 
 class DecodeCache:
-    """Remembers what reading functions returned, up to a number of bytes; safe from several threads.
+    """Caches the results of reading functions up to a number of bytes. Thread-safe.
 
-    Nothing is ever thrown out: what comes after the limit is decoded each time it is wanted. Where every
-    photograph is wanted once per epoch, a fixed set held in memory is hit more often than the most recent
-    ones would be.
+    Nothing is evicted: images that come after the limit are decoded each time they are read. When every photo is read
+    once per epoch, a fixed set of cached photos is hit more often than the most recent ones would be.
     """
 
     def __init__(self, limit_bytes: int) -> None:
+        """Makes an empty cache.
+
+        Args:
+            limit_bytes: largest total size of the cached arrays in bytes.
+        """
         self._limit = limit_bytes
         self._used = 0
         self._full = False
@@ -28,24 +32,29 @@ class DecodeCache:
         self._lock = threading.Lock()
 
     def remember(self, read: Callable[..., Any]) -> Callable[..., Any]:
-        """Wraps a function of hashable arguments that returns an array or a tuple of arrays.
+        """Wraps a reading function with this cache.
 
-        Wrapping one function (or one method of one object) twice gives two wrappers that share what they
-        remember.
+        Two wrappers of the same function (or of the same method of the same object) share their cached results.
+
+        Args:
+            read: function of hashable arguments that returns an array or a tuple of arrays.
+
+        Returns:
+            The caching function.
         """
 
-        def remembered(*args: Hashable) -> Any:
+        def cached_read(*args: Hashable) -> Any:
             key = (read, args)
             if key in self._items:
                 return self._items[key]
             item = read(*args)
             with self._lock:
-                self._keep(key, item)
+                self._add(key, item)
             return item
 
-        return remembered
+        return cached_read
 
-    def _keep(self, key: Hashable, item: np.ndarray | tuple[np.ndarray, ...]) -> None:
+    def _add(self, key: Hashable, item: np.ndarray | tuple[np.ndarray, ...]) -> None:
         size = sum(array.nbytes for array in (item if isinstance(item, tuple) else (item,)))
         if key in self._items:  # another thread was faster
             return
@@ -55,7 +64,7 @@ class DecodeCache:
         elif not self._full:
             self._full = True
             _log.warning(
-                "decoded images fill the %d MiB given to data.loader=threads; the rest is decoded each "
-                "time it is used, for which data.loader=tf is the faster choice",
+                "the cache of decoded images is full (%d MiB, config.data.loader=threads); the remaining images "
+                "are decoded each time they are read: config.data.loader=tf is faster for this data set",
                 self._limit >> 20,
             )

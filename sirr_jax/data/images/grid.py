@@ -1,4 +1,4 @@
-"""Many images on one sheet, to be looked at."""
+"""Contact sheets: many images on one sheet for visual inspection."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from PIL import Image
 
 
 def contact_sheet(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2, side: int | None = None) -> np.ndarray:
-    """Lay images out in rows on white paper.
+    """Lays images out in rows on a white background.
 
     Args:
-        rows: per row its images, uint8 `[h, w, 3]` or `[h, w]`; rows may differ in length, images in size.
-        gap: white pixels between them.
-        side: longer side in pixels to which larger images are reduced; None to keep all as they are.
+        rows: rows of images, uint8 `[h, w, 3]` or `[h, w]`; rows may differ in length and images in size.
+        gap: white space between images in pixels.
+        side: largest longer side in pixels; larger images are downscaled to it. None keeps all sizes.
 
     Returns:
         uint8 `[H, W, 3]`.
     """
-    cells = [[_reduced(image, side) for image in row] for row in rows]
+    cells = [[_downscale(image, side) for image in row] for row in rows]
     heights = [max(image.shape[0] for image in row) for row in cells]
     widths = [max(row[i].shape[1] for row in cells if i < len(row)) for i in range(max(map(len, cells)))]
     size = (sum(heights) + gap * (len(heights) - 1), sum(widths) + gap * (len(widths) - 1), 3)
@@ -34,7 +34,7 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2, side: i
     return sheet
 
 
-def _reduced(image: np.ndarray, side: int | None) -> np.ndarray:
+def _downscale(image: np.ndarray, side: int | None) -> np.ndarray:
     picture = Image.fromarray(np.ascontiguousarray(image)).convert("RGB")
     if side is not None:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""A file inside a shard: what stands where a path stands when a data set is packed."""
+"""Image files on disk and image files packed into shards."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sirr_jax.data.images.label_spaces import LabelSpace
 
 @dataclass(frozen=True, slots=True)
 class PackedFile:
-    """An encoded image inside a shard, read on demand.
+    """An encoded image inside a shard, loaded on demand.
 
     Attributes:
-      path: Where the file would lie if the set were not packed, for messages; no such file exists.
-      size: Height and width in pixels, as a viewer shows the picture.
-      load: Reads the encoded bytes; safe from several threads.
-      labels: What its values mean; None for pictures.
+        path: path of the file in the unpacked data set, for messages; no such file exists.
+        size: height and width in pixels, as a viewer shows the picture.
+        load: function that returns the encoded bytes. Thread-safe.
+        labels: label space of a label image; None for photos.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class PackedFile:
         return str(self.path)
 
     def open(self) -> BinaryIO:
-        """Returns the encoded file, read from the shard."""
+        """Returns the encoded file as a stream in memory."""
         return io.BytesIO(self.load())
 
 
@@ -39,6 +39,6 @@ ImageFile = Path | PackedFile
 """A file on disk or inside a shard."""
 
 
-def place_of(file: ImageFile) -> Path:
-    """The path to name a file by in messages."""
+def path_of(file: ImageFile) -> Path:
+    """Returns the path that names a file in messages."""
     return file.path if isinstance(file, PackedFile) else file

@@ -1,4 +1,4 @@
-"""What the values of label images mean."""
+"""The meaning of the values in label images."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """What the values of label images mean.
+    """The meaning of the values in label images.
 
     Attributes:
-      title: The data set, for messages.
-      classes: Number of classes; valid values are 0 to `classes - 1`.
-      ignore: A further value, of pixels that have no class; None if there is none.
+        title: name of the data set, for messages.
+        classes: number of classes; valid values are 0 to `classes - 1`.
+        ignore: additional value, for pixels without a class; None if there is none.
     """
 
     title: str
@@ -20,11 +20,12 @@ class LabelSpace:
     ignore: int | None = 255
 
 
-# Label spaces of the sets that the papers on restoration with semantics use (SGRRN; SR-Net, table of data sets).
+# Label spaces of the data sets used by the papers on restoration with semantics (SGRRN; SR-Net, table of data sets).
 VOC = LabelSpace("PASCAL VOC", 21)
 CITYSCAPES_TRAIN_IDS = LabelSpace("Cityscapes trainIds", 19)
 CITYSCAPES_IDS = LabelSpace("Cityscapes labelIds", 34)
 ADE20K = LabelSpace("ADE20K, 0 for unlabelled", 151, ignore=None)
-# Things and stuff in one numbering, less one, as the label images have it.
+# Things and stuff in one numbering, minus one, as in the published label images.
 COCO_STUFF = LabelSpace("COCO-Stuff", 182)
+# Packed sets store these titles and are compared with them: do not change them.
 ANY = LabelSpace("labels of your own", 256, ignore=None)

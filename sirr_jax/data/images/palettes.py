@@ -1,7 +1,7 @@
-"""Colors of classes: label maps as pictures, and back.
+"""Class colors: conversion of label maps to color images and back.
 
 Sources: the bit palette of PASCAL VOC (SGRRN specification, section 9.4); the palette of CelebAMask-HQ, which SR-Net's
-published sheets show with red and blue swapped (SR-Net specification, sections 2.2 and 6).
+published figures show with red and blue swapped (SR-Net specification, sections 2.2 and 6).
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ _FACES = (
     *((51, 255, 255), (102, 51, 0), (255, 0, 0), (102, 204, 0), (255, 255, 0), (255, 153, 51), (0, 0, 204)),
     *((255, 51, 153), (0, 204, 204), (0, 51, 0), (204, 0, 0), (0, 204, 0)),
 )
-# The bit palette's color 255, which VOC's own label images show around objects.
+# Color 255 of the bit palette, which the label images of VOC have around objects.
 _NO_CLASS = (224, 224, 192)
 
 
 def palette(classes: int, *, bgr: bool = False) -> np.ndarray:
-    """The colors that SR-Net shows labels in: CelebAMask-HQ's for 19 classes, else VOC's bit palette.
+    """Returns the palette that SR-Net uses: that of CelebAMask-HQ for 19 classes, otherwise the bit palette of VOC.
 
     Args:
         classes: number of classes, 1 to 256.
-        bgr: swap red and blue, as SR-Net's published sheets have them.
+        bgr: whether to swap red and blue, as in SR-Net's published figures.
 
     Returns:
-        uint8 [classes, 3], RGB (or BGR), no two alike.
+        uint8 [classes, 3], RGB (or BGR); all colors differ.
 
     Raises:
-        UserError: if there are fewer or more classes.
+        UserError: `classes` is out of range.
     """
     if not 1 <= classes <= 256:
-        raise UserError(f"a palette of {classes} colors: labels of 8 bits tell 1 to 256 classes apart")
+        raise UserError(f"a palette of {classes} colors: expected 1 to 256 classes, the range of 8-bit labels")
     colors = np.array(_FACES, np.uint8) if classes == len(_FACES) else bit_palette(classes)
     return np.ascontiguousarray(colors[:, ::-1]) if bgr else colors
 
 
 def bit_palette(classes: int) -> np.ndarray:
-    """PASCAL VOC's palette: the bits of a class, dealt out to red, green and blue from the highest bit down.
+    """Returns the palette of PASCAL VOC: the bits of a class index go to red, green and blue in turn, high bits first.
 
     Args:
         classes: number of classes, up to 256.
@@ -60,15 +60,15 @@ def bit_palette(classes: int) -> np.ndarray:
 
 
 def colorize(labels: Array, colors: np.ndarray) -> Array:
-    """Shows labels as colors.
+    """Converts labels to colors.
 
     Args:
-        labels: [...], whole numbers; a NumPy array, or a JAX array or tracer.
+        labels: integers [...]; a NumPy array, or a JAX array or tracer.
         colors: uint8 [C, 3], see `palette`.
 
     Returns:
-        uint8 [..., 3], a NumPy or a JAX array as the labels are. Labels outside 0 to C - 1, such as 255 for pixels
-        without a class, become the light gray (224, 224, 192).
+        uint8 [..., 3], of the array type of the labels. Labels outside 0 to C - 1, such as 255 for pixels without a
+        class, become light gray (224, 224, 192).
     """
     xp = jnp if isinstance(labels, jax.Array) else np
     count = len(colors)
@@ -78,17 +78,17 @@ def colorize(labels: Array, colors: np.ndarray) -> Array:
 
 
 def to_labels(picture: Array, colors: np.ndarray) -> Array:
-    """Finds the class whose color is nearest (Euclidean distance in RGB; the lower class of two).
+    """Converts colors to the class of the nearest color (Euclidean distance in RGB; the lower class of a tie).
 
     Args:
-        picture: [..., 3], on the scale 0 to 255, of any type; a NumPy array, or a JAX array or tracer.
+        picture: [..., 3] in [0, 255], of any data type; a NumPy array, or a JAX array or tracer.
         colors: uint8 [C, 3], see `palette`.
 
     Returns:
-        uint8 [...], 0 to C - 1, a NumPy or a JAX array as the picture is.
+        uint8 [...], 0 to C - 1, of the array type of the picture.
     """
-    # The distance without the pixel's own square, which is the same for all classes: one product of matrices in
-    # place of an array of all differences. Of whole numbers this small it is exact in float32.
+    # The squared distance without the square of the pixel, which is the same for all classes: one matrix product
+    # instead of an array of all differences. It is exact in float32 for integers of this size.
     table = colors.astype(np.float32)
     squares = np.sum(table * table, axis=-1)
     if isinstance(picture, jax.Array):

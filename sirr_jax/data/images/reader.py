@@ -1,4 +1,4 @@
-"""Image files in folders: finding them, ordering them, and what happens to those that cannot be read."""
+"""Image files in folders: listing, ordering, and the handling of unreadable files."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ _log = logging.getLogger(__name__)
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """Lists what is in a folder, hidden entries aside, sorted by name.
+    """Lists the entries of a folder without hidden ones, sorted by name.
 
     Raises:
-      UserError: The folder is missing, is not a folder or may not be read.
+        UserError: The folder is missing, is not a folder or cannot be read.
     """
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
-        raise UserError(f"{folder}: not a folder that can be read ({error.strerror}); check the path") from None
+        raise UserError(f"{folder}: not a readable folder ({error.strerror}); check the path") from None
 
 
 def list_images(folder: Path, *, recursive: bool) -> list[Path]:
-    """Lists the image files of a folder, known by their extension in any case, sorted by path.
+    """Lists the image files of a folder by their extension (case-insensitive), sorted by path.
 
-    Other files are left out with a line in the debug log, and so is what is hidden (a name that starts with a
-    dot: `.DS_Store`, `._photo.jpg`). Linked folders are followed, each folder once.
+    Other files are ignored with a line in the debug log; hidden files and folders (with a leading dot: `.DS_Store`,
+    `._photo.jpg`) are ignored silently. Symbolic links to folders are followed, each folder once.
 
     Args:
-      folder: Where to look.
-      recursive: Whether to look into the folders inside.
+        folder: folder to search.
+        recursive: whether to search subfolders.
 
     Returns:
-      The paths; at least one.
+        Paths of the images; at least one.
 
     Raises:
-      UserError: The folder is missing, unreadable, or without a single image.
+        UserError: The folder is missing, unreadable, or contains no image.
     """
     images: list[Path] = []
-    seen: set[str] = set()
+    visited: set[str] = set()
     pending = [folder]
     while pending:
         current = pending.pop()
-        real = os.path.realpath(current)
-        if real in seen:
+        resolved = os.path.realpath(current)
+        if resolved in visited:
             continue
-        seen.add(real)
+        visited.add(resolved)
         for path in list_folder(current):
             if path.is_dir():
                 if recursive:
@@ -73,7 +73,7 @@ def list_images(folder: Path, *, recursive: bool) -> list[Path]:
             elif path.suffix.lower() in IMAGE_EXTENSIONS:
                 images.append(path)
             else:
-                _log.debug("%s: ignored, not an image by its extension", path)
+                _log.debug("%s: ignored, the extension is not that of an image", path)
     if not images:
         extensions = " ".join(sorted(IMAGE_EXTENSIONS))
         raise UserError(f"{folder}: no images in this folder; expected files ending in {extensions}")
@@ -81,7 +81,7 @@ def list_images(folder: Path, *, recursive: bool) -> list[Path]:
 
 
 def natural_order(name: str) -> tuple[list[str | int], str]:
-    """Sorting key that puts `frame10` after `frame9`."""
+    """Returns a sorting key that puts `frame10` after `frame9`."""
     parts: list[str | int] = [
         int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]+)", name))
     ]
@@ -89,15 +89,15 @@ def natural_order(name: str) -> tuple[list[str | int], str]:
 
 
 def check_large_enough(name: str, size: tuple[int, int], crop: int) -> None:
-    """Refuses an image whose short side is below the crop.
+    """Raises an error if the short side of an image is below the crop.
 
     Args:
-      name: What the message calls the image.
-      size: Height and width in pixels.
-      crop: Side of the crop in pixels.
+        name: name of the image in the message.
+        size: height and width in pixels.
+        crop: side of the crop in pixels.
 
     Raises:
-      UserError: The image is too small.
+        UserError: The image is too small.
     """
     height, width = size
     if min(height, width) < crop:
@@ -108,24 +108,21 @@ def check_large_enough(name: str, size: tuple[int, int], crop: int) -> None:
 
 
 class FileReader:
-    """Reads the image files of one source, under one rule for files that cannot be used.
-
-    Safe to use from several threads.
-    """
+    """Reads the image files of one source, with one rule for unusable files. Thread-safe."""
 
     def __init__(self, root: Path, on_corrupt: OnCorrupt) -> None:
         """Makes a reader.
 
         Args:
-          root: The source's folder, for messages.
-          on_corrupt: "error" raises on the first file that cannot be used; "skip" logs one warning per file,
-            with the number of files skipped so far, and goes on with the next that can.
+            root: folder of the source, for messages.
+            on_corrupt: rule for unusable files. "error" raises an error on the first one; "skip" logs one warning per
+                file, with the number of files skipped so far, and uses the next usable file.
 
         Raises:
-          UserError: `on_corrupt` is neither of the two.
+            UserError: `on_corrupt` has another value.
         """
         if on_corrupt not in ("error", "skip"):
-            raise UserError(f"data.on_corrupt={on_corrupt!r}: expected 'error' or 'skip'")
+            raise UserError(f"config.data.on_corrupt={on_corrupt!r}: expected 'error' or 'skip'")
         self._root = root
         self._skips = on_corrupt == "skip"
         self._decode: Callable[[ImageFile], np.ndarray] = read_image
@@ -133,13 +130,13 @@ class FileReader:
         self._lock = threading.Lock()
 
     def held(self, memory: DecodeCache) -> FileReader:
-        """Returns a reader of the same files that keeps what it decoded in `memory`."""
+        """Returns a reader of the same files that caches decoded images in `memory`."""
         reader = copy.copy(self)
         reader._decode = memory.remember(self._decode)
         return reader
 
     def size(self, path: ImageFile) -> tuple[int, int] | None:
-        """Height and width from the header; None for an unreadable header that the rule says to skip."""
+        """Returns height and width from the header; None for an unreadable header if such files are skipped."""
         try:
             return image_size(path)
         except UnreadableImageError as error:
@@ -147,7 +144,7 @@ class FileReader:
             return None
 
     def image(self, path: ImageFile) -> np.ndarray:
-        """Decodes a file to uint8 `[height, width, 3]`; a file known to be unreadable fails at once."""
+        """Decodes a file to uint8 `[height, width, 3]`; a file that failed before fails again without decoding."""
         if path in self._unreadable:
             raise UnreadableImageError(self._unreadable[path])
         try:
@@ -158,16 +155,16 @@ class FileReader:
             raise
 
     def photograph(self, path: ImageFile) -> np.ndarray:
-        """Decodes a photograph to make samples from, as `image` does; one that is nearly black is no use either.
+        """Decodes a photo as `image` does, and rejects a nearly black one.
 
         Raises:
-          UnreadableImageError: It cannot be decoded, or 99 of 100 pixels are darker than 8 of 255 in every channel.
+            UnreadableImageError: The file cannot be decoded, or 99 of 100 pixels are below 8 of 255 in every channel.
         """
         image = self.image(path)
         if is_nearly_black(image):
             error = UnreadableImageError(
-                f"{path}: nearly black all over, which no sample can be made from; remove the file or set "
-                "data.on_corrupt=skip"
+                f"{path}: nearly black, no sample can be made from it; remove the file or set "
+                "config.data.on_corrupt=skip"
             )
             if self._skips:
                 self._note(path, error)
@@ -175,31 +172,31 @@ class FileReader:
         return image
 
     def leave_out(self, path: ImageFile, error: UserError) -> None:
-        """Notes a file that cannot be used, where the rule says to skip such files.
+        """Records an unusable file if such files are skipped.
 
         Raises:
-          UserError: `error`, where it does not.
+            UserError: Such files are not skipped; raises `error`.
         """
         if not self._skips:
             raise error
         self._note(path, error)
 
     def first_readable(self, start: int, count: int, read: Callable[[int], Item]) -> Item:
-        """Reads item `start`, or where the rule says to skip, the next readable one, going round.
+        """Reads item `start`; if unusable files are skipped, the next readable item, cyclically.
 
-        Which item that is depends on the files alone, never on what was read before.
+        The choice of the item depends on the files alone, never on earlier reads.
 
         Args:
-          start: Index of the wanted item.
-          count: Number of items.
-          read: Reads one item by index, through `image`.
+            start: index of the requested item.
+            count: number of items.
+            read: function that reads one item by index, through `image`.
 
         Returns:
-          The item.
+            The item.
 
         Raises:
-          UnreadableImageError: The item cannot be read and the rule is "error".
-          UserError: No item can be read.
+            UnreadableImageError: The item cannot be read and unusable files are not skipped.
+            UserError: No item can be read.
         """
         for offset in range(count):
             try:
@@ -207,7 +204,7 @@ class FileReader:
             except UnreadableImageError:
                 if not self._skips:
                     raise
-        raise UserError(f"{self._root}: not one of its {count} entries can be decoded; replace the damaged files")
+        raise UserError(f"{self._root}: none of the {count} entries can be decoded; replace the damaged files")
 
     def _note(self, path: ImageFile, error: UserError) -> None:
         with self._lock:

@@ -1,1 +1,1 @@
-"""Known folder layouts of data sets, one file for each."""
+"""Known folder layouts of data sets, one file per family of layouts."""

@@ -1,4 +1,4 @@
-"""What a data-set layout is: a layout on disk that it recognizes, and the pictures that it finds in there."""
+"""The interface of a folder layout: recognizing a folder and scanning it for the pictures of a data set."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ FindingKind = Literal[
     "palette",
 ]
 
-# What published sets are known to hold and readers cope with: worth a look, no mistake.
+# Findings that occur in published sets and that readers handle: notes, not mistakes.
 _NOTES = frozenset({"odd file", "nearly black", "palette"})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was noticed about one file or folder.
+    """A problem or peculiarity of one file or folder.
 
     Attributes:
-      kind: What sort of thing it is.
-      path: The file or folder.
-      text: What is the matter, without the name.
+        kind: category of the finding.
+        path: file or folder.
+        text: description, without the path.
     """
 
     kind: FindingKind
@@ -49,7 +49,7 @@ class Finding:
 
     @property
     def wrong(self) -> bool:
-        """Whether the set cannot be used as it is; otherwise this is a note."""
+        """Whether the finding is a mistake that prevents using the set; otherwise it is a note."""
         return self.kind not in _NOTES
 
 
@@ -58,10 +58,12 @@ class Entry:
     """The files of one picture.
 
     Attributes:
-      name: What the picture is called within the set, folders included: `12`, `train/12`, `postcard/Focus/1/3`.
-      files: Layer to file. The layers are "mixture" (blended, rainy), "transmission" (clean, background),
-        "reflection", "labels" (of the transmission), "reflection_labels", and "mask/<part>" for masks of parts.
-      sequence: The sequence that a frame belongs to; all its frames have one size. Empty for single pictures.
+        name: name of the picture within the set, including folders: `12`, `train/12`, `postcard/Focus/1/3`.
+        files: layer -> file. The layers are "mixture" (the degraded picture), "transmission" (the clean one),
+            "reflection", "labels" (of the transmission), "reflection_labels", and "mask/<part>" for masks of face
+            parts.
+        sequence: name of the sequence that a frame belongs to; all its frames have the same size. Empty for single
+            pictures.
     """
 
     name: str
@@ -71,12 +73,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Part:
-    """A split, or a part that has scores of its own.
+    """A split, or a part with scores of its own.
 
     Attributes:
-      name: Its name; empty where the set has no parts.
-      entries: Its pictures, in natural order of their names.
-      expected: How many pictures the published releases have; empty where that is not known.
+        name: name of the part; empty if the set has no parts.
+        entries: pictures of the part, in natural order of their names.
+        expected: numbers of pictures in the published releases; empty if unknown.
     """
 
     name: str
@@ -86,39 +88,39 @@ class Part:
 
 @dataclass(frozen=True)
 class Scan:
-    """What a layout found by file names alone.
+    """The pictures of a folder, found by file names alone.
 
     Attributes:
-      parts: The set's parts; one without a name where it has none.
-      findings: Files that have no partner, doubled names, odd files.
+        parts: parts of the set; a single unnamed part if it has none.
+        findings: files without partners, duplicate names, odd files.
     """
 
     parts: tuple[Part, ...]
     findings: tuple[Finding, ...]
 
     def entries(self) -> Iterator[Entry]:
-        """All pictures, part by part."""
+        """Yields all pictures, part by part."""
         for part in self.parts:
             yield from part.entries
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One layout of files.
+    """A known folder layout of a data set.
 
     Attributes:
-      name: Short name: `real20`.
-      title: What the set is, for people.
-      tree: The folders in one line, for messages.
-      published: Where its authors publish it, for messages; empty for sets of one's own and unreleased ones.
-      recognize: Whether a folder has this layout, by the names in it alone; the folder exists.
-      scan: Finds the pictures of a folder that it recognized; raises nothing for files that do not fit.
-      label_space: The label space of a file of a "labels" layer; None for sets without labels.
-      labels_may_differ: Whether labels or masks may have another size than their picture.
-      plain_labels: Whether programs made for this layout read labels as gray values, so that palette files, whose
-        indices this project reads, are worth a note.
-      verify: What a thorough check looks at besides the pictures; None for nothing.
-      trains_as: The source of training samples that reads this layout best; its checks are part of a set's check.
+        name: short name, such as `real20`.
+        title: human-readable name of the set.
+        tree: folder structure in one line, for messages.
+        published: where the authors publish the set, for messages; empty for custom and unreleased sets.
+        recognize: function that returns whether an existing folder has this layout, judged by file names alone.
+        scan: function that finds the pictures of a recognized folder; files that do not fit are findings, not errors.
+        label_space: function that returns the label space of a file of a "labels" layer; None for sets without labels.
+        labels_may_differ: whether labels or masks may differ in size from their picture.
+        plain_labels: whether other programs read the labels of this layout as gray values. Palette files, whose indices
+            this project reads, are then noted.
+        verify: additional checks of a thorough check; None for none.
+        trains_as: type of the training source that reads this layout; a check of the set includes its checks.
     """
 
     name: str
@@ -134,33 +136,35 @@ class Layout:
     trains_as: Literal["", "pairs", "sequences"] = ""
 
     def entries(self, root: str | Path) -> list[Entry]:
-        """Finds the pictures of all parts; see `parts`."""
+        """Returns the pictures of all parts; see `parts`."""
         return [entry for entries in self.parts(root).values() for entry in entries]
 
     def parts(self, root: str | Path, *, skip: bool = False) -> dict[str, tuple[Entry, ...]]:
-        """Finds the pictures of a folder in which every file has its partners.
+        """Finds the pictures of a folder and requires that every file has its partners.
 
         Args:
-          root: A folder that this layout recognizes.
-          skip: Leave files without partners out, with a warning that counts them, in place of an error.
+            root: folder that this layout recognizes.
+            skip: whether to leave out files without partners, with a warning that counts them, instead of raising an
+                error.
 
         Returns:
-          Part to its pictures, of which there is at least one; the part's name is empty where the set has none.
+            Part name -> pictures, at least one in total. The name is empty if the set has no parts.
 
         Raises:
-          UserError: A file lacks a partner, a name occurs twice, or there is no picture; the message names the first.
+            UserError: A file lacks a partner, a name occurs twice, or there is no picture; the message names the first
+                such file.
         """
         root = Path(root)
         scan = self.scan(root)
-        wrong = [finding for finding in scan.findings if finding.wrong]
-        if wrong:
-            more = f" ({len(wrong)} such files; `sirr data check {root}` lists them)" if len(wrong) > 1 else ""
-            said = f"{wrong[0].path}: {wrong[0].text}{more}"
+        mistakes = [finding for finding in scan.findings if finding.wrong]
+        if mistakes:
+            more = f" ({len(mistakes)} such files; `sirr data check {root}` lists them)" if len(mistakes) > 1 else ""
+            message = f"{mistakes[0].path}: {mistakes[0].text}{more}"
             if not skip:
-                raise UserError(said)
-            _log.warning("skipped: %s", said)
+                raise UserError(message)
+            _log.warning("skipped: %s", message)
         parts = {part.name: part.entries for part in scan.parts}
         if not any(parts.values()):
             source = f"; published at {self.published}" if self.published else ""
-            raise UserError(f"{root}: no picture of {self.title}; expected {self.tree}{source}")
+            raise UserError(f"{root}: contains no picture of {self.title}; expected {self.tree}{source}")
         return parts

@@ -1,4 +1,4 @@
-"""Cityscapes in fog and in rain: many weathered pictures of one photograph, which holds the clean pixels.
+"""Cityscapes in fog and in rain: several degraded pictures of each clean photo.
 
 Sakaridis, Dai, Van Gool, "Semantic Foggy Scene Understanding with Synthetic Data", IJCV 2018; Hu, Fu, Zhu, Heng,
 "Depth-Attentional Features for Single-Image Rain Removal", CVPR 2019; specification of `srnet`, sections 5.5 and 5.6.
@@ -22,13 +22,13 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
 @dataclass(frozen=True)
 class _Weather:
-    """One of the two sets.
+    """One of the two data sets.
 
     Attributes:
-      folder: Beside `leftImg8bit`.
-      stem: Tells the photograph and the variant by a file's name.
-      expected: Split to how many pictures the published releases have.
-      needs_clear: Whether the clear photographs must be there.
+        folder: folder of the degraded pictures, next to `leftImg8bit`.
+        stem: pattern of a file name, with the groups `photo` and `variant`.
+        expected: split -> numbers of pictures in the published releases.
+        needs_clear: whether the clear photos are required.
     """
 
     folder: str
@@ -46,28 +46,28 @@ class _Weather:
 
     def _split(self, root: Path, split: str, findings: list[Finding]) -> Part:
         layers = {"transmission": f"leftImg8bit/{split}", "labels": f"gtFine/{split}"}
-        # Of a layer that is not there at all, nothing is missed.
-        layers = {layer: place for layer, place in layers.items() if (root / place).is_dir()}
+        # Layers without a folder are optional.
+        layers = {layer: path for layer, path in layers.items() if (root / path).is_dir()}
         if self.needs_clear and "transmission" not in layers:
             findings.append(Finding("incomplete", root, f"no folder leftImg8bit/{split}"))
         variants: dict[str, dict[str, Path]] = defaultdict(dict)
-        entries = []
+        entries: list[Entry] = []
         for folder in list_folder(root / self.folder / split):
             if folder.is_dir():
-                of_city = self._by_photo(folder, findings)
-                variants |= of_city
-                places = {layer: f"{place}/{folder.name}" for layer, place in layers.items()}
-                entries += _entries(root, split, of_city, places, findings)
-        findings += _lacking_variants(variants)
+                photos = self._by_photo(folder, findings)
+                variants |= photos
+                folders = {layer: f"{path}/{folder.name}" for layer, path in layers.items()}
+                entries += _entries(root, split, photos, folders, findings)
+        findings += _missing_variants(variants)
         return Part(split, tuple(entries), self.expected[split])
 
     def _by_photo(self, folder: Path, findings: list[Finding]) -> dict[str, dict[str, Path]]:
-        """Photograph to its variants, in order of their names and numbers."""
+        """Returns photo -> variant -> file, in order of names and numbers."""
 
         def name_of(path: Path) -> str | None:
-            found = self.stem.fullmatch(path.stem)
-            # Neither contains a slash.
-            return f"{found['photo']}/{found['variant']}" if found else None
+            match = self.stem.fullmatch(path.stem)
+            # Neither group contains a slash.
+            return f"{match['photo']}/{match['variant']}" if match else None
 
         photos: dict[str, dict[str, Path]] = defaultdict(dict)
         for name, path in sorted(index_files(folder, findings, name_of=name_of).items(), key=_by_name):
@@ -78,7 +78,7 @@ class _Weather:
 
 def _by_name(item: tuple[str, Path]) -> tuple[tuple[list[str | int], str], list[float]]:
     photo, _, variant = item[0].partition("/")
-    # In natural order 0.005 would come after 0.01: as after 1 comes 5.
+    # Natural order compares integers and would put 0.005 after 0.01.
     return natural_order(photo), [float(number) for number in re.findall(_NUMBER, variant)]
 
 
@@ -86,18 +86,18 @@ def _entries(
     root: Path,
     split: str,
     photos: Mapping[str, Mapping[str, Path]],
-    places: Mapping[str, str],
+    folders: Mapping[str, str],
     findings: list[Finding],
 ) -> Iterator[Entry]:
-    """The pictures of one city; each file of the layers in `places` stands for all the weathers of its photograph."""
+    """Yields the pictures of one city; all variants of a photo share its file in each layer of `folders`."""
     layers = {
-        layer: city_photos(root / place, findings) if layer == "transmission" else city_labels(root / place)
-        for layer, place in places.items()
+        layer: city_photos(root / folder, findings) if layer == "transmission" else city_labels(root / folder)
+        for layer, folder in folders.items()
     }
     for photo, variants in photos.items():
-        missing = [places[layer] for layer, files in layers.items() if photo not in files]
+        missing = [folders[layer] for layer, files in layers.items() if photo not in files]
         if missing:
-            text = f"no file of {photo} in {' and '.join(missing)}"
+            text = f"no file for {photo} in {' and '.join(missing)}"
             findings.append(Finding("unpaired", next(iter(variants.values())), text))
             continue
         shared = {layer: files[photo] for layer, files in layers.items()}
@@ -105,28 +105,28 @@ def _entries(
             yield Entry(f"{split}/{photo}_{variant}", {"mixture": path, **shared})
 
 
-def _lacking_variants(photos: Mapping[str, Mapping[str, Path]]) -> list[Finding]:
-    """Photographs without a variant that most of the others have."""
+def _missing_variants(photos: Mapping[str, Mapping[str, Path]]) -> list[Finding]:
+    """Finds photos without a variant that most other photos have."""
     counts = Counter(variant for variants in photos.values() for variant in variants)
-    usual = [variant for variant, count in counts.items() if 2 * count > len(photos)]
+    common = [variant for variant, count in counts.items() if 2 * count > len(photos)]
     findings = []
     for photo, variants in photos.items():
-        missing = [variant for variant in usual if variant not in variants]
+        missing = [variant for variant in common if variant not in variants]
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-            text = f"of {photo} there is no picture {missing[0]}{more}, as of the other photographs"
+            text = f"{photo} has no picture {missing[0]}{more}, unlike the other photos"
             findings.append(Finding("incomplete", next(iter(variants.values())), text))
     return findings
 
 
-# Of fog, the refined releases are 498 and 52 photographs of Cityscapes; each photograph comes in three densities.
+# The refined releases of Foggy Cityscapes have 498 and 52 photos; each photo comes in three densities.
 _FOG = _Weather(
     "leftImg8bit_foggy",
     re.compile(rf"(?P<photo>.+)_leftImg8bit_foggy_(?P<variant>beta_{_NUMBER})"),
     {"train": (3 * 2975, 3 * 498), "val": (3 * 500, 3 * 52), "test": (3 * 1525,)},
     needs_clear=False,
 )
-# The authors call the pictures to test on "test"; they are of Cityscapes' split "val".
+# The split "test" of the authors contains photos of the Cityscapes split "val".
 _RAIN = _Weather(
     "leftImg8bit_rain",
     re.compile(

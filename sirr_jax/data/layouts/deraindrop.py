@@ -12,14 +12,14 @@ from pathlib import Path
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, number_first, scan_folders
 
-# test_b: 249 in the archive, 239 by the README. The earlier numbering: 700 to train on, 94 more to evaluate.
+# test_b: 249 in the archive, 239 according to the README. The earlier release: 700 for training, 94 for evaluation.
 _EXPECTED = {"train": (861,), "test_a": (58,), "test_b": (249, 239)}
 _EXPECTED_EARLIER = (700, 794, 94)
 _FOLDERS = (("data", "gt"), ("rain", "clean"), ("rain_image", "clean_image"))
 
 
 def _parts(root: Path) -> Iterator[tuple[str, Path, str, str]]:
-    """Part, its folder, and the names of the folders with rainy and clean pictures."""
+    """Yields part, its folder, and the names of the folders with rainy and clean pictures."""
     for rainy, clean in _FOLDERS:
         if has_folders(root, rainy, clean):
             yield "", root, rainy, clean

@@ -1,4 +1,4 @@
-"""Photographs with labels: PASCAL VOC, Cityscapes, ADE20K, COCO-Stuff, CelebAMask-HQ, and SR-Net's `img` and `seg`.
+"""Photos with labels: PASCAL VOC, Cityscapes, ADE20K, COCO-Stuff, CelebAMask-HQ, and SR-Net's `img` and `seg`.
 
 Specification of `srnet`, section 6.
 """
@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from sirr_jax.data.images.image_file import ImageFile, path_of
 from sirr_jax.data.images.label_maps import FACE_PARTS
 from sirr_jax.data.images.label_spaces import ADE20K as ADE20K_SPACE
 from sirr_jax.data.images.label_spaces import ANY, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, LabelSpace
@@ -35,7 +36,7 @@ def _scan_voc(root: Path) -> Scan:
     home = _voc_home(root) or root
     findings: list[Finding] = []
     folders = {"transmission": "JPEGImages", "labels": "SegmentationClass"}
-    # Few of the photographs are labelled.
+    # Only a few of the photos are labelled.
     entries = scan_folders(home, folders, findings, may_lack=("labels",))
     expected = (2913,) if home.absolute().name == "VOC2012" else ()
     return Scan((Part("", entries, expected),), tuple(findings))
@@ -63,46 +64,46 @@ def _scan_city(photos: Path, labels: Path, findings: list[Finding], *, prefix: s
 
 
 def city_photos(folder: Path, findings: list[Finding]) -> dict[str, Path]:
-    """Finds the photographs of one city by name, as Cityscapes calls them: `<name>_leftImg8bit`.
+    """Finds the photos of one city: files `<name>_leftImg8bit.*`.
 
     Args:
-      folder: The city's folder; of one that does not exist, nothing is found.
-      findings: Takes doubled names and odd files.
+        folder: folder of the city; a missing folder contains no files.
+        findings: list to which duplicate names and odd files are appended.
 
     Returns:
-      Name to file.
+        Name -> file.
     """
     if not folder.is_dir():
         return {}
-    return index_files(folder, findings, name_of=lambda path: _before(path, "_leftImg8bit"))
+    return index_files(folder, findings, name_of=lambda path: _without_ending(path, "_leftImg8bit"))
 
 
 def city_labels(folder: Path) -> dict[str, Path]:
-    """Finds the label images of one city by name; of both numberings, that of `labelTrainIds`.
+    """Finds the label images of one city; `labelTrainIds` takes precedence over `labelIds`.
 
     Args:
-      folder: The city's folder; of one that does not exist, nothing is found.
+        folder: folder of the city; a missing folder contains no files.
 
     Returns:
-      Name to file.
+        Name -> file.
     """
     train_ids: dict[str, Path] = {}
     ids: dict[str, Path] = {}
-    # Polygons, instances and colors lie in the same folder.
+    # The same folder also contains polygons, instances and colors.
     for path in list_folder(folder) if folder.is_dir() else ():
-        if name := _before(path, "_gtFine_labelTrainIds"):
+        if name := _without_ending(path, "_gtFine_labelTrainIds"):
             train_ids[name] = path
-        elif name := _before(path, "_gtFine_labelIds"):
+        elif name := _without_ending(path, "_gtFine_labelIds"):
             ids[name] = path
     return ids | train_ids
 
 
-def _before(path: Path, ending: str) -> str | None:
+def _without_ending(path: Path, ending: str) -> str | None:
     return path.stem.removesuffix(ending) if path.stem.endswith(ending) else None
 
 
-def _cityscapes_space(path: Path) -> LabelSpace:
-    return CITYSCAPES_TRAIN_IDS if path.stem.endswith("_labelTrainIds") else CITYSCAPES_IDS
+def _cityscapes_space(file: ImageFile) -> LabelSpace:
+    return CITYSCAPES_TRAIN_IDS if path_of(file).stem.endswith("_labelTrainIds") else CITYSCAPES_IDS
 
 
 def _scan_ade20k(root: Path) -> Scan:
@@ -149,14 +150,14 @@ def _scan_faces(root: Path) -> Scan:
 
 
 def _add_masks(files: Mapping[str, Path], masks: dict[str, dict[str, Path]], findings: list[Finding]) -> None:
-    """Sorts `00012_l_brow` under face 12 as "mask/l_brow"."""
+    """Adds mask files by face number and layer: `00012_l_brow` becomes "mask/l_brow" of face 12."""
     for stem, path in files.items():
         number, part = number_before_underscore(path), stem.partition("_")[2]
         if number is None or part not in FACE_PARTS:
-            findings.append(Finding("odd file", path, "the name is not <number>_<part of a face>; not read"))
+            findings.append(Finding("odd file", path, "the name is not <number>_<face part>; not read"))
         elif f"mask/{part}" in masks[number]:
             other = masks[number][f"mask/{part}"]
-            findings.append(Finding("doubled", path, f"stands for the same mask as {other.name}; keep one"))
+            findings.append(Finding("doubled", path, f"is the same mask as {other.name}; keep one"))
         else:
             masks[number][f"mask/{part}"] = path
 
@@ -209,7 +210,7 @@ CELEBAMASK_HQ = Layout(
     "github.com/switchablenorms/CelebAMask-HQ",
     lambda root: has_folders(root, "CelebA-HQ-img", "CelebAMask-HQ-mask-anno"),
     _scan_faces,
-    # Photographs of 1024 pixels a side, masks of 512.
+    # Photos have 1024 pixels a side, masks 512.
     labels_may_differ=True,
 )
 SEG = Layout(

@@ -1,4 +1,4 @@
-"""Folders that hold the layers of the same pictures under the same file names."""
+"""Folders of layers, in which files of the same name belong to the same picture."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from sirr_jax.errors import UserError
 
 
 def find_layers(folder: Path, *, required: Sequence[str], optional: str) -> dict[str, list[Path]]:
-    """Lists the images of each layer's folder, in natural order of their names.
+    """Lists the images in the folder of each layer, in natural order of their names.
 
-    Names are compared without extension: a blended `1.jpg` belongs to a transmission `1.png`.
+    Names are compared without extension: blended `1.jpg` belongs to transmission `1.png`.
 
     Args:
-      folder: Holds one folder per layer.
-      required: Names of the folders that must exist.
-      optional: Name of a folder that may exist.
+        folder: folder that contains one folder per layer.
+        required: names of the required folders.
+        optional: name of the optional folder.
 
     Returns:
-      Layer to paths; entry `i` of every layer belongs to the same picture.
+        Layer -> paths; entry `i` of every layer belongs to the same picture.
 
     Raises:
-      UserError: A required folder is missing or without images, a name occurs twice in one folder, or the
-        names in two folders differ.
+        UserError: A required folder is missing or contains no images, a name occurs twice in one folder, or the names
+            in two folders differ.
     """
     for layer in required:
         if not (folder / layer).is_dir():
             raise UserError(
                 f"{folder} has no folder {layer!r}; expected the folders {', '.join(required)} "
-                f"and, if there is such a layer, {optional}"
+                f"and optionally {optional}"
             )
     present = [*required, optional] if (folder / optional).is_dir() else list(required)
     by_name = {layer: _by_name(folder / layer) for layer in present}
@@ -43,15 +43,15 @@ def find_layers(folder: Path, *, required: Sequence[str], optional: str) -> dict
 
 
 def check_same_size(reader: FileReader, paths: Sequence[ImageFile], crop: int) -> None:
-    """Reads headers and refuses images of different sizes, or smaller than the crop.
+    """Raises an error for images of different sizes or smaller than the crop, by their headers.
 
     Args:
-      reader: Reads the headers; those that it skips are not compared.
-      paths: Images that must have one size.
-      crop: Side of the crop in pixels.
+        reader: reader of the headers; files that it skips are not compared.
+        paths: images that must have the same size.
+        crop: side of the crop in pixels.
 
     Raises:
-      UserError: The sizes differ or are too small; the message names the file.
+        UserError: The sizes differ or are too small; the message names the file.
     """
     sizes: Mapping[ImageFile, tuple[int, int]] = {
         path: size for path in paths if (size := reader.size(path)) is not None
@@ -62,13 +62,13 @@ def check_same_size(reader: FileReader, paths: Sequence[ImageFile], crop: int) -
 
 
 def check_equal_sizes(sizes: Mapping[ImageFile, tuple[int, int]]) -> None:
-    """Refuses images of different sizes.
+    """Raises an error for images of different sizes.
 
     Args:
-      sizes: Height and width in pixels of each file.
+        sizes: file -> height and width in pixels.
 
     Raises:
-      UserError: Names the first file that differs from the first of all, and both sizes.
+        UserError: The sizes differ; the message names the first deviating file and both sizes.
     """
     pairs = list(sizes.items())
     for path, (height, width) in pairs[1:]:
@@ -76,7 +76,7 @@ def check_equal_sizes(sizes: Mapping[ImageFile, tuple[int, int]]) -> None:
         if (height, width) != (other_height, other_width):
             raise UserError(
                 f"{path} is {width}x{height} pixels and {other} is {other_width}x{other_height}: "
-                "images that belong together must have one size"
+                "images that belong together must have the same size"
             )
 
 
@@ -92,13 +92,13 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _check_same_names(folder: Path, names: Mapping[str, Path], other: Path, other_names: Mapping[str, Path]) -> None:
-    for present, lacking, where in (
+    for present, other_present, where in (
         (names, other_names, other),
         (other_names, names, folder),
     ):
-        missing = sorted(present.keys() - lacking.keys(), key=natural_order)
+        missing = sorted(present.keys() - other_present.keys(), key=natural_order)
         if missing:
             raise UserError(
-                f"{where} has no image {missing[0]!r} to go with {present[missing[0]]} "
-                f"({len(missing)} missing): every layer's folder needs the same names"
+                f"{where} has no image {missing[0]!r} to match {present[missing[0]]} "
+                f"({len(missing)} missing): the folders of all layers must contain the same names"
             )

@@ -1,4 +1,4 @@
-"""Files that belong to the same picture, found by name and never by their place in a listing."""
+"""Matching of files that belong to the same picture, by name and never by position in a listing."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from sirr_jax.data.layouts.base import Entry, Finding
 
 
 def stem(path: Path) -> str:
-    """The name without its extension."""
+    """Returns the file name without its extension."""
     return path.stem
 
 
 def number_before_underscore(path: Path) -> str | None:
-    """The number before the first `_`, without leading zeros: `12` for `012_rain.png`; None if there is none."""
+    """Returns the number before the first `_` without leading zeros (`12` for `012_rain.png`), or None."""
     return number_first(path) if "_" in path.stem else None
 
 
 def number_first(path: Path) -> str | None:
-    """The number before the first `_`, or that is the whole name, without leading zeros; None if there is none."""
+    """Returns the number before the first `_`, or the number that is the whole stem, without leading zeros, or None."""
     number = path.stem.partition("_")[0]
-    # `isdigit` alone is also true of digits that `int` refuses.
+    # `isdigit` is also true for digits that `int` rejects.
     return str(int(number)) if number.isascii() and number.isdigit() else None
 
 
 def has_folders(root: Path, *names: str) -> bool:
-    """Whether a folder holds folders of all these names."""
+    """Returns whether a folder contains subfolders of all these names."""
     return all((root / name).is_dir() for name in names)
 
 
 def has_a_folder(root: Path, *names: str) -> bool:
-    """Whether a folder holds a folder of one of these names."""
+    """Returns whether a folder contains a subfolder of one of these names."""
     return any((root / name).is_dir() for name in names)
 
 
 def index_files(
     folder: Path, findings: list[Finding], *, name_of: Callable[[Path], str | None] = stem
 ) -> dict[str, Path]:
-    """Finds the image files of one folder by the name of their picture.
+    """Lists the image files of one folder by the name of their picture.
 
     Args:
-      folder: The folder.
-      findings: Takes doubled names, files without an image's extension or without a picture's name, and files
-        whose extension is not that of the others.
-      name_of: The picture's name of a file, or None if it has none.
+        folder: folder to list.
+        findings: list to which duplicate names, files without an image extension or a picture name, and files with a
+            rare extension are appended.
+        name_of: function that returns the picture name of a file, or None.
 
     Returns:
-      Name to file; of a doubled name, the first by file name.
+        Name -> file; for a duplicate name, the first file by file name.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in list_folder(folder):
         if path.is_dir():
             continue
         if path.suffix.lower() not in IMAGE_EXTENSIONS:
-            findings.append(Finding("odd file", path, "not an image by its extension; not read"))
+            findings.append(Finding("odd file", path, "the extension is not that of an image; not read"))
             continue
         name = name_of(path)
         if name is None:
-            findings.append(Finding("odd file", path, "the name does not tell which picture it is; not read"))
-        elif name in found:
-            findings.append(Finding("doubled", path, f"stands for the same picture as {found[name].name}; keep one"))
+            findings.append(Finding("odd file", path, "the name does not identify a picture; not read"))
+        elif name in files:
+            findings.append(Finding("doubled", path, f"is the same picture as {files[name].name}; keep one"))
         else:
-            found[name] = path
-    findings += odd_extensions(list(found.values()))
-    return found
+            files[name] = path
+    findings += odd_extensions(list(files.values()))
+    return files
 
 
 def odd_extensions(paths: Sequence[Path]) -> list[Finding]:
-    """Notes the few files whose extension is not that of the rest: at most a tenth, three at most."""
-    kinds = Counter(path.suffix for path in paths)
-    rare = {kind for kind, count in kinds.items() if count <= min(3, len(paths) // 10)}
+    """Returns notes about files with a rare extension: at most a tenth of the files, and at most three."""
+    counts = Counter(path.suffix for path in paths)
+    rare = {suffix for suffix, count in counts.items() if count <= min(3, len(paths) // 10)}
     return [
-        Finding("odd file", path, f"{path.suffix} where the others are {kinds.most_common(1)[0][0]}; read all the same")
+        Finding("odd file", path, f"{path.suffix}, while the others are {counts.most_common(1)[0][0]}; read anyway")
         for path in paths
         if path.suffix in rare
     ]
@@ -88,24 +88,24 @@ def match(
     prefix: str = "",
     may_lack: Sequence[str] = (),
 ) -> tuple[Entry, ...]:
-    """Puts together the files that share a name.
+    """Combines the files of the same name into pictures.
 
     Args:
-      layers: Layer to files by name.
-      folders: Layer to the folder that its files are in, for messages.
-      findings: Takes the files that lack a partner.
-      prefix: Put before the names of the entries.
-      may_lack: Layers that may be missing: pictures that have none of these are left out without a word. A file of
-        such a layer still needs all the others.
+        layers: layer -> name -> file.
+        folders: layer -> folder of its files, for messages.
+        findings: list to which files without a partner are appended.
+        prefix: prefix of the names of the entries.
+        may_lack: optional layers. Pictures without them are left out silently; a file of such a layer still needs all
+            other layers.
 
     Returns:
-      The complete pictures, in natural order of their names.
+        Complete pictures, in natural order of their names.
     """
-    needed = [layer for layer in layers if layer not in may_lack]
+    required = [layer for layer in layers if layer not in may_lack]
     entries = []
     for name in sorted({name for files in layers.values() for name in files}, key=natural_order):
         files = {layer: layers[layer][name] for layer in layers if name in layers[layer]}
-        missing = [layer for layer in needed if layer not in files]
+        missing = [layer for layer in required if layer not in files]
         if missing:
             absent = " and ".join(folders[layer].name for layer in missing)
             findings.append(Finding("unpaired", next(iter(files.values())), f"no file {name!r} in {absent}"))
@@ -123,22 +123,22 @@ def scan_folders(
     may_lack: Sequence[str] = (),
     name_of: Callable[[Path], str | None] = stem,
 ) -> tuple[Entry, ...]:
-    """Finds the pictures of a folder that holds one folder for each layer.
+    """Finds the pictures of a folder that contains one subfolder per layer.
 
     Args:
-      root: Holds the layers' folders.
-      folders: Layer to the name of its folder. One that does not exist is a finding, and its layer left out.
-      findings: Takes what does not fit.
-      prefix: Put before the names of the entries.
-      may_lack: As for `match`.
-      name_of: The picture's name of a file.
+        root: folder that contains the folders of the layers.
+        folders: layer -> name of its folder. A missing folder is a finding, and its layer is left out.
+        findings: list to which files and folders that do not fit are appended.
+        prefix: prefix of the names of the entries.
+        may_lack: optional layers, see `match`.
+        name_of: function that returns the picture name of a file, or None.
 
     Returns:
-      The complete pictures, in natural order of their names.
+        Complete pictures, in natural order of their names.
     """
-    places = {layer: root / folder for layer, folder in folders.items() if (root / folder).is_dir()}
-    absent = [folder for layer, folder in folders.items() if layer not in places]
+    paths = {layer: root / folder for layer, folder in folders.items() if (root / folder).is_dir()}
+    absent = [folder for layer, folder in folders.items() if layer not in paths]
     if absent:
         findings.append(Finding("incomplete", root, f"no folder {' and '.join(absent)}"))
-    layers = {layer: index_files(place, findings, name_of=name_of) for layer, place in places.items()}
-    return match(layers, places, findings, prefix=prefix, may_lack=may_lack)
+    layers = {layer: index_files(path, findings, name_of=name_of) for layer, path in paths.items()}
+    return match(layers, paths, findings, prefix=prefix, may_lack=may_lack)

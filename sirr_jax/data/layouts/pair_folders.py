@@ -1,4 +1,4 @@
-"""Folders of layers: `{blended,transmission_layer[,reflection_layer]}`, of known sets and of anybody's."""
+"""Folders of layers, `{blended,transmission_layer[,reflection_layer]}`, of known and of custom data sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ZHANG = "github.com/ceciliavision/perceptual-reflection-removal"
 
 # Benchmark specification, section 3.1.
 _REAL20_IDS = tuple(map(str, (3, 4, 9, 12, 15, 22, 23, 25, 29, 39, 46, 47, 58, 86, 87, 89, 93, 103, 107, 110)))
-# Part, the names that its folder goes by (lower case, letters and digits only), and the sizes of its releases.
+# Part, known names of its folder (lower case, letters and digits only), and numbers of pictures of its releases.
 _SIR2_PARTS = (
     ("object", {"sir2object", "solidobject", "solidobjectdataset"}, (200,)),
     ("postcard", {"sir2postcard", "postcard", "postcarddataset"}, (199, 179)),
@@ -23,13 +23,13 @@ _SIR2_PARTS = (
 )
 
 
-def _called(folder: Path, names: Collection[str]) -> bool:
-    """Whether the folder is known by one of the names, or by one and a number: `real20_420`, `Nature`."""
+def _has_name(folder: Path, names: Collection[str]) -> bool:
+    """Returns whether the folder has one of the names, optionally with a number: `real20_420`, `Nature`."""
     plain = re.sub(r"[^a-z0-9]", "", folder.absolute().name.lower())
     return any(re.fullmatch(rf"{name}[0-9]*", plain) for name in names)
 
 
-def _layered(root: Path) -> bool:
+def _has_layers(root: Path) -> bool:
     return has_folders(root, "blended", "transmission_layer")
 
 
@@ -40,9 +40,11 @@ def _scan_layers(root: Path, findings: list[Finding], *, prefix: str = "") -> tu
     return scan_folders(root, folders, findings, prefix=prefix)
 
 
-def _named(name: str, title: str, published: str, *, called: Collection[str], expected: tuple[int, ...]) -> Layout:
+def _named_set(
+    name: str, title: str, published: str, *, folder_names: Collection[str], expected: tuple[int, ...]
+) -> Layout:
     def recognize(root: Path) -> bool:
-        return _layered(root) and _called(root, called)
+        return _has_layers(root) and _has_name(root, folder_names)
 
     def scan(root: Path) -> Scan:
         findings: list[Finding] = []
@@ -56,20 +58,20 @@ def _scan_real20(root: Path) -> Scan:
     entries = _scan_layers(root, findings)
     names = {entry.name for entry in entries}
     missing = [name for name in _REAL20_IDS if name not in names]
-    # Where most names are those of the release, the rest is missing; elsewhere somebody renamed the files.
+    # If most names match the release, the others are missing; otherwise the files were renamed.
     if missing and len(missing) < len(_REAL20_IDS) // 2:
-        findings.append(Finding("incomplete", root, f"no pictures {', '.join(missing)}, which Real20 has"))
+        findings.append(Finding("incomplete", root, f"the pictures {', '.join(missing)} of Real20 are missing"))
     return Scan((Part("", entries, (len(_REAL20_IDS),)),), tuple(findings))
 
 
 def _sir2_folders(root: Path) -> list[tuple[str, tuple[int, ...], Path]]:
-    """Part, expected counts and folder of what is in `root`, or of `root` itself."""
-    candidates = [root] if _layered(root) else [path for path in list_folder(root) if _layered(path)]
+    """Returns part, expected counts and folder of the parts in `root`, or of `root` itself."""
+    candidates = [root] if _has_layers(root) else [path for path in list_folder(root) if _has_layers(path)]
     return [
         (part, expected, folder)
         for part, names, expected in _SIR2_PARTS
         for folder in candidates
-        if _called(folder, names)
+        if _has_name(folder, names)
     ]
 
 
@@ -113,18 +115,18 @@ REAL20 = Layout(
     "Real20, the test pairs of Zhang et al.",
     _LAYOUT,
     _ZHANG,
-    lambda root: _layered(root) and _called(root, ("real20",)),
+    lambda root: _has_layers(root) and _has_name(root, ("real20",)),
     _scan_real20,
     trains_as="pairs",
 )
-REAL89 = _named(
-    "real89", "the real training pairs of Zhang et al.", _ZHANG, called=("real89", "realtrain"), expected=(89,)
+REAL89 = _named_set(
+    "real89", "the real training pairs of Zhang et al.", _ZHANG, folder_names=("real89", "realtrain"), expected=(89,)
 )
-NATURE = _named(
+NATURE = _named_set(
     "nature",
     "Nature, the real pairs of IBCLN",
     "github.com/JHL-HUST/IBCLN",
-    called=("nature", "naturetest", "naturetrain"),
+    folder_names=("nature", "naturetest", "naturetrain"),
     expected=(20, 200),
 )
 IBCLN = Layout(
@@ -135,11 +137,11 @@ IBCLN = Layout(
     _recognize_ibcln,
     _scan_ibcln,
 )
-TABLE2 = _named(
+TABLE2 = _named_set(
     "ceil_table2",
     "CEILNet's synthetic test set in folders",
     "github.com/fqnchina/CEILNet",
-    called=("ceiltable", "ceilnettable"),
+    folder_names=("ceiltable", "ceilnettable"),
     expected=(100,),
 )
 SIR2 = Layout(
@@ -150,4 +152,4 @@ SIR2 = Layout(
     lambda root: bool(_sir2_folders(root)),
     _scan_sir2,
 )
-PAIRS = Layout("pairs", "real pairs", _LAYOUT, "", _layered, _scan_plain, trains_as="pairs")
+PAIRS = Layout("pairs", "real pairs", _LAYOUT, "", _has_layers, _scan_plain, trains_as="pairs")

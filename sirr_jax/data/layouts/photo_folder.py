@@ -1,4 +1,4 @@
-"""A folder of photographs that are nothing else."""
+"""A folder of unpaired, unlabelled photos."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sirr_jax.data.layouts.base import Entry, Layout, Part, Scan
 
 
 def _recognize(root: Path) -> bool:
-    # Photographs at the top: folders inside may be the layers of a set that is not known.
+    # Photos must lie at the top level: subfolders alone may be the layers of an unknown data set.
     return any(path.suffix.lower() in IMAGE_EXTENSIONS for path in list_folder(root) if not path.is_dir())
 
 
@@ -20,4 +20,4 @@ def _scan(root: Path) -> Scan:
     return Scan((Part("", tuple(entries)),), ())
 
 
-PHOTOS = Layout("photos", "photographs", "<photograph>, and folders of more inside", "", _recognize, _scan)
+PHOTOS = Layout("photos", "photographs", "<photo>, and optionally subfolders of photos", "", _recognize, _scan)

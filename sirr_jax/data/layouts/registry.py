@@ -1,4 +1,4 @@
-"""Published data sets in the layouts that they come in, recognized by their folders."""
+"""All known layouts, and the recognition of a folder."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from sirr_jax.errors import UserError
 
 __all__ = ["LAYOUTS", "Entry", "Layout", "recognize"]
 
-# Of two that recognize a folder the first is taken: named sets before bare layouts, and what looks through all the
-# folders inside at the end.
+# The first layout that recognizes a folder is chosen: named sets come before generic layouts, and layouts that search
+# all subfolders come last.
 LAYOUTS = (
     SHARDS,
     REAL20,
@@ -52,46 +52,46 @@ LAYOUTS = (
 
 
 def recognize(root: str | Path, *, name: str | None = None) -> Layout:
-    """Finds the layout for a folder, by its layout.
+    """Finds the layout of a folder.
 
     Args:
-      root: The folder.
-      name: The layout's name; None to find it.
+        root: folder of the data set.
+        name: name of the layout; None to recognize it.
 
     Returns:
-      The layout of that name, or the most specific one that recognizes the folder.
+        The layout of that name, or the most specific layout that recognizes the folder.
 
     Raises:
-      UserError: There is no layout of that name; the folder cannot be read, or has none of the layouts: the message
-        lists them, and where the sets are published.
+        UserError: There is no layout of that name, or the folder cannot be read or has no known layout; the message
+            lists the layouts and where the sets are published.
     """
     if name is not None:
         return _named(name)
     root = Path(root)
     if not root.exists():
         raise UserError(f"{root}: no such folder{_source_of(root)}; check the path")
-    inside = [path for path in list_folder(root) if path.is_dir()]
-    found = _first(root)
-    if found is not None:
-        return found
-    sets = [path for path in inside if _first(path) is not None]
+    subfolders = [path for path in list_folder(root) if path.is_dir()]
+    layout = _first(root)
+    if layout is not None:
+        return layout
+    sets = [path for path in subfolders if _first(path) is not None]
     if sets:
         raise UserError(
-            f"{root} is no data set itself, but holds some: give one of {', '.join(map(str, sets[:8]))}"
-            f"{', ...' if len(sets) > 8 else ''}, or say --as photos to take all images inside for photographs"
+            f"{root} is not a data set, but contains some: use one of {', '.join(map(str, sets[:8]))}"
+            f"{', ...' if len(sets) > 8 else ''}, or pass --as photos to use all images inside as photos"
         )
     sources: dict[str, list[str]] = {}
     for layout in LAYOUTS:
         source = f"{layout.name}: {layout.published}" if layout.published else layout.name
         sources.setdefault(layout.tree, []).append(source)
-    looked_for = "; ".join(f"{layout} ({', '.join(names)})" for layout, names in sources.items())
+    known = "; ".join(f"{tree} ({', '.join(names)})" for tree, names in sources.items())
     raise UserError(
-        f"{root}: no data set of a known layout; looked for (in brackets where it is published) {looked_for}"
+        f"{root}: no data set of a known layout; known layouts (with names and sources in parentheses): {known}"
     )
 
 
 def _source_of(root: Path) -> str:
-    """Where a set that the folder is named after is published: the longest name that fits."""
+    """Returns where the set that the folder is named after is published; the longest matching name counts."""
     plain = re.sub(r"[^a-z0-9]", "", root.name.lower())
     for layout in sorted(LAYOUTS, key=lambda layout: -len(layout.name)):
         if layout.published and layout.name.replace("_", "") in plain:
@@ -107,4 +107,4 @@ def _named(name: str) -> Layout:
     for layout in LAYOUTS:
         if layout.name == name:
             return layout
-    raise UserError(f"no layout is called {name!r}; known layouts: {', '.join(layout.name for layout in LAYOUTS)}")
+    raise UserError(f"unknown layout {name!r}; known layouts: {', '.join(layout.name for layout in LAYOUTS)}")

@@ -11,11 +11,11 @@ _SPLITS = ("train", "test")
 
 
 def _splits(root: Path) -> dict[str, Path]:
-    """Name to folder of the splits; of a folder that is itself a split, the empty name."""
+    """Returns split -> folder; the name is empty if the folder is itself a split."""
     if has_folders(root, "A", "B"):
         return {"": root}
-    inside = root / "images" if (root / "images").is_dir() else root
-    return {split: inside / split for split in _SPLITS if has_a_folder(inside / split, "A", "B")}
+    images = root / "images" if (root / "images").is_dir() else root
+    return {split: images / split for split in _SPLITS if has_a_folder(images / split, "A", "B")}
 
 
 def _scan(root: Path) -> Scan:

@@ -27,8 +27,8 @@ def _scan(root: Path) -> Scan:
             layers["reflection"] = "reflection"
         frames = scan_folders(folder, layers, findings, prefix=f"{folder.name}/")
         if len(frames) < 3:
-            said = f"{len(frames)} complete frame{'s' * (len(frames) != 1)}"
-            findings.append(Finding("incomplete", folder, f"{said}; a sequence needs three or more"))
+            count = f"{len(frames)} complete frame{'s' * (len(frames) != 1)}"
+            findings.append(Finding("incomplete", folder, f"{count}; a sequence needs three or more"))
         entries += [replace(frame, sequence=folder.name) for frame in frames]
     return Scan((Part("", tuple(entries)),), tuple(findings))
 

@@ -19,7 +19,7 @@ _SPLITS = ("train", "val", "test")
 
 
 def _is_split(folder: Path) -> bool:
-    # Of these three a folder may be missing: a mistake to report, not another layout.
+    # One of these three folders may be missing: that is a mistake to report, not another layout.
     return has_folders(folder, "input", "background") and has_a_folder(
         folder, "reflection", "bg-semantic", "rf-semantic"
     )

@@ -1,7 +1,7 @@
-"""SIR2 as its authors distribute it: one folder for each photograph, the layer told by a letter in the file's name.
+"""SIR2 as its authors distribute it: one folder per scene, with the layer as a letter in the file name.
 
-Wan, Shi, Duan, Tan, Kot, "Benchmarking Single-Image Reflection Removal Algorithms", ICCV 2017; benchmark
-specification, section 3.1.
+Wan, Shi, Duan, Tan, Kot, "Benchmarking Single-Image Reflection Removal Algorithms", ICCV 2017; benchmark specification,
+section 3.1.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from sirr_jax.data.images.image_file import ImageFile, path_of
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder, natural_order
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import odd_extensions
@@ -22,15 +23,15 @@ _DEPTH = 6
 
 
 def layer_of(path: Path) -> tuple[str, bool] | None:
-    """Tells the layer by the file's name: the word m, g or r in it, with or without the marker "rs".
+    """Returns the layer of a file by its name: the word m, g or r in it, with or without the marker "rs".
 
-    `m.png`, `3_g.jpg`, `r_rs.png` and `grs.jpg` are known names; in `rs.png` nothing but the marker is left.
+    `m.png`, `3_g.jpg`, `r_rs.png` and `grs.jpg` name a layer; `rs.png` contains only the marker.
 
     Args:
-      path: The file.
+        path: image file.
 
     Returns:
-      The layer and whether the name has the marker; None if the name tells no layer, or more than one.
+        The layer and whether the name has the marker; None if the name contains no layer or several.
     """
     words = re.findall("[a-z]+", path.stem.lower())
     layers = {match[1] or match[2] for word in words if (match := re.fullmatch("(?:rs)?([mgr])|([mgr])rs", word))}
@@ -38,27 +39,29 @@ def layer_of(path: Path) -> tuple[str, bool] | None:
     return (_LAYERS[layers.pop()], marked) if len(layers) == 1 else None
 
 
-def _triplet(folder: Path, findings: list[Finding]) -> dict[str, Path]:
-    """The layers' files of one folder; of a plain and a marked file, those of the marked triplet if it is complete."""
-    found: dict[bool, dict[str, Path]] = {True: {}, False: {}}
+def _triplet(folder: Path, findings: list[Finding]) -> dict[str, ImageFile]:
+    """Returns layer -> file of one folder; a complete marked triplet takes precedence over unmarked files."""
+    by_marker: dict[bool, dict[str, Path]] = {True: {}, False: {}}
     for path in list_folder(folder):
         if path.is_dir():
             continue
-        told = layer_of(path) if path.suffix.lower() in IMAGE_EXTENSIONS else None
-        if told is None:
-            findings.append(Finding("odd file", path, "the name does not tell a layer (m, g or r); not read"))
-        elif told[0] in found[told[1]]:
-            other = found[told[1]][told[0]].name
-            findings.append(Finding("doubled", path, f"stands for the same layer as {other}; keep one"))
+        layer_and_marker = layer_of(path) if path.suffix.lower() in IMAGE_EXTENSIONS else None
+        if layer_and_marker is None:
+            findings.append(Finding("odd file", path, "the name contains no layer (m, g or r); not read"))
         else:
-            found[told[1]][told[0]] = path
+            layer, marked = layer_and_marker
+            if layer in by_marker[marked]:
+                other = by_marker[marked][layer].name
+                findings.append(Finding("doubled", path, f"is the same layer as {other}; keep one"))
+            else:
+                by_marker[marked][layer] = path
     for marked in (True, False):
-        if len(found[marked]) == len(_LAYERS):
-            return {layer: found[marked][layer] for layer in _LAYERS.values()}
-    # A layer that exists once is that layer, marked or not.
-    files = {}
+        if len(by_marker[marked]) == len(_LAYERS):
+            return {layer: by_marker[marked][layer] for layer in _LAYERS.values()}
+    # Without a complete triplet, a layer that exists once is used, marked or not.
+    files: dict[str, ImageFile] = {}
     for layer in _LAYERS.values():
-        candidates = [found[marked][layer] for marked in (True, False) if layer in found[marked]]
+        candidates = [by_marker[marked][layer] for marked in (True, False) if layer in by_marker[marked]]
         if len(candidates) == 1:
             files[layer] = candidates[0]
         elif candidates:
@@ -71,14 +74,14 @@ def _triplet(folder: Path, findings: list[Finding]) -> dict[str, Path]:
 
 
 def _photo_folders(root: Path) -> Iterator[Path]:
-    """Folders of few images in which a name tells a layer."""
+    """Yields folders of few images in which a file name contains a layer."""
     for current, folders, files in os.walk(root, followlinks=True):
         here = Path(current)
         folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_order)
         if len(here.relative_to(root).parts) >= _DEPTH:
             folders.clear()
         images = [path for name in files if (path := Path(name)).suffix.lower() in IMAGE_EXTENSIONS]
-        # In a large folder such names are chance; triplets come with a file or two beside them at most.
+        # In a large folder such names are a coincidence; a triplet has at most a few files next to it.
         if len(images) <= 8 and any(layer_of(path) for path in images if not path.name.startswith(".")):
             yield here
 
@@ -86,15 +89,15 @@ def _photo_folders(root: Path) -> Iterator[Path]:
 def _recognize(root: Path) -> bool:
     for folder in _photo_folders(root):
         images = [path for path in list_folder(folder) if path.suffix.lower() in IMAGE_EXTENSIONS]
-        layers = {told[0] for path in images if (told := layer_of(path))}
-        # One triplet is no set.
+        layers = {layer_and_marker[0] for path in images if (layer_and_marker := layer_of(path))}
+        # A single triplet is not a data set.
         if folder != root and {"mixture", "transmission"} <= layers:
             return True
     return False
 
 
 def _part(folders: tuple[str, ...]) -> str:
-    """Postcard: Focus/<pair>/<n>. Object: <scene>/Focus/<n>. Wild: <n>."""
+    """Returns the part. Postcard: Focus/<pair>/<n>. Object: <scene>/Focus/<n>. Wild: <n>."""
     variations = [index for index, name in enumerate(folders) if name.lower() in ("focus", "thickness")]
     if not variations:
         return "wild"
@@ -111,15 +114,15 @@ def _scan(root: Path) -> Scan:
         if missing:
             findings.append(Finding("unpaired", folder, f"no file for {' and '.join(missing)} of m, g, r"))
             continue
-        # Where the root is itself a folder `Focus`, its name is needed to tell the part.
+        # If the root is itself a folder `Focus`, its name determines the part.
         entries[_part((root.absolute().name, *inside))].append(Entry("/".join(inside), files))
     parts = []
     for name, expected in _EXPECTED.items():
         if name in entries:
-            found = sorted(entries[name], key=lambda entry: natural_order(entry.name))
+            ordered = sorted(entries[name], key=lambda entry: natural_order(entry.name))
             for layer in _LAYERS.values():
-                findings += odd_extensions([entry.files[layer] for entry in found])
-            parts.append(Part(name, tuple(found), expected))
+                findings += odd_extensions([path_of(entry.files[layer]) for entry in ordered])
+            parts.append(Part(name, tuple(ordered), expected))
     return Scan(tuple(parts), tuple(findings))
 
 

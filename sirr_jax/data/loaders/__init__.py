@@ -1,1 +1,1 @@
-"""Samples -> batches: by tf.data, by threads, on the device."""
+"""Loaders: samples -> batches, with tf.data, with threads, or on the device."""

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from sirr_jax.data.loaders.on_device import OnDeviceLoader
-from sirr_jax.data.loaders.process_slice import Share
+from sirr_jax.data.loaders.process_slice import ProcessSlice
 from sirr_jax.data.loaders.tf_data import TfDataLoader
 from sirr_jax.data.loaders.threads import ThreadLoader
 from sirr_jax.data.random_access import StreamKey
@@ -96,23 +96,23 @@ def build_loader(
         raise UserError(f"data.prefetch={prefetch}: expected 1 or more batches")
     if streams.keys() != counts.keys():
         raise UserError(f"counts are given for {sorted(counts)} and streams for {sorted(streams)}: expected the same")
-    shares = {
+    slices = {
         name: _share(name, stream, counts[name], seed, (skipped or {}).get(name, 0), process_index, process_count)
         for name, stream in streams.items()
         if counts[name] != 0
     }
-    if not shares:
+    if not slices:
         raise UserError("a batch without a single sample: give at least one kind a count above 0")
     if loader == "tf":
-        return TfDataLoader(shares, start_step=start_step, prefetch=prefetch)
+        return TfDataLoader(slices, start_step=start_step, prefetch=prefetch)
     if loader == "device":
-        return OnDeviceLoader(shares, start_step=start_step, prefetch=prefetch)
-    return ThreadLoader(shares, start_step=start_step, prefetch=prefetch, memory_limit=memory_limit)
+        return OnDeviceLoader(slices, start_step=start_step, prefetch=prefetch)
+    return ThreadLoader(slices, start_step=start_step, prefetch=prefetch, memory_limit=memory_limit)
 
 
 def _share(
     kind: str, stream: Stream, count: int, seed: int, skipped: int, process_index: int, process_count: int
-) -> Share:
+) -> ProcessSlice:
     if count < 0:
         raise UserError(f"{count} samples of kind {kind!r} per step: expected 0 or more")
     if count % process_count:
@@ -121,7 +121,7 @@ def _share(
             f"processes: choose a multiple of {process_count}"
         )
     local = count // process_count
-    return Share(
+    return ProcessSlice(
         stream=stream,
         key=StreamKey(seed, kind),
         global_count=count,

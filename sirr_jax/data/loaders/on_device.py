@@ -1,17 +1,18 @@
-"""Batches for accelerators that hold the photographs: the host draws regions, a few numbers each."""
+"""A loader for accelerators that store all photos: the host only draws regions, four integers each."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import cast
 
 import jax
 import numpy as np
 
 from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.loaders.on_device_crops import cut_regions
-from sirr_jax.data.loaders.process_slice import Share
-from sirr_jax.data.loaders.threads import Batch, ThreadLoader
+from sirr_jax.data.loaders.process_slice import ProcessSlice
+from sirr_jax.data.loaders.threads import ThreadLoader
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.data.samples.base import ArraySpec, Stream
 from sirr_jax.data.samples.photo import CropStream
@@ -20,63 +21,69 @@ from sirr_jax.errors import UserError
 
 
 class RegionStream:
-    """The regions of a stream of crops, in the crops' place."""
+    """The stream of the regions of a stream of crops."""
 
     def __init__(self, stream: CropStream) -> None:
-        """Makes a stream from one of crops."""
+        """Makes a stream of regions.
+
+        Args:
+            stream: stream of crops.
+        """
         self._stream = stream
-        self._roles = tuple(stream.spec)
+        self._names = tuple(stream.spec)
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
-        """The crops' names: int32 `[4]`: photograph, top, left, side."""
-        return {role: ArraySpec((4,), np.dtype(np.int32)) for role in self._roles}
+        """Names of the crops, each int32 `[4]`: photo, top, left, side."""
+        return {name: ArraySpec((4,), np.dtype(np.int32)) for name in self._names}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
         """Draws the regions of the sample at a position."""
-        drawn = self._stream.regions(position, key)
-        return {role: np.asarray((photo, *region), np.int32) for role, (photo, region) in drawn.items()}
+        regions = self._stream.regions(position, key)
+        return {name: np.asarray((photo, *region), np.int32) for name, (photo, region) in regions.items()}
 
     def held(self, memory: DecodeCache) -> RegionStream:  # noqa: ARG002 - the protocol's
-        """Returns itself: the photographs have all been decoded."""
+        """Returns itself: all photos are already decoded."""
         return self
 
 
 class OnDeviceLoader(ThreadLoader):
-    """A pipeline whose batches hold regions, and what turns them into crops on a device.
+    """A loader whose batches contain regions, which `cut` turns into crops on a device.
 
     Attributes:
-      photographs: uint8 `[N, H, W, 3]`, for every device to hold.
+        photographs: uint8 `[N, H, W, 3]`, to be stored on every device.
     """
 
-    def __init__(self, shares: Mapping[str, Share], *, start_step: int, prefetch: int) -> None:
+    def __init__(self, slices: Mapping[str, ProcessSlice], *, start_step: int, prefetch: int) -> None:
         """Starts the background threads.
 
         Args:
-          shares: What to read, by kind; crops of the same `PreloadedPhotos` all.
-          start_step: Step of the first batch.
-          prefetch: Batches to make ahead, 1 or more.
+            slices: kind -> slice of the batches to load; all streams crop the same `PreloadedPhotos`.
+            start_step: step of the first batch.
+            prefetch: number of batches to prepare in advance, 1 or more.
 
         Raises:
-          UserError: A stream reads something else.
+            UserError: A stream reads other data.
         """
-        streams = {kind: share.stream for kind, share in shares.items()}
+        streams = {kind: _crop_stream(kind, slice_.stream) for kind, slice_ in slices.items()}
         self.photographs = _photographs(streams)
         self._sides = {kind: (stream.canvas, _reach(stream)) for kind, stream in streams.items()}
         regions = {
-            kind: dataclasses.replace(share, stream=RegionStream(share.stream)) for kind, share in shares.items()
+            kind: dataclasses.replace(slice_, stream=RegionStream(streams[kind])) for kind, slice_ in slices.items()
         }
         super().__init__(regions, start_step=start_step, prefetch=prefetch, memory_limit=0)
 
-    def cut(self, photographs: jax.Array, batch: Batch) -> dict[str, dict[str, jax.Array]]:
-        """Turns a batch of regions into what the other pipelines give, on one device.
+    def cut(
+        self, photographs: jax.Array, batch: Mapping[str, Mapping[str, jax.Array]]
+    ) -> dict[str, dict[str, jax.Array]]:
+        """Turns a batch of regions into the batch of crops that the other loaders return, on one device.
 
         Args:
-          photographs: The pipeline's, on that device.
-          batch: That device's samples.
+            photographs: `photographs` on that device.
+            batch: samples of that device.
 
         Returns:
-          The batch with uint8 crops `[n, canvas, canvas, 3]` in the regions' place.
+            The batch with crops, uint8 `[n, canvas, canvas, 3]`, instead of regions.
         """
         return {
             kind: {
@@ -89,19 +96,22 @@ class OnDeviceLoader(ThreadLoader):
         }
 
 
-def _photographs(streams: Mapping[str, Stream]) -> np.ndarray:
-    sources = []
-    for kind, stream in streams.items():
-        if not (isinstance(stream, CropStream) and isinstance(stream.photos, PreloadedPhotos)):
-            raise UserError(
-                f"data.loader=device cuts crops of photographs alone, and samples of kind {kind!r} are something "
-                "else; choose data.loader=threads or tf"
-            )
-        sources.append(stream.photos)
+def _crop_stream(kind: str, stream: Stream) -> CropStream:
+    if not (isinstance(stream, CropStream) and isinstance(stream.photos, PreloadedPhotos)):
+        raise UserError(
+            f"config.data.loader=device supports only crops of photos, which samples of kind {kind!r} are not; "
+            "choose config.data.loader=threads or tf"
+        )
+    return stream
+
+
+def _photographs(streams: Mapping[str, CropStream]) -> np.ndarray:
+    sources = [cast(PreloadedPhotos, stream.photos) for stream in streams.values()]
     if any(photos is not sources[0] for photos in sources):
-        raise UserError("data.loader=device holds one set of photographs: give all kinds the same PreloadedPhotos")
+        raise UserError("config.data.loader=device stores one set of photos: all kinds must use the same source")
     return sources[0].table
 
 
 def _reach(stream: CropStream) -> int:
+    """Returns the largest side of a region in pixels."""
     return max(stream.canvas, round(stream.canvas * stream.max_scale))

@@ -14,7 +14,7 @@ from sirr_jax.data.samples.base import ArraySpec, Stream
 
 
 @dataclass(frozen=True)
-class Share:
+class ProcessSlice:
     """One process's contiguous slice of the global batches of one kind.
 
     Attributes:
@@ -39,7 +39,7 @@ class Share:
         return {**self.stream.spec, "index": ArraySpec((), np.dtype(np.uint32))}
 
     def positions(self, step: int) -> range:
-        """Positions of this process's samples at a step, in the endless stream that all processes share."""
+        """Positions of this process's samples at a step, in the endless stream that all processes slice_."""
         first = self.skipped + step * self.global_count + self.first_slot
         return range(first, first + self.count)
 
@@ -48,6 +48,6 @@ class Share:
         index = np.asarray(position % 2**32, np.uint32)
         return {**self.stream.sample(position, self.key), "index": index}
 
-    def held(self, memory: DecodeCache) -> Share:
-        """Returns the same share, keeping what it decodes in `memory`."""
+    def held(self, memory: DecodeCache) -> ProcessSlice:
+        """Returns the same slice_, keeping what it decodes in `memory`."""
         return dataclasses.replace(self, stream=self.stream.held(memory))

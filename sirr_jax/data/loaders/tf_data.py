@@ -1,9 +1,8 @@
-"""Batches through tf.data, index first: the pipeline's whole state is one integer, the step.
+"""A loader based on tf.data, whose only state is one integer, the step.
 
-Positions -> sample, in parallel and in order -> batch -> prefetch. The graph carries positions only; order,
-crops and decoding are the streams', in NumPy and Pillow, so that this pipeline and the one in memory give the
-same bytes. Pillow decodes and resizes without holding the interpreter's lock, so the map does run in
-parallel.
+Position -> sample (in parallel, in order) -> batch -> prefetch. The graph contains positions only; order, crops and
+decoding are done by the streams with NumPy and Pillow, so that this loader and `ThreadLoader` return the same bytes.
+Pillow releases the GIL while decoding and resizing, so the map runs in parallel.
 """
 
 from __future__ import annotations
@@ -16,44 +15,44 @@ from typing import Any
 import numpy as np
 
 from sirr_jax.data.images.cpu_count import usable_cores
-from sirr_jax.data.loaders.process_slice import Share
+from sirr_jax.data.loaders.process_slice import ProcessSlice
 from sirr_jax.data.tensorflow_import import load_tensorflow
 
 Batch = dict[str, dict[str, np.ndarray]]
 
-_MOST_WORKERS = 32
+_MAX_WORKERS = 32
 _FAILED = "failed"
 
 
 class TfDataLoader:
-    """An iterator of raw batches; also a context manager that closes itself."""
+    """An iterator of raw batches, and a context manager that closes it."""
 
-    def __init__(self, shares: Mapping[str, Share], *, start_step: int, prefetch: int) -> None:
-        """Builds the dataset and starts it.
+    def __init__(self, slices: Mapping[str, ProcessSlice], *, start_step: int, prefetch: int) -> None:
+        """Builds and starts the `tf.data` dataset.
 
         Args:
-          shares: What to read, by kind.
-          start_step: Step of the first batch.
-          prefetch: Batches to make ahead, 1 or more.
+            slices: kind -> slice of the batches to load.
+            start_step: step of the first batch.
+            prefetch: number of batches to prepare in advance, 1 or more.
 
         Raises:
-          UserError: TensorFlow is not installed.
+            UserError: TensorFlow is not installed.
         """
         tf = load_tensorflow()
-        workers = min(_MOST_WORKERS, usable_cores())
+        workers = min(_MAX_WORKERS, usable_cores())
         self._error: Exception | None = None
         self._failures: dict[tuple[str, int], Exception] = {}
-        self._shares = shares
+        self._slices = slices
         datasets = {
-            kind: _samples(tf, share, kind, start_step, workers, self._failures) for kind, share in shares.items()
+            kind: _samples(tf, slice_, kind, start_step, workers, self._failures) for kind, slice_ in slices.items()
         }
         options = tf.data.Options()
         options.deterministic = True
         options.threading.private_threadpool_size = workers
         dataset = tf.data.Dataset.zip(datasets).prefetch(prefetch).with_options(options)
         self._step = start_step
-        # The list alone owns the iterator: emptying it ends its threads. Finalize does that before the
-        # interpreter shuts down: later they would wait for its lock, and Python for them, forever.
+        # Only this list refers to the iterator: emptying it ends the threads of the dataset. The finalizer does this
+        # before the interpreter shuts down; later, the threads would wait for the GIL and Python for the threads.
         self._iterators: list[Iterator[Batch]] = [dataset.as_numpy_iterator()]
         self._end = weakref.finalize(self, self._iterators.clear)
 
@@ -69,7 +68,7 @@ class TfDataLoader:
         for kind, arrays in batch.items():
             failed = arrays.pop(_FAILED)
             if failed.any():
-                position = self._shares[kind].positions(self._step)[int(np.argmax(failed))]
+                position = self._slices[kind].positions(self._step)[int(np.argmax(failed))]
                 self._error = self._failures[kind, position]
                 self.close()
                 raise self._error
@@ -77,7 +76,7 @@ class TfDataLoader:
         return batch
 
     def close(self) -> None:
-        """Ends the dataset's threads; iterating stops. Closing twice is harmless."""
+        """Ends the threads of the dataset and the iteration. Closing twice is harmless."""
         self._end()
 
     def __enter__(self) -> TfDataLoader:
@@ -89,14 +88,14 @@ class TfDataLoader:
 
 def _samples(
     tf: ModuleType,
-    share: Share,
+    slice_: ProcessSlice,
     kind: str,
     start_step: int,
     workers: int,
     failures: dict[tuple[str, int], Exception],
 ) -> Any:
-    spec = {**share.spec, _FAILED: share.spec["index"]._replace(dtype=np.dtype(bool))}
-    read = _reader(share, kind, failures)
+    spec = {**slice_.spec, _FAILED: slice_.spec["index"]._replace(dtype=np.dtype(bool))}
+    read = _reader(slice_, kind, failures)
 
     def load(number: Any) -> dict[str, Any]:
         outputs = tf.numpy_function(read, [number], [tf.as_dtype(array.dtype) for array in spec.values()])
@@ -105,22 +104,22 @@ def _samples(
             for output, (name, array) in zip(outputs, spec.items(), strict=True)
         }
 
-    numbers = tf.data.Dataset.range(start_step * share.count, np.iinfo(np.int64).max)
-    return numbers.map(load, num_parallel_calls=workers).batch(share.count, drop_remainder=True)
+    numbers = tf.data.Dataset.range(start_step * slice_.count, np.iinfo(np.int64).max)
+    return numbers.map(load, num_parallel_calls=workers).batch(slice_.count, drop_remainder=True)
 
 
 def _reader(
-    share: Share, kind: str, failures: dict[tuple[str, int], Exception]
+    slice_: ProcessSlice, kind: str, failures: dict[tuple[str, int], Exception]
 ) -> Callable[[np.int64], list[np.ndarray]]:
     def read(number: np.int64) -> list[np.ndarray]:
-        step, slot = divmod(int(number), share.count)
-        position = share.positions(step)[slot]
+        step, slot = divmod(int(number), slice_.count)
+        position = slice_.positions(step)[slot]
         try:
-            sample = share.sample(position)
-        except Exception as error:  # TensorFlow would wrap it in an error of its own: the consumer raises the original
+            sample = slice_.sample(position)
+        except Exception as error:  # TensorFlow would wrap the error; the consumer raises the original
             failures[kind, position] = error
-            empty = [np.zeros(array.shape, array.dtype) for array in share.spec.values()]
+            empty = [np.zeros(array.shape, array.dtype) for array in slice_.spec.values()]
             return [*empty, np.asarray(True)]
-        return [*(sample[name] for name in share.spec), np.asarray(False)]
+        return [*(sample[name] for name in slice_.spec), np.asarray(False)]
 
     return read

@@ -1,4 +1,4 @@
-"""Batches from decoded photographs held in memory, made by background threads. NumPy and Pillow only."""
+"""A loader that makes batches in background threads from cached decoded photos, with NumPy and Pillow only."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ import numpy as np
 
 from sirr_jax.data.images.cpu_count import usable_cores
 from sirr_jax.data.images.decode_cache import DecodeCache
-from sirr_jax.data.loaders.process_slice import Share
+from sirr_jax.data.loaders.process_slice import ProcessSlice
 
 Batch = dict[str, dict[str, np.ndarray]]
 
-# How long a waiting thread takes to see that the pipeline was closed.
+# Longest time until a waiting thread notices that the loader was closed.
 _POLL_SECONDS = 0.05
 _JOIN_SECONDS = 5.0
 
 
 class ThreadLoader:
-    """An iterator of raw batches; also a context manager that closes itself."""
+    """An iterator of raw batches, and a context manager that closes it."""
 
-    def __init__(self, shares: Mapping[str, Share], *, start_step: int, prefetch: int, memory_limit: int) -> None:
-        """Starts the background thread, and as many to help it as half the processor's cores.
+    def __init__(
+        self, slices: Mapping[str, ProcessSlice], *, start_step: int, prefetch: int, memory_limit: int
+    ) -> None:
+        """Starts the background thread, with a pool of worker threads for half of the processor cores.
 
         Args:
-          shares: What to read, by kind.
-          start_step: Step of the first batch.
-          prefetch: Batches to make ahead, 1 or more.
-          memory_limit: Most bytes of decoded images to keep.
+            slices: kind -> slice of the batches to load.
+            start_step: step of the first batch.
+            prefetch: number of batches to prepare in advance, 1 or more.
+            memory_limit: size limit of the cache of decoded images in bytes.
         """
         memory = DecodeCache(memory_limit)
-        held = {kind: share.held(memory) for kind, share in shares.items()}
+        cached_slices = {kind: slice_.held(memory) for kind, slice_ in slices.items()}
         self._queue: queue.Queue[Batch | Exception] = queue.Queue(maxsize=prefetch)
         self._stop = threading.Event()
         self._error: Exception | None = None
-        # The thread knows nothing of this object, so that a forgotten pipeline can be collected, and its
-        # thread ended.
+        # The thread does not refer to this object, so an abandoned loader is garbage-collected and its thread ends.
         self._thread = threading.Thread(
             target=_produce,
-            args=(held, start_step, self._queue, self._stop),
+            args=(cached_slices, start_step, self._queue, self._stop),
             name="sirr-data",
             daemon=True,
         )
@@ -68,7 +69,7 @@ class ThreadLoader:
         raise StopIteration
 
     def close(self) -> None:
-        """Ends the background thread; iterating stops. Closing twice is harmless."""
+        """Ends the background thread and the iteration. Closing twice is harmless."""
         self._end()
 
     def __enter__(self) -> ThreadLoader:
@@ -79,15 +80,15 @@ class ThreadLoader:
 
 
 def _produce(
-    shares: Mapping[str, Share], step: int, batches: queue.Queue[Batch | Exception], stop: threading.Event
+    slices: Mapping[str, ProcessSlice], step: int, batches: queue.Queue[Batch | Exception], stop: threading.Event
 ) -> None:
-    # Pillow resizes without the interpreter's lock, so that threads do: a GPU takes more than one makes.
+    # Pillow releases the GIL while resizing, so threads run in parallel; one thread is too slow for a GPU.
     with ThreadPoolExecutor(max(1, usable_cores() // 2), thread_name_prefix="sirr-sample") as pool:
         while not stop.is_set():
             item: Batch | Exception
             try:
-                item = {kind: _batch(share, step, pool) for kind, share in shares.items()}
-            except Exception as error:  # whatever it is, the consumer raises it
+                item = {kind: _batch(slice_, step, pool) for kind, slice_ in slices.items()}
+            except Exception as error:  # the consumer raises it
                 item = error
             while not stop.is_set():
                 try:
@@ -100,13 +101,13 @@ def _produce(
             step += 1
 
 
-def _batch(share: Share, step: int, pool: Executor) -> dict[str, np.ndarray]:
-    samples = [*pool.map(share.sample, share.positions(step))]
+def _batch(slice_: ProcessSlice, step: int, pool: Executor) -> dict[str, np.ndarray]:
+    samples = [*pool.map(slice_.sample, slice_.positions(step))]
     return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def _finish(stop: threading.Event, thread: threading.Thread) -> None:
     stop.set()
-    # The garbage collector may run this in the very thread that is to end.
+    # The garbage collector may call this function in the thread itself.
     if thread is not threading.current_thread():
         thread.join(_JOIN_SECONDS)

@@ -1,1 +1,1 @@
-"""Offline tools: validate, pack, generate, build TFDS data sets."""
+"""Offline tools: validating, packing and generating data sets, and building TFDS data sets."""

@@ -1,4 +1,4 @@
-"""Any data set -> shards."""
+"""Packing of data sets into shards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgpack
 import sirr_jax
 from sirr_jax.data.find_dataset import find_set
 from sirr_jax.data.images.decode import UnreadableImageError, read_image
-from sirr_jax.data.images.image_file import ImageFile, PackedFile, place_of
+from sirr_jax.data.images.image_file import ImageFile, PackedFile, path_of
 from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.data.storage.array_record.layout import SHARDS, index_entry, load_array_record
@@ -23,7 +23,7 @@ from sirr_jax.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-# One record per block, which can be read by itself; encoded images do not become smaller.
+# One record per block allows random access; encoded images cannot be compressed further.
 _OPTIONS = "group_size:1,uncompressed"
 
 
@@ -37,47 +37,52 @@ def pack(
     skip_unreadable: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> Manifest:
-    """Writes a data set's files into shards, byte for byte, after decoding each once to see that it can be.
+    """Writes the files of a data set into shards, byte for byte, after decoding each file once as a check.
 
-    The folder appears when it is complete; what a killed process leaves is called `<out>.partial` and is begun anew.
+    The set is written to `<out>.partial` and renamed when it is complete; leftovers of a killed process are removed.
     The same files give the same bytes.
 
     Args:
-      root: The set, or `ROOT#PART` for one of its parts; see `sirr_jax.data.find_dataset`.
-      out: Folder to make; must not exist.
-      layout: Name of the set's layout; None to recognize it.
-      shard_bytes: A shard ends with the file that brings it to this size.
-      license: Under which terms the pictures may be used, for the manifest.
-      skip_unreadable: Leave pictures out of which a file cannot be decoded, and name those files in the manifest.
-      report: Called with the number of pictures done and their total.
+        root: data set, or `ROOT#PART` for one of its parts; see `sirr_jax.data.find_dataset`.
+        out: output folder; must not exist.
+        layout: name of the layout; None to recognize it.
+        shard_bytes: target size of a shard in bytes; a shard ends with the file that reaches it.
+        license: license of the pictures, for the manifest.
+        skip_unreadable: whether to leave out pictures with an undecodable file and list these files in the manifest.
+        report: progress callback; takes the number of processed pictures and their total.
 
     Returns:
-      The manifest.
+        The manifest.
 
     Raises:
-      UserError: `out` exists, the set is not recognized or has files without partners, a file cannot be decoded, or
-        array_record is not installed.
+        UserError: `out` exists, the set is not recognized or has files without partners, a file cannot be decoded, or
+            array_record is not installed.
     """
     out = Path(out)
     if out.exists():
         raise UserError(f"{out} exists; choose another folder or remove it first")
     if shard_bytes < 1:
-        raise UserError(f"shards of {shard_bytes} bytes; give 1 or more")
-    found, home, parts = find_set(root, layout=layout)
-    if found.trains_as == "sequences":
-        FolderSequences(home)  # finds frames that are copies of each other, which a packed set cannot be asked for
+        raise UserError(f"shard_bytes={shard_bytes}: expected 1 or more")
+    found_layout, home, parts = find_set(root, layout=layout)
+    if found_layout.trains_as == "sequences":
+        FolderSequences(home)  # finds copied frames, which are not checked in a packed set
     total = sum(len(entries) for entries in parts.values())
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     shards = _Shards(partial, shard_bytes)
-    places: dict[ImageFile, tuple[int, int]] = {}
-    index, counts, layers, skipped = [], Counter(dict.fromkeys(parts, 0)), Counter(), []
+    locations: dict[ImageFile, tuple[int, int]] = {}
+    index, skipped = [], []
+    counts = Counter(dict.fromkeys(parts, 0))
+    layers: Counter[str] = Counter()
     done = 0
     for part, entries in parts.items():
         for entry in entries:
             try:
-                stored = [_stored(shards, places, found, home, layer, file) for layer, file in _decoded(entry).items()]
+                stored = [
+                    _store(shards, locations, found_layout, home, layer, file, size)
+                    for layer, (file, size) in _decode_all(entry).items()
+                ]
             except UnreadableImageError as error:
                 if not skip_unreadable:
                     raise
@@ -91,16 +96,16 @@ def pack(
             report(done, total)
     shards.close()
     (partial / INDEX).write_bytes(msgpack.packb(index))
-    before = read_manifest(home) if found is SHARDS else None
+    source = read_manifest(home) if found_layout is SHARDS else None
     manifest = Manifest(
-        layout=before.layout if before else found.name,
-        title=before.title if before else found.title,
-        published=before.published if before else found.published,
-        license=license or (before.license if before else "not stated"),
+        layout=source.layout if source else found_layout.name,
+        title=source.title if source else found_layout.title,
+        published=source.published if source else found_layout.published,
+        license=license or (source.license if source else "not stated"),
         parts=dict(counts),
         layers=dict(layers),
-        shards=tuple(_described(partial / name, records) for name, records in shards.written),
-        index=_described(partial / INDEX, 0),
+        shards=tuple(_describe(partial / name, records) for name, records in shards.written),
+        index=_describe(partial / INDEX, 0),
         skipped=tuple(skipped),
         sirr_jax=sirr_jax.__version__,
     )
@@ -110,7 +115,7 @@ def pack(
 
 
 class _Shards:
-    """Writes records into one shard after the other."""
+    """Writes records into consecutive shards."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.written: list[tuple[str, int]] = []
@@ -120,7 +125,7 @@ class _Shards:
         self._bytes = 0
 
     def add(self, record: bytes) -> tuple[int, int]:
-        """Writes a record; returns the numbers of its shard and of itself in there."""
+        """Writes a record and returns its shard number and its record number in the shard."""
         if self._writer is None or self._bytes >= self._limit:
             self.close()
             name = f"pictures-{len(self.written):05d}.array_record"
@@ -139,28 +144,30 @@ class _Shards:
             self._writer = None
 
 
-def _decoded(entry: Entry) -> dict[str, tuple[ImageFile, tuple[int, int]]]:
-    """Every file of a picture with its size, after all of them have been decoded."""
+def _decode_all(entry: Entry) -> dict[str, tuple[ImageFile, tuple[int, int]]]:
+    """Decodes all files of a picture and returns layer -> file and its height and width."""
     return {layer: (file, read_image(file).shape[:2]) for layer, file in entry.files.items()}
 
 
-def _stored(
+def _store(
     shards: _Shards,
-    places: dict[ImageFile, tuple[int, int]],
+    locations: dict[ImageFile, tuple[int, int]],
     layout: Layout,
     home: Path,
     layer: str,
-    file: tuple[ImageFile, tuple[int, int]],
+    file: ImageFile,
+    size: tuple[int, int],
 ) -> tuple[str, str, int, int, tuple[int, int], Any]:
-    source, size = file
-    if source not in places:
-        # One clear photograph may stand behind many in fog or rain.
-        places[source] = shards.add(source.load() if isinstance(source, PackedFile) else source.read_bytes())
-    labelled = layout.label_space is not None and layer in ("labels", "reflection_labels")
-    space = layout.label_space(source) if labelled else None
-    name = place_of(source).relative_to(home).as_posix()
-    return (layer, name, *places[source], size, space)
+    """Writes one file, unless it is already stored, and returns its part of the index entry."""
+    if file not in locations:
+        # Several pictures in fog or rain may share one clear photo.
+        locations[file] = shards.add(file.load() if isinstance(file, PackedFile) else file.read_bytes())
+    space = None
+    if layout.label_space is not None and layer in ("labels", "reflection_labels"):
+        space = layout.label_space(file)
+    name = path_of(file).relative_to(home).as_posix()
+    return (layer, name, *locations[file], size, space)
 
 
-def _described(path: Path, records: int) -> Stored:
+def _describe(path: Path, records: int) -> Stored:
     return Stored(path.name, path.stat().st_size, digest(path), records)

@@ -1,4 +1,4 @@
-"""Looks at every file of a data set and reports what would spoil training or scores."""
+"""Checks every file of a data set for problems that affect training or scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from sirr_jax.data.images.decode import UnreadableImageError, image_size, read_image
-from sirr_jax.data.images.image_file import ImageFile, place_of
+from sirr_jax.data.images.image_file import ImageFile, path_of
 from sirr_jax.data.images.label_maps import read_labels, uses_palette
 from sirr_jax.data.images.label_spaces import LabelSpace
 from sirr_jax.data.images.quality import is_nearly_black
@@ -29,17 +29,17 @@ _LABEL_LAYERS = ("labels", "reflection_labels")
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-      root: The folder.
-      layout: What it was recognized as.
-      parts: The set's parts with their pictures.
-      sizes: (height, width) in pixels, as a viewer shows the picture, to the number of pictures of that size. A
-        picture's size is that of its first layer.
-      findings: What was noticed, mistakes and notes, by file.
-      thorough: Whether every file was decoded; otherwise the headers alone were read, and `nearly black`, damage
-        beyond the header and label values were not looked for.
+        root: folder of the set.
+        layout: recognized layout.
+        parts: parts of the set with their pictures.
+        sizes: (height, width) in pixels, with the orientation applied -> number of pictures whose first layer has that
+            size.
+        findings: mistakes and notes.
+        thorough: whether every file was decoded. Otherwise only headers were read, and nearly black images, damage
+            after the header and label values were not checked.
     """
 
     root: Path
@@ -56,107 +56,107 @@ class Report:
 
     @property
     def mistakes(self) -> tuple[Finding, ...]:
-        """Findings to mend before the set is used."""
+        """Findings that must be fixed before the set is used."""
         return tuple(finding for finding in self.findings if finding.wrong)
 
     @property
     def notes(self) -> tuple[Finding, ...]:
-        """Findings that are worth a look and may be as they should."""
+        """Findings that may be intended."""
         return tuple(finding for finding in self.findings if not finding.wrong)
 
     def of(self, kind: FindingKind) -> tuple[Finding, ...]:
-        """The findings of one kind."""
+        """Returns the findings of one kind."""
         return tuple(finding for finding in self.findings if finding.kind == kind)
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What one file shows."""
+class _FileCheck:
+    """The size of one file and its findings."""
 
     size: tuple[int, int] | None
     findings: tuple[Finding, ...] = ()
 
 
 def check(root: str | Path, *, layout: str | None = None, thorough: bool = False, crop: int | None = None) -> Report:
-    """Checks a data set: names, counts, headers, and on request every pixel.
+    """Checks a data set: names, counts, headers, and optionally every pixel.
 
     Args:
-      root: The set's folder; `sirr_jax.data.layouts.registry.recognize` says what it is.
-      layout: Name of its layout; None to recognize it.
-      thorough: Whether to decode every file, not only its header.
-      crop: Shortest side that pictures must have, in pixels; None for any.
+        root: folder of the set, recognized by `sirr_jax.data.layouts.registry.recognize`.
+        layout: name of the layout; None to recognize it.
+        thorough: whether to decode every file instead of its header only.
+        crop: minimum short side of the pictures in pixels; None for any.
 
     Returns:
-      The report. Files that do not fit are findings in it.
+        The report; problems with files are findings, not errors.
 
     Raises:
-      UserError: The folder cannot be read or has no known layout, or the crop is not positive.
+        UserError: The folder cannot be read or has no known layout, or the crop is not positive.
     """
     if crop is not None and crop < 1:
-        raise UserError(f"a crop of {crop} pixels; give 1 or more")
+        raise UserError(f"crop={crop}: expected 1 or more pixels")
     root = Path(root)
-    layout = recognize(root, name=layout)
-    scan = layout.scan(root)
+    found_layout = recognize(root, name=layout)
+    scan = found_layout.scan(root)
     findings = [*scan.findings, *_counts(root, scan.parts)]
 
-    jobs: dict[ImageFile, Callable[[ImageFile], _Look]] = {}
+    jobs: dict[ImageFile, Callable[[ImageFile], _FileCheck]] = {}
     for entry in scan.entries():
         for layer, path in entry.files.items():
-            if layout.label_space is not None and layer in _LABEL_LAYERS:
-                space = layout.label_space(path)
-                jobs[path] = partial(_look_at_labels, space=space, plain=layout.plain_labels, thorough=thorough)
+            if found_layout.label_space is not None and layer in _LABEL_LAYERS:
+                space = found_layout.label_space(path)
+                jobs[path] = partial(_check_labels, space=space, plain=found_layout.plain_labels, thorough=thorough)
             else:
-                jobs[path] = partial(_look_at_picture, thorough=thorough, dark=not layer.startswith("mask/"))
+                jobs[path] = partial(_check_picture, thorough=thorough, dark=not layer.startswith("mask/"))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        looks = dict(zip(jobs, pool.map(lambda path: jobs[path](path), jobs), strict=True))
-    findings += [finding for look in looks.values() for finding in look.findings]
+        checks = dict(zip(jobs, pool.map(lambda path: jobs[path](path), jobs), strict=True))
+    findings += [finding for file_check in checks.values() for finding in file_check.findings]
 
-    sizes = {path: look.size for path, look in looks.items() if look.size is not None}
-    findings += _different_sizes(scan.entries(), sizes, labels_may_differ=layout.labels_may_differ)
+    sizes = {path: file_check.size for path, file_check in checks.items() if file_check.size is not None}
+    findings += _different_sizes(scan.entries(), sizes, labels_may_differ=found_layout.labels_may_differ)
     if crop is not None:
-        # Masks that are smaller than their photograph are enlarged with it.
+        # Masks may be smaller than their photo: they are upscaled to its size.
         masks = {path for entry in scan.entries() for layer, path in entry.files.items() if layer.startswith("mask/")}
         findings += _too_small({path: size for path, size in sizes.items() if path not in masks}, crop)
     firsts = (next(iter(entry.files.values())) for entry in scan.entries())
     histogram = Counter(sizes[path] for path in firsts if path in sizes)
-    if thorough and layout.verify is not None:
-        findings += layout.verify(root)
-    if layout.trains_as and not any(finding.wrong for finding in findings):
-        findings += _open(_SOURCES[layout.trains_as], root)
-    return Report(root, layout, scan.parts, histogram, tuple(findings), thorough)
+    if thorough and found_layout.verify is not None:
+        findings += found_layout.verify(root)
+    if found_layout.trains_as and not any(finding.wrong for finding in findings):
+        findings += _open_source(_SOURCES[found_layout.trains_as], root)
+    return Report(root, found_layout, scan.parts, histogram, tuple(findings), thorough)
 
 
 def _counts(root: Path, parts: Sequence[Part]) -> list[Finding]:
     findings = []
     if not any(part.entries for part in parts):
-        findings.append(Finding("count", root, "not one complete picture"))
+        findings.append(Finding("count", root, "no complete picture"))
     for part in parts:
         if part.expected and len(part.entries) not in part.expected:
             published = " or ".join(map(str, part.expected))
             where = f"{part.name}: " if part.name else ""
             pictures = f"{len(part.entries)} complete picture{'s' * (len(part.entries) != 1)}"
-            text = f"{where}{pictures} where the published set has {published}"
+            text = f"{where}{pictures}, but the published set has {published}"
             findings.append(Finding("count", root, text))
     return findings
 
 
-def _look_at_picture(file: ImageFile, *, thorough: bool, dark: bool) -> _Look:
+def _check_picture(file: ImageFile, *, thorough: bool, dark: bool) -> _FileCheck:
     try:
         size = image_size(file)
     except UnreadableImageError as error:
-        return _Look(None, (_finding("unreadable", file, error),))
+        return _FileCheck(None, (_finding("unreadable", file, error),))
     if not thorough:
-        return _Look(size)
+        return _FileCheck(size)
     try:
         image = read_image(file)
     except UnreadableImageError as error:
-        return _Look(size, (_finding("unreadable", file, error),))
+        return _FileCheck(size, (_finding("unreadable", file, error),))
     if dark and is_nearly_black(image):
-        return _Look(size, (Finding("nearly black", place_of(file), "nearly black all over"),))
-    return _Look(size)
+        return _FileCheck(size, (Finding("nearly black", path_of(file), "nearly black"),))
+    return _FileCheck(size)
 
 
-def _look_at_labels(file: ImageFile, *, space: LabelSpace, plain: bool, thorough: bool) -> _Look:
+def _check_labels(file: ImageFile, *, space: LabelSpace, plain: bool, thorough: bool) -> _FileCheck:
     size = None
     try:
         size = image_size(file)
@@ -164,13 +164,13 @@ def _look_at_labels(file: ImageFile, *, space: LabelSpace, plain: bool, thorough
         if thorough:
             read_labels(file, space.classes, ignore=space.ignore)
     except UnreadableImageError as error:
-        return _Look(size, (_finding("unreadable", file, error),))
+        return _FileCheck(size, (_finding("unreadable", file, error),))
     except UserError as error:
-        return _Look(size, (_finding("labels", file, error),))
+        return _FileCheck(size, (_finding("labels", file, error),))
     if palette and plain:
-        text = "has a palette: read here by its indices, but by its colors in programs that expect gray values"
-        return _Look(size, (Finding("palette", place_of(file), text),))
-    return _Look(size)
+        text = "has a palette: sirr_jax reads its indices, but programs that expect gray values read its colors"
+        return _FileCheck(size, (Finding("palette", path_of(file), text),))
+    return _FileCheck(size)
 
 
 def _different_sizes(
@@ -183,16 +183,17 @@ def _different_sizes(
         for layer, path in entry.files.items():
             if path not in sizes:
                 continue
-            apart = labels_may_differ and (layer in _LABEL_LAYERS or layer.startswith("mask/"))
-            first = firsts.setdefault(apart, path)
+            separate = labels_may_differ and (layer in _LABEL_LAYERS or layer.startswith("mask/"))
+            first = firsts.setdefault(separate, path)
             if entry.sequence and first == path:
                 first = first_frames.setdefault(entry.sequence, path)
             if sizes[path] != sizes[first]:
-                other = place_of(first)
-                text = f"is {_said(sizes[path])} pixels (width x height) and {other.parent.name}/{other.name} "
-                findings.append(
-                    Finding("sizes", place_of(path), f"{text}{_said(sizes[first])}: both must have one size")
+                other = path_of(first)
+                text = (
+                    f"is {_format_size(sizes[path])} pixels (width x height) and {other.parent.name}/{other.name} "
+                    f"{_format_size(sizes[first])}: both must have the same size"
                 )
+                findings.append(Finding("sizes", path_of(path), text))
     return findings
 
 
@@ -202,12 +203,12 @@ def _too_small(sizes: dict[ImageFile, tuple[int, int]], crop: int) -> list[Findi
         try:
             check_large_enough("it", size, crop)
         except UserError as error:
-            findings.append(Finding("too small", place_of(path), str(error)))
+            findings.append(Finding("too small", path_of(path), str(error)))
     return findings
 
 
-def _open(source: Callable[[Path], object], root: Path) -> list[Finding]:
-    """Opens the set as training does, which finds what only a source knows: frames that are copies of each other."""
+def _open_source(source: Callable[[Path], object], root: Path) -> list[Finding]:
+    """Opens the set as training does, for the checks that only a source does, such as copied frames."""
     try:
         source(root)
     except UserError as error:
@@ -216,10 +217,10 @@ def _open(source: Callable[[Path], object], root: Path) -> list[Finding]:
 
 
 def _finding(kind: FindingKind, file: ImageFile, error: UserError) -> Finding:
-    """A finding with the error's text, less the name that it begins with."""
+    """Makes a finding from the text of an error, without the leading file name."""
     name = " ".join(str(file).split())
-    return Finding(kind, place_of(file), str(error).removeprefix(f"{name}: "))
+    return Finding(kind, path_of(file), str(error).removeprefix(f"{name}: "))
 
 
-def _said(size: tuple[int, int]) -> str:
+def _format_size(size: tuple[int, int]) -> str:
     return f"{size[1]}x{size[0]}"

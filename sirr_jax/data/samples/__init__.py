@@ -1,1 +1,1 @@
-"""Position -> sample, from nothing but the seed and the files."""
+"""Streams of samples: position -> sample, a function of the seed and the files alone."""

@@ -1,4 +1,4 @@
-"""Streams: position in an endless stream -> one sample, from nothing but the seed and the files."""
+"""Streams of photo crops, real sequences and real pairs: position -> sample."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["ArraySpec", "PairCrops", "PhotoCrops", "PhotoLayers", "ProceduralLay
 
 
 class CropStream:
-    """What the streams of crops of photographs share.
+    """The base class of streams of photo crops.
 
     Attributes:
-      photos: Where the crops come from.
-      canvas: Side of the crops in pixels.
-      max_scale: Largest reduction of a photograph.
+        photos: source of the photos.
+        canvas: side of the crops in pixels.
+        max_scale: largest downscaling factor of a photo.
     """
 
     def __init__(self, photos: PhotoSource, *, crop: int, canvas: int, max_scale: float, min_scale: float) -> None:
@@ -39,29 +39,34 @@ class CropStream:
         self._read: Callable[[int], np.ndarray] = photos.read
         self._crop = crop
 
+    @property
+    def spec(self) -> Mapping[str, ArraySpec]:
+        """Names, shapes and types of the arrays of a sample."""
+        raise NotImplementedError
+
     def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
-        """Draws what the sample at a position is to be cut from.
+        """Draws the regions from which the sample at a position is cropped.
 
         Raises:
-          UserError: A photograph cannot be decoded or is smaller than the crop.
+            UserError: A photo cannot be decoded or is smaller than the crop.
         """
         raise NotImplementedError
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position: uint8 `[canvas, canvas, 3]` each.
+        """Returns the sample at a position, uint8 `[canvas, canvas, 3]` each.
 
         Raises:
-          UserError: A photograph cannot be decoded or is smaller than the crop.
+            UserError: A photo cannot be decoded or is smaller than the crop.
         """
-        once = copy.copy(self)
-        once._read = functools.cache(self._read)  # to draw, to compare and to cut: decoded once
+        cached = copy.copy(self)
+        cached._read = functools.cache(self._read)  # one decoding for drawing, comparing and cropping
         return {
-            role: cut(once._read(index), region, self.canvas)
-            for role, (index, region) in once.regions(position, key).items()
+            name: cut(cached._read(index), region, self.canvas)
+            for name, (index, region) in cached.regions(position, key).items()
         }
 
     def held(self, memory: DecodeCache) -> Self:
-        """Returns the same stream, keeping each decoded photograph in `memory`."""
+        """Returns the same stream with decoded photos cached in `memory`."""
         stream = copy.copy(self)
         stream._read = memory.remember(self._read)
         return stream
@@ -80,11 +85,11 @@ class CropStream:
 
 
 class PhotoLayers(CropStream):
-    """Two layers from two different photographs, each a crop of its own.
+    """Two layers, each a crop of a different photo.
 
-    Each photograph serves once as transmission and once as reflection per epoch. With a margin the arrays are
-    canvases to synthesize moving-camera sequences from (specification of `dynamics`, section 6.2); without
-    one they are crops to mix into single images.
+    Each photo serves once as transmission and once as reflection per epoch. With a margin, the arrays are canvases for
+    the synthesis of moving-camera sequences (specification of `dynamics`, section 6.2); without a margin, they are
+    crops to be mixed into single images.
     """
 
     def __init__(
@@ -93,14 +98,14 @@ class PhotoLayers(CropStream):
         """Makes a stream.
 
         Args:
-          photos: Where the layers come from.
-          crop: Side of the images to train on, in pixels.
-          margin: What the canvas has beyond the crop on each side, in pixels.
-          max_scale: Largest reduction of a photograph, 1 or more.
-          min_scale: Smallest, at most 1; below 1 some crops are enlarged: close-ups.
+            photos: source of the photos.
+            crop: side of the training images in pixels.
+            margin: margin of the canvas around the crop on each side, in pixels.
+            max_scale: largest downscaling factor of a photo, 1 or more.
+            min_scale: smallest downscaling factor, at most 1; values below 1 allow upscaling, for close-ups.
 
         Raises:
-          UserError: A value is out of range.
+            UserError: A value is out of range.
         """
         super().__init__(photos, crop=crop, canvas=crop + 2 * margin, max_scale=max_scale, min_scale=min_scale)
         if margin < 0:
@@ -113,39 +118,39 @@ class PhotoLayers(CropStream):
         return {"transmission": image, "reflection": image}
 
     def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
-        """Draws a region of each of two photographs."""
+        """Draws one region in each of two photos."""
         first, second = two_items_at(key, position, len(self.photos))
-        second = self._another(first, second)
+        second = self._different_photo(first, second)
         generator = key.generator("crop", position)
         return {
             "transmission": self._region(first, generator),
             "reflection": self._region(second, generator),
         }
 
-    def _another(self, index: int, wanted: int) -> int:
-        # Two indices can hold one picture: a copied file, or a damaged file that the source answers for with
-        # the next.
+    def _different_photo(self, index: int, preferred: int) -> int:
+        """Returns the first index from `preferred` on whose photo differs from that of `index`."""
+        # Two indices can have the same photo: a copied file, or a damaged file that the source replaces.
         photo, count = self._read(index), len(self.photos)
-        for candidate in ((wanted + offset) % count for offset in range(count)):
+        for candidate in ((preferred + offset) % count for offset in range(count)):
             if candidate != index and not same_picture(self._read(candidate), photo):
                 return candidate
         return index
 
 
 class PhotoCrops(CropStream):
-    """A crop of one photograph, to be degraded; each photograph once per epoch."""
+    """A crop of one photo, to be degraded; each photo once per epoch."""
 
     def __init__(self, photos: PhotoSource, *, crop: int, max_scale: float = 2.0, min_scale: float = 1.0) -> None:
         """Makes a stream.
 
         Args:
-          photos: Where the crops come from.
-          crop: Side of the crops in pixels.
-          max_scale: Largest reduction of a photograph, 1 or more.
-          min_scale: Smallest, at most 1; below 1 some crops are enlarged: close-ups.
+            photos: source of the photos.
+            crop: side of the crops in pixels.
+            max_scale: largest downscaling factor of a photo, 1 or more.
+            min_scale: smallest downscaling factor, at most 1; values below 1 allow upscaling, for close-ups.
 
         Raises:
-          UserError: A value is out of range.
+            UserError: A value is out of range.
         """
         super().__init__(photos, crop=crop, canvas=crop, max_scale=max_scale, min_scale=min_scale)
 
@@ -155,30 +160,30 @@ class PhotoCrops(CropStream):
         return {"transmission": image_spec(self.canvas)}
 
     def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
-        """Draws a region of one photograph."""
+        """Draws a region of one photo."""
         index = item_at(key, position, len(self.photos))
         return {"transmission": self._region(index, key.generator("crop", position))}
 
 
 class ProceduralLayers:
-    """Samples without arrays: the layers are painted on the device, from the sample's index."""
+    """Samples without arrays: the layers are synthesized on the device from the index of the sample."""
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
-        """Nothing."""
+        """Empty: samples contain no arrays."""
         return {}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:  # noqa: ARG002 - the protocol's
-        """Makes an empty sample."""
+        """Returns an empty sample."""
         return {}
 
     def held(self, memory: DecodeCache) -> ProceduralLayers:  # noqa: ARG002 - the protocol's
-        """Returns itself: there is nothing to keep."""
+        """Returns itself: there is nothing to cache."""
         return self
 
 
 class SequenceCrops:
-    """Three consecutive frames of a real sequence around a random middle frame, all layers cropped alike.
+    """Three consecutive frames of a real sequence around a random middle frame, with the same crop for all layers.
 
     Each sequence occurs once per epoch.
     """
@@ -187,12 +192,12 @@ class SequenceCrops:
         """Makes a stream.
 
         Args:
-          sequences: Where the frames come from.
-          crop: Side of the crops in pixels.
-          max_scale: Largest reduction of a frame, 1 or more.
+            sequences: source of the frames.
+            crop: side of the crops in pixels.
+            max_scale: largest downscaling factor of a frame, 1 or more.
 
         Raises:
-          UserError: A value is out of range.
+            UserError: A value is out of range.
         """
         check_crop(crop, max_scale)
         self._sequences = sequences
@@ -211,11 +216,10 @@ class SequenceCrops:
         }
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position; without a reflection layer `reflection` is zero.
+        """Returns the sample at a position; `reflection` is zero if the sequence has no reflection layer.
 
         Raises:
-          UserError: A frame cannot be decoded or is smaller than the crop, or the three frames are one
-            picture.
+            UserError: A frame cannot be decoded or is smaller than the crop, or the three frames are equal.
         """
         index = item_at(key, position, len(self._sequences))
         generator = key.generator("crop", position)
@@ -244,25 +248,25 @@ class SequenceCrops:
         }
 
     def held(self, memory: DecodeCache) -> SequenceCrops:
-        """Returns the same stream, keeping each decoded frame in `memory`."""
+        """Returns the same stream with decoded frames cached in `memory`."""
         stream = copy.copy(self)
         stream._sequences = self._sequences.held(memory)
         return stream
 
 
 class PairCrops:
-    """A real mixture photograph and its transmission layer, cropped alike; each pair once per epoch."""
+    """A real mixture and its transmission with the same crop; each pair once per epoch."""
 
     def __init__(self, pairs: PairSource, *, crop: int, max_scale: float = 2.0) -> None:
         """Makes a stream.
 
         Args:
-          pairs: Where the images come from.
-          crop: Side of the crops in pixels.
-          max_scale: Largest reduction of an image, 1 or more.
+            pairs: source of the pairs.
+            crop: side of the crops in pixels.
+            max_scale: largest downscaling factor of an image, 1 or more.
 
         Raises:
-          UserError: A value is out of range.
+            UserError: A value is out of range.
         """
         check_crop(crop, max_scale)
         self._pairs = pairs
@@ -277,10 +281,10 @@ class PairCrops:
         return {"mixture": image, "transmission": image}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position: uint8 `[crop, crop, 3]` each.
+        """Returns the sample at a position, uint8 `[crop, crop, 3]` each.
 
         Raises:
-          UserError: An image cannot be decoded or is smaller than the crop.
+            UserError: An image cannot be decoded or is smaller than the crop.
         """
         index = item_at(key, position, len(self._pairs))
         mixture, transmission = self._read(index)
@@ -298,7 +302,7 @@ class PairCrops:
         }
 
     def held(self, memory: DecodeCache) -> PairCrops:
-        """Returns the same stream, keeping each decoded pair in `memory`."""
+        """Returns the same stream with decoded pairs cached in `memory`."""
         stream = copy.copy(self)
         stream._read = memory.remember(self._read)
         return stream

@@ -1,4 +1,4 @@
-"""Streams of photographs with a class for each pixel: alone, in pairs to mix, and degraded."""
+"""Streams of labelled photos: single photos, pairs to be mixed, and degraded photos."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from sirr_jax.data.samples.base import ArraySpec, check_crop, image_spec, labels
 from sirr_jax.data.sources.segmentation import NO_CLASS, LabelledSource
 
 if TYPE_CHECKING:
-    # It takes JAX along, which those who read data alone can do without.
+    # This import needs JAX, which reading data does not.
     from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
 
 _Labelled = tuple[np.ndarray, np.ndarray]
 
-# How many photographs are looked at for one without a class in common: the first reading of each costs a decoding.
+# Number of photos that are searched for one without a common class: the first read of each decodes it.
 _CANDIDATES = 16
 
 
 class _Crops:
-    """Reads labelled photographs and crops both alike."""
+    """Reads labelled photos and crops photo and labels alike."""
 
     def __init__(self, source: LabelledSource, crop: int, max_scale: float) -> None:
         check_crop(crop, max_scale)
@@ -53,64 +53,64 @@ class _Crops:
 
 
 class LabelledCrops:
-    """A crop of one photograph and its labels; each photograph once per epoch."""
+    """A crop of one photo and its labels; each photo once per epoch."""
 
     def __init__(self, source: LabelledSource, *, crop: int, max_scale: float = 2.0) -> None:
         """Makes a stream.
 
         Args:
-          source: Where the photographs and labels come from.
-          crop: Side of the crops in pixels.
-          max_scale: Largest reduction of a photograph, 1 or more.
+            source: source of the labelled photos.
+            crop: side of the crops in pixels.
+            max_scale: largest downscaling factor of a photo, 1 or more.
 
         Raises:
-          UserError: A value is out of range.
+            UserError: A value is out of range.
         """
         self._crops = _Crops(source, crop, max_scale)
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
-        """`transmission`: uint8 `[crop, crop, 3]`; `labels`: uint8 `[crop, crop]`, 255 where there is no class."""
+        """`transmission`: uint8 `[crop, crop, 3]`; `labels`: uint8 `[crop, crop]`, 255 for no class."""
         return {"transmission": image_spec(self._crops.side), "labels": labels_spec(self._crops.side)}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position.
+        """Returns the sample at a position.
 
         Raises:
-          UserError: A file cannot be used, or the photograph is smaller than the crop.
+            UserError: A file is unusable, or the photo is smaller than the crop.
         """
         index = item_at(key, position, len(self._crops.source))
         photo, labels = self._crops.cut(self._crops.read(index), index, key.generator("crop", position))
         return {"transmission": photo, "labels": labels}
 
     def held(self, memory: DecodeCache) -> LabelledCrops:
-        """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
+        """Returns the same stream with decoded photos and labels cached in `memory`."""
         stream = copy.copy(self)
         stream._crops = self._crops.held(memory)
         return stream
 
 
 class LabelledPairs:
-    """Two layers from two photographs with labels, whose classes differ where that can be had.
+    """Two layers from two labelled photos, with disjoint classes where possible.
 
-    Each photograph serves once as transmission per epoch. Its reflection is the first of 16 others, drawn for the
-    position, that has no class in common with it but the background, 0 (SGRRN specification, section 9.1, where the
-    names of the files tell the classes); if all of them have, the first.
+    Each photo serves once as transmission per epoch. Its reflection is the first of 16 other photos, drawn for the
+    position, that has no class in common with it except the background, 0; otherwise the first of them (SGRRN
+    specification, section 9.1, where the file names contain the classes).
     """
 
     def __init__(self, source: LabelledSource, *, crop: int, max_scale: float = 2.0) -> None:
         """Makes a stream.
 
         Args:
-          source: Where the photographs and labels come from.
-          crop: Side of the crops in pixels.
-          max_scale: Largest reduction of a photograph, 1 or more.
+            source: source of the labelled photos.
+            crop: side of the crops in pixels.
+            max_scale: largest downscaling factor of a photo, 1 or more.
 
         Raises:
-          UserError: A value is out of range.
+            UserError: A value is out of range.
         """
         self._crops = _Crops(source, crop, max_scale)
-        # Classes of each photograph as the bits of a number. What is in here never depends on when it was read.
+        # Classes of each photo as the bits of an integer; the values do not depend on the order of reads.
         self._classes: dict[int, int] = {}
 
     @property
@@ -120,16 +120,16 @@ class LabelledPairs:
         return {"transmission": image, "labels": labels, "reflection": image, "reflection_labels": labels}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position; layers are cropped each on its own.
+        """Returns the sample at a position; each layer has a crop of its own.
 
         Raises:
-          UserError: A file cannot be used, or a photograph is smaller than the crop.
+            UserError: A file is unusable, or a photo is smaller than the crop.
         """
         count = len(self._crops.source)
         first = item_at(key, position, count)
-        # By their distance in the list of all, so that the first is never among them.
-        steps = key.generator("partner", position).choice(count - 1, min(count - 1, _CANDIDATES), replace=False) + 1
-        candidates = ((first + steps) % count).tolist()
+        # Drawn as offsets from the first, so that the first is never a candidate.
+        offsets = key.generator("partner", position).choice(count - 1, min(count - 1, _CANDIDATES), replace=False) + 1
+        candidates = ((first + offsets) % count).tolist()
         item = self._crops.read(first)
         second, other = next(self._partners(first, item, candidates), (first, item))
         generator = key.generator("crop", position)
@@ -143,17 +143,20 @@ class LabelledPairs:
         }
 
     def held(self, memory: DecodeCache) -> LabelledPairs:
-        """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
+        """Returns the same stream with decoded photos and labels cached in `memory`."""
         stream = copy.copy(self)
         stream._crops = self._crops.held(memory)
         return stream
 
     def _partners(self, first: int, item: _Labelled, candidates: list[int]) -> Iterator[tuple[int, _Labelled]]:
-        """Other pictures than that of `item`, the best first."""
-        own = self._classes_of(first)
-        for wanted in (lambda index: not own & self._classes_of(index), lambda index: own & self._classes_of(index)):
-            for index in filter(wanted, candidates):
-                # Two indices can hold one picture: a copied file, or a damaged one that the next answers for.
+        """Yields candidates whose photo differs from that of `item`: first those without a common class."""
+        classes = self._classes_of(first)
+        for condition in (
+            lambda index: not classes & self._classes_of(index),
+            lambda index: classes & self._classes_of(index),
+        ):
+            for index in filter(condition, candidates):
+                # Two indices can have the same photo: a copied file, or a damaged one that the next one replaces.
                 if not same_picture((other := self._crops.read(index))[0], item[0]):
                     yield index, other
 
@@ -166,7 +169,7 @@ class LabelledPairs:
 
 
 class DegradedCrops:
-    """A crop of one photograph, clean and degraded, and its labels; each photograph once per epoch."""
+    """A crop of one photo, clean and degraded, and its labels; each photo once per epoch."""
 
     def __init__(
         self, source: LabelledSource, degradation: RandomDegradation, *, crop: int, max_scale: float = 2.0
@@ -174,20 +177,20 @@ class DegradedCrops:
         """Makes a stream.
 
         Args:
-          source: Where the photographs and labels come from.
-          degradation: What becomes of them. A window reflects the photograph that comes next in the epoch's order.
-          crop: Side of the crops in pixels.
-          max_scale: Largest reduction of a photograph, 1 or more.
+            source: source of the labelled photos.
+            degradation: random degradation. Window reflections use the next photo in the order of the epoch.
+            crop: side of the crops in pixels.
+            max_scale: largest downscaling factor of a photo, 1 or more.
 
         Raises:
-          UserError: A value is out of range.
+            UserError: A value is out of range.
         """
         self._crops = _Crops(source, crop, max_scale)
         self._degradation = degradation
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
-        """`mixture`, `target`: uint8 `[crop, crop, 3]`; `labels`: uint8 `[crop, crop]`; `kind`: int32, the index."""
+        """`mixture`, `target`: uint8 `[crop, crop, 3]`; `labels`: uint8 `[crop, crop]`; `kind`: int32."""
         image = image_spec(self._crops.side)
         return {
             "target": image,
@@ -197,10 +200,10 @@ class DegradedCrops:
         }
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
-        """Makes the sample at a position; `kind` is the degradation's index in `RandomDegradation.kinds`.
+        """Returns the sample at a position; `kind` is the index of the degradation in `RandomDegradation.kinds`.
 
         Raises:
-          UserError: A file cannot be used, or a photograph is smaller than the crop.
+            UserError: A file is unusable, or a photo is smaller than the crop.
         """
         first, second = two_items_at(key, position, len(self._crops.source))
         crop_generator = key.generator("crop", position)
@@ -214,7 +217,7 @@ class DegradedCrops:
         return {"mixture": mixture, "target": target, "labels": labels, "kind": np.asarray(kind, np.int32)}
 
     def held(self, memory: DecodeCache) -> DegradedCrops:
-        """Returns the same stream, keeping each decoded photograph with its labels in `memory`."""
+        """Returns the same stream with decoded photos and labels cached in `memory`."""
         stream = copy.copy(self)
         stream._crops = self._crops.held(memory)
         return stream

@@ -1,1 +1,1 @@
-"""Data sets of photographs, pairs, sequences and label maps, read by index."""
+"""Data sets of photos, pairs, sequences and label maps with random access by index."""

@@ -1,4 +1,4 @@
-"""Leaving out the photographs that no sample can be made from."""
+"""Filtering of photos that no sample can be made from."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Fault = Literal["unreadable", "nearly black", "too small"]
 
 
 class Skipped(NamedTuple):
-    """A photograph that was left out.
+    """A photo that was left out.
 
     Attributes:
-        name: the source's name of it.
-        fault: why.
+        name: name of the photo in its source.
+        fault: reason.
     """
 
     name: str
@@ -33,29 +33,29 @@ class Skipped(NamedTuple):
 
 
 class Screening(NamedTuple):
-    """What a look at every photograph of a source found.
+    """The result of checking every photo of a source.
 
     Attributes:
-        photos: those that can be used.
-        skipped: the others, in the source's order.
-        count: of all photographs.
+        photos: usable photos.
+        skipped: photos that were left out, in the order of the source.
+        total: number of all photos.
     """
 
     photos: PhotoSource
     skipped: tuple[Skipped, ...]
-    count: int
+    total: int
 
     def summary(self) -> str:
-        """One line, such as "skipped: 3 of 24 photographs (2 unreadable, 1 nearly black)"; empty if none was."""
+        """Returns a line such as "skipped: 3 of 24 photographs (2 unreadable, 1 nearly black)"; empty if none was."""
         if not self.skipped:
             return ""
         faults = Counter(skipped.fault for skipped in self.skipped)
-        said = ", ".join(f"{faults[fault]} {fault}" for fault in get_args(Fault) if fault in faults)
-        return f"skipped: {len(self.skipped)} of {self.count} photographs ({said})"
+        counts = ", ".join(f"{faults[fault]} {fault}" for fault in get_args(Fault) if fault in faults)
+        return f"skipped: {len(self.skipped)} of {self.total} photographs ({counts})"
 
 
-class _Chosen:
-    """Some photographs of a source."""
+class _Subset:
+    """A subset of the photos of a source."""
 
     def __init__(self, photos: PhotoSource, indices: list[int]) -> None:
         self._photos, self._indices = photos, indices
@@ -70,53 +70,53 @@ class _Chosen:
         return self._photos.read(self._indices[index])
 
 
-def screen(photos: PhotoSource, *, least: int, on_corrupt: OnCorrupt) -> Screening:
-    """Decodes every photograph once, in threads, and leaves out those that cannot be used.
+def screen(photos: PhotoSource, *, min_side: int, on_corrupt: OnCorrupt) -> Screening:
+    """Decodes every photo once, in threads, and leaves out unusable ones.
 
     Args:
-        photos: where they come from.
-        least: shortest side in pixels that a photograph must have.
-        on_corrupt: what to do with one that is unreadable, nearly black all over (`is_nearly_black`) or smaller:
-            "error" raises, "skip" leaves it out.
+        photos: source of the photos.
+        min_side: minimum short side of a photo in pixels.
+        on_corrupt: rule for photos that are unreadable, nearly black (`is_nearly_black`) or too small: "error" raises
+            an error, "skip" leaves them out.
 
     Returns:
-        The photographs that are left, and the others by name.
+        The usable photos, and the names of the others.
 
     Raises:
-        UserError: if a photograph is at fault and `on_corrupt` is "error"; or if none is left.
+        UserError: A photo is unusable and `on_corrupt` is "error", or no photo is left.
     """
     faults: dict[int, Fault] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for index, found in enumerate(pool.map(partial(_look, photos, least=least), range(len(photos)))):
-            if found is None:
+        for index, problem in enumerate(pool.map(partial(_check, photos, min_side=min_side), range(len(photos)))):
+            if problem is None:
                 continue
+            fault, error = problem
             if on_corrupt != "skip":
                 pool.shutdown(cancel_futures=True)
-                raise found[1]
-            faults[index] = found[0]
+                raise error
+            faults[index] = fault
     skipped = tuple(Skipped(photos.name(index), fault) for index, fault in faults.items())
-    usable = _Chosen(photos, [index for index in range(len(photos)) if index not in faults])
+    usable = _Subset(photos, [index for index in range(len(photos)) if index not in faults])
     screening = Screening(usable, skipped, len(photos))
     if not len(usable):
-        raise UserError(f"not one photograph is left; {screening.summary()}: give others")
+        raise UserError(f"no usable photo is left; {screening.summary()}: use other photos")
     return screening
 
 
-def _look(photos: PhotoSource, index: int, *, least: int) -> tuple[Fault, UserError] | None:
+def _check(photos: PhotoSource, index: int, *, min_side: int) -> tuple[Fault, UserError] | None:
     name = photos.name(index)
     try:
-        # A source that skips gives another photograph in the place of one that it cannot read; the file itself does
-        # not.
+        # Reading through a source that skips unreadable files would return another photo; the file itself does not.
         image = read_image(name) if Path(name).is_file() else photos.read(index)
     except UnreadableImageError as error:
         return "unreadable", error
     try:
-        check_large_enough(name, image.shape[:2], least)
+        check_large_enough(name, image.shape[:2], min_side)
     except UserError as error:
         return "too small", error
     if is_nearly_black(image):
         return "nearly black", UserError(
-            f"{name} is nearly black: 99 of 100 pixels are darker than 8 of 255 in every channel; remove the file or "
+            f"{name} is nearly black: 99 of 100 pixels are below 8 of 255 in every channel; remove the file or "
             "skip it (--on-corrupt skip)"
         )
     return None

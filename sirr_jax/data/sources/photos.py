@@ -1,4 +1,4 @@
-"""Sources of photographs: a folder of the user's, or those that scikit-image installs."""
+"""Sources of photos: a folder, .zip file or packed set, or the photos that scikit-image installs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sirr_jax.data.storage.array_record.manifest import is_packed
 from sirr_jax.data.storage.zip_archive import is_zip, zipped_photos
 from sirr_jax.errors import UserError
 
-# motorcycle_right.png is left out: it is the stereo partner of motorcycle_left.png, and the two would meet as
-# the layers of one sample.
+# motorcycle_right.png is left out: it is the stereo partner of motorcycle_left.png, and both could become the layers
+# of one sample.
 _TRAINING_FILES = (
     "astronaut.png",
     "brick.png",
@@ -40,59 +40,60 @@ _VALIDATION_FILE = "coffee.png"
 
 
 class PhotoSource(Protocol):
-    """Photographs by index. Reading must depend on the index alone and be safe from several threads."""
+    """Photos by index. Reading must depend on the index alone and be thread-safe."""
 
     def __len__(self) -> int:
-        """Number of photographs."""
+        """Returns the number of photos."""
         ...
 
     def name(self, index: int) -> str:
-        """What messages call a photograph."""
+        """Returns the name of a photo in messages."""
         ...
 
     def read(self, index: int) -> np.ndarray:
-        """Decodes a photograph to uint8 `[height, width, 3]`, RGB."""
+        """Decodes a photo to uint8 RGB `[height, width, 3]`."""
         ...
 
 
 class FolderPhotos:
-    """All photographs in a folder and the folders inside it, sorted by path; or those of a .zip or a packed set."""
+    """All photos of a folder and its subfolders, sorted by path, or those of a .zip file or a packed set."""
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
-        """Finds the photographs and reads their headers.
+        """Finds the photos and reads their headers.
 
         Args:
-          root: The folder, a .zip file of photographs, or a packed set (`ROOT#PART` for one of its parts).
-          crop: Shortest side a photograph may have, in pixels.
-          on_corrupt: What to do with a file that cannot be decoded, is nearly black or too small: "error" raises;
-            "skip" logs one warning per file, leaves small ones out, and `read` gives the next photograph in the
-            place of the others.
+            root: folder, .zip file of photos, or packed set (`ROOT#PART` for one of its parts).
+            crop: minimum short side of a photo in pixels.
+            on_corrupt: rule for files that cannot be decoded, are nearly black or too small. "error" raises an error;
+                "skip" logs one warning per file, leaves small photos out, and `read` returns the next photo instead of
+                the others.
 
         Raises:
-          UserError: The folder is missing or without images, a photograph is smaller than the crop, a header
-            is unreadable (either only where `on_corrupt` is "error"), or no photograph is left.
+            UserError: The folder is missing or contains no images, or no photo is left. With `on_corrupt` "error" also:
+                a photo is smaller than the crop or its header is unreadable.
         """
         root = Path(root)
         self._reader = FileReader(root, on_corrupt)
-        found = {path: self._reader.size(path) for path in _files(root)}
-        if not any(found.values()):
-            raise UserError(f"{root}: not one of its {len(found)} images can be decoded; replace the files")
-        self._paths = [path for path, size in found.items() if size is None or self._is_large_enough(path, size, crop)]
+        sizes = {path: self._reader.size(path) for path in _files(root)}
+        if not any(sizes.values()):
+            raise UserError(f"{root}: none of the {len(sizes)} images can be decoded; replace the files")
+        self._paths = [path for path, size in sizes.items() if size is None or self._is_large_enough(path, size, crop)]
         if not self._paths:
-            raise UserError(f"{root}: not one of its {len(found)} images is as large as the crop; choose smaller crops")
+            raise UserError(f"{root}: none of the {len(sizes)} images is as large as the crop; choose smaller crops")
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def name(self, index: int) -> str:
-        """Path of a photograph."""
+        """Returns the path of a photo."""
         return str(self._paths[index])
 
     def read(self, index: int) -> np.ndarray:
-        """Decodes a photograph to uint8 `[height, width, 3]`.
+        """Decodes a photo to uint8 `[height, width, 3]`.
 
         Raises:
-          UserError: It cannot be decoded or is nearly black, and `on_corrupt` is "error"; or none can be used.
+            UserError: The photo cannot be decoded or is nearly black, and `on_corrupt` is "error"; or no photo is
+                usable.
         """
         return self._reader.first_readable(index, len(self), lambda i: self._reader.photograph(self._paths[i]))
 
@@ -106,41 +107,41 @@ class FolderPhotos:
 
 
 class EmbeddedPhotos:
-    """The photographs that scikit-image installs: enough to train a first network without a data set.
+    """The photos that scikit-image installs: enough to train a first network without a data set.
 
-    The validation photograph is never trained on. Its left and right half count as two photographs, so that
-    the two layers of a validation sample share no pixel.
+    The validation photo is held out from training. Its left and right halves count as two photos, so that the two
+    layers of a validation sample share no pixel.
     """
 
     def __init__(self, split: Literal["train", "validation"], *, crop: int = 1) -> None:
-        """Finds the photographs.
+        """Finds the photos.
 
         Args:
-          split: "train" for fifteen photographs, "validation" for the two halves of a sixteenth.
-          crop: Shortest side a photograph may have, in pixels; smaller ones are left out.
+            split: "train" for fifteen photos, "validation" for the two halves of a sixteenth.
+            crop: minimum short side of a photo in pixels; smaller photos are left out.
 
         Raises:
-          UserError: Unknown split, scikit-image is not installed or lacks a photograph, or fewer than two
-            photographs are as large as the crop.
+            UserError: The split is unknown, scikit-image is not installed or lacks a photo, or fewer than two photos
+                are as large as the crop.
         """
         if split not in ("train", "validation"):
-            raise UserError(f"split {split!r} of the embedded photographs: expected 'train' or 'validation'")
+            raise UserError(f"split {split!r} of the embedded photos: expected 'train' or 'validation'")
         names = _TRAINING_FILES if split == "train" else (_VALIDATION_FILE,)
         folder = _skimage_data()
         entries: list[tuple[str, Traversable, slice]] = []
-        largest = []
+        short_sides = []
         for name in names:
             file = folder / name
             height, width = _embedded_size(file)
             for part, columns in _parts(split, width):
                 short = min(height, columns.stop - columns.start)
-                largest.append(short)
+                short_sides.append(short)
                 if short >= crop:
                     entries.append((f"scikit-image's {name}{part}", file, columns))
         if len(entries) < 2:
             raise UserError(
-                f"crops of {crop}x{crop} need two photographs as large, and the embedded {split} photographs "
-                f"go up to {sorted(largest)[-2]} pixels: choose a smaller data.crop or give a photo folder"
+                f"crops of {crop}x{crop} need two photos of this size, but the embedded {split} photos "
+                f"go up to {sorted(short_sides)[-2]} pixels: choose a smaller config.data.crop or use a photo folder"
             )
         self._entries = entries
 
@@ -148,11 +149,11 @@ class EmbeddedPhotos:
         return len(self._entries)
 
     def name(self, index: int) -> str:
-        """Name of a photograph."""
+        """Returns the name of a photo."""
         return self._entries[index][0]
 
     def read(self, index: int) -> np.ndarray:
-        """Decodes a photograph to uint8 `[height, width, 3]`."""
+        """Decodes a photo to uint8 `[height, width, 3]`."""
         name, file, columns = self._entries[index]
         with file.open("rb") as stream:
             return read_image(stream, name=name)[:, columns]
@@ -166,7 +167,7 @@ def _files(root: Path) -> list[ImageFile]:
     entries = find_set(root).only_part()
     files = [entry.files["transmission"] for entry in entries if "transmission" in entry.files]
     if not files:
-        raise UserError(f"{root}: a packed set without clean photographs (layer transmission); give another")
+        raise UserError(f"{root}: a packed set without clean photos (layer transmission); use another set")
     return files
 
 
@@ -181,8 +182,8 @@ def _skimage_data() -> Traversable:
         return importlib.resources.files("skimage") / "data"
     except ModuleNotFoundError:
         raise UserError(
-            "the embedded photographs come with scikit-image, which is not installed: "
-            "pip install 'sirr_jax[train]', or give a photo folder"
+            "the embedded photos come with scikit-image, which is not installed: "
+            "pip install 'sirr_jax[train]', or use a photo folder"
         ) from None
 
 

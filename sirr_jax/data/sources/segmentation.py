@@ -1,4 +1,4 @@
-"""Photographs with a class for each pixel, from any set that has labels."""
+"""Photos with a class per pixel, from any data set that has labels."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sirr_jax.data.layouts.layer_folders import check_equal_sizes
 from sirr_jax.errors import UserError
 
 NO_CLASS = 255
-"""The label of pixels that have no class, in every source."""
+"""Label of pixels without a class, in every source."""
 
-# Cityscapes' 19 classes among its labelIds, in the order of their trainIds.
-_TRAINED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+# labelIds of the 19 classes of Cityscapes, in the order of their trainIds.
+_TRAIN_LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 _MASK = "mask/"
 
 
 class LabelledSource(Protocol):
-    """Photographs with labels by index. Reading must depend on the index alone and be safe from several threads."""
+    """Photos with labels by index. Reading must depend on the index alone and be thread-safe."""
 
     @property
     def classes(self) -> int:
@@ -34,61 +34,61 @@ class LabelledSource(Protocol):
         ...
 
     def __len__(self) -> int:
-        """Number of photographs."""
+        """Returns the number of photos."""
         ...
 
     def name(self, index: int) -> str:
-        """What messages call a photograph."""
+        """Returns the name of a photo in messages."""
         ...
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Decodes a photograph, uint8 `[h, w, 3]`, and its labels, uint8 `[h, w]`, 255 where there is no class."""
+        """Decodes a photo, uint8 `[h, w, 3]`, and its labels, uint8 `[h, w]` with 255 for no class."""
         ...
 
 
 class FolderLabelled:
-    """The labelled photographs of a set, in folders or packed, in natural order of their names.
+    """The labelled photos of a data set, in folders or packed, in natural order of their names.
 
-    The set is any that `sirr_jax.data.find_dataset` finds whose pictures have labels: PASCAL VOC, Cityscapes, ADE20K,
-    COCO-Stuff, CelebAMask-HQ, SR-Net's `img` and `seg`, SGRRN's five folders (of which the background is read);
-    `ROOT#PART` chooses a part. Labels are those of the set, except that
+    The set is any set that `sirr_jax.data.find_dataset` finds and whose pictures have labels: PASCAL VOC, Cityscapes,
+    ADE20K, COCO-Stuff, CelebAMask-HQ, SR-Net's `img` and `seg`, SGRRN's five folders (the background is read).
+    `ROOT#PART` selects a part. Labels are those of the set, with these exceptions:
 
-    * Cityscapes' labelIds become trainIds: 19 classes;
-    * of ADE20K's 151 values 0, for unlabelled, becomes 255, and the classes count from 0: 150 classes;
-    * face parts are drawn over one another, see `images.label_maps`: 19 classes with the background. The masks are
-      smaller than the photographs and are enlarged by nearest pixels.
+    * Cityscapes: labelIds become trainIds, 19 classes.
+    * ADE20K: value 0 (unlabelled) becomes 255, and classes count from 0, 150 classes.
+    * CelebAMask-HQ: masks of face parts are combined (see `images.label_maps`), 19 classes with the background. They
+      are smaller than the photos and are upscaled by nearest neighbor.
 
-    A clean photograph behind several degraded ones is taken once.
+    A clean photo with several degraded versions counts once.
     """
 
     def __init__(
         self, where: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error", classes: int | None = None
     ) -> None:
-        """Finds the photographs and their labels, and checks headers and sizes.
+        """Finds the photos and their labels, and checks headers and sizes.
 
         Args:
-          where: The set.
-          crop: Shortest side a photograph may have, in pixels.
-          on_corrupt: What to do with a picture of which a file cannot be decoded, labels have impossible values, or
-            photograph and labels differ in size or are too small: "error" raises; "skip" logs one warning per file,
-            leaves pictures of wrong size out, and `read` gives the next picture in the place of the others.
-          classes: Number of classes; None for as many as the set states, or 255 for sets that state none (`img` and
-            `seg`).
+            where: data set.
+            crop: minimum short side of a photo in pixels.
+            on_corrupt: rule for pictures with an undecodable file, invalid label values, different sizes of photo and
+                labels, or a size below the crop. "error" raises an error; "skip" logs one warning per file, leaves
+                pictures of wrong size out, and `read` returns the next picture instead of the others.
+            classes: number of classes; None for the number of the layout, or 255 for layouts without a fixed number
+                (`img` and `seg`).
 
         Raises:
-          UserError: There is no such set, its pictures have no labels, or it has another number of classes; sizes
-            differ or are smaller than the crop, or a header is unreadable, and `on_corrupt` is "error"; or no picture
-            is left.
+            UserError: There is no such set, its pictures have no labels, it has another number of classes, or no
+                picture is left. With `on_corrupt` "error" also: sizes differ or are below the crop, or a header is
+                unreadable.
         """
         self._where = str(where)
         self._reader = FileReader(Path(where), on_corrupt)
-        found = find_set(where, skip=on_corrupt == "skip")
-        pictures = _pictures(found, self._where)
-        self._spaces = {files["labels"]: _space(found, files["labels"]) for files in pictures if "labels" in files}
+        dataset = find_set(where, skip=on_corrupt == "skip")
+        pictures = _pictures(dataset, self._where)
+        self._spaces = {files["labels"]: _space(dataset, files["labels"]) for files in pictures if "labels" in files}
         self._classes = self._count_classes(classes)
         self._pictures = [files for files in pictures if self._is_usable(files, crop)]
         if not self._pictures:
-            raise UserError(f"{where}: not one picture is left; `sirr data check {where}` says what is wrong with them")
+            raise UserError(f"{where}: no usable picture is left; `sirr data check {where}` lists the problems")
 
     @property
     def classes(self) -> int:
@@ -99,15 +99,15 @@ class FolderLabelled:
         return len(self._pictures)
 
     def name(self, index: int) -> str:
-        """Path of a photograph."""
+        """Returns the path of a photo."""
         return str(self._pictures[index]["transmission"])
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Decodes a photograph, uint8 `[h, w, 3]`, and its labels, uint8 `[h, w]`.
+        """Decodes a photo, uint8 `[h, w, 3]`, and its labels, uint8 `[h, w]`.
 
         Raises:
-          UserError: A file cannot be decoded, holds impossible labels or has another size than its header says, and
-            `on_corrupt` is "error"; or no picture can be read.
+            UserError: A file cannot be decoded, contains invalid labels or differs in size from its header, and
+                `on_corrupt` is "error"; or no picture can be read.
         """
         return self._reader.first_readable(index, len(self), self._read_picture)
 
@@ -117,7 +117,7 @@ class FolderLabelled:
         try:
             return photo, self._read_labels(files, photo.shape[:2])
         except UserError as error:
-            # Raises unless such pictures are to be skipped; then any mistake in labels is as good as damage.
+            # Raises the error unless such pictures are skipped; then invalid labels count as damage.
             self._reader.leave_out(_label_file(files), error)
             raise UnreadableImageError(str(error)) from error
 
@@ -132,7 +132,7 @@ class FolderLabelled:
         if space == ANY:
             labels = read_labels(file, self._classes)
         else:
-            labels = _in_classes(read_labels(file, space.classes, ignore=space.ignore), space)
+            labels = _to_classes(read_labels(file, space.classes, ignore=space.ignore), space)
         check_equal_sizes({files["transmission"]: size, file: labels.shape})
         return labels
 
@@ -152,23 +152,26 @@ class FolderLabelled:
             return False
         return True
 
-    def _count_classes(self, wanted: int | None) -> int:
+    def _count_classes(self, requested: int | None) -> int:
         stated = {_classes(space) for space in self._spaces.values() if space != ANY}
         if not self._spaces:
             stated = {len(FACE_PARTS) + 1}
-        if wanted is not None and not 2 <= wanted <= NO_CLASS:
-            raise UserError(f"classes={wanted}: expected 2 to {NO_CLASS}")
+        if requested is not None and not 2 <= requested <= NO_CLASS:
+            raise UserError(f"config.data.classes={requested}: expected 2 to {NO_CLASS}")
         if not stated:
-            return NO_CLASS if wanted is None else wanted
-        if wanted is not None and wanted != max(stated):
-            raise UserError(f"{self._where} has labels of {max(stated)} classes and not of {wanted}; give that number")
+            return NO_CLASS if requested is None else requested
+        if requested is not None and requested != max(stated):
+            raise UserError(
+                f"{self._where} has labels of {max(stated)} classes, but config.data.classes={requested}; "
+                f"set it to {max(stated)}"
+            )
         return max(stated)
 
 
-def _pictures(found: FoundSet, where: str) -> list[dict[str, ImageFile]]:
-    """Photograph, and labels or masks, of every picture; each photograph once."""
+def _pictures(dataset: FoundSet, where: str) -> list[dict[str, ImageFile]]:
+    """Returns layer -> file (photo, and labels or masks) of every picture, with each photo once."""
     pictures: dict[ImageFile, dict[str, ImageFile]] = {}
-    for entry in found.only_part():
+    for entry in dataset.only_part():
         files = {
             layer: file
             for layer, file in entry.files.items()
@@ -176,7 +179,7 @@ def _pictures(found: FoundSet, where: str) -> list[dict[str, ImageFile]]:
         }
         if "transmission" not in files or len(files) < 2:
             raise UserError(
-                f"{where}: {found.layout.title}, whose pictures have {', '.join(entry.files)}; expected a photograph "
+                f"{where}: {dataset.layout.title}, whose pictures have {', '.join(entry.files)}; expected a photo "
                 "(transmission) and its labels"
             )
         pictures.setdefault(files["transmission"], files)
@@ -187,33 +190,33 @@ def _label_file(files: dict[str, ImageFile]) -> ImageFile:
     return files["labels"] if "labels" in files else next(f for layer, f in files.items() if layer.startswith(_MASK))
 
 
-def _space(found: FoundSet, file: ImageFile) -> LabelSpace:
-    return found.layout.label_space(file) if found.layout.label_space else ANY
+def _space(dataset: FoundSet, file: ImageFile) -> LabelSpace:
+    return dataset.layout.label_space(file) if dataset.layout.label_space else ANY
 
 
 def _classes(space: LabelSpace) -> int:
-    """Number of classes after `_in_classes`."""
+    """Returns the number of classes after `_to_classes`."""
     if space == CITYSCAPES_IDS:
         return CITYSCAPES_TRAIN_IDS.classes
     return space.classes - 1 if space == ADE20K else space.classes
 
 
-def _in_classes(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
-    """Labels as a set has them -> 0 to the number of classes less one, or 255."""
+def _to_classes(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
+    """Converts the labels of a data set to 0..classes - 1, or 255 for no class."""
     if space == CITYSCAPES_IDS:
         table = np.full(256, NO_CLASS, np.uint8)
-        table[list(_TRAINED_IDS)] = np.arange(len(_TRAINED_IDS))
+        table[list(_TRAIN_LABEL_IDS)] = np.arange(len(_TRAIN_LABEL_IDS))
         return table[labels]
     if space == ADE20K:
-        # Below 0 comes 255.
+        # uint8 wraps around: 0 becomes 255.
         return labels - np.uint8(1)
     return labels
 
 
 def _check_shape(file: ImageFile, size: tuple[int, ...], photo: ImageFile, photo_size: tuple[int, int]) -> None:
-    """Refuses masks that are not of the photograph's shape, up to a pixel of rounding."""
+    """Raises an error for masks whose aspect ratio differs from that of the photo by more than a pixel."""
     if abs(size[0] * photo_size[1] - size[1] * photo_size[0]) >= max(photo_size):
         raise UserError(
             f"{file} is {size[1]}x{size[0]} pixels and {photo} is {photo_size[1]}x{photo_size[0]}: masks may be "
-            "smaller than their photograph, but must have its shape"
+            "smaller than their photo, but must have its aspect ratio"
         )

@@ -1,4 +1,4 @@
-"""Real multi-view sequences: `ROOT/<sequence>/{blended,transmission[,reflection]}/<frame>`, or such a set packed."""
+"""Real multi-view sequences: `ROOT/<sequence>/{blended,transmission[,reflection]}/<frame>`, or packed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,17 @@ from sirr_jax.data.storage.array_record.manifest import is_packed
 from sirr_jax.errors import UserError
 
 _LAYERS = {"blended": "mixture", "transmission": "transmission", "reflection": "reflection"}
-_NO_BURST = "duplicating one image does not make a burst: give frames taken while the camera moves"
+_NO_BURST = "copies of one image are not a burst: use frames taken while the camera moves"
 
 
 class FrameTriple(NamedTuple):
-    """Three consecutive frames, of one size: each layer is three times uint8 `[height, width, 3]`."""
+    """Three consecutive frames of the same size; each layer is three images, uint8 `[height, width, 3]`.
+
+    Attributes:
+        mixture: frames with the reflection.
+        transmission: clean frames.
+        reflection: frames of the reflection; None if the sequence has none.
+    """
 
     mixture: tuple[np.ndarray, ...]
     transmission: tuple[np.ndarray, ...]
@@ -32,18 +38,18 @@ class FrameTriple(NamedTuple):
 
 
 class SequenceSource(Protocol):
-    """Sequences by index. Reading must depend on the arguments alone and be safe from several threads."""
+    """Sequences by index. Reading must depend on the arguments alone and be thread-safe."""
 
     def __len__(self) -> int:
-        """Number of sequences."""
+        """Returns the number of sequences."""
         ...
 
     def name(self, index: int) -> str:
-        """What messages call a sequence."""
+        """Returns the name of a sequence in messages."""
         ...
 
     def triples(self, index: int) -> int:
-        """How many triples of consecutive frames a sequence has: its frames less two."""
+        """Returns the number of triples of consecutive frames: the number of frames minus two."""
         ...
 
     def read(self, index: int, first: int) -> FrameTriple:
@@ -51,32 +57,32 @@ class SequenceSource(Protocol):
         ...
 
     def held(self, memory: DecodeCache) -> SequenceSource:
-        """Returns the same source, keeping each decoded frame in `memory`."""
+        """Returns the same source with decoded frames cached in `memory`."""
         ...
 
 
 class FolderSequences:
-    """The sequences in a folder, one folder each, or in a packed set; frames in natural order of their names."""
+    """The sequences of a folder (one subfolder each) or of a packed set; frames are in natural order of their names."""
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
         """Finds the sequences and checks their file names, headers and sizes.
 
         Args:
-          root: The folder that holds the sequences, or the packed set.
-          crop: Shortest side a frame may have, in pixels.
-          on_corrupt: What to do with a frame that cannot be decoded: "error" raises; "skip" logs one warning
-            per file and `read` gives a triple of the next readable sequence instead.
+            root: folder that contains the sequences, or packed set.
+            crop: minimum short side of a frame in pixels.
+            on_corrupt: rule for frames that cannot be decoded. "error" raises an error; "skip" logs one warning per
+                file, and `read` returns a triple of the next readable sequence instead.
 
         Raises:
-          UserError: No sequences; a sequence with fewer than three frames, with three equal files in a row as
-            its blended frames, with layers whose frame names differ, with frames of different sizes or
-            smaller than the crop; a header is unreadable and `on_corrupt` is "error".
+            UserError: There are no sequences; a sequence has fewer than three frames, three equal blended files in a
+                row, layers with different frame names, or frames of different sizes or below the crop; or a header is
+                unreadable and `on_corrupt` is "error".
         """
         root = Path(root)
         self._reader = FileReader(root, on_corrupt)
-        found = _packed_sequences(root) if is_packed(root) else _folder_sequences(root)
-        self._folders, self._layers = list(found), list(found.values())
-        for folder, layers in found.items():
+        sequences = _packed_sequences(root) if is_packed(root) else _folder_sequences(root)
+        self._folders, self._layers = list(sequences), list(sequences.values())
+        for folder, layers in sequences.items():
             _check_burst(folder, layers["mixture"])
             check_same_size(self._reader, [path for paths in layers.values() for path in paths], crop)
 
@@ -84,31 +90,31 @@ class FolderSequences:
         return len(self._folders)
 
     def name(self, index: int) -> str:
-        """Path of a sequence."""
+        """Returns the path of a sequence."""
         return str(self._folders[index])
 
     def triples(self, index: int) -> int:
-        """How many triples of consecutive frames a sequence has: its frames less two."""
+        """Returns the number of triples of consecutive frames: the number of frames minus two."""
         return len(self._layers[index]["mixture"]) - 2
 
     def read(self, index: int, first: int) -> FrameTriple:
         """Decodes three consecutive frames of every layer.
 
         Args:
-          index: The sequence.
-          first: First of the three frames, 0 to `triples(index) - 1`.
+            index: index of the sequence.
+            first: index of the first of the three frames, 0 to `triples(index) - 1`.
 
         Returns:
-          The frames; reflection None where the sequence has no such folder.
+            The frames; the reflection is None if the sequence has none.
 
         Raises:
-          UserError: A frame cannot be decoded and `on_corrupt` is "error", or no sequence can be; the three
-            blended frames are one picture; the decoded sizes differ.
+            UserError: A frame cannot be decoded and `on_corrupt` is "error", no sequence can be decoded, the three
+                blended frames are equal, or the decoded sizes differ.
         """
         return self._reader.first_readable(index, len(self), lambda i: self._read_triple(i, first % self.triples(i)))
 
     def held(self, memory: DecodeCache) -> FolderSequences:
-        """Returns the same source, keeping each decoded frame in `memory`."""
+        """Returns the same source with decoded frames cached in `memory`."""
         source = copy.copy(self)
         source._reader = self._reader.held(memory)
         return source
@@ -125,18 +131,18 @@ class FolderSequences:
         )
         before, middle, after = images["mixture"]
         if np.array_equal(before, middle) and np.array_equal(middle, after):
-            raise UserError(f"{frames['mixture'][0]} and the two frames after it are one picture; {_NO_BURST}")
+            raise UserError(f"{frames['mixture'][0]} and the two frames after it are equal; {_NO_BURST}")
         return FrameTriple(images["mixture"], images["transmission"], images.get("reflection"))
 
 
 def _folder_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
-    """Sequence to layer to frames."""
+    """Returns sequence -> layer -> frames."""
     if (root / "blended").is_dir():
-        raise UserError(f"{root} is itself a sequence; give the folder that holds the sequences")
+        raise UserError(f"{root} is itself a sequence; use the folder that contains the sequences")
     folders = [path for path in list_folder(root) if path.is_dir()]
     if not folders:
         raise UserError(f"{root}: no sequences in this folder; expected <sequence>/blended/<frame> inside it")
-    sequences = {}
+    sequences: dict[Path, dict[str, list[ImageFile]]] = {}
     for folder in folders:
         layers = find_layers(folder, required=("blended", "transmission"), optional="reflection")
         sequences[folder] = {_LAYERS[name]: list(paths) for name, paths in layers.items()}
@@ -147,7 +153,7 @@ def _packed_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
     sequences: dict[Path, dict[str, list[ImageFile]]] = {}
     for entry in find_set(root).only_part():
         if not entry.sequence or not {"mixture", "transmission"} <= entry.files.keys():
-            raise UserError(f"{root}: {entry.name} is no frame of a sequence; expected a packed set of sequences")
+            raise UserError(f"{root}: {entry.name} is not a frame of a sequence; expected a packed set of sequences")
         layers = sequences.setdefault(root / entry.sequence, {layer: [] for layer in entry.files})
         for layer, file in entry.files.items():
             layers[layer].append(file)
@@ -165,9 +171,9 @@ def _check_burst(folder: Path, blended: Sequence[ImageFile]) -> None:
 
 def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
     if isinstance(one, PackedFile) or isinstance(other, PackedFile):
-        return False  # compared before they were packed; here every frame would have to be read
+        return False  # compared when packing; comparing here would read every frame
     try:
-        # Compares the sizes first and stops at the first block that differs, which a digest would not.
+        # Faster than digests: compares the sizes first and stops at the first block that differs.
         return filecmp.cmp(one, other, shallow=False)
-    except OSError:  # reading the headers says what is wrong with the file
+    except OSError:  # reading the header raises the error
         return False

@@ -1,4 +1,4 @@
-"""Photographs in one .zip file: what travels to a machine that has little more than Python."""
+"""Photos in one .zip file, which is easy to copy to another machine."""
 
 from __future__ import annotations
 
@@ -16,47 +16,50 @@ from sirr_jax.errors import UserError
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a path names a .zip file."""
+    """Returns whether a path is an existing .zip file."""
     return path.suffix.lower() == ".zip" and path.is_file()
 
 
 def zipped_photos(path: Path) -> list[PackedFile]:
-    """Finds the images in a .zip file, sorted by name; hidden files and other kinds of file are left out.
+    """Lists the images in a .zip file, sorted by name; hidden and other files are ignored.
 
     Args:
-      path: The file.
+        path: .zip file.
 
     Returns:
-      The images, at least one, with their sizes from the headers.
+        The images, at least one, with the sizes from their headers.
 
     Raises:
-      UserError: It is no .zip file, is damaged or holds no image; an image's header is unreadable.
+        UserError: The file is not a .zip file, is damaged or contains no image, or the header of an image is
+            unreadable.
     """
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{path}: no .zip file that can be read ({error}); make it again") from None
+        raise UserError(f"{path}: not a readable .zip file ({error}); create it again") from None
     lock = threading.Lock()
-    found = []
+    images = []
     for name in sorted(archive.namelist()):
-        inside = PurePosixPath(name)
-        if inside.suffix.lower() not in IMAGE_EXTENSIONS or any(part.startswith((".", "__")) for part in inside.parts):
+        inner_path = PurePosixPath(name)
+        if inner_path.suffix.lower() not in IMAGE_EXTENSIONS or any(
+            part.startswith((".", "__")) for part in inner_path.parts
+        ):
             continue
         load = functools.partial(_load, archive, lock, path, name)
-        found.append(PackedFile(path / name, image_size(io.BytesIO(load()), name=f"{path / name}"), load))
-    if not found:
+        images.append(PackedFile(path / name, image_size(io.BytesIO(load()), name=f"{path / name}"), load))
+    if not images:
         raise UserError(
             f"{path}: no images in this file; expected names ending in {' '.join(sorted(IMAGE_EXTENSIONS))}"
         )
-    return found
+    return images
 
 
 def _load(archive: zipfile.ZipFile, lock: threading.Lock, path: Path, name: str) -> bytes:
     try:
         with lock:
             return archive.read(name)
-    # A method of compression that Python does not know is a NotImplementedError, an encrypted file a RuntimeError.
+    # An unsupported compression method raises NotImplementedError, an encrypted file RuntimeError.
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
         raise UnreadableImageError(
-            f"{path / name}: cannot be read from the .zip file ({error}); make it again"
+            f"{path / name}: cannot be read from the .zip file ({error}); create it again"
         ) from None

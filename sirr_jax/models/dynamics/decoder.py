@@ -1,4 +1,4 @@
-"""Decoder, of the same form in teacher and student."""
+"""Decoder of teacher and student."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sirr_jax.models.dynamics.widths import Widths
 
 
 class _GatedSkip(nn.Module):
-    """Double the resolution and add a skip connection through a gate.
+    """Upsampling by 2 with a gated skip connection.
 
-    A raw skip would carry the reflection around the network, so deep features decide what passes.
+    An ungated skip would pass the reflection around the network, so the gate is computed from deep features.
     """
 
     dtype: Dtype
@@ -26,7 +26,7 @@ class _GatedSkip(nn.Module):
     def __call__(self, deep: jax.Array, skip: jax.Array) -> jax.Array:
         channels = skip.shape[-1]
         up = nn.relu(UpsampleConv(channels, dtype=self.dtype, name="up")(deep))
-        # A 1x1 convolution and a sigmoid commute with nearest enlargement: gate at the low resolution.
+        # A 1x1 convolution and a sigmoid commute with nearest upsampling, so the gate is computed at low resolution.
         gate = nn.sigmoid(conv(channels, kernel=1, dtype=self.dtype, name="gate")(deep))
         joined = jnp.concatenate((up, upsample_nearest(gate, 2) * skip), axis=-1)
         x = nn.relu(conv(channels, kernel=1, dtype=self.dtype, name="merge")(joined))
@@ -36,9 +36,13 @@ class _GatedSkip(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Knowledge and gated skips -> a correction that is added to the image. Specification, section 2.6.
+    """Decoder from knowledge and gated skips to a correction of the image. Specification, section 2.6.
 
-    The last convolution starts at zero, so that an untrained network returns its input.
+    The last convolution is initially zero, so that an untrained network returns its input.
+
+    Attributes:
+        widths: channels of the network.
+        dtype: computation type; parameters are float32.
     """
 
     widths: Widths
@@ -46,16 +50,16 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, knowledge: jax.Array, half: jax.Array, full: jax.Array, image: jax.Array) -> jax.Array:
-        """Restore.
+        """Estimates the transmission.
 
         Args:
-            knowledge: [B, H/4, W/4, C].
+            knowledge: knowledge features [B, H/4, W/4, C].
             half: encoder features [B, H/2, W/2, w2].
             full: encoder features [B, H, W, w1].
-            image: the mixture [B, H, W, 3].
+            image: mixture [B, H, W, 3].
 
         Returns:
-            The transmission estimate [B, H, W, 3], float32, not clipped.
+            Transmission [B, H, W, 3], float32, not clipped.
         """
         if knowledge.shape[-1] != self.widths.quarter:
             raise ValueError(f"knowledge has {knowledge.shape[-1]} channels, expected {self.widths.quarter}")

@@ -1,4 +1,4 @@
-"""Decouple Net: features of one frame -> features of its two layers."""
+"""Decouple Net: splits the features of one frame into features of its two layers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sirr_jax.layers.residual import Residual
 
 
 class DecoupleNet(nn.Module):
-    """Split f by a soft mask per channel: Psi_T from M f, Psi_R from (1 - M) f. Specification, section 2.2."""
+    """Split of f by a soft mask per channel: Psi_T from M f, Psi_R from (1 - M) f. Specification, section 2.2."""
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Decouple `features` [B, h, w, C] into (Psi_T, Psi_R), each [B, h, w, C]."""
+        """Splits `features` [B, h, w, C] into (Psi_T, Psi_R), each [B, h, w, C]."""
         channels = features.shape[-1]
         hidden = nn.relu(conv(channels, dtype=self.dtype, name="mask1")(features))
         mask = nn.sigmoid(conv(channels, kernel=1, dtype=self.dtype, name="mask2")(hidden))
@@ -30,12 +30,12 @@ class DecoupleNet(nn.Module):
 
 
 class LayerHead(nn.Module):
-    """Features of one layer -> that layer's RGB at quarter resolution. Used in training only."""
+    """Head that predicts the RGB of one layer at quarter resolution from its features. Used in training only."""
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, psi: jax.Array) -> jax.Array:
-        """Predict the layer [B, h, w, 3] (float32, around [0, 1]) from `psi` [B, h, w, C]."""
+        """Predicts the layer [B, h, w, 3] (float32, about [0, 1]) from `psi` [B, h, w, C]."""
         hidden = nn.relu(conv(psi.shape[-1] // 2, dtype=self.dtype, name="conv1")(psi))
         return conv(3, dtype=self.dtype, name="conv2")(hidden).astype(jnp.float32)

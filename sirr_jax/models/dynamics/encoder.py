@@ -1,4 +1,4 @@
-"""Encoder shared by the teacher's three frames, and of the same form in the student."""
+"""Encoder of teacher and student; the teacher applies it to each of its three frames."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sirr_jax.layers.residual import Residual
 from sirr_jax.models.dynamics.widths import Widths
 
 
-class Encoded(NamedTuple):
-    """Features of one image: `full` [B,H,W,w1], `half` [B,H/2,W/2,w2], `quarter` [B,H/4,W/4,C]."""
+class EncoderFeatures(NamedTuple):
+    """Features of an image: `full` [B, H, W, w1], `half` [B, H/2, W/2, w2], `quarter` [B, H/4, W/4, C]."""
 
     full: jax.Array
     half: jax.Array
@@ -23,14 +23,19 @@ class Encoded(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """RGB [B, H, W, 3] in [0, 1] -> features at three resolutions. Specification, section 2.1."""
+    """Encoder from RGB in [0, 1] to features at three resolutions. Specification, section 2.1.
+
+    Attributes:
+        widths: channels of the network.
+        dtype: computation type; parameters are float32.
+    """
 
     widths: Widths
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, image: jax.Array) -> Encoded:
-        """Encode `image` [B, H, W, 3]; H and W are multiples of 4."""
+    def __call__(self, image: jax.Array) -> EncoderFeatures:
+        """Encodes `image` [B, H, W, 3]; H and W are multiples of 4."""
         w, dtype = self.widths, self.dtype
         full = nn.relu(conv(w.full, kernel=5, dtype=dtype, name="conv1")(image))
         full = nn.relu(conv(w.full, dtype=dtype, name="conv2")(full))
@@ -40,4 +45,4 @@ class Encoder(nn.Module):
         quarter = nn.relu(conv(w.quarter, stride=2, dtype=dtype, name="conv4")(half))
         for i in range(6):
             quarter = Residual(dtype=dtype, name=f"quarter{i}")(quarter)
-        return Encoded(full, half, quarter)
+        return EncoderFeatures(full, half, quarter)

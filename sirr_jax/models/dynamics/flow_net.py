@@ -1,4 +1,4 @@
-"""Flow Net: a light PWC-Net (Sun et al. 2018) on decoupled features."""
+"""Flow Net: a small PWC-Net (Sun et al. 2018) on decoupled features."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _leaky = functools.partial(nn.leaky_relu, negative_slope=0.1)
 
 
 class Pyramid(nn.Module):
-    """Features [B, h, w, C] -> three levels at pixel stride 4, 8 and 16 (h, h/2, h/4)."""
+    """Feature pyramid of three levels, at pixel strides 4, 8 and 16."""
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, psi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return (p4 [.., C/2], p8 [.., 3C/4], p16 [.., C])."""
+        """Maps [B, h, w, C] to [B, h, w, C/2], [B, h/2, w/2, 3C/4] and [B, h/4, w/4, C]."""
         c, dtype = psi.shape[-1], self.dtype
         p4 = _leaky(conv(c // 2, kernel=1, dtype=dtype, name="project")(psi))
         p4 = _leaky(conv(c // 2, dtype=dtype, name="stride4")(p4))
@@ -36,7 +36,7 @@ class Pyramid(nn.Module):
 
 
 class _FlowHead(nn.Module):
-    """A chain of 3x3 convolutions that ends in a residual flow, zero at first."""
+    """Chain of 3x3 convolutions that ends in a residual flow, initially zero."""
 
     features: tuple[int, ...]
     dilations: tuple[int, ...]
@@ -46,15 +46,15 @@ class _FlowHead(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         for i, (features, dilation) in enumerate(zip(self.features, self.dilations, strict=True)):
             x = _leaky(conv(features, dilation=dilation, dtype=self.dtype, name=f"conv{i}")(x))
-        # Coordinates need more digits than bfloat16 has.
+        # Coordinates need more precision than bfloat16 has.
         return conv(2, zero=True, name="flow")(x.astype(jnp.float32))
 
 
-def _comparable(x: jax.Array) -> jax.Array:
-    """Features [B, H, W, C] less their mean over the image, every pixel's brought to mean square 1.
+def _normalize_features(x: jax.Array) -> jax.Array:
+    """Subtracts the mean over the image from features [B, H, W, C] and scales each pixel to mean square 1.
 
-    What all pixels have in common is most of a feature and tells no displacement from another: without this the costs
-    are nearly flat, and three thousand steps of training left the flow at zero. PWC-Net has no such step; Jonschkowski
+    Most of a feature is common to all pixels and does not distinguish displacements. Without this step the costs are
+    nearly flat, and the flow was still zero after three thousand training steps. PWC-Net has no such step; Jonschkowski
     et al. 2020 ("What Matters in Unsupervised Optical Flow") normalize whole maps.
     """
     x32 = x.astype(jnp.float32)
@@ -63,26 +63,30 @@ def _comparable(x: jax.Array) -> jax.Array:
 
 
 class FlowNet(nn.Module):
-    """Flow from the middle frame to each neighbor, for one layer's features. Specification, section 2.3.
+    """Flow from the middle frame to each neighbor, from the features of one layer. Specification, section 2.3.
 
-    One set of weights serves both layers and both neighbors. The search radius is 4 at pixel stride 16: 64 px.
-    The costs compare normalized features, which the specification does not ask for.
+    Both layers and both neighbors share the weights. The search radius is 4 at pixel stride 16: 64 px. The costs
+    compare normalized features, which is not in the specification.
     """
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, psi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Estimate the flows of `psi` [B, 3, h, w, C] (h and w multiples of 4).
+        """Estimates the flows, from coarse to fine.
+
+        Args:
+            psi: features [B, 3, h, w, C] of one layer in frames t-1, t and t+1; h and w are multiples of 4.
 
         Returns:
-            [B, 2, h/4, w/4, 2], [B, 2, h/2, w/2, 2] and [B, 2, h, w, 2], float32, ever finer estimates of the same
-            flows, the last to be used: point p of frame t corresponds to p + flow(p) in frame t-1 (first) and t+1,
-            (u, v) in pixels of the estimate's own grid.
+            Three estimates of the same flows, [B, 2, h/4, w/4, 2], [B, 2, h/2, w/2, 2] and [B, 2, h, w, 2], float32;
+            the last one is the result. Point p of frame t corresponds to p + flow(p) in frame t-1 (first) and t+1
+            (second); (u, v) are in pixels of the grid of the estimate.
         """
         batch, _, height, width, c = psi.shape
         levels = Pyramid(dtype=self.dtype, name="pyramid")(psi.reshape(-1, height, width, c))
-        flow, flows = None, []
+        flow: jax.Array | None = None
+        flows = []
         for stride, level in zip((16, 8, 4), reversed(levels), strict=True):
             shape = level.shape[1:]
             frames = level.reshape(batch, 3, *shape)
@@ -93,11 +97,11 @@ class FlowNet(nn.Module):
             else:
                 flow = 2.0 * upsample_bilinear(flow, 2)
                 source, _ = warp(source, flow)
-            costs = _leaky(cost_volume(_comparable(target), _comparable(source), radius=4))
+            costs = _leaky(cost_volume(_normalize_features(target), _normalize_features(source), radius=4))
             estimator = _FlowHead((c, c, 3 * c // 4, c // 2, c // 4), (1,) * 5, self.dtype, name=f"estimator{stride}")
             flow += estimator(jnp.concatenate((costs, target, flow.astype(target.dtype)), axis=-1))
             flows.append(flow)
         context = _FlowHead((c, c, 3 * c // 4, c // 2), (1, 2, 4, 8), self.dtype, name="context")
-        flows[-1] = flow + context(jnp.concatenate((target, flow.astype(target.dtype)), axis=-1))
+        flows[-1] = flows[-1] + context(jnp.concatenate((target, flows[-1].astype(target.dtype)), axis=-1))
         coarse, middle, fine = (x.reshape(batch, 2, *x.shape[1:]) for x in flows)
         return coarse, middle, fine

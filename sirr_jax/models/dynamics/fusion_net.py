@@ -1,4 +1,4 @@
-"""Fusion Net: aligned features of both layers and their motions -> the knowledge K_t."""
+"""Fusion Net: fuses the aligned features of both layers and their motions into the knowledge K_t."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sirr_jax.models.dynamics.aligned_frames import AlignedFrames
 
 
 def align(psi: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Bring both neighbors' features onto the middle frame's grid.
+    """Aligns the features of both neighbors with the middle frame.
 
     Args:
-        psi: [B, 3, h, w, C].
-        flow: [B, 2, h, w, 2], see `FlowNet`.
+        psi: features [B, 3, h, w, C].
+        flow: flow [B, 2, h, w, 2], see `FlowNet`.
 
     Returns:
-        Z [B, 2, h, w, C] and validity [B, 2, h, w, 1].
+        Aligned features Z [B, 2, h, w, C] and their validity [B, 2, h, w, 1].
     """
     batch, _, height, width, channels = psi.shape
     neighbors = psi[:, ::2].reshape(batch * 2, height, width, channels)
@@ -30,10 +30,10 @@ def align(psi: jax.Array, flow: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 class FusionNet(nn.Module):
-    """Gate the aligned neighbors by their similarity to frame t and fuse. Specification, section 2.5.
+    """Fusion of the aligned neighbors, gated by their similarity to frame t. Specification, section 2.5.
 
     Attributes:
-        aligned_frames: also look at the frames themselves, see `AlignedFrames`.
+        aligned_frames: whether the frames themselves are an input too, see `AlignedFrames`.
         dtype: computation type.
     """
 
@@ -48,16 +48,16 @@ class FusionNet(nn.Module):
         features: jax.Array,
         frames: jax.Array,
     ) -> jax.Array:
-        """Fuse.
+        """Fuses the features.
 
         Args:
-            psi: (Psi_T, Psi_R), each [B, 3, h, w, C].
-            flow: (Phi_T, Phi_R), each [B, 2, h, w, 2].
-            features: f_t [B, h, w, C].
-            frames: [B, 3, 4 h, 4 w, 3].
+            psi: features of both layers (Psi_T, Psi_R), each [B, 3, h, w, C].
+            flow: flows of both layers (Phi_T, Phi_R), each [B, 2, h, w, 2].
+            features: features f_t of the middle frame [B, h, w, C].
+            frames: RGB frames [B, 3, 4 h, 4 w, 3].
 
         Returns:
-            K_t [B, h, w, C].
+            Knowledge K_t [B, h, w, C].
         """
         c, dtype = features.shape[-1], self.dtype
         theta = conv(c // 2, dtype=dtype, name="theta")
@@ -74,20 +74,20 @@ class FusionNet(nn.Module):
             stacked = jnp.concatenate((gated[:, 0], middle, gated[:, 1]), axis=-1)
             merged = conv(c, kernel=1, dtype=dtype, name=f"merge_{layer}")(stacked)
             fused.append(Residual(dtype=dtype, name=f"refine_{layer}")(merged))
-        # Motions enter as features too: they tell the layers apart where textures do not.
+        # The motions are features too: they distinguish the layers where textures do not.
         motions = [flow_l[:, s] for s in range(2) for flow_l in flow]
         dynamics = (jnp.concatenate(motions, axis=-1) / 16.0).astype(dtype)
-        seen = [*fused, features, dynamics]
+        inputs = [*fused, features, dynamics]
         if self.aligned_frames:
-            seen.append(AlignedFrames(c, dtype=dtype, name="aligned_frames")(frames, flow))
-        knowledge = conv(c, kernel=1, dtype=dtype, name="knowledge")(jnp.concatenate(seen, axis=-1))
+            inputs.append(AlignedFrames(c, dtype=dtype, name="aligned_frames")(frames, flow))
+        knowledge = conv(c, kernel=1, dtype=dtype, name="knowledge")(jnp.concatenate(inputs, axis=-1))
         for i in range(2):
             knowledge = Residual(dtype=dtype, name=f"knowledge{i}")(knowledge)
         return knowledge
 
 
 class PlainFusion(nn.Module):
-    """The ablation "w/o Fusion Net": one 1x1 convolution of unweighted means. Specification, section 4."""
+    """Ablation "w/o Fusion Net": one 1x1 convolution of unweighted means. Specification, section 4."""
 
     dtype: Dtype = jnp.float32
 
@@ -99,7 +99,7 @@ class PlainFusion(nn.Module):
         features: jax.Array,
         frames: jax.Array,
     ) -> jax.Array:
-        """Fuse; arguments and result as in `FusionNet`."""
+        """Fuses the features; see `FusionNet` for the arguments and the result."""
         del frames
         means = [align(psi_l, flow_l)[0].mean(axis=1) for psi_l, flow_l in zip(psi, flow, strict=True)]
         stacked = jnp.concatenate((psi[0][:, 1], psi[1][:, 1], *means), axis=-1)

@@ -1,4 +1,4 @@
-"""What a VGG-19 that was trained on ImageNet sees in the mixture, joined to the student's features."""
+"""Hypercolumn of a VGG-19 that was trained on ImageNet, added to the features of the student."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.residual import Residual
-from sirr_jax.models.dynamics.encoder import Encoded
+from sirr_jax.models.dynamics.encoder import EncoderFeatures
 from sirr_jax.models.dynamics.widths import Widths
 from sirr_jax.models.vgg import CAFFE_SCALE, VGG19_BLOCKS, Vgg19, convolutions, normalize
 
 VGG_LAYERS = tuple(convolutions(VGG19_BLOCKS))[:6]
-"""conv1_1 to conv3_2: nothing below a quarter of the resolution, and 2.2 MiB in half precision."""
+"""conv1_1 to conv3_2: down to a quarter of the resolution, 2.2 MiB in half precision."""
 
 CONVENTIONS = ("caffe", "torchvision")
 
-# Standard deviations of the features joined, over crops of photographs and all channels, with Caffe's weights.
+# Standard deviations of the features over crops of photographs and all channels, with Caffe's weights.
 _SPREAD = {"relu1_2": 126.0, "relu2_2": 219.0, "relu3_2": 251.0}
 _UNIT = {"caffe": 1.0, "torchvision": 1.0 / CAFFE_SCALE}
 _CONTEXT = 64
 
 
 class Hypercolumn(nn.Module):
-    """Features of a frozen VGG-19 up to conv3_2, one map for each of the encoder's resolutions.
+    """Features of a frozen VGG-19 up to conv3_2, one map for each resolution of the encoder.
 
-    They enter through convolutions that start at zero, so that a student to which they are added goes on as it was.
-    Hypercolumns: Zhang et al. 2018; baselines specification, section 4.1. Their place in the student is our own.
+    They are added through convolutions that are initially zero, so that a trained student is at first unchanged.
+    Hypercolumns: Zhang et al. 2018; baselines specification, section 4.1. Their place in the student is a design of
+    this project.
 
     Attributes:
-        widths: the student's.
-        convention: of the weights, see `sirr_jax.models.vgg.normalize`.
+        widths: channels of the student.
+        convention: convention of the weights, see `sirr_jax.models.vgg.normalize`.
         dtype: computation type.
 
     Raises:
-        UserError: where made with another convention.
+        UserError: The convention is unknown.
     """
 
     widths: Widths
@@ -49,30 +50,30 @@ class Hypercolumn(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, image: jax.Array, encoded: Encoded) -> tuple[Encoded, jax.Array]:
-        """Join.
+    def __call__(self, image: jax.Array, encoded: EncoderFeatures) -> tuple[EncoderFeatures, jax.Array]:
+        """Adds the features of VGG-19.
 
         Args:
-            image: [B, H, W, 3] RGB in [0, 1], H and W multiples of 4.
-            encoded: the student's features of it.
+            image: RGB images [B, H, W, 3] in [0, 1], H and W multiples of 4.
+            encoded: encoder features of the image.
 
         Returns:
-            The features with VGG's added, and what conv3_2 adds to K_hat after residual blocks of its own,
-            [B, H/4, W/4, C]. No gradient flows into VGG-19.
+            The encoder features plus VGG-19's, and the addition to K_hat [B, H/4, W/4, C] that residual blocks compute
+            from conv3_2. No gradient flows into VGG-19.
         """
         dtype = self.dtype
         vgg = Vgg19(layers=VGG_LAYERS, dtype=dtype, name="vgg19")(normalize(image, self.convention))
-        seen = {
+        scaled_features = {
             name: jax.lax.stop_gradient(vgg[name]) * jnp.asarray(1.0 / (spread * _UNIT[self.convention]), dtype)
             for name, spread in _SPREAD.items()
         }
-        # A tenth: hundreds of channels of size 1 that all start to count at once would throw a trained student off.
+        # The factor 0.1 protects a trained student from hundreds of new channels of size 1 that learn at the same time.
         parts = [
-            own + conv(own.shape[-1], kernel=1, zero=True, dtype=dtype, name=name)(0.1 * features)
-            for name, own, features in zip(Encoded._fields, encoded, seen.values(), strict=True)
+            x + conv(x.shape[-1], kernel=1, zero=True, dtype=dtype, name=name)(0.1 * features)
+            for name, x, features in zip(EncoderFeatures._fields, encoded, scaled_features.values(), strict=True)
         ]
-        joined = Encoded(*parts)
-        context = jnp.concatenate((0.3 * seen["relu3_2"], joined.quarter), axis=-1)
+        joined = EncoderFeatures(*parts)
+        context = jnp.concatenate((0.3 * scaled_features["relu3_2"], joined.quarter), axis=-1)
         context = nn.relu(conv(_CONTEXT, kernel=1, dtype=dtype, name="context_in")(context))
         for i, dilation in enumerate((1, 2, 4, 2)):
             context = Residual(dilation=dilation, dtype=dtype, name=f"context{i}")(context)
@@ -80,10 +81,13 @@ class Hypercolumn(nn.Module):
 
 
 def check_convention(convention: str) -> None:
-    """Refuse a convention of VGG's weights that does not exist.
+    """Checks the convention of VGG-19's weights.
 
     Raises:
-        UserError: if it is none of `CONVENTIONS`.
+        UserError: The convention is not one of `CONVENTIONS`.
     """
     if convention not in CONVENTIONS:
-        raise UserError(f"hypercolumn={convention!r} is no convention of VGG-19's weights; choose one of {CONVENTIONS}")
+        raise UserError(
+            f"hypercolumn is {convention!r}, expected a convention of VGG-19's weights; "
+            f"choose one of {', '.join(CONVENTIONS)}"
+        )

@@ -1,4 +1,4 @@
-"""Channel widths of the dynamics networks."""
+"""Widths of the dynamics networks."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Widths(NamedTuple):
 
 WIDTHS = {
     "base": Widths(64, 96, 128),  # teacher 9.70 M parameters, student 6.05 M
-    "medium": Widths(32, 48, 80),  # 3.70 M, 2.21 M: with a hypercolumn, the most that 8 MB hold in half precision
+    "medium": Widths(32, 48, 80),  # 3.70 M, 2.21 M: with a hypercolumn, the largest that fits 8 MB in half precision
     "small": Widths(32, 48, 64),  # 2.50 M, 1.52 M
-    "compact": Widths(16, 24, 32),  # 0.66 M, 0.38 M: what a CPU trains in hours
+    "compact": Widths(16, 24, 32),  # 0.66 M, 0.38 M: trained in hours on a CPU
     "tiny": Widths(8, 12, 16),  # 0.186 M, 0.096 M
 }
 
 
 def widths(name: str) -> Widths:
-    """Look up a width by name.
+    """Returns the channels of a width.
 
     Raises:
-        UserError: if there is no such width.
+        UserError: The width is unknown.
     """
     if name not in WIDTHS:
-        raise UserError(f"no width is called {name!r}; choose one of {', '.join(WIDTHS)}")
+        raise UserError(f"there is no width {name!r}; choose one of {', '.join(WIDTHS)}")
     return WIDTHS[name]

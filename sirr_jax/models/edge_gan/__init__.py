@@ -1,8 +1,8 @@
 """Networks of the "Single Image Reflection Remover" (Siboooo/ReflectionRemoval, 2019): edge net, attention net, GAN.
 
 The release is a Keras script (TensorFlow 1.12) without a paper and without weights; the EdgeGAN specification,
-section 2, describes its graphs. The edge net turns the Sobel map of the photograph into that of the background, the
-attention net finds where the reflection is, and the generator restores the background from all of them.
+section 2, describes its graphs. The edge net maps the Sobel map of the photograph to that of the background, the
+attention net locates the reflection, and the generator restores the background from all of them.
 """
 
 from __future__ import annotations

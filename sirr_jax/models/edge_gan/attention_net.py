@@ -1,4 +1,4 @@
-"""The attention net: where the reflection is."""
+"""Attention net, which locates the reflection."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ _BLOCKS = 5
 _STEPS = 4
 _HALF_RANGE = 127.5
 
+_Outputs = dict[str, jax.Array | tuple[jax.Array, ...]]
+
 
 class ReleasedState(NamedTuple):
-    """What a released step leaves to the next; [B, H, W, C].
+    """State that a released step passes to the next.
 
     Attributes:
-        gate_input: z, what the gates saw: the trunk's features and, from step 2 on, the previous h.
-        hidden: h.
-        cell: c.
+        gate_input: input z of the gates: features of the trunk [B, H, W, C] and, from step 2 on, the previous h.
+        hidden: hidden state h [B, H, W, C].
+        cell: cell state c [B, H, W, C].
     """
 
     gate_input: jax.Array
@@ -36,14 +38,14 @@ class ReleasedState(NamedTuple):
     cell: jax.Array
 
 
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and the input, then ReLU; unlike AttentiveGAN's, none on the branch before the sum."""
+class PlainResidualBlock(nn.Module):
+    """Two 3x3 convolutions plus the input, then ReLU; unlike in AttentiveGAN, no ReLU on the branch before the sum."""
 
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`x` [B, H, W, C] -> the same shape."""
+        """Applies the block to `x` [B, H, W, C]; keeps the shape."""
         y = nn.relu(same_conv(x, x.shape[-1], dtype=self.dtype, name="conv1"))
         return nn.relu(same_conv(y, x.shape[-1], dtype=self.dtype, name="conv2") + x)
 
@@ -51,15 +53,15 @@ class ResidualBlock(nn.Module):
 def _trunk(x: jax.Array, channels: int, dtype: Dtype) -> jax.Array:
     y = nn.relu(same_conv(x, channels, dtype=dtype, name="stem"))
     for i in range(1, _BLOCKS + 1):
-        y = ResidualBlock(dtype=dtype, name=f"block{i}")(y)
+        y = PlainResidualBlock(dtype=dtype, name=f"block{i}")(y)
     return y
 
 
 class ReleasedStep(nn.Module):
-    """One step as released: trunk, gates, cell.
+    """Step of the released recurrence: trunk, gates, cell.
 
     Attributes:
-        channels: of the trunk, the gates and the states.
+        channels: channels of the trunk, the gates and the states.
         dtype: computation type.
     """
 
@@ -68,11 +70,11 @@ class ReleasedStep(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, last: ReleasedState | None) -> ReleasedState:
-        """Advance by one step.
+        """Computes the next state.
 
         Args:
-            x: [B, H, W, C] what the trunk sees.
-            last: the previous step's state; None in step 1, which has no forget gate.
+            x: input of the trunk [B, H, W, C].
+            last: state of the previous step; None in step 1, which has no forget gate.
         """
         y = _trunk(x, self.channels, self.dtype)
         z = y if last is None else jnp.concatenate((y, last.hidden), axis=-1)
@@ -87,10 +89,10 @@ class ReleasedStep(nn.Module):
 
 
 class CorrectedStep(nn.Module):
-    """One step of AttentiveGAN's recurrence: trunk, LSTM cell, map.
+    """Step of AttentiveGAN's recurrence: trunk, LSTM cell, map.
 
     Attributes:
-        channels: of the trunk and the states.
+        channels: channels of the trunk and the states.
         dtype: computation type.
     """
 
@@ -99,32 +101,32 @@ class CorrectedStep(nn.Module):
 
     @nn.compact
     def __call__(self, u: jax.Array, attention: jax.Array, state: State | None) -> tuple[jax.Array, State]:
-        """The next map [B, H, W, 1] and state, from the network's input, the last map and the last state."""
+        """Computes the next map [B, H, W, 1] and state from the input `u`, the last map and the last state."""
         y = _trunk(jnp.concatenate((u, attention), axis=-1), self.channels, self.dtype)
         state = ConvLSTM(self.channels, dtype=self.dtype, name="lstm")(y, state)
         return same_conv(state[0], 1, dtype=self.dtype, name="mask"), state
 
 
 class AttentionNet(Network):
-    """A map of the reflection's contours, from the photograph and its background's edges, in four steps.
+    """Recurrent network of four steps that maps the contours of the reflection, from photograph and background edges.
 
-    Two variants; `u` is the network's input, `z` what a step's gates see.
+    It has two variants; `u` is the input of the network, `z` the input of the gates of a step.
 
-    "released" (EdgeGAN specification, section 2.2; 659,394 parameters) keeps what the published graph does. The four
-    steps have weights of their own. Step 1 sees `u` and has no forget gate; step 2 sees `u` and the map of step 1;
-    steps 3 and 4 see the `z` of the step before them instead of `u` and a map. The candidate gate is a sigmoid. Only
+    "released" (EdgeGAN specification, section 2.2; 659,394 parameters) equals the published graph. The four steps have
+    separate weights. The input of step 1 is `u`, without a forget gate; that of step 2 is `u` and the map of step 1;
+    that of steps 3 and 4 is the `z` of the step before, instead of `u` and a map. The candidate gate is a sigmoid. Only
     steps 1 and 4 have a map.
 
-    "corrected" (section 9; 168,097 parameters) is the recurrence of AttentiveGAN (Qian et al. 2018) with this family's
-    trunk: one set of weights for all steps, each of which sees `u` and the previous map; h and c begin at 0, the map
-    at half its range (127.5, which is AttentiveGAN's 0.5 at an `aux_scale` of 1/255); the candidate gate is a tanh.
-    Every step has a map, so that all can be supervised.
+    "corrected" (section 9; 168,097 parameters) is the recurrence of AttentiveGAN (Qian et al. 2018) with the trunk of
+    this system: all steps share their weights and have `u` and the previous map as input; h and c are initially 0, the
+    map is initially half of its range (127.5, which is AttentiveGAN's 0.5 at an `aux_scale` of 1/255); the candidate
+    gate is a tanh. Every step has a map, so that all can be supervised.
 
     Attributes:
-        width: "base" as published, "tiny" narrow.
+        width: "base" (as published) or "tiny" (narrow).
         variant: "released" or "corrected".
-        aux_scale: inside the network, the unit of the edges and of the maps that are fed back: 1 as published (they
-            stand in 0..255 beside colors in [-1, 1]), 1/255 brings them to [0, 1]. Outputs are in 0..255 either way.
+        aux_scale: factor of the edges and of the maps that are fed back, inside the network: 1 as published (0..255,
+            with colors in [-1, 1]), 1/255 for [0, 1]. Outputs are in 0..255 in both cases.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -139,36 +141,36 @@ class AttentionNet(Network):
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of `size`."""
+        """Returns the shapes of the inputs, for images of `size` (height, width)."""
         return ((1, *size, 4),)
 
     @nn.compact
-    def __call__(self, image_and_edge: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Find the reflection.
+    def __call__(self, image_and_edge: jax.Array, *, train: bool = False) -> _Outputs:  # noqa: ARG002
+        """Computes the attention maps.
 
         Args:
-            image_and_edge: [B, H, W, 4] RGB in [-1, 1] and the edge net's map in 0..255; any size.
-            train: without effect (there is no dropout and no batch statistics).
+            image_and_edge: RGB in [-1, 1] and the map of the edge net in 0..255, [B, H, W, 4]; any size.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
             `attention` [B, H, W, 1], the last map, about [0, 255] but not bounded; `attention_steps`, the maps of all
             steps that have one: 1 and 4 if "released", all four if "corrected".
         """
         x = scale_maps(image_and_edge, self.aux_scale).astype(self.dtype)
-        maps = self._corrected(x) if self.variant == "corrected" else self._released(x)
-        maps = tuple(answer.astype(jnp.float32) / self.aux_scale for answer in maps)
+        scaled_maps = self._corrected(x) if self.variant == "corrected" else self._released(x)
+        maps = tuple(x.astype(jnp.float32) / self.aux_scale for x in scaled_maps)
         return {"attention": maps[-1], "attention_steps": maps}
 
     def _released(self, u: jax.Array) -> list[jax.Array]:
         channels = scaled(32, self.width)
-        state, seen, maps = None, u, []
+        state, x, maps = None, u, []
         for i in range(1, _STEPS + 1):
-            state = ReleasedStep(channels, dtype=self.dtype, name=f"step{i}")(seen, state)
-            seen = state.gate_input
+            state = ReleasedStep(channels, dtype=self.dtype, name=f"step{i}")(x, state)
+            x = state.gate_input
             if i in (1, _STEPS):
                 maps.append(same_conv(state.hidden, 1, dtype=self.dtype, name=f"mask{i}"))
             if i == 1:
-                seen = jnp.concatenate((u, maps[0]), axis=-1)
+                x = jnp.concatenate((u, maps[0]), axis=-1)
         return maps
 
     def _corrected(self, u: jax.Array) -> list[jax.Array]:

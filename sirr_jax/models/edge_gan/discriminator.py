@@ -1,4 +1,4 @@
-"""The discriminator: is this photograph free of reflections?"""
+"""Discriminator of photographs with and without reflections."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _HEADS = ("dense", "gap")
 
 
 class Discriminator(Network):
-    """One probability for each image. EdgeGAN specification, section 2.4.
+    """Discriminator with one probability per image. EdgeGAN specification, section 2.4.
 
-    A map of its own, which nothing supervises, weighs the features of every pixel.
+    An internal, unsupervised attention map weights the features of each pixel.
 
     Attributes:
-        width: "base" as published (499,507 parameters), "tiny" narrow.
-        head: "dense" as published reads the 7x7 scores that an image of 400x400 leaves; "gap" reads their mean, so
-            that any size will do (ours, for training on crops; its first dense layer has 1 input instead of 49).
+        width: "base" (as published, 499,507 parameters) or "tiny" (narrow).
+        head: "dense", as published, has the 7x7 scores of an image of 400x400 as input; "gap" (ours, for training on
+            crops) has their mean and takes any size; its first dense layer has 1 input instead of 49.
         dtype: computation type; parameters and outputs stay float32.
     """
 
@@ -38,28 +38,28 @@ class Discriminator(Network):
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs: 400x400 for the dense head, else `size`."""
+        """Returns the shapes of the inputs: 400x400 for the dense head, else `size` (height, width)."""
         height, width = (_SIZE, _SIZE) if self.head == "dense" else size
         return ((1, height, width, 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Judge.
+        """Computes the probability that each image is real.
 
         Args:
-            image: [B, H, W, 3] RGB in [-1, 1]; 400x400 for the dense head.
-            train: without effect (there is no dropout and no batch statistics).
+            image: images [B, H, W, 3], RGB in [-1, 1]; 400x400 for the dense head.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
-            `probability` [B, 1] in [0, 1], 1 for real; `logits` [B, 1], the same before the sigmoid.
+            `probability` [B, 1] in [0, 1], 1 for real; `logits` [B, 1], the values before the sigmoid.
 
         Raises:
-            UserError: if the head is dense and the image is not 400x400.
+            UserError: The head is dense and the image is not 400x400.
         """
         batch, height, width, _ = image.shape
         if self.head == "dense" and (height, width) != (_SIZE, _SIZE):
             raise UserError(
-                f"image size {height}x{width} does not suit the discriminator, whose dense layer takes "
+                f"image size {height}x{width} does not fit the discriminator, whose dense layer takes "
                 f"{_SIZE}x{_SIZE}; crop or resize, or build it with head='gap'"
             )
         x = image.astype(self.dtype)
@@ -78,5 +78,5 @@ class Discriminator(Network):
         return nn.leaky_relu(y, negative_slope=_SLOPE)
 
     def _dense(self, x: jax.Array, features: int, name: str) -> jax.Array:
-        start = nn.initializers.glorot_uniform()
-        return nn.Dense(features, kernel_init=start, dtype=self.dtype, name=name)(x)
+        kernel_init = nn.initializers.glorot_uniform()
+        return nn.Dense(features, kernel_init=kernel_init, dtype=self.dtype, name=name)(x)

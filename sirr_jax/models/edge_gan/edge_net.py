@@ -1,4 +1,4 @@
-"""The edge net: Sobel map of a photograph -> Sobel map of its background."""
+"""Edge net: maps the Sobel map of a photograph to that of its background."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _BLOCKS = 13
 
 
 def _norm(name: str, axis_name: str | None) -> BatchNorm:
-    # Keras's momentum 0.99 weighs the old statistics, ours the new batch.
+    # Keras's momentum 0.99 is the weight of the old statistics, ours that of the new batch.
     return BatchNorm(momentum=0.01, epsilon=1e-3, axis_name=axis_name, name=name)
 
 
-class ResidualBlock(nn.Module):
-    """Two normalized 3x3 convolutions and the input, then ReLU. EdgeGAN specification, section 2.1.
+class BatchNormResidualBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalization, plus the input, then ReLU. EdgeGAN specification, section 2.1.
 
     Attributes:
-        axis_name: a pmapped axis to take batch statistics over.
+        axis_name: name of a pmapped axis over which batch statistics are averaged.
         dtype: computation type.
     """
 
@@ -35,7 +35,7 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """`x` [B, H, W, C] -> the same shape."""
+        """Applies the block to `x` [B, H, W, C]; keeps the shape."""
         y = same_conv(x, x.shape[-1], dtype=self.dtype, name="conv1")
         y = nn.relu(_norm("conv1_norm", self.axis_name)(y, train=train))
         y = same_conv(y, x.shape[-1], dtype=self.dtype, name="conv2")
@@ -43,12 +43,12 @@ class ResidualBlock(nn.Module):
 
 
 class EdgeNet(Network):
-    """Edges of the background from the edges of the photograph. EdgeGAN specification, section 2.1.
+    """Network that predicts the edges of the background from those of the photograph. Specification, section 2.1.
 
     Attributes:
-        width: "base" as published (1,141,697 parameters), "tiny" narrow.
-        axis_name: a pmapped axis to take batch statistics over, so that several devices equal one. It changes no
-            variable and belongs to a training run, not to the model.
+        width: "base" (as published, 1,141,697 parameters) or "tiny" (narrow).
+        axis_name: name of a pmapped axis over which batch statistics are averaged, so that several devices equal one.
+            It has no effect on the variables and belongs to a training run, not to the model.
         dtype: computation type; parameters, statistics and the output stay float32.
     """
 
@@ -56,28 +56,28 @@ class EdgeNet(Network):
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (n + n % 2 for n in size)
         return ((1, height, width, 1),)
 
     @nn.compact
     def __call__(self, sobel: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """Predict edges.
+        """Predicts the edges of the background.
 
         Args:
-            sobel: [B, H, W, 1] Sobel map of the photograph in [0, 255]; H and W even.
-            train: normalize with the batch's statistics, and move the running ones.
+            sobel: Sobel maps of photographs [B, H, W, 1] in [0, 255]; H and W are even.
+            train: whether to normalize with the statistics of the batch and update the running ones.
 
         Returns:
             `edge` [B, H, W, 1], about [0, 255] but not bounded.
 
         Raises:
-            UserError: if a side is odd.
+            UserError: H or W is odd.
         """
         _, height, width, _ = sobel.shape
         if height % 2 or width % 2:
             raise UserError(
-                f"image size {height}x{width} does not suit the edge net, which halves and doubles it; "
+                f"image size {height}x{width} does not fit the edge net, which halves and doubles it; "
                 "pad height and width to even numbers"
             )
         channels = scaled(64, self.width)
@@ -86,7 +86,7 @@ class EdgeNet(Network):
             x = same_conv(x, channels, stride=stride, dtype=self.dtype, name=name)
             x = nn.relu(_norm(f"{name}_norm", self.axis_name)(x, train=train))
         for i in range(1, _BLOCKS + 1):
-            x = ResidualBlock(axis_name=self.axis_name, dtype=self.dtype, name=f"res{i}")(x, train=train)
+            x = BatchNormResidualBlock(axis_name=self.axis_name, dtype=self.dtype, name=f"res{i}")(x, train=train)
         x = ConvTranspose(channels, dtype=self.dtype, name="up")(x)
         x = nn.relu(_norm("up_norm", self.axis_name)(x, train=train))
         x = same_conv(x, channels, dtype=self.dtype, name="tail")

@@ -1,4 +1,4 @@
-"""The generator: a slimmed AttentiveGAN autoencoder."""
+"""Generator: a smaller version of AttentiveGAN's autoencoder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SLOPE = 0.3
 
 
 class Generator(Network):
-    """The background from the photograph, its edges and the attention map. EdgeGAN specification, section 2.3.
+    """Generator of the background from photograph, edges and attention map. EdgeGAN specification, section 2.3.
 
     Attributes:
-        width: "base" as published (2,855,619 parameters), "tiny" narrow.
-        aux_scale: factor on the two maps in 0..255 inside the network: 1 as published (they stand beside colors in
-            [-1, 1] as they are), 1/255 brings them to [0, 1].
+        width: "base" (as published, 2,855,619 parameters) or "tiny" (narrow).
+        aux_scale: factor of the two maps inside the network: 1 as published (0..255, with colors in [-1, 1]), 1/255 for
+            [0, 1].
         dtype: computation type; parameters and the restored image stay float32.
     """
 
@@ -36,28 +36,29 @@ class Generator(Network):
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the inputs for images of about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         height, width = (n + -n % 4 for n in size)
         return ((1, height, width, 5),)
 
     @nn.compact
     def __call__(self, image_and_maps: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Restore.
+        """Restores the background.
 
         Args:
-            image_and_maps: [B, H, W, 5] RGB in [-1, 1], then edges and attention in 0..255; H and W multiples of 4.
-            train: without effect (there is no dropout and no batch statistics).
+            image_and_maps: RGB in [-1, 1], then edges and attention in 0..255, [B, H, W, 5]; H and W are multiples of
+                4.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
             `restored` [B, H, W, 3] RGB in [-1, 1].
 
         Raises:
-            UserError: if a side is no multiple of 4.
+            UserError: H or W is not a multiple of 4.
         """
         _, height, width, _ = image_and_maps.shape
         if height % 4 or width % 4:
             raise UserError(
-                f"image size {height}x{width} does not suit the generator, which halves it twice; "
+                f"image size {height}x{width} does not fit the generator, which halves it twice; "
                 "pad height and width to multiples of 4"
             )
         x = scale_maps(image_and_maps, self.aux_scale).astype(self.dtype)

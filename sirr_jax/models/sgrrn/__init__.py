@@ -1,4 +1,4 @@
-"""SGRRN: reflections removed with the help of object semantics (Liu et al. 2022, arXiv 1907.11912)."""
+"""SGRRN: reflection removal with semantic guidance (Liu et al. 2022, arXiv 1907.11912)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layer that both decoders are made of."""
+"""Convolutional layer of both decoders."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from sirr_jax.layers.normalization import BatchNorm
 
 
 class ConvLayer(nn.Module):
-    """`[B, H, W, C] -> [B, H, W, features]`: convolution with zero padding and bias, batch normalization, ReLU.
+    """Zero-padded convolution with bias, batch normalization and ReLU: `[B, H, W, C] -> [B, H, W, features]`.
 
-    SGRRN specification, section 5 (`ConvLayer`). `axis_name` is a pmapped axis to take batch statistics over.
+    SGRRN specification, section 5 (`ConvLayer`).
+
+    Attributes:
+        features: output channels.
+        kernel: side of the square kernel.
+        relu: whether the layer ends in a ReLU.
+        momentum: weight of the new batch in the running statistics.
+        axis_name: name of a pmapped axis over which batch statistics are averaged.
+        dtype: computation type; parameters are float32.
     """
 
     features: int
@@ -26,7 +34,7 @@ class ConvLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the layer to `x` [B, H, W, C]."""
+        """Applies the layer to `x` [B, H, W, C]."""
         x = conv(self.features, kernel=self.kernel, dtype=self.dtype, name="conv")(x)
         x = BatchNorm(momentum=self.momentum, axis_name=self.axis_name, name="norm")(x, train=train)
         return nn.relu(x) if self.relu else x

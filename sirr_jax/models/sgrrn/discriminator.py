@@ -1,4 +1,4 @@
-"""The discriminator that looks at three scales."""
+"""Discriminator at three scales."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sirr_jax.models.network import Network
 from sirr_jax.models.width import scaled
 
 _SCALES = 3
-# Halved twice, rounded up, and then once by a convolution: two pixels are left, the fewest that can be mirrored.
+# Two halvings, rounded up, and a convolution with stride 2 leave two pixels, the minimum for reflection padding.
 _SMALLEST = 13
 
 
 class _Scale(nn.Module):
-    """Patch logits [B, H // 4, W // 4, 1] at one scale."""
+    """Patch discriminator at one scale; returns logits [B, H // 4, W // 4, 1]."""
 
     width: str
     dtype: Dtype
@@ -35,9 +35,9 @@ class _Scale(nn.Module):
 
 
 class Discriminator(Network):
-    """Judges a background or a reflection by itself; the published system trains one for each.
+    """Discriminator of backgrounds or of reflections; the published system trains one for each.
 
-    SGRRN specification, section 6: three networks without normalization look at the image, its half and its quarter.
+    SGRRN specification, section 6: three networks without normalization, for the full, half and quarter resolution.
 
     Attributes:
         width: "base" or "tiny".
@@ -47,31 +47,38 @@ class Discriminator(Network):
     dtype: Dtype = jnp.float32
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of inputs, batch 1, at about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         return ((1, *(max(side, _SMALLEST) for side in size), 3),)
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Judge `image`, [B, H, W, 3] RGB in [-1, 1], any size from 13 px a side.
+        """Computes the probability that the patches are real.
+
+        Args:
+            image: images [B, H, W, 3], RGB in [-1, 1], any size from 13 px a side.
+            train: no effect (the network has no dropout and no batch statistics).
 
         Returns:
             `logits` [B, h, w, 1], the mean of the three scales at the size of the coarsest, where h is H halved twice,
-            rounded up, and twice more, rounded down; and their sigmoid `probability`: larger looks more real.
+            rounded up, and twice more, rounded down; and `probability`, their sigmoid, larger for patches that look
+            more real.
 
         Raises:
-            UserError: if the image is smaller.
+            UserError: The image is smaller than 13x13.
         """
         if min(image.shape[1:3]) < _SMALLEST:
             raise UserError(
                 f"sgrrn/discriminator needs images of at least {_SMALLEST}x{_SMALLEST}, not "
                 f"{image.shape[1]}x{image.shape[2]}; enlarge or pad them"
             )
-        total = None
         x = image
-        for i in range(_SCALES):
-            if i:
-                x = average_pool(x, 3, stride=2, padding=1, count_padding=False)
-            logits = _Scale(self.width, self.dtype, name=f"scale{i}")(x).astype(jnp.float32)
-            total = logits if total is None else resize_bilinear(total, logits.shape[1:3], align_corners=True) + logits
+        total = self._scale_logits(x, 0)
+        for i in range(1, _SCALES):
+            x = average_pool(x, 3, stride=2, padding=1, count_padding=False)
+            logits = self._scale_logits(x, i)
+            total = resize_bilinear(total, logits.shape[1:3], align_corners=True) + logits
         logits = total / _SCALES
         return {"probability": nn.sigmoid(logits), "logits": logits}
+
+    def _scale_logits(self, x: jax.Array, scale: int) -> jax.Array:
+        return _Scale(self.width, self.dtype, name=f"scale{scale}")(x).astype(jnp.float32)

@@ -1,6 +1,8 @@
-"""The encoder that both tasks share: a dilated ResNet and atrous spatial pyramid pooling."""
+"""Encoder that both tasks share: a dilated ResNet and atrous spatial pyramid pooling."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,27 +15,27 @@ from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.resnet import ResNet, ResNet50, ResNet101
 from sirr_jax.models.width import scaled
 
-# The published networks differ from torchvision, and from each other, in the dilations of the last stage.
+# The dilations of the last stage differ from torchvision's and between the published networks.
 BACKBONES: dict[str, tuple[type[ResNet], tuple[int, ...]]] = {
     "resnet50": (ResNet50, (1, 2, 1)),
     "resnet101": (ResNet101, (2, 2, 2)),
 }
-# The weight of a batch in the running statistics of the backbone and of the semantic decoder.
+# Weight of the new batch in the running statistics of the backbone and of the semantic decoder.
 SLOW_MOMENTUM = 0.0003
 
 
 class Aspp(nn.Module):
-    """Atrous spatial pyramid pooling, `[B, h, w, C] -> [B, h, w, 256]`. SGRRN specification, section 3."""
+    """Atrous spatial pyramid pooling (ASPP), `[B, h, w, C] -> [B, h, w, 256]`. SGRRN specification, section 3."""
 
     width: str
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer to `x` [B, h, w, C]."""
+        """Applies the layer to `x` [B, h, w, C]."""
         features = scaled(256, self.width)
 
-        def branch(x: jax.Array, name: str, **options: int) -> jax.Array:
+        def branch(x: jax.Array, name: str, **options: Any) -> jax.Array:
             return nn.relu(conv(features, dtype=self.dtype, name=name, **options)(x))
 
         branches = [branch(x, "point", kernel=1)]
@@ -43,15 +45,15 @@ class Aspp(nn.Module):
         whole = branch(mean, "whole", kernel=1)
         branches.append(jnp.broadcast_to(whole, branches[0].shape))
         if self.is_initializing():
-            # The authors' network holds this layer without applying it; so do its weight files.
+            # The authors' network and its weight files have this layer, but do not apply it.
             BatchNorm(momentum=SLOW_MOMENTUM, name="unused_norm")(whole)
         return branch(jnp.concatenate(branches, axis=-1), "merge", kernel=1)
 
 
-class Encoder(nn.Module):
-    """Image -> features at five depths. SGRRN specification, section 3.
+class SharedEncoder(nn.Module):
+    """Encoder from an image to features at five depths. SGRRN specification, section 3.
 
-    `momentum` and `axis_name` as in `Generator`.
+    See `Generator` for the attributes.
     """
 
     width: str
@@ -62,11 +64,11 @@ class Encoder(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array, *, train: bool = False) -> dict[str, jax.Array]:
-        """Encode `image` [B, H, W, 3].
+        """Encodes `image` [B, H, W, 3].
 
         Returns:
             `input` (the image), `shallow` (stride 4, 64 channels), `low` (4, 256), `mid` (8, 512), `deep` (16, 1024)
-            and `out`: 256 channels, h and w are 4 times those of `deep`.
+            and `out` (256 channels, 4 times the size of `deep`).
         """
         network, dilations = BACKBONES[self.backbone]
         resnet = network(

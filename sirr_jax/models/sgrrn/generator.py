@@ -1,6 +1,8 @@
-"""The multi-task generator: reflection removal and semantic segmentation in one network."""
+"""Multi-task generator for reflection removal and semantic segmentation."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.network import Network
-from sirr_jax.models.sgrrn.encoder import BACKBONES, SLOW_MOMENTUM, Encoder
+from sirr_jax.models.sgrrn.encoder import BACKBONES, SLOW_MOMENTUM, SharedEncoder
 from sirr_jax.models.sgrrn.semantic import SemanticDecoder
 from sirr_jax.models.sgrrn.separation import SeparationDecoder
 
@@ -18,20 +20,20 @@ _SMALLEST = 32
 
 
 class Generator(Network):
-    """Image with reflection -> background, reflection and object classes.
+    """Generator that estimates background, reflection and object classes.
 
-    SGRRN specification, sections 1 to 5 (Liu et al. 2022). Without "Guidance" the semantic branch and the separation
-    share the encoder alone. All parameters exist in every mode, so that weights fit whatever the mode.
+    SGRRN specification, sections 1 to 5 (Liu et al. 2022). Without "Guidance", the semantic branch and the separation
+    branch share only the encoder. All parameters exist in every mode, so that weights fit all modes.
 
     Attributes:
         width: "base" or "tiny".
         backbone: "resnet101" (published default) or "resnet50".
-        mode: the parts in use: "Basic", and any of "Channel", "Pyramid", "Guidance" and "Semantic" (the semantic branch
+        mode: parts in use: "Basic" and any of "Channel", "Pyramid", "Guidance" and "Semantic" (the semantic branch
             without guidance), joined by "+"; or "OnlySemantic".
-        classes: 21: those of PASCAL VOC, 0 is the background.
-        momentum: weight of a new batch in the running statistics of the encoder and the semantic branch.
-        axis_name: a pmapped axis to take batch statistics over, so that several devices equal one. This and `momentum`
-            change no variable and belong to a training run, not to the model.
+        classes: number of classes; 21 for PASCAL VOC, where 0 is the background.
+        momentum: weight of the new batch in the running statistics of the encoder and the semantic branch.
+        axis_name: name of a pmapped axis over which batch statistics are averaged, so that several devices equal one.
+            This and `momentum` have no effect on the variables and belong to a training run, not to the model.
         dtype: computation type, and that of `features`; parameters and the other outputs stay float32.
     """
 
@@ -54,28 +56,29 @@ class Generator(Network):
         super().__post_init__()
 
     def example_shapes(self, *, size: tuple[int, int] = (64, 64)) -> tuple[tuple[int, ...], ...]:
-        """Shapes of inputs, batch 1, at about `size`."""
+        """Returns the shapes of the inputs, for images of about `size` (height, width)."""
         return ((1, *(max(side, _SMALLEST) for side in size), 3),)
 
     @nn.compact
     def __call__(
         self, image: jax.Array, *, samples: jax.Array | None = None, train: bool = False
     ) -> dict[str, jax.Array | dict[str, jax.Array]]:
-        """Part the layers.
+        """Separates background and reflection.
 
         Args:
-            image: [B, H, W, 3] RGB in [-1, 1], any size from 32 px a side.
-            samples: [B] integers by which the samples' dropped features differ; None for their places in the batch.
-            train: normalize with the statistics of the batch; drop features (needs a key named "dropout").
+            image: images [B, H, W, 3], RGB in [-1, 1], any size from 32 px a side.
+            samples: integers [B] from which the dropout keys of the images are derived; None for their positions in the
+                batch.
+            train: whether to normalize with the statistics of the batch and apply dropout (needs an rng "dropout").
 
         Returns:
             `restored` and `reflection` [B, H, W, 3], about [-1, 1], not clipped (not in mode "OnlySemantic");
-            `semantic_logits` [B, H, W, classes] (in modes with a semantic part); and `features`: what `Encoder`
-            returns, and as far as the mode computes them `semantic` (what the classifier reads, 256 channels),
-            `fusion`, `channel`, `pyramid`, `guided_1`, `guided_2` (64 channels at the image's size).
+            `semantic_logits` [B, H, W, classes] (in modes with a semantic part); and `features`: those of the encoder,
+            and if the mode computes them, `semantic` (the input of the classifier, 256 channels), `fusion`, `channel`,
+            `pyramid`, `guided_1`, `guided_2` (64 channels at the size of the image).
 
         Raises:
-            UserError: if the image is smaller.
+            UserError: The image is smaller than 32x32.
         """
         if min(image.shape[1:3]) < _SMALLEST:
             raise UserError(
@@ -83,21 +86,21 @@ class Generator(Network):
                 f"{image.shape[1]}x{image.shape[2]}; enlarge or pad them"
             )
         parts = tuple(self.mode.split("+"))
-        # Initialization runs every part, whatever the mode.
-        everything = self.is_initializing()
-        slow = {"momentum": self.momentum, "axis_name": self.axis_name, "dtype": self.dtype}
-        features = Encoder(self.width, self.backbone, **slow, name="encoder")(image, train=train)
+        # Initialization runs all parts in every mode.
+        all_parts = self.is_initializing()
+        options: dict[str, Any] = {"momentum": self.momentum, "axis_name": self.axis_name, "dtype": self.dtype}
+        features = SharedEncoder(self.width, self.backbone, **options, name="encoder")(image, train=train)
         outputs: dict[str, jax.Array | dict[str, jax.Array]] = {}
         logits = None
-        if everything or {"Guidance", "Semantic", "OnlySemantic"} & set(parts):
-            decoder = SemanticDecoder(self.width, self.classes, **slow, name="semantic")
-            features["semantic"], logits = decoder(features, samples=samples, train=train)
+        if all_parts or {"Guidance", "Semantic", "OnlySemantic"} & set(parts):
+            semantic = SemanticDecoder(self.width, self.classes, **options, name="semantic")
+            features["semantic"], logits = semantic(features, samples=samples, train=train)
             outputs["semantic_logits"] = logits.astype(jnp.float32)
-        if everything or "Basic" in parts:
-            decoder = SeparationDecoder(
+        if all_parts or "Basic" in parts:
+            separation = SeparationDecoder(
                 self.width, parts, axis_name=self.axis_name, dtype=self.dtype, name="separation"
             )
-            layers, states = decoder(features, logits, train=train)
+            layers, states = separation(features, logits, train=train)
             features |= states
             outputs["restored"], outputs["reflection"] = jnp.split(layers.astype(jnp.float32), 2, axis=-1)
         return {**outputs, "features": features}

@@ -1,8 +1,9 @@
-"""The decoder that names the objects (after DeepLab v3+)."""
+"""Semantic decoder (after DeepLab v3+)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +18,9 @@ from sirr_jax.models.width import scaled
 
 
 class SemanticDecoder(nn.Module):
-    """Features -> classes. SGRRN specification, section 4.
+    """Decoder from features to class logits. SGRRN specification, section 4.
 
-    `momentum` and `axis_name` as in `Generator`.
+    See `Generator` for the attributes.
     """
 
     width: str
@@ -32,19 +33,20 @@ class SemanticDecoder(nn.Module):
     def __call__(
         self, features: Mapping[str, jax.Array], *, samples: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, jax.Array]:
-        """Decode the encoder's features.
+        """Decodes the encoder's features.
 
         Args:
-            features: what `Encoder` returns.
-            samples: [B] integers by which the samples' dropped features differ; None for their places in the batch.
-            train: normalize with the statistics of the batch; drop features.
+            features: outputs of `SharedEncoder`.
+            samples: integers [B] from which the dropout keys of the images are derived; None for their positions in the
+                batch.
+            train: whether to normalize with the statistics of the batch and apply dropout.
 
         Returns:
-            What the classifier reads, 256 channels at the size of `out`; and its logits at the image's size.
+            The input of the classifier, 256 channels at the size of `out`, and its logits at the size of the image.
         """
 
-        def layer(name: str, channels: int, **options: int) -> ConvLayer:
-            norm = {"momentum": self.momentum, "axis_name": self.axis_name}
+        def layer(name: str, channels: int, **options: Any) -> ConvLayer:
+            norm: dict[str, Any] = {"momentum": self.momentum, "axis_name": self.axis_name}
             return ConvLayer(scaled(channels, self.width), **norm, dtype=self.dtype, name=name, **options)
 
         def drop(x: jax.Array, rate: float) -> jax.Array:

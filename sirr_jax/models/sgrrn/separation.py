@@ -1,11 +1,12 @@
-"""The parts of the decoder that parts the layers. SGRRN specification, section 5.
+"""Separation decoder and its parts. SGRRN specification, section 5.
 
-`axis_name` is a pmapped axis to take batch statistics over.
+In all classes, `axis_name` is the name of a pmapped axis over which batch statistics are averaged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from sirr_jax.models.width import scaled
 
 
 class Fusion(nn.Module):
-    """The encoder's features, from the deepest to the image itself -> 64 channels at the image's size. Section 5.1."""
+    """Fusion of the encoder's features, from the deepest to the image, into 64 channels. Section 5.1."""
 
     width: str
     axis_name: str | None = None
@@ -28,12 +29,12 @@ class Fusion(nn.Module):
 
     @nn.compact
     def __call__(self, features: Mapping[str, jax.Array], *, train: bool = False) -> jax.Array:
-        """Fuse the features that `Encoder` returns."""
+        """Fuses the features of `SharedEncoder` at the size of the image."""
         x = ConvLayer(scaled(256, self.width), axis_name=self.axis_name, dtype=self.dtype, name="out")(
             features["out"], train=train
         )
         for name, channels in (("deep", 128), ("mid", 64), ("low", 32), ("shallow", 16), ("input", 64)):
-            # `out` is larger than `deep`: this resize shrinks it, and as in torch without a low-pass filter.
+            # `out` is larger than `deep`: this resize shrinks it, as in PyTorch without a low-pass filter.
             x = resize_bilinear(x, features[name].shape[1:3])
             x = jnp.concatenate((x, features[name]), axis=-1)
             x = ConvLayer(scaled(channels, self.width), axis_name=self.axis_name, dtype=self.dtype, name=name)(
@@ -45,14 +46,14 @@ class Fusion(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Residual block whose update is gated by channel and scaled by 0.1. Section 5.2."""
+    """Residual block whose branch is gated per channel and scaled by 0.1. Section 5.2."""
 
     axis_name: str | None = None
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        """Apply the block to `x` [B, H, W, C]; same shape out."""
+        """Applies the block to `x` [B, H, W, C]; keeps the shape."""
         channels = x.shape[-1]
         y = ConvLayer(channels, axis_name=self.axis_name, dtype=self.dtype, name="conv1")(x, train=train)
         y = ConvLayer(channels, relu=False, axis_name=self.axis_name, dtype=self.dtype, name="conv2")(y, train=train)
@@ -63,15 +64,15 @@ class ChannelAttention(nn.Module):
         return x + 0.1 * y * nn.sigmoid(gate)[:, None, None, :]
 
 
-class PyramidPooling(nn.Module):
-    """Context from means over squares of 4, 8, 16 and 32 pixels. Section 5.3."""
+class ContextPyramid(nn.Module):
+    """Pyramid pooling: context from means over squares of 4, 8, 16 and 32 pixels. Section 5.3."""
 
     width: str
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer to `x` [B, H, W, C], H and W at least 32; same shape out."""
+        """Applies the layer to `x` [B, H, W, C], H and W at least 32; keeps the shape."""
         size = x.shape[1:3]
         levels = []
         for side in (4, 8, 16, 32):
@@ -84,10 +85,10 @@ class PyramidPooling(nn.Module):
 
 
 class Guidance(nn.Module):
-    """Let semantics correct the state: first the classifier's features, then its logits. Section 5.4.
+    """Semantic guidance of the state in two rounds: first by the classifier's features, then its logits. Section 5.4.
 
-    All but the two layers that read the guidance serves both rounds, so that the running statistics of those layers
-    move twice in a training step.
+    Both rounds share all layers except the two that read the guidance, so that the running statistics of the shared
+    layers are updated twice per training step.
     """
 
     axis_name: str | None = None
@@ -97,13 +98,13 @@ class Guidance(nn.Module):
     def __call__(
         self, x: jax.Array, features: jax.Array, logits: jax.Array, *, train: bool = False
     ) -> tuple[jax.Array, jax.Array]:
-        """Guide the state.
+        """Applies both rounds.
 
         Args:
-            x: the state [B, H, W, C].
-            features: what the classifier reads [B, h, w, 256].
-            logits: [B, H, W, classes].
-            train: normalize with the statistics of the batch.
+            x: state [B, H, W, C].
+            features: input of the classifier [B, h, w, 256].
+            logits: logits of the classifier [B, H, W, classes].
+            train: whether to normalize with the statistics of the batch.
 
         Returns:
             The state after each round.
@@ -126,10 +127,10 @@ class Guidance(nn.Module):
 
 
 class SeparationDecoder(nn.Module):
-    """Features -> background and reflection. Section 5.
+    """Decoder from features to background and reflection. Section 5.
 
-    `parts` names those in use, of "Channel", "Pyramid" and "Guidance"; initialization runs them all, so that the
-    parameters are the same for any choice.
+    `parts` are the names of the parts in use, of "Channel", "Pyramid" and "Guidance". Initialization runs all of them,
+    so that the parameters do not depend on the choice.
     """
 
     width: str
@@ -141,30 +142,30 @@ class SeparationDecoder(nn.Module):
     def __call__(
         self, features: Mapping[str, jax.Array], logits: jax.Array | None, *, train: bool = False
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Decode the encoder's features.
+        """Decodes the encoder's features.
 
         Args:
-            features: what `Encoder` returns, and for guidance `semantic`, what the classifier reads.
-            logits: the classifier's [B, H, W, classes]; None if there is no guidance.
-            train: normalize with the statistics of the batch.
+            features: outputs of `SharedEncoder`, and for guidance `semantic`, the input of the classifier.
+            logits: logits of the classifier [B, H, W, classes]; None without guidance.
+            train: whether to normalize with the statistics of the batch.
 
         Returns:
-            Background and reflection [B, H, W, 6]; and the states in between, `fusion`, `channel`, `pyramid`,
-            `guided_1` and `guided_2` as far as they are in use, [B, H, W, 64].
+            Background and reflection [B, H, W, 6], and the intermediate states [B, H, W, 64] of the parts in use:
+            `fusion`, `channel`, `pyramid`, `guided_1` and `guided_2`.
         """
-        everything = self.is_initializing()
+        all_parts = self.is_initializing()
         x = Fusion(self.width, axis_name=self.axis_name, dtype=self.dtype, name="fusion")(features, train=train)
         states = {"fusion": x}
-        if everything or "Channel" in self.parts:
+        if all_parts or "Channel" in self.parts:
             for i in range(3):
                 x = ChannelAttention(axis_name=self.axis_name, dtype=self.dtype, name=f"attention{i}")(x, train=train)
             states["channel"] = x
-        if everything or "Pyramid" in self.parts:
-            x = PyramidPooling(self.width, dtype=self.dtype, name="pyramid")(x)
+        if all_parts or "Pyramid" in self.parts:
+            x = ContextPyramid(self.width, dtype=self.dtype, name="pyramid")(x)
             states["pyramid"] = x
-        if everything or "Guidance" in self.parts:
+        if all_parts or "Guidance" in self.parts:
             guidance = Guidance(axis_name=self.axis_name, dtype=self.dtype, name="guidance")
-            states["guided_1"], x = guidance(x, features["semantic"], logits, train=train)
+            states["guided_1"], x = guidance(x, features["semantic"], cast(jax.Array, logits), train=train)
             states["guided_2"] = x
         x = ConvLayer(x.shape[-1], axis_name=self.axis_name, dtype=self.dtype, name="hidden")(x, train=train)
         return conv(6, kernel=1, dtype=self.dtype, name="layers")(x), states

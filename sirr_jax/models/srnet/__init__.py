@@ -1,9 +1,9 @@
-"""SR-Net: segment for restoration, restore for segmentation (Xia et al. 2019, arXiv 1911.00679), as we reconstruct it.
+"""SR-Net: segmentation for restoration, restoration for segmentation (Xia et al. 2019, arXiv 1911.00679).
 
-The authors published neither network code nor weights. Certain, from their project page, are the two stages (a
-refiner of label maps, then a restorer that is guided by them), what each takes and returns, and one discriminator for
-each (SR-Net specification, section 2.1). All layers, widths and activations are a design of this project (sections
-2.3 to 2.5): results of these networks are results of the reconstruction, never of the paper's model.
+This is a reconstruction. The authors published neither network code nor weights. Their project page defines the two
+stages (a refiner of label maps, then a restorer guided by them), their inputs and outputs, and one discriminator for
+each (SR-Net specification, section 2.1). All layers, widths and activations are a design of this project (sections 2.3
+to 2.5): results of these networks are results of the reconstruction, not of the paper's model.
 """
 
 from __future__ import annotations

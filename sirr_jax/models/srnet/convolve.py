@@ -1,6 +1,8 @@
-"""One call for convolutions with and without spectral normalization."""
+"""Convolutions with and without spectral normalization."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 from flax.typing import Dtype
@@ -25,23 +27,33 @@ def convolve(
     spectral: bool = False,
     train: bool = False,
 ) -> jax.Array:
-    """Apply a new layer `name` of the calling module to `x` [B, H, W, C].
+    """Applies a new convolution of the calling module.
 
     Args:
-        x: features or images.
+        x: features or images [B, H, W, C].
         features: output channels.
         kernel: side of the square kernel.
-        name: of the layer.
+        name: name of the layer.
         dtype: computation type.
-        stride: step in both directions.
-        dilation: spacing of the kernel's taps (not for transposed ones).
-        padding: zeros on all sides; of a transposed convolution, what is cut off.
-        transposed: whether the layer enlarges.
-        bias: whether a constant per channel is added.
-        spectral: whether the kernel is divided by its largest singular value.
-        train: whether the estimate of that value moves.
+        stride: stride in both directions.
+        dilation: dilation of the kernel; without effect on a transposed convolution.
+        padding: width of the zero padding on all sides; for a transposed convolution, of the removed border.
+        transposed: whether the convolution is transposed.
+        bias: whether to add a bias per channel.
+        spectral: whether to apply spectral normalization.
+        train: whether to update the vectors of spectral normalization.
+
+    Returns:
+        Features [B, H', W', features].
     """
-    options = {"kernel": kernel, "stride": stride, "padding": padding, "bias": bias, "dtype": dtype, "name": name}
+    options: dict[str, Any] = {
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+        "bias": bias,
+        "dtype": dtype,
+        "name": name,
+    }
     if spectral:
         return SpectralConv(features, dilation=dilation, transposed=transposed, **options)(x, train=train)
     if transposed:

@@ -1,6 +1,8 @@
-"""What refiner and restorer have in common: everything between the inputs and the last convolution."""
+"""Trunk of refiner and restorer: all layers between the inputs and the last convolution."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ RESIDUALS = 8
 
 
 class Modulation(nn.Module):
-    """Instance normalization whose scale and shift are read off a label map, pixel by pixel (Park et al. 2019).
+    """Instance normalization whose scale and shift are computed from a label map (SPADE; Park et al. 2019).
 
     `IN(x) (1 + gamma) + beta`; gamma and beta are 3x3 convolutions of 128 features of the label map. SR-Net
     specification, section 2.5 (design).
@@ -30,7 +32,7 @@ class Modulation(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: jax.Array) -> jax.Array:
-        """Normalize `x` [B, h, w, C] under `labels` [B, H, W, K], which are brought to its size."""
+        """Normalizes `x` [B, h, w, C] with `labels` [B, H, W, K], which are resized to its size."""
         labels = resize_nearest(labels, x.shape[1:3])
         hidden = nn.relu(conv(scaled(128, self.width), dtype=self.dtype, name="hidden")(labels))
         gamma = conv(x.shape[-1], dtype=self.dtype, name="gamma")(hidden)
@@ -38,8 +40,8 @@ class Modulation(nn.Module):
         return instance_norm(x) * (1.0 + gamma) + beta
 
 
-class ResidualBlock(nn.Module):
-    """A dilated and a plain 3x3 convolution over mirrored borders, normalized, plus the input.
+class DilatedResidualBlock(nn.Module):
+    """A dilated and a plain reflection-padded 3x3 convolution, each normalized, plus the input.
 
     SR-Net specification, section 2.3 (design). With spectral normalization the convolutions have no bias.
     """
@@ -50,7 +52,7 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: jax.Array | None, *, train: bool) -> jax.Array:
-        """Apply the block to `x` [B, h, w, C], h and w at least 3; `labels` modulate it if there are any."""
+        """Applies the block to `x` [B, h, w, C], h and w at least 3; `labels`, if any, modulate it."""
         y = x
         for i, dilation in ((1, 2), (2, 1)):
             y = convolve(
@@ -73,14 +75,14 @@ class ResidualBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """`[B, H, W, C] -> features [B, H, W, 64]` (128 under labels): two halvings, eight residual blocks, two doublings.
+    """Two halvings, eight residual blocks and two doublings: `[B, H, W, C] -> [B, H, W, 64]`, or 128 with labels.
 
-    SR-Net specification, section 2.3; with labels, which then modulate blocks and doublings and let the encoder's
-    features pass beside them, section 2.5 (design).
+    SR-Net specification, section 2.3. With labels, section 2.5 (design): the labels modulate blocks and doublings, and
+    the encoder's features are skip connections.
 
     Attributes:
-        width: "base" as designed, "tiny" narrow.
-        spectral: whether every convolution has spectral normalization (without labels only).
+        width: "base" (as designed) or "tiny" (narrow).
+        spectral: whether all convolutions have spectral normalization (without labels only).
         dtype: computation type.
     """
 
@@ -90,23 +92,23 @@ class Trunk(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, labels: jax.Array | None = None, train: bool = False) -> jax.Array:
-        """Apply the trunk to `x` [B, H, W, C], H and W multiples of 4 and at least 12.
+        """Applies the trunk.
 
         Args:
-            x: image, or image and label map together.
-            labels: [B, H, W, K], if they modulate.
-            train: whether spectral normalization moves.
+            x: images, or images and label maps, [B, H, W, C]; H and W are multiples of 4, at least 12.
+            labels: label maps [B, H, W, K] for modulation; None without.
+            train: whether to update the vectors of spectral normalization.
         """
-        common = {"spectral": self.spectral, "train": train, "dtype": self.dtype}
+        common: dict[str, Any] = {"spectral": self.spectral, "train": train, "dtype": self.dtype}
         x = x.astype(self.dtype)
         labels = None if labels is None else labels.astype(self.dtype)
         wide, middle, deep = (scaled(n, self.width) for n in (64, 128, 256))
         full = nn.relu(instance_norm(convolve(reflect_pad(x, 3), wide, kernel=7, name="stem", **common)))
-        halve = {"kernel": 4, "stride": 2, "padding": 1}
+        halve: dict[str, Any] = {"kernel": 4, "stride": 2, "padding": 1}
         half = nn.relu(instance_norm(convolve(full, middle, name="down1", **halve, **common)))
         y = nn.relu(instance_norm(convolve(half, deep, name="down2", **halve, **common)))
         for i in range(RESIDUALS):
-            block = ResidualBlock(self.width, self.spectral, dtype=self.dtype, name=f"residual{i}")
+            block = DilatedResidualBlock(self.width, self.spectral, dtype=self.dtype, name=f"residual{i}")
             y = block(y, labels, train=train)
         for i, features, skip in ((1, middle, half), (2, wide, full)):
             if labels is None:

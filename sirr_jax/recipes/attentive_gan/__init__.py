@@ -1,1 +1,1 @@
-"""AttentiveGAN: raindrops (Qian et al. 2018)."""
+"""AttentiveGAN: removal of raindrops (Qian et al. 2018)."""

@@ -1,4 +1,4 @@
-"""AttentiveGAN: a generator that is told where the drops are, and a discriminator that looks there.
+"""AttentiveGAN: a generator guided by attention maps of the drops, and a discriminator with a map of its own.
 
 Qian, Tan, Yang, Su, Liu, CVPR 2018; AttentiveGAN specification, sections 4, 5 and 8.
 """
@@ -6,7 +6,7 @@ Qian, Tan, Yang, Su, Liu, CVPR 2018; AttentiveGAN specification, sections 4, 5 a
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -21,22 +21,29 @@ from sirr_jax.models.torch_uniform import torch_uniform
 from sirr_jax.recipes.attentive_gan.batch import raindrop_batch
 from sirr_jax.recipes.base import Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps
+from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import ATTENTIVE_GAN, PerceptualTerm
-from sirr_jax.recipes.common.pretrained import start_from
+from sirr_jax.recipes.common.pretrained import load_initial
 from sirr_jax.synthesis.raindrops import RaindropOptions, difference_mask
 from sirr_jax.weights.model_file import StoredNetwork
 
 _MAP_TARGETS = ("attention", "mask")
-_DENSE = 224  # the crop that the published discriminator is tied to
-_STEPS = 4  # of the recurrent attention
+_DENSE = 224  # the crop that the published discriminator requires
+_STEPS = 4  # steps of the recurrent attention
 _SMALLEST = 16
 
 
 class _Preset(NamedTuple):
-    """What `config.preset` decides: the losses' numbers, what VGG-16 is fed, where training starts."""
+    """The values that `config.preset` selects.
+
+    Attributes:
+        weights: weights of the losses.
+        preprocessing: preprocessing of VGG-16, see `sirr_jax.recipes.common.perceptual.Features`.
+        torch_start: whether to draw the initial values of PyTorch.
+    """
 
     weights: Weights
-    feed: str
+    preprocessing: str
     torch_start: bool
 
 
@@ -55,11 +62,14 @@ class AttentiveGan(Recipe):
     name = "attentive_gan"
 
     def __init__(self, config: ConfigDict) -> None:
-        """Build networks and stages; `config` as `configs/attentive_gan.py` makes it.
+        """Builds networks and stages.
+
+        Args:
+            config: config of `configs/attentive_gan.py`.
 
         Raises:
-            UserError: if the config names an unknown preset, precision, width, target or weight file, or a crop that
-                the networks cannot take.
+            UserError: The config names an unknown preset, dtype, width, target or weight file, or a crop that the
+                networks cannot take.
         """
         _check(config)
         dtype = DTYPES[config.compute_dtype]
@@ -67,26 +77,28 @@ class AttentiveGan(Recipe):
         self._config, self._weights, self._torch_start = config, preset.weights, preset.torch_start
         self._raindrops = RaindropOptions(**config.data.raindrops)
         self._mask = config.data.mask.to_dict()
-        # On two pixels: a mistake in these options should not wait for the data.
+        # On two pixels: wrong options are reported before the data is read.
         difference_mask(*np.zeros((2, 1, 1, 3), np.uint8), **self._mask)
 
         width = {} if config.width == "base" else {"width": config.width}
         head = {} if config.data.crop == _DENSE else {"head": "gap"}
-        blind = {"attentive": False}
-        self._model_args = {"generator": width | (blind if ablate.attention else {})}
+        without_attention = {"attentive": False}
+        self._model_args: dict[str, dict[str, Any]] = {
+            "generator": width | (without_attention if ablate.attention else {})
+        }
         if not ablate.discriminator:
-            self._model_args["discriminator"] = width | head | (blind if ablate.discriminator_map else {})
+            self._model_args["discriminator"] = width | head | (without_attention if ablate.discriminator_map else {})
         self._network = {
             role: build(f"attentive_gan/{role}", **model_args, dtype=dtype)
             for role, model_args in self._model_args.items()
         }
-        features = ATTENTIVE_GAN._replace(feed=preset.feed)
+        features = ATTENTIVE_GAN._replace(preprocessing=preset.preprocessing)
         self._perceptual = PerceptualTerm(config.perceptual_weights, features=features, dtype=dtype)
         self._perceptual_weight = config.weights.perceptual if self._perceptual.params else config.weights.stand_in
         attention = () if ablate.attention else tuple(f"attention_{t}" for t in range(1, _STEPS + 1))
         self.panels, self.maps = ("input", *attention, "restored", "target"), attention
         self.validation = "pairs" if config.data.pairs_share >= 1 else "photos"
-        self.notes = (f"{self._perceptual.description}, weight {self._perceptual_weight:g}", _sentence(config))
+        self.notes = (f"{self._perceptual.description}, weight {self._perceptual_weight:g}", _describe(config))
         self.stages = tuple(stage for stage in self._stages() if stage.steps > 0)
 
     def _stages(self) -> list[Stage]:
@@ -95,46 +107,48 @@ class AttentiveGan(Recipe):
         alone = Update(("generator",), functools.partial(self._generator_loss, adversarial=False))
         if "discriminator" not in self._network:
             return [Stage("generator", steps.generator + steps.adversarial, (alone,), mix)]
-        discriminate = Update(("discriminator",), self._discriminator_loss)
-        against = Update(("generator",), functools.partial(self._generator_loss, adversarial=True))
+        discriminator = Update(("discriminator",), self._discriminator_loss)
+        adversarial = Update(("generator",), functools.partial(self._generator_loss, adversarial=True))
         return [
             Stage("generator", steps.generator, (alone,), mix),
-            Stage("discriminator", steps.discriminator, (discriminate,), mix),
-            Stage("adversarial", steps.adversarial, (discriminate, against), mix),
+            Stage("discriminator", steps.discriminator, (discriminator,), mix),
+            Stage("adversarial", steps.adversarial, (discriminator, adversarial), mix),
         ]
 
     # --- state ----------------------------------------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw parameters, or take those that `config.init_from` has; see `Recipe.init`."""
+        """Draws parameters, or loads those of `config.init_from`; see `Recipe.init`."""
         crop = self._config.data.crop
         side = {"generator": _SMALLEST, "discriminator": crop if crop == _DENSE else _SMALLEST}
         variables = {}
         for i, (role, network) in enumerate(self._network.items()):
-            own = jax.random.fold_in(key, i)
-            params = initialize(network, own, (1, side[role], side[role], 3))["params"]
-            variables[role] = {"params": torch_uniform(own, params) if self._torch_start else params}
-        if self._config.start_from:
-            wanted = {role: (f"attentive_gan/{role}", model_args) for role, model_args in self._model_args.items()}
-            variables = start_from(self._config.start_from, wanted, variables)
+            network_key = jax.random.fold_in(key, i)
+            params = initialize(network, network_key, (1, side[role], side[role], 3))["params"]
+            variables[role] = {"params": torch_uniform(network_key, params) if self._torch_start else params}
+        if self._config.init_from:
+            networks = {role: (f"attentive_gan/{role}", model_args) for role, model_args in self._model_args.items()}
+            variables = load_initial(self._config.init_from, networks, variables)
         params = {role: tree["params"] for role, tree in variables.items()}
         if self._perceptual.params:
             params["vgg16"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, {}
 
     def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
-        """Lay drops, find masks, mirror; see `raindrop_batch`."""
+        """Renders drops, computes masks and mirrors scenes; see `raindrop_batch`."""
         flip = train and self._config.data.flip
         return raindrop_batch(raw, key, raindrops=self._raindrops, mask=self._mask, flip=flip)
 
     # --- losses ---------------------------------------------------------------------------------------------------
 
     def _restore(self, params: Tree, image: jax.Array) -> dict[str, Any]:
-        made = self._network["generator"].apply({"params": params["generator"]}, image[..., ::-1])
-        return {name: x if name == "attention" else x[..., ::-1] for name, x in made.items()}
+        variables = {"params": params["generator"]}
+        outputs = cast(dict[str, Any], self._network["generator"].apply(variables, image[..., ::-1]))
+        return {name: x if name == "attention" else x[..., ::-1] for name, x in outputs.items()}
 
     def _discriminate(self, params: Tree, image: jax.Array) -> dict[str, jax.Array]:
-        return self._network["discriminator"].apply({"params": params["discriminator"]}, image[..., ::-1])
+        variables = {"params": params["discriminator"]}
+        return cast(dict[str, jax.Array], self._network["discriminator"].apply(variables, image[..., ::-1]))
 
     def _generator_loss(
         self, params: Tree, collections: Tree, batch: Tree, key: jax.Array, *, adversarial: bool
@@ -142,53 +156,56 @@ class AttentiveGan(Recipe):
         """L_G; without L_GAN in the first stage."""
         del collections, key
         weights, target = self._weights, batch["target"]
-        made = self._restore(params, batch["mixture"])
+        outputs = self._restore(params, batch["mixture"])
         terms = {}
-        if "attention" in made:
+        if "attention" in outputs:
             terms["attention"] = attention_loss(
-                made["attention"], batch["mask"], theta=weights.theta, last=weights.last
+                outputs["attention"], batch["mask"], theta=weights.theta, last=weights.last
             )
-        images = [made[name] for name in ("restored_quarter", "restored_half", "restored")]
+        images = [outputs[name] for name in ("restored_quarter", "restored_half", "restored")]
         terms["multiscale"] = multiscale_loss(images, target, scales=weights.scales)
         if self._perceptual_weight > 0:
-            distance = self._perceptual(params.get("vgg16", {}), made["restored"], target)
+            distance = self._perceptual(params.get("vgg16", {}), outputs["restored"], target)
             terms["perceptual"] = self._perceptual_weight * distance
         if adversarial:
-            logits = self._discriminate(params, made["restored"])["logits"]
-            verdict = cross_entropy_generator(logits, saturating=self._config.saturating)
-            terms["adversarial"] = self._config.weights.adversarial * verdict
-        return _summed("generator", terms)
+            logits = self._discriminate(params, outputs["restored"])["logits"]
+            loss = cross_entropy_generator(logits, saturating=self._config.saturating)
+            terms["adversarial"] = self._config.weights.adversarial * loss
+        total, scalars = named_terms("generator", terms)
+        return total, Aux(scalars)
 
     def _discriminator_loss(
         self, params: Tree, collections: Tree, batch: Tree, key: jax.Array
     ) -> tuple[jax.Array, Aux]:
-        """L_D, and where its map should light up."""
+        """L_D, with the loss of its map of the drops."""
         del collections, key
-        made = jax.lax.stop_gradient(self._restore(params, batch["mixture"]))
-        verdict = self._discriminate(params, jnp.concatenate([batch["target"], made["restored"]]))
-        real, fake = jnp.split(verdict["logits"], 2)
+        generated = jax.lax.stop_gradient(self._restore(params, batch["mixture"]))
+        outputs = self._discriminate(params, jnp.concatenate([batch["target"], generated["restored"]]))
+        real, fake = jnp.split(outputs["logits"], 2)
         terms = {"cross_entropy": cross_entropy_discriminator(real, fake)}
         gamma = 0.0 if self._config.ablate.map_loss else self._weights.discriminator_map
-        if gamma > 0 and "attention" in verdict:
-            # A generator without attention leaves the mask to learn from.
-            taught = "attention" in made and self._config.map_target == "attention"
-            drops = made["attention"][-1] if taught else batch["mask"]
-            terms["map"] = gamma * map_loss(*jnp.split(verdict["attention"], 2), drops)
-        return _summed("discriminator", terms, {"discriminator/margin": logit_margin(real, fake)})
+        if gamma > 0 and "attention" in outputs:
+            # Where the generator has no attention, the mask is the target.
+            attention = "attention" in generated and self._config.map_target == "attention"
+            drops = generated["attention"][-1] if attention else batch["mask"]
+            real_map, fake_map = jnp.split(outputs["attention"], 2)
+            terms["map"] = gamma * map_loss(real_map, fake_map, drops)
+        total, scalars = named_terms("discriminator", terms)
+        return total, Aux(scalars | {"discriminator/margin": logit_margin(real, fake)})
 
-    # --- answers --------------------------------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------------------------
 
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Rainy image, the attention maps in gray, the estimate, target."""
+        """Returns the rainy image, the attention maps in gray, the estimate and the target; see `Recipe.compare`."""
         del collections
-        made = self._restore(params, batch["mixture"])
-        gray = [jnp.repeat(a, 3, axis=-1) for a in made.get("attention", ())]
-        shown = dict(zip(self.maps, gray, strict=True)) | {"restored": made["restored"]}
-        shown = {name: jnp.clip(x, 0.0, 1.0) for name, x in shown.items()}
-        return {"input": batch["mixture"], **shown, "target": batch["target"]}
+        outputs = self._restore(params, batch["mixture"])
+        gray = [jnp.repeat(a, 3, axis=-1) for a in outputs.get("attention", ())]
+        images = dict(zip(self.maps, gray, strict=True)) | {"restored": outputs["restored"]}
+        images = {name: jnp.clip(x, 0.0, 1.0) for name, x in images.items()}
+        return {"input": batch["mixture"], **images, "target": batch["target"]}
 
     def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, StoredNetwork]]:
-        """The generator to use; the discriminator, apart."""
+        """Returns the generator, which restores, and the discriminator in a file of its own."""
         del collections
         return {
             role: {role: StoredNetwork(f"attentive_gan/{role}", model_args, {"params": params[role]})}
@@ -204,12 +221,6 @@ def _check(config: ConfigDict) -> None:
     check_steps(config)
 
 
-def _sentence(config: ConfigDict) -> str:
-    left_out = ", ".join(name for name, absent in config.ablate.items() if absent)
-    return f"preset {config.preset}, without {left_out or 'ablations'}"
-
-
-def _summed(network: str, terms: dict[str, jax.Array], extra: Tree | None = None) -> tuple[jax.Array, Aux]:
-    total = sum(terms.values())
-    scalars = {f"{network}/{name}": value for name, value in terms.items()}
-    return total, Aux({f"{network}/loss": total} | scalars | (extra or {}))
+def _describe(config: ConfigDict) -> str:
+    ablated = ", ".join(name for name, absent in config.ablate.items() if absent)
+    return f"preset {config.preset}, ablations: {ablated or 'none'}"

@@ -1,4 +1,4 @@
-"""Checks of a config and small pieces that recipes share."""
+"""Checks of config values, and small functions of a config that recipes share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from sirr_jax.errors import UserError
 from sirr_jax.recipes.base import Start
 
 DTYPES: Mapping[str, Any] = MappingProxyType({"float32": jnp.float32, "bfloat16": jnp.bfloat16})
-"""Types to compute in, by `config.compute_dtype`."""
+"""Dtypes to compute in, by `config.compute_dtype`."""
 
 
 def check_choice(config: ConfigDict, name: str, known: Collection[str]) -> None:
-    """Refuse a value that is none of those known; `name` may have dots: "attention.target".
+    """Checks that a value is one of those allowed.
+
+    Args:
+        config: config of the run.
+        name: key, with dots for nested ones: "attention.target".
+        known: allowed values.
 
     Raises:
-        UserError: naming the value and those to choose from.
+        UserError: The value is not allowed.
     """
     value = _value(config, name)
     if value not in known:
@@ -30,33 +35,46 @@ def check_choice(config: ConfigDict, name: str, known: Collection[str]) -> None:
 
 
 def check_crop(config: ConfigDict, *, multiple: int, least: int) -> None:
-    """Refuse crops that the networks cannot take.
+    """Checks that the networks can take crops of `config.data.crop` pixels.
+
+    Args:
+        config: config of the run.
+        multiple: number of pixels that must divide the side.
+        least: smallest side in pixels.
 
     Raises:
-        UserError: if `config.data.crop` is smaller than `least` or no multiple of `multiple` pixels.
+        UserError: The side is too small or no multiple.
     """
     crop = config.data.crop
     if crop % multiple or crop < least:
-        wanted = f"a multiple of {multiple} from {least} on" if multiple > 1 else f"{least} or more"
-        raise UserError(f"config.data.crop={crop}; choose {wanted}")
+        expected = f"a multiple of {multiple}, at least {least}" if multiple > 1 else f"{least} or more"
+        raise UserError(f"config.data.crop={crop}; choose {expected}")
 
 
 def check_share(config: ConfigDict, name: str) -> None:
-    """Refuse a share outside 0 to 1; `name` as for `check_choice`.
+    """Checks that a value lies in [0, 1].
+
+    Args:
+        config: config of the run.
+        name: key, with dots for nested ones.
 
     Raises:
-        UserError: naming the value.
+        UserError: The value is outside [0, 1].
     """
     value = _value(config, name)
     if not 0.0 <= value <= 1.0:
-        raise UserError(f"config.{name}={value}; choose a share between 0 and 1")
+        raise UserError(f"config.{name}={value}; choose a fraction between 0 and 1")
 
 
 def check_steps(config: ConfigDict, *names: str) -> None:
-    """Refuse negative numbers of steps or samples; `names` as for `check_choice`, or all of `config.steps`.
+    """Checks that numbers of steps or samples are not negative.
+
+    Args:
+        config: config of the run.
+        *names: keys, with dots for nested ones; none for all of `config.steps`.
 
     Raises:
-        UserError: naming the value.
+        UserError: A value is negative.
     """
     for name in names or [f"steps.{stage}" for stage in config.steps]:
         value = _value(config, name)
@@ -65,23 +83,33 @@ def check_steps(config: ConfigDict, *names: str) -> None:
 
 
 def label_classes(config: ConfigDict) -> int:
-    """Number of classes of the labels: `config.data.classes`, or what procedural scenes have.
+    """Returns the number of classes of the labels: `config.data.classes`, or that of the procedural scenes.
+
+    Args:
+        config: config of the run.
 
     Raises:
-        UserError: if a labelled set is given without its number of classes.
+        UserError: The config names a labelled set and not its number of classes.
     """
-    stated = config.data.classes or (len(SCENE_CLASSES) if config.data.labelled == "scenes" else 0)
-    if stated < 2:
-        raise UserError(f"config.data.classes={stated}; give the number of classes of {config.data.labelled}")
-    return stated
+    classes = config.data.classes or (len(SCENE_CLASSES) if config.data.labelled == "scenes" else 0)
+    if classes < 2:
+        raise UserError(f"config.data.classes={classes}; give the number of classes of {config.data.labelled}")
+    return classes
 
 
 def freeze(*roles: str) -> Callable[[Start], Start]:
-    """A stage's beginning: from here on these networks are their moving averages, as far as they learned, and stay."""
+    """Makes the beginning of a stage that replaces parameters by their moving averages.
+
+    Args:
+        *roles: networks that the stage does not train; those without a moving average stay as they are.
+
+    Returns:
+        The value for `Stage.begin`.
+    """
 
     def begin(start: Start) -> Start:
-        frozen = {role: jax.tree.map(jnp.copy, start.ema[role]) for role in roles if role in start.ema}
-        return start._replace(params=start.params | frozen)
+        averages = {role: jax.tree.map(jnp.copy, start.ema[role]) for role in roles if role in start.ema}
+        return start._replace(params=start.params | averages)
 
     return begin
 

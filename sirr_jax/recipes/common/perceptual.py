@@ -1,12 +1,12 @@
-"""The perceptual term of a recipe: VGG features where the user holds weights, else multi-scale gradients or nothing.
+"""Perceptual loss of a recipe: distance of VGG features, or of multi-scale gradients where there is no weight file.
 
-A style term may share the features.
+A style loss can share the features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,135 +19,165 @@ from sirr_jax.losses.style import STYLE_LAYERS, style
 from sirr_jax.models.vgg import CAFFE_SCALE, Vgg16, Vgg19, normalize
 from sirr_jax.weights.pretrained_vgg import read_vgg
 
-_NETWORKS = {"vgg16": (Vgg16, "VGG-16"), "vgg19": (Vgg19, "VGG-19")}
+_NETWORKS: dict[str, tuple[type[Vgg16] | type[Vgg19], str]] = {
+    "vgg16": (Vgg16, "VGG-16"),
+    "vgg19": (Vgg19, "VGG-19"),
+}
 
-# What two releases feed without ImageNet's statistics: the files' convention that they do it with, the images.
-_RAW = {
+# Two releases skip ImageNet's normalization: convention of the weight file that they need, conversion of the image.
+_RAW: dict[str, tuple[str, Callable[[jax.Array], jax.Array]]] = {
     "raw_bgr01": ("torchvision", lambda image: image[..., ::-1]),
     "raw_rgb255": ("caffe", lambda image: 255.0 * image),
 }
 
 
 class Features(NamedTuple):
-    """Which features of which network are compared, and how.
+    """The features that a perceptual loss compares.
 
     Attributes:
         network: "vgg16" or "vgg19".
-        weights: of the layers, `relu1_1`, ...
+        weights: weight of each layer, `relu1_1`, ...
         error: "l1" or "mse", see `sirr_jax.losses.perceptual`.
-        feed: how images reach the network. "normalized": in the range that the weight file was trained for, and its
-            features in the scale of torchvision's. "raw_bgr01": BGR in [0, 1], with torchvision's weights;
-            "raw_rgb255": RGB in 0..255, with Keras's (Caffe's): so do AttentiveGAN and EdgeGAN as released.
-        style: layers whose correlations are compared too, see `PerceptualTerm.with_style`.
+        preprocessing: conversion of images for the network. "normalized": the range that the weight file was trained
+            for, features on the scale of torchvision's. "raw_bgr01": BGR in [0, 1], with torchvision's weights, as
+            released by AttentiveGAN; "raw_rgb255": RGB in 0..255, with Keras's (Caffe's), as released by EdgeGAN.
+        style: layers of the style loss, see `PerceptualTerm.with_style`.
     """
 
-    network: str
+    network: Literal["vgg16", "vgg19"]
     weights: Mapping[str, float]
     error: str
-    feed: str = "normalized"
+    preprocessing: str = "normalized"
     style: tuple[str, ...] = ()
 
 
 ERRNET = Features("vgg19", VGG_WEIGHTS, "l1")
-"""ERRNet's, which our own recipe uses too."""
+"""ERRNet's features, which the dynamics recipe uses too."""
 
 ATTENTIVE_GAN = Features("vgg16", {"relu1_1": 1.0, "relu1_2": 0.6, "relu2_1": 0.4, "relu2_2": 0.2}, "mse", "raw_bgr01")
-"""As the official code (AttentiveGAN specification, section 4); the corrected preset feeds them "normalized"."""
+"""Features of the official code (AttentiveGAN specification, section 4); the preset "paper" uses "normalized"."""
 
 EDGE_GAN = Features("vgg16", {"relu3_3": 1.0}, "mse", "raw_rgb255")
-"""As released (EdgeGAN specification, section 5); the balanced preset feeds them "normalized"."""
+"""Features as released (EdgeGAN specification, section 5); the preset "balanced" uses "normalized"."""
 
 SRNET = Features("vgg19", {f"relu{block}_1": 1.0 for block in range(1, 6)}, "l1", style=STYLE_LAYERS)
-"""SR-Net's, a reconstruction (SR-Net specification, section 3)."""
+"""SR-Net's features, a reconstruction (SR-Net specification, section 3)."""
 
 SGRRN = Features(
     "vgg19",
     {"relu1_2": 1 / 2.6, "relu2_2": 1 / 4.8, "relu3_2": 1 / 3.7, "relu4_2": 1 / 5.6, "relu5_2": 10 / 1.5},
     "l1",
 )
-"""What SGRRN's released code seems to mean (SGRRN specification, section 7): Zhang et al.'s layers and weights."""
+"""Apparent intention of SGRRN's released code (SGRRN specification, section 7): layers and weights of Zhang et al."""
 
 
 class PerceptualTerm:
-    """L_P as a function of parameters that the training state carries, frozen, beside the networks'.
+    """L_P as a function of frozen parameters, which the training state holds beside those of the networks.
 
     Attributes:
-        params: the VGG's parameters, or `{}`.
-        description: a sentence for the log and the run's metadata that says which distance this really is.
+        params: parameters of the VGG, or `{}`.
+        description: sentence for the log and the metadata of the run: which distance is in use.
     """
 
     def __init__(
         self, path: str, *, features: Features = ERRNET, substitute: bool = True, dtype: Dtype = jnp.float32
     ) -> None:
-        """Read the weights.
+        """Reads the weights.
 
         Args:
-            path: a file of the network's weights (see `sirr_jax.weights.pretrained_vgg.read_vgg`), or "" for none.
-            features: what to compare.
-            substitute: without a file L_P is the 3-scale gradient L1; False: it is 0.
-            dtype: type the features are computed in; the distances are float32.
+            path: weight file (see `sirr_jax.weights.pretrained_vgg.read_vgg`), or "" for none.
+            features: features to compare.
+            substitute: without a file, True for the 3-scale gradient L1, False for 0.
+            dtype: dtype of the features; the distances are float32.
 
         Raises:
-            UserError: if the file cannot be used, or not with these features, or there is no such feed.
+            UserError: The file cannot be used, or not with these features, or the preprocessing is unknown.
         """
         self.params: dict[str, Any] = {}
-        self._network, self._features, self._substitute = None, features, substitute
+        self._network: Vgg16 | Vgg19 | None = None
+        self._features, self._substitute = features, substitute
         network, title = _NETWORKS[features.network]
-        if features.feed != "normalized" and features.feed not in _RAW:
-            raise UserError(f"L_P is fed {features.feed!r}; choose one of normalized, {', '.join(_RAW)}")
+        preprocessing = features.preprocessing
+        if preprocessing != "normalized" and preprocessing not in _RAW:
+            raise UserError(
+                f"the preprocessing of the perceptual loss is {preprocessing!r}; choose one of normalized, "
+                f"{', '.join(_RAW)}"
+            )
         if not path:
-            instead = "the 3-scale gradient L1" if substitute else "left out"
-            self.description = f"L_P is {instead}: config.perceptual_weights names no {title} file"
+            distance = "3-scale gradient L1" if substitute else "none"
+            reason = f"config.perceptual_weights is empty; it takes a {title} file"
+            self.description = f"perceptual loss: {distance} ({reason})"
             if features.style:
-                self.description += "; so there is no style term"
+                self.description += "; no style loss"
             return
         weights = read_vgg(path, features.network)
-        wanted = sorted({*features.weights, *features.style})
-        used = [name for name in wanted if name.replace("relu", "conv") in weights.layers]
-        absent = [name for name in wanted if name not in used]
+        required = sorted({*features.weights, *features.style})
+        used = [name for name in required if name.replace("relu", "conv") in weights.layers]
+        missing = [name for name in required if name not in used]
         if not used:
             raise UserError(
-                f"{path} ends at {weights.layers[-1]}, before all that L_P compares ({', '.join(absent)}); "
-                "give config.perceptual_weights a more complete file"
+                f"{path} ends at {weights.layers[-1]}, before all layers of the perceptual loss "
+                f"({', '.join(missing)}); give config.perceptual_weights a more complete file"
             )
         last = max(weights.layers.index(name.replace("relu", "conv")) for name in used)
         self.params = {name: weights.params[name] for name in weights.layers[: last + 1]}
         self._network = network(layers=weights.layers[: last + 1], dtype=dtype)
         self._convention, self._unit = weights.convention, 1.0
-        if features.feed in _RAW:
-            expected, _ = _RAW[features.feed]
+        if preprocessing in _RAW:
+            expected, _ = _RAW[preprocessing]
             if weights.convention != expected:
                 raise UserError(
-                    f"{path} holds {weights.convention} weights, which images fed as {features.feed} do not suit; "
-                    f"give config.perceptual_weights a file of {expected} weights, or feed them normalized"
+                    f"{path} contains {weights.convention} weights, which do not fit the preprocessing "
+                    f"{preprocessing}; give config.perceptual_weights a file of {expected} weights, or choose a preset "
+                    "with the preprocessing normalized"
                 )
         elif weights.convention == "caffe":
             self._unit = 1.0 / CAFFE_SCALE
-        name = "L_P and style use" if features.style else "L_P uses"
-        self.description = f"{name} {title} ({weights.convention} weights) at {', '.join(used)}"
-        if features.feed in _RAW:
-            self.description += f", fed {features.feed}"
-        if absent:
-            self.description += f"; the weight file lacks {', '.join(absent)}, left out"
+        name = "perceptual and style loss" if features.style else "perceptual loss"
+        self.description = f"{name}: {title} ({weights.convention} weights) at {', '.join(used)}"
+        if preprocessing in _RAW:
+            self.description += f", preprocessing {preprocessing}"
+        if missing:
+            self.description += f"; without {', '.join(missing)}, which the weight file lacks"
 
     def __call__(self, params: dict[str, Any], estimate: jax.Array, target: jax.Array) -> jax.Array:
-        """L_P of `[B, H, W, 3]` RGB images in [0, 1]; `params` is `self.params` as the state carries it."""
+        """Computes the perceptual loss.
+
+        Args:
+            params: `self.params`, as the training state holds it.
+            estimate: RGB image [B, H, W, 3] in [0, 1].
+            target: image of the same shape and range.
+
+        Returns:
+            L_P, a float32 scalar.
+        """
         return self.with_style(params, estimate, target)[0]
 
     def with_style(self, params: dict[str, Any], estimate: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """L_P and the style distance (`sirr_jax.losses.style`) of the same images, from one pass of each.
+        """Computes the perceptual and the style loss (`sirr_jax.losses.style`) from one pass of each image.
 
-        Layers that the weight file lacks are left out of both; without a file there is no style distance: 0.
+        Layers that the weight file lacks are left out of both.
+
+        Args:
+            params: `self.params`, as the training state holds it.
+            estimate: RGB image [B, H, W, 3] in [0, 1].
+            target: image of the same shape and range.
+
+        Returns:
+            L_P and the style loss, float32 scalars; without a file the style loss is 0.
         """
         if self._network is None:
             distance = multiscale_gradient_l1(estimate, target) if self._substitute else jnp.zeros(())
             return distance, jnp.zeros(())
-        features = [self._network.apply({"params": params}, self._feed(image)) for image in (estimate, target)]
-        how = self._features
-        distance = perceptual(*features, unit=self._unit, weights=how.weights, error=how.error)
-        return distance, style(*features, unit=self._unit, layers=how.style)
+        estimated, expected = (
+            cast(dict[str, jax.Array], self._network.apply({"params": params}, self._preprocess(image)))
+            for image in (estimate, target)
+        )
+        features = self._features
+        distance = perceptual(estimated, expected, unit=self._unit, weights=features.weights, error=features.error)
+        return distance, style(estimated, expected, unit=self._unit, layers=features.style)
 
-    def _feed(self, image: jax.Array) -> jax.Array:
-        if self._features.feed in _RAW:
-            return _RAW[self._features.feed][1](image)
+    def _preprocess(self, image: jax.Array) -> jax.Array:
+        if self._features.preprocessing in _RAW:
+            return _RAW[self._features.preprocessing][1](image)
         return normalize(image, self._convention)

@@ -1,1 +1,1 @@
-"""Distilling reflection dynamics: a multi-view teacher, a single-image student (Zheng et al. 2021)."""
+"""Distillation of reflection dynamics: from a multi-view teacher to a single-image student (Zheng et al. 2021)."""

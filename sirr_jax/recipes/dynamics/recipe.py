@@ -1,7 +1,7 @@
-"""Distilling reflection dynamics: a multi-view teacher, then a single-image student.
+"""Distillation of reflection dynamics: a multi-view teacher, then a single-image student.
 
-Names of the parts, of the losses and the order teacher -> freeze -> student are those of the authors' poster (Zheng et
-al., ICCVW 2021). Forms, weights and schedule are our reconstruction: the paper's body and code are not public.
+The names of the parts and losses and the order teacher -> freeze -> student follow the authors' poster (Zheng et al.,
+ICCVW 2021). Forms, weights and schedule are our reconstruction: the paper's body and code are not public.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +26,11 @@ from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
 from sirr_jax.recipes.base import Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
+from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import PerceptualTerm
-from sirr_jax.recipes.common.pretrained import start_from
+from sirr_jax.recipes.common.pretrained import load_initial
 from sirr_jax.recipes.dynamics.batch import Augmentation, prepare_batch
-from sirr_jax.recipes.dynamics.hypercolumn_weights import holds_column, read_column
+from sirr_jax.recipes.dynamics.hypercolumn_weights import has_hypercolumn, read_hypercolumn
 from sirr_jax.weights.model_file import StoredNetwork
 from sirr_jax.weights.variables import variable_shapes
 
@@ -44,28 +45,32 @@ _SHARES = (
 )
 _COUNTS = ("teacher.steps", "student.pretrain_steps", "student.steps", "student.feature_stats_samples")
 
-# What a grown teacher has from its student and leaves as it is.
-_SEEING = ("encoder", "hallucination", "hypercolumn")
+# Parts that a teacher initialized from its student takes over and does not train.
+_FROZEN_PARTS = ("encoder", "hallucination", "hypercolumn")
 
 
 class Dynamics(Recipe):
     """Teacher, student, discriminator and their stages.
 
-    Stages: `first` (where a teacher is to grow out of a student that comes from no file: that student, from single
-    images alone), `decouple` (the first tenth of the teacher's steps: L_FD and L_VS alone), `teacher` (all terms),
-    `measure` (the frozen teacher's feature statistics), `student`, `alone` (where the teacher is to let go before the
-    end), `adversarial` (with the GAN, from a third of the student's steps on).
+    Stages: `first` (pretraining of the student on single images, where the teacher is initialized from a student that
+    comes from no file), `decouple` (the first `config.teacher.warm_up` of the teacher's steps: L_FD and L_VS alone),
+    `teacher` (all terms), `measure` (feature statistics of the frozen teacher), `student`, `alone` (where the
+    distillation ends before the training: no L_T), `adversarial` (with the GAN, after `config.student.gan_start` of
+    the student's steps).
     """
 
     name = "dynamics"
     panels = ("input", "teacher", "student", "target")
 
     def __init__(self, config: ConfigDict) -> None:
-        """Build networks and stages; `config` as `configs/dynamics.py` makes it.
+        """Builds networks and stages.
+
+        Args:
+            config: config of `configs/dynamics.py`.
 
         Raises:
-            UserError: if the config names an unknown precision, width or weight file, or holds a number that makes no
-                sense.
+            UserError: The config names an unknown dtype, width or weight file, or contains a number that is out of
+                range.
         """
         check_choice(config, "compute_dtype", DTYPES)
         check_choice(config, "pixel_loss", ERRORS)
@@ -78,21 +83,23 @@ class Dynamics(Recipe):
         self._config = config
         self._options = multiview_options(config.data)
         switches = {name: not ablate[name] for name in ("mkl", "decouple_net", "flow_net", "fusion_net")}
-        self._column = read_column(config.student.hypercolumn)
-        column = {"hypercolumn": self._column.convention} if self._column else {}
+        self._hypercolumn = read_hypercolumn(config.student.hypercolumn)
+        hypercolumn = {"hypercolumn": self._hypercolumn.convention} if self._hypercolumn else {}
         if config.teacher.init_from_student and ablate.hallucination:
             raise UserError(
-                "config.teacher.init_from_student=True adds to what a Hallucination sees; unset "
-                "config.ablate.hallucination"
+                "config.teacher.init_from_student=True adds to the features of the hallucination module; set "
+                "config.ablate.hallucination=False"
             )
-        grown = {"grown": True} | column if config.teacher.init_from_student else {}
+        grown = {"grown": True} | hypercolumn if config.teacher.init_from_student else {}
         aligned = {"aligned_frames": True} if config.teacher.aligned_frames else {}
         self._model_args = {
             "teacher": {"width": config.width}
             | {name: False for name, on in switches.items() if not on}
             | aligned
             | grown,
-            "student": {"width": config.width} | ({"hallucination": False} if ablate.hallucination else {}) | column,
+            "student": {"width": config.width}
+            | ({"hallucination": False} if ablate.hallucination else {})
+            | hypercolumn,
             "discriminator": {},
         }
         self._network = {
@@ -110,13 +117,13 @@ class Dynamics(Recipe):
     def _stages(self) -> list[Stage]:
         config = self._config
         teacher, student = config.teacher, config.student
-        real, pairs = config.data.sequences_share, config.data.pairs_share
-        views = {"layers": 1.0 - real, "sequences": real}
+        sequences, pairs = config.data.sequences_share, config.data.pairs_share
+        views = {"layers": 1.0 - sequences, "sequences": sequences}
         single = student.single_image_fraction
         if self._transfers and single >= 1.0:
             raise UserError(
-                f"config.student.single_image_fraction={single} leaves no sequence for the teacher to see; choose a "
-                "fraction below 1, or config.distill.enabled=False"
+                f"config.student.single_image_fraction={single} leaves no sequence for the teacher; choose a fraction "
+                "below 1, or config.distill.enabled=False"
             )
         if self._transfers and student.steps > 0:
             self._check_teacher()
@@ -125,15 +132,15 @@ class Dynamics(Recipe):
         views, mixed = ({k: share for k, share in mix.items() if share > 0} for mix in (views, mixed))
 
         stages = []
-        grows = teacher.init_from_student and not teacher.init_from
-        if grows and not student.init_from:
+        inherits = teacher.init_from_student and not teacher.init_from
+        if inherits and not student.init_from:
             if student.pretrain_steps < 1:
                 raise UserError(
-                    "config.teacher.init_from_student=True needs a student to grow out of; set "
-                    "config.student.pretrain_steps above 0 or give config.student.init_from"
+                    "config.teacher.init_from_student=True needs a trained student; set config.student.pretrain_steps "
+                    "above 0 or give config.student.init_from"
                 )
             first = (Update(("student",), functools.partial(self._student_loss, transfers=False)),)
-            stages.append(Stage("first", student.pretrain_steps, first, self._alone()))
+            stages.append(Stage("first", student.pretrain_steps, first, self._single_image_mix()))
         if not teacher.init_from:
             warm_up = round(teacher.warm_up * teacher.steps) if self._has_layers or self._has_flow else 0
             start = warm_up / max(teacher.steps, 1)
@@ -142,8 +149,8 @@ class Dynamics(Recipe):
                 ("teacher", teacher.steps - warm_up, start, 1.0),
             ):
                 loss = functools.partial(self._teacher_loss, restore=name == "teacher", span=(begin, end))
-                grow = self._grow if grows and begin == 0.0 else None  # stages of no steps are left out
-                stages.append(Stage(name, steps, (Update(("teacher",), loss),), views, begin=grow))
+                start_teacher = self._begin_teacher if inherits and begin == 0.0 else None  # empty stages are left out
+                stages.append(Stage(name, steps, (Update(("teacher",), loss),), views, begin=start_teacher))
         measure_steps = -(-config.student.feature_stats_samples // config.batch_size) if self._transfers else 0
         measure = (Update((), self._measure),)
         stages.append(Stage("measure", measure_steps, measure, views, begin=freeze("teacher")))
@@ -151,111 +158,110 @@ class Dynamics(Recipe):
         return [*stages, *self._student_stages(mixed)]
 
     def _check_teacher(self) -> None:
-        """Refuse to distill from a teacher that has learned nothing, or by features whose spread is not known."""
+        """Checks that the teacher is trained and that its feature statistics are measured."""
         teacher, student = self._config.teacher, self._config.student
         if teacher.steps < 1 and not teacher.init_from:
             raise UserError(
-                "config.teacher.steps=0 leaves a teacher that has learned nothing; give config.teacher.init_from, "
-                "or set config.distill.enabled=False"
+                "config.teacher.steps=0 leaves the teacher untrained; give config.teacher.init_from, or set "
+                "config.distill.enabled=False"
             )
         if student.feature_stats_samples < 1:
             raise UserError(
-                "config.student.feature_stats_samples=0 leaves the spread of the teacher's features unknown; choose 1 "
-                "or more, or config.distill.enabled=False"
+                "config.student.feature_stats_samples=0 leaves the statistics of the teacher's features unknown; "
+                "choose 1 or more, or config.distill.enabled=False"
             )
 
     def _student_stages(self, mixed: dict[str, float]) -> list[Stage]:
         student = self._config.student
-        lets_go = self._transfers and student.distill_fraction < 1.0
-        # The GAN judges single-image samples only.
+        fades = self._transfers and student.distill_fraction < 1.0
+        # The GAN takes single-image samples only.
         gan = student.weights.adversarial > 0 and student.single_image_fraction > 0
-        judged = round(student.gan_start * student.steps) if gan else student.steps
-        taught = round(student.distill_fraction * student.steps) if lets_go else judged
-        if taught > judged:
+        gan_start = round(student.gan_start * student.steps) if gan else student.steps
+        distill_end = round(student.distill_fraction * student.steps) if fades else gan_start
+        if distill_end > gan_start:
             raise UserError(
-                f"config.student.distill_fraction={student.distill_fraction} goes on when the GAN starts "
+                f"config.student.distill_fraction={student.distill_fraction} ends after the start of the GAN "
                 f"(config.student.gan_start={student.gan_start}); choose a smaller fraction, or 1 for the whole "
                 "training"
             )
-        alone = self._alone()
-        kept = self._transfers and not lets_go
-        learn = functools.partial(self._student_loss, transfers=self._transfers, fades=lets_go)
-        learn_alone = functools.partial(self._student_loss, transfers=False)
-        learn_against = functools.partial(self._student_loss, transfers=kept, adversarial=True)
-        discriminate = Update(("discriminator",), self._discriminator_loss)
+        single_images = self._single_image_mix()
+        transfers = self._transfers and not fades
+        distill = functools.partial(self._student_loss, transfers=self._transfers, fades=fades)
+        alone = functools.partial(self._student_loss, transfers=False)
+        adversarial = functools.partial(self._student_loss, transfers=transfers, adversarial=True)
+        discriminator = Update(("discriminator",), self._discriminator_loss)
         stages = [
-            Stage("student", taught, (Update(("student",), learn),), mixed),
-            Stage("alone", judged - taught, (Update(("student",), learn_alone),), alone),
+            Stage("student", distill_end, (Update(("student",), distill),), mixed),
+            Stage("alone", gan_start - distill_end, (Update(("student",), alone),), single_images),
             Stage(
                 "adversarial",
-                student.steps - judged,
-                (discriminate, Update(("student",), learn_against)),
-                alone if lets_go else mixed,
+                student.steps - gan_start,
+                (discriminator, Update(("student",), adversarial)),
+                single_images if fades else mixed,
             ),
         ]
         first = next((stage for stage in stages if stage.steps > 0), stages[0])
         return [dataclasses.replace(s, begin=self._begin_student) if s is first else s for s in stages]
 
-    def _alone(self) -> dict[str, float]:
-        """The mix of single images alone."""
+    def _single_image_mix(self) -> dict[str, float]:
         pairs = self._config.data.pairs_share
         return {kind: share for kind, share in {"single": 1.0 - pairs, "pairs": pairs}.items() if share > 0}
 
-    def _grow(self, start: Start) -> Start:
-        """The teacher takes over all that it has in common with the student, whose training stops here."""
+    def _begin_teacher(self, start: Start) -> Start:
+        """Copies to the teacher all parts that it shares with the student, which is frozen from here on."""
         start = freeze("student")(start)
         return _inherit(start, "teacher", "student", start.params["student"].keys() & start.params["teacher"].keys())
 
     def _begin_student(self, start: Start) -> Start:
-        """Encoder and decoder from the frozen teacher, as far as the ablations leave knowledge transfer on.
+        """Copies encoder and decoder of the frozen teacher to the student, unless an ablation excludes it.
 
-        A student that comes from a file keeps its own; one that a teacher grew out of takes the decoder back.
+        A student from a file keeps its own; the student of a teacher that was initialized from it takes the decoder.
         """
         start = freeze("teacher")(start)
         config = self._config
         if not self._transfers or (config.student.init_from and not config.teacher.init_from_student):
             return start
-        own = config.teacher.init_from_student or config.ablate.encoder
-        return _inherit(start, "student", "teacher", {"decoder"} if own else {"encoder", "decoder"})
+        own_encoder = config.teacher.init_from_student or config.ablate.encoder
+        return _inherit(start, "student", "teacher", {"decoder"} if own_encoder else {"encoder", "decoder"})
 
     # --- state ----------------------------------------------------------------------------------------------------
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw parameters; see `Recipe.init`. Teacher and student come from files if the config names them."""
+        """Draws parameters; see `Recipe.init`. Teacher and student come from files if the config names them."""
         side = 32
         shapes = {
             "teacher": (1, 3, side, side, 3),
             "student": (1, side, side, 3),
             "discriminator": (1, side, side, 3),
         }
-        given = {name: tree for name in ("teacher", "student") if (tree := self._given(name)) is not None}
-        grows = self._column is not None and "hypercolumn" not in given.get("student", {})
-        params = given | {
-            name: initialize(network, jax.random.fold_in(key, i), shapes[name])["params"] | given.get(name, {})
+        loaded = {name: tree for name in ("teacher", "student") if (tree := self._load(name)) is not None}
+        hypercolumn = self._hypercolumn if "hypercolumn" not in loaded.get("student", {}) else None
+        params = loaded | {
+            name: initialize(network, jax.random.fold_in(key, i), shapes[name])["params"] | loaded.get(name, {})
             for i, (name, network) in enumerate(self._network.items())
-            if name not in given or (name == "student" and grows)
+            if name not in loaded or (name == "student" and hypercolumn is not None)
         }
-        if grows:
-            # A copy: a donated state would take the recipe's own with it.
-            params["student"]["hypercolumn"]["vgg19"] = jax.tree.map(jnp.copy, self._column.params)
+        if hypercolumn is not None:
+            # A copy: donating the state must not delete the recipe's arrays.
+            params["student"]["hypercolumn"]["vgg19"] = jax.tree.map(jnp.copy, hypercolumn.params)
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, self._moments(params)
 
-    def _given(self, role: str) -> Tree | None:
-        """The parameters of the file that the config names for the teacher or the student."""
+    def _load(self, role: str) -> Tree | None:
+        """Parameters of the file that the config names for the teacher or the student; None without a file."""
         path = self._config[role].init_from
         if not path:
             return None
         name, model_args = f"dynamics/{role}", self._model_args[role]
-        if role == "student" and self._column and not holds_column(path):
+        if role == "student" and self._hypercolumn and not has_hypercolumn(path):
             model_args = {option: value for option, value in model_args.items() if option != "hypercolumn"}
         shapes = variable_shapes(name, **model_args)
         option = f"config.{role}.init_from"
-        return start_from(path, {role: (name, model_args)}, {role: shapes}, option=option)[role]["params"]
+        return load_initial(path, {role: (name, model_args)}, {role: shapes}, option=option)[role]["params"]
 
     def _moments(self, params: Tree) -> Tree:
-        """Collections before the teacher's features have been measured."""
+        """Initial collections, before the teacher's features are measured."""
         if not self._transfers:
             return {}
         channels = params["student"]["decoder"]["deep0"]["conv1"]["bias"].shape
@@ -263,7 +269,7 @@ class Dynamics(Recipe):
         return {"teacher_moments": {"count": jnp.zeros(()), **{name: jnp.zeros(channels) for name in names}}}
 
     def prepare(self, raw: Tree, key: jax.Array, *, train: bool = True) -> Tree:
-        """Synthesize, augment and group a raw batch; see `prepare_batch`."""
+        """Synthesizes, augments and groups a raw batch; see `prepare_batch`."""
         data = self._config.data
         augmentation = (
             Augmentation(data.texture_prob, data.color_jitter, data.hard_negative_prob, turn=True)
@@ -275,7 +281,8 @@ class Dynamics(Recipe):
     # --- losses ---------------------------------------------------------------------------------------------------
 
     def _apply(self, name: str, params: Tree, *inputs: jax.Array, train: bool = False) -> dict[str, jax.Array]:
-        return self._network[name].apply({"params": params[name]}, *inputs, train=train)
+        outputs = self._network[name].apply({"params": params[name]}, *inputs, train=train)
+        return cast(dict[str, jax.Array], outputs)
 
     def _content(self, params: Tree, weights: ConfigDict, estimate: jax.Array, target: jax.Array) -> dict[str, Any]:
         return {
@@ -293,16 +300,16 @@ class Dynamics(Recipe):
         restore: bool,
         span: tuple[float, float],
     ) -> tuple[jax.Array, Aux]:
-        """L_teacher; `span` is the part of the teacher's whole training that this stage covers."""
+        """L_teacher; `span` is the part of the teacher's whole training that this stage covers, from 0 to 1."""
         del collections, key
         views, weights = batch["views"], self._config.teacher.weights
-        if (
-            self._config.teacher.init_from_student
-        ):  # its student's eyes stay as they are: K_t and K_hat say things alike
-            seeing = {name: params["teacher"][name] for name in _SEEING if name in params["teacher"]}
-            params = params | {"teacher": params["teacher"] | jax.lax.stop_gradient(seeing)}
+        if self._config.teacher.init_from_student:
+            # The parts that come from the student stay as they are, so that K_t and K_hat remain comparable.
+            frozen = {name: params["teacher"][name] for name in _FROZEN_PARTS if name in params["teacher"]}
+            params = params | {"teacher": params["teacher"] | jax.lax.stop_gradient(frozen)}
         outputs = self._apply("teacher", params, views["frames"], train=True)
-        terms, extra = {}, {}
+        terms: dict[str, jax.Array] = {}
+        extra: dict[str, jax.Array] = {}
         if restore:
             target = views["transmission"][:, 1]
             terms |= self._content(params, weights, outputs["restored"], target)
@@ -316,25 +323,15 @@ class Dynamics(Recipe):
             terms["view_synthesis"] = weights.view_synthesis * view_synthesis(
                 flows, (views["transmission"], views["reflection"]), (certain, views["reflection_weight"])
             )
-            # At every resolution: where the coarse flow is wrong, the fine one has nothing to look at.
-            errors = [
-                sum(
-                    flow_error(
-                        outputs[f"flow_{n}{size}"], views[f"flow_{n}"], views[f"valid_{n}"], views["flow_weight"]
-                    )
-                    for n in "tr"
-                )
-                / 2
-                for size in ("_quarter", "_half", "")
-            ]
+            # At every resolution: the fine flow cannot be learned where the coarse one is wrong.
+            errors = [_flow_error(outputs, views, size) for size in ("_quarter", "_half", "")]
             done = span[0] + (span[1] - span[0]) * batch["progress"]
             until = self._config.teacher.flow_until
             decay = jnp.maximum(1.0 - done / until, 0.0) if until > 0 else 1.0
             terms["flow"] = weights.view_synthesis * weights.flow * decay * sum(errors)
             extra = {"teacher/flow_error_px": 4.0 * errors[-1]}
-        total = sum(terms.values())
-        scalars = {f"teacher/{name}": value for name, value in terms.items()}
-        return total, Aux({"teacher/loss": total} | scalars | extra)
+        total, scalars = named_terms("teacher", terms)
+        return total, Aux(scalars | extra)
 
     def _measure(self, params: Tree, collections: Tree, batch: Tree, key: jax.Array) -> tuple[jax.Array, Aux]:
         """Running means of the frozen teacher's features and of their squares, per channel."""
@@ -350,7 +347,7 @@ class Dynamics(Recipe):
         return jnp.zeros(()), Aux({"measure/batches": moments["count"]}, {"teacher_moments": moments})
 
     def _student_images(self, batch: Tree) -> tuple[jax.Array, jax.Array, int]:
-        """Mixtures and targets, multi-view samples first, and how many those are."""
+        """Mixtures and targets, the multi-view samples first, and the number of those."""
         parts = []
         if "views" in batch:
             parts.append((batch["views"]["frames"][:, 1], batch["views"]["transmission"][:, 1]))
@@ -371,7 +368,7 @@ class Dynamics(Recipe):
         fades: bool = False,
         adversarial: bool = False,
     ) -> tuple[jax.Array, Aux]:
-        """L_student without L_D; where it `fades`, the weight of L_T falls to 0 by the end of the stage."""
+        """L_student without L_D; with `fades`, the weight of L_T falls to 0 by the end of the stage."""
         del key
         weights, ablate = self._config.student.weights, self._config.ablate
         images, targets, count = self._student_images(batch)
@@ -379,7 +376,7 @@ class Dynamics(Recipe):
         terms = self._content(params, weights, outputs["restored"], targets)
         if transfers:
             strength = weights.transfer * (1.0 - batch["progress"] if fades else 1.0)
-            taught = self._apply("teacher", params, batch["views"]["frames"])
+            teacher = self._apply("teacher", params, batch["views"]["frames"])
             moments = collections["teacher_moments"]
             parts = {"knowledge": 0.0 if ablate.hallucination else weights.transfer_knowledge}
             parts["features"] = 0.0 if ablate.encoder else weights.transfer_features
@@ -387,15 +384,14 @@ class Dynamics(Recipe):
                 if weight > 0:
                     mean, square = moments[f"{name}_mean"], moments[f"{name}_square"]
                     deviation = jnp.sqrt(jnp.maximum(square - mean * mean, 0.0))
-                    distance = transfer(outputs[name][:count], taught[name], deviation)
+                    distance = transfer(outputs[name][:count], teacher[name], deviation)
                     terms[f"transfer_{name}"] = strength * weight * distance
         if adversarial:
             real = self._apply("discriminator", params, targets[count:])["logits"]
             fake = self._apply("discriminator", params, outputs["restored"][count:])["logits"]
             terms["adversarial"] = weights.adversarial * relativistic_generator(real, fake)
-        total = sum(terms.values())
-        scalars = {f"student/{name}": value for name, value in terms.items()}
-        return total, Aux({"student/loss": total} | scalars)
+        total, scalars = named_terms("student", terms)
+        return total, Aux(scalars)
 
     def _discriminator_loss(
         self, params: Tree, collections: Tree, batch: Tree, key: jax.Array
@@ -409,10 +405,10 @@ class Dynamics(Recipe):
         loss = self._config.student.weights.adversarial * relativistic_discriminator(real, fake)
         return loss, Aux({"discriminator/loss": loss, "discriminator/margin": logit_margin(real, fake)})
 
-    # --- answers --------------------------------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------------------------
 
     def compare(self, params: Tree, collections: Tree, batch: Tree) -> dict[str, jax.Array]:
-        """Middle frame, teacher's and student's estimates of its transmission, target."""
+        """Returns the middle frame, both estimates of its transmission, and the target; see `Recipe.compare`."""
         del collections
         views = batch["views"]
         image = views["frames"][:, 1]
@@ -426,7 +422,7 @@ class Dynamics(Recipe):
         }
 
     def exports(self, params: Tree, collections: Tree) -> dict[str, dict[str, StoredNetwork]]:
-        """The student to use, the teacher to distill from again."""
+        """Returns the student, which restores, and the teacher for further distillation."""
         del collections
         return {
             name: {name: StoredNetwork(f"dynamics/{name}", self._model_args[name], {"params": params[name]})}
@@ -434,12 +430,21 @@ class Dynamics(Recipe):
         }
 
 
+def _flow_error(outputs: Tree, views: Tree, size: str) -> jax.Array:
+    """Mean error of the flows of both layers at one resolution."""
+    errors = [
+        flow_error(outputs[f"flow_{n}{size}"], views[f"flow_{n}"], views[f"valid_{n}"], views["flow_weight"])
+        for n in "tr"
+    ]
+    return cast(jax.Array, sum(errors) / 2)
+
+
 def _inherit(start: Start, heir: str, role: str, parts: Iterable[str]) -> Start:
-    """Parts of one network, in the place of another's of the same names, in its moving average too."""
+    """Replaces parts of one network (`heir`) by those of another, in its moving average too."""
 
     def inherited(networks: Tree) -> Tree:
-        # Copies: the same buffer twice in a donated state is fatal.
-        taken = {part: jax.tree.map(jnp.copy, start.params[role][part]) for part in sorted(parts)}
-        return networks | {heir: dict(networks[heir]) | taken} if heir in networks else networks
+        # Copies: JAX cannot donate a state that contains the same buffer twice.
+        copies = {part: jax.tree.map(jnp.copy, start.params[role][part]) for part in sorted(parts)}
+        return networks | {heir: dict(networks[heir]) | copies} if heir in networks else networks
 
     return start._replace(params=inherited(start.params), ema=inherited(start.ema))

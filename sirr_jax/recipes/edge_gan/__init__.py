@@ -1,1 +1,1 @@
-"""Edge GAN: reflections by edges and attention."""
+"""Edge GAN: removal of reflections with edge and attention maps."""

@@ -1,1 +1,1 @@
-"""SGRRN: reflections by semantics (Liu et al. 2019)."""
+"""SGRRN: removal of reflections guided by semantics (Liu et al. 2022)."""

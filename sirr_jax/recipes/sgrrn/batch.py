@@ -1,4 +1,4 @@
-"""Raw samples -> photographs with a reflection, their layers and labels, on the device."""
+"""Batches of mixtures, their layers and labels, made from raw samples on the device."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from sirr_jax.recipes.common.single_image_batch import single_images
 IGNORED = 255
 """The label of pixels without a class."""
 
-# Streams of random numbers, apart from those of `single_images`: two kinds may share an index.
-_KIND = {"labelled_pairs": 2, "pairs": 3}
+# Random streams, apart from those of `single_images`: two kinds may share an index.
+_STREAMS = {"labelled_pairs": 2, "pairs": 3}
 
 
 def separation_batch(
     raw: Tree, key: jax.Array, *, synthesis: str, options: Any, flip: bool, void_is_background: bool = False
 ) -> dict[str, jax.Array]:
-    """Mix labelled photographs, take real pairs as they are, and put them into one batch.
+    """Synthesizes mixtures of labelled photographs, takes real pairs as they are, and joins both into one batch.
 
     Args:
         raw: "labelled_pairs" (uint8 `transmission`, `reflection` [B, S, S, 3], `labels` [B, S, S]) and "pairs"
             (`mixture`, `transmission`), either or both, each with `index` [B].
-        key: the run's key; each sample's draws depend on it, on the kind and on the sample's index only.
-        synthesis: name of the model that mixes, see `sirr_jax.synthesis.reflection`.
-        options: of that model.
+        key: PRNG key of the run; the random values of a sample depend on it, on the kind and on the index alone.
+        synthesis: name of the synthesis, see `sirr_jax.synthesis.reflection`.
+        options: options of the synthesis.
         flip: whether to mirror half of the samples, left to right.
         void_is_background: whether the labelled photographs' pixels without a class become class 0.
 
     Returns:
         `mixture`, `target`, `reflection` float32 [B, S, S, 3] in [0, 1]; `labels` int32 [B, S, S], 255 for no class;
-        `parted` bool [B], whether the reflection is known (of pairs it is not); `sample` uint32 [B], a random
-        number of each sample. The mixed ones come first.
+        `has_reflection` bool [B], whether the true reflection is known (false for pairs); `sample` uint32 [B], a
+        random number of each sample. The synthetic samples come first.
     """
     kinds = {"labelled_pairs": "single", "pairs": "pairs"}
-    named = {name: raw[kind] for kind, name in kinds.items() if kind in raw}
-    batch = single_images(named, key, synthesis=synthesis, options=options, turn=False)
-    labels, parted, keys = [], [], []
-    for kind, stream in _KIND.items():
+    layers = {name: raw[kind] for kind, name in kinds.items() if kind in raw}
+    batch = single_images(layers, key, synthesis=synthesis, options=options, turn=False)
+    labels, has_reflection, keys = [], [], []
+    for kind, stream in _STREAMS.items():
         if kind in raw:
             index = raw[kind]["index"]
             keys.append(jax.vmap(functools.partial(jax.random.fold_in, jax.random.fold_in(key, stream)))(index))
-            parted.append(jnp.full(index.shape, kind == "labelled_pairs"))
+            has_reflection.append(jnp.full(index.shape, kind == "labelled_pairs"))
             labels.append(_labels(raw[kind], void_is_background=void_is_background))
-    batch |= {"labels": jnp.concatenate(labels), "parted": jnp.concatenate(parted)}
-    keys = jnp.concatenate(keys)
+    batch |= {"labels": jnp.concatenate(labels), "has_reflection": jnp.concatenate(has_reflection)}
+    sample_keys = jnp.concatenate(keys)
     if flip:
-        mirror = jax.vmap(lambda own: jax.random.bernoulli(jax.random.fold_in(own, 0)))(keys)
-        batch = {name: x if name == "parted" else _mirrored(mirror, x) for name, x in batch.items()}
-    return batch | {"sample": jax.vmap(lambda own: jax.random.bits(jax.random.fold_in(own, 1)))(keys)}
+        mirror = jax.vmap(lambda key: jax.random.bernoulli(jax.random.fold_in(key, 0)))(sample_keys)
+        batch = {name: x if name == "has_reflection" else _mirrored(mirror, x) for name, x in batch.items()}
+    return batch | {"sample": jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 1)))(sample_keys)}
 
 
 def _labels(samples: Tree, *, void_is_background: bool) -> jax.Array:

@@ -1,4 +1,4 @@
-"""SGRRN's networks as a config asks for them."""
+"""Model arguments of SGRRN's networks, and checks of the config."""
 
 from __future__ import annotations
 
@@ -18,32 +18,46 @@ from sirr_jax.recipes.common.config_checks import (
 )
 
 SMALLEST = 32
-"""Pixels a side that the generator takes."""
+"""The smallest side, in pixels, that the generator takes."""
 
-JUDGES = {"restored": ("discriminator_background", 0.5), "reflection": ("discriminator_reflection", 0.25)}
-"""Layer -> its discriminator, and the weight of that one's loss (SGRRN specification, section 7)."""
+DISCRIMINATORS = {"restored": ("discriminator_background", 0.5), "reflection": ("discriminator_reflection", 0.25)}
+"""Layer -> role of its discriminator, and the weight of that loss (SGRRN specification, section 7)."""
 
 
 def network_id(role: str) -> str:
-    """The id of the network of a role: "sgrrn/discriminator" for both of them."""
+    """Returns the network id of a role: "sgrrn/discriminator" for both discriminators.
+
+    Args:
+        role: "generator" or a role of `DISCRIMINATORS`.
+    """
     return f"sgrrn/{role.partition('_')[0]}"
 
 
-def hyper_parameters(config: ConfigDict) -> dict[str, dict[str, Any]]:
-    """Role -> arguments that differ from the published network's; discriminators only where they are wanted."""
+def model_args(config: ConfigDict) -> dict[str, dict[str, Any]]:
+    """Returns the arguments that differ from the published networks', by role.
+
+    Args:
+        config: config of `configs/sgrrn.py`.
+
+    Returns:
+        The generator's, and those of the discriminators where `config.adversarial` is True.
+    """
     width = {} if config.width == "base" else {"width": config.width}
     published = {"backbone": "resnet101", "mode": "Basic+Channel+Pyramid+Guidance", "classes": 21}
-    own = {"backbone": config.backbone, "mode": config.decoder_mode, "classes": label_classes(config)}
-    own = {name: value for name, value in own.items() if value != published[name]}
-    judges = {role: width for role, _ in JUDGES.values()} if config.adversarial else {}
-    return {"generator": width | own} | judges
+    values = {"backbone": config.backbone, "mode": config.decoder_mode, "classes": label_classes(config)}
+    changed = {name: value for name, value in values.items() if value != published[name]}
+    discriminators = {role: width for role, _ in DISCRIMINATORS.values()} if config.adversarial else {}
+    return {"generator": width | changed} | discriminators
 
 
-def check(config: ConfigDict) -> None:
-    """Look at what `configs/sgrrn.py` leaves to the user and nothing else checks.
+def check_config(config: ConfigDict) -> None:
+    """Checks the values that no other function checks.
+
+    Args:
+        config: config of `configs/sgrrn.py`.
 
     Raises:
-        UserError: if a name is unknown, or a number makes no sense.
+        UserError: A name is unknown, or a number is out of range.
     """
     for name, known in (("profile", PROFILES), ("compute_dtype", DTYPES)):
         check_choice(config, name, known)

@@ -1,1 +1,1 @@
-"""SR-Net: segmentation and restoration together (Xia et al. 2019)."""
+"""SR-Net: joint segmentation and restoration of degraded photographs (Xia et al. 2019)."""

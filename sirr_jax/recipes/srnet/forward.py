@@ -1,6 +1,6 @@
-"""SR-Net's networks one after the other, and how label maps travel between them.
+"""The forward pass of SR-Net's networks, and the two encodings of label maps between them.
 
-SR-Net specification, sections 1 and 2: what is fed to what is the authors', the two codes for label maps are a
+SR-Net specification, sections 1 and 2: the inputs of the networks are the authors', the encodings are a
 reconstruction.
 """
 
@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.data.images.palettes import colorize, palette, to_labels
+from sirr_jax.layers.range import to_signed, to_unit
 
 Generator = Callable[[jax.Array, jax.Array], dict[str, Any]]
-"""Refiner or restorer with its variables: image in [-1, 1] and label map in, `{name: array}` out."""
+"""Refiner or restorer with its variables: `generator(image in [-1, 1], label map) -> outputs by name`."""
 
 
 class LabelCode(NamedTuple):
-    """How classes are written in a label map.
+    """The encoding of classes in a label map.
 
     Attributes:
         mode: "logits", one channel per class; "palette", RGB in [-1, 1].
@@ -30,32 +31,57 @@ class LabelCode(NamedTuple):
     classes: int
 
     def encode(self, labels: jax.Array) -> jax.Array:
-        """Classes `[B, H, W]` -> label map `[B, H, W, K]`; pixels without a class have zeros, or the palette's gray."""
+        """Encodes classes.
+
+        Args:
+            labels: classes [B, H, W].
+
+        Returns:
+            Label map [B, H, W, K]; pixels without a class are zeros, or the palette's gray.
+        """
         if self.mode == "logits":
             return jax.nn.one_hot(labels, self.classes)
-        return signed(self.colors(labels))
+        return to_signed(self.colors(labels))
 
     def soft(self, refined: dict[str, jax.Array]) -> jax.Array:
-        """The label map `[B, H, W, K]` that the refiner's outputs stand for, differentiable."""
+        """Returns the differentiable label map [B, H, W, K] of the refiner's outputs.
+
+        Args:
+            refined: outputs of the refiner.
+        """
         return jax.nn.softmax(refined["semantic_logits"]) if self.mode == "logits" else refined["label_map"]
 
     def decode(self, coded: jax.Array) -> jax.Array:
-        """Label map -> the likeliest class of each pixel, or that of the nearest color, `[B, H, W]` int32."""
+        """Decodes a label map to the most likely class of each pixel, or to that of the nearest color.
+
+        Args:
+            coded: label map [B, H, W, K].
+
+        Returns:
+            Classes [B, H, W] int32.
+        """
         if self.mode == "logits":
             return jnp.argmax(coded, axis=-1).astype(jnp.int32)
-        return to_labels(255.0 * unsigned(coded), palette(self.classes)).astype(jnp.int32)
+        return jnp.asarray(to_labels(255.0 * to_unit(coded), palette(self.classes))).astype(jnp.int32)
 
     def colors(self, labels: jax.Array) -> jax.Array:
-        """Classes `[B, H, W]` -> their colors `[B, H, W, 3]`, RGB in [0, 1]."""
-        return colorize(labels, palette(self.classes)).astype(jnp.float32) / 255.0
+        """Converts classes to colors.
+
+        Args:
+            labels: classes [B, H, W].
+
+        Returns:
+            Colors [B, H, W, 3], RGB in [0, 1].
+        """
+        return jnp.asarray(colorize(labels, palette(self.classes))).astype(jnp.float32) / 255.0
 
 
-class Answers(NamedTuple):
-    """What the chain finds.
+class ChainOutputs(NamedTuple):
+    """Outputs of the networks.
 
     Attributes:
-        segmented: S_d [B, H, W] int32, of the degraded image.
-        refined: S_r, the refiner's outputs.
+        segmented: S_d [B, H, W] int32, labels of the degraded image.
+        refined: S_r, outputs of the refiner.
         restored: I_r [B, H, W, 3] RGB in [-1, 1].
     """
 
@@ -70,26 +96,16 @@ def run_chain(
     refine: Generator,
     restore: Generator,
     image: jax.Array,
-) -> Answers:
-    """Segment, refine, restore.
+) -> ChainOutputs:
+    """Segments, refines the labels, and restores.
 
     Args:
-        code: of the label maps.
+        code: encoding of the label maps.
         segment: image [B, H, W, 3] in [0, 1] -> classes [B, H, W].
         refine: G_ref.
         restore: G_res.
         image: I_d [B, H, W, 3] RGB in [0, 1]; H and W multiples of 4, at least 12.
     """
     segmented = segment(image)
-    refined = refine(signed(image), code.encode(segmented))
-    return Answers(segmented, refined, restore(signed(image), code.soft(refined))["restored"])
-
-
-def signed(image: jax.Array) -> jax.Array:
-    """[0, 1] -> [-1, 1]."""
-    return image * 2.0 - 1.0
-
-
-def unsigned(image: jax.Array) -> jax.Array:
-    """[-1, 1] -> [0, 1]."""
-    return image * 0.5 + 0.5
+    refined = refine(to_signed(image), code.encode(segmented))
+    return ChainOutputs(segmented, refined, restore(to_signed(image), code.soft(refined))["restored"])

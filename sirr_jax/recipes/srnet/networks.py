@@ -1,4 +1,4 @@
-"""SR-Net's networks as a recipe trains them: built from a config, drawn, applied one after the other.
+"""SR-Net's networks for training: built from a config, initialized, and applied one after the other.
 
 SR-Net specification, sections 2 and 4; a reconstruction, see `sirr_jax.recipes.srnet.recipe`.
 """
@@ -6,7 +6,7 @@ SR-Net specification, sections 2 and 4; a reconstruction, see `sirr_jax.recipes.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,138 +14,199 @@ from flax.typing import Dtype
 from ml_collections import ConfigDict
 
 from sirr_jax.errors import UserError
+from sirr_jax.layers.range import to_signed
 from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
 from sirr_jax.models.normal import normal
 from sirr_jax.recipes.base import Tree
-from sirr_jax.recipes.common.pretrained import start_from
+from sirr_jax.recipes.common.pretrained import load_initial
 from sirr_jax.recipes.common.segmenters import PublishedSegmenter, read_segmenter
-from sirr_jax.recipes.srnet.forward import Answers, LabelCode, run_chain, signed
+from sirr_jax.recipes.srnet.forward import ChainOutputs, LabelCode, run_chain
 from sirr_jax.weights.model_file import StoredNetwork
 
 SMALLEST = 24
-"""The smallest side that the discriminators take."""
+"""The smallest side, in pixels, that the discriminators take."""
 
 _NO_CLASS = 255
 
 
 class SrNetNetworks:
-    """PublishedSegmenter, refiner, restorer, `map_discriminator` and `image_discriminator`.
+    """Segmenter, refiner, restorer, `map_discriminator` and `image_discriminator`.
 
     Attributes:
-        code: how classes are written in label maps.
-        segmenter: what labels photographs.
-        given: whether the segmenter is a model file's, which never learns here.
-        description: a sentence for the log.
+        code: encoding of classes in label maps.
+        segmenter: segmentation network.
+        pretrained_segmenter: whether the segmenter comes from a model file and is never trained.
+        description: sentence for the log.
     """
 
     def __init__(self, config: ConfigDict, classes: int, *, dtype: Dtype) -> None:
-        """Build the networks that `config`, as `configs/srnet.py` makes it, describes.
+        """Builds the networks of a config.
 
         Args:
-            config: width, mode, segmenter and so on.
+            config: config of `configs/srnet.py`.
             classes: number of classes of the data.
-            dtype: computation type.
+            dtype: dtype of activations.
 
         Raises:
-            UserError: if there is no such width, mode, synthesis or weight file, or the file's segmenter has another
+            UserError: There is no such width, mode, synthesis or weight file, or the segmenter of the file has another
                 number of classes.
         """
-        self._initial, self._start_from = config.initial, config.init_from
+        self._initial, self._init_from = config.initial, config.init_from
         self._file = read_segmenter(config.segmenter.weights) if config.segmenter.weights else None
-        self.given = self._file is not None
+        self.pretrained_segmenter = self._file is not None
         self._model_args = _model_args(config, classes)
         self._id = {role: f"srnet/{role}" for role in self._model_args}
         self._id["segmenter"] = "segmenter"
         if self._file is not None:
             self._id["segmenter"], self._model_args["segmenter"] = self._file.id, self._file.model_args
-        self._network = {
+        self._network: dict[str, Any] = {
             role: build(self._id[role], **model_args, dtype=dtype) for role, model_args in self._model_args.items()
         }
         self.segmenter = PublishedSegmenter(self._network["segmenter"])
         if self.segmenter.classes != classes:
             raise UserError(
-                f"{config.segmenter.weights} tells {self.segmenter.classes} classes apart and the data have "
-                f"{classes}: choose another config.segmenter.weights, or data of its classes"
+                f"{config.segmenter.weights} has {self.segmenter.classes} classes and the data have {classes}: choose "
+                "another config.segmenter.weights, or data of its classes"
             )
         self.code = LabelCode(config.mode, classes)
-        source = config.segmenter.weights or "our own"
+        source = f"from {config.segmenter.weights}" if config.segmenter.weights else "trained in the first stage"
+        correction = ", which predicts a correction of the photograph" if config.restorer.correction else ""
         self.description = (
-            f"SR-Net as reconstructed, mode {config.mode}, {config.restorer.synthesis} synthesis"
-            f"{' of a correction' * config.restorer.correction}; {classes} classes; "
-            f"segmenter {self._id['segmenter']} ({source})"
+            f"SR-Net reconstruction, label maps as {config.mode}, {classes} classes; restorer with "
+            f"{config.restorer.synthesis} synthesis{correction}; segmenter {self._id['segmenter']}, {source}"
         )
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draw `(params, collections)` by role, or take those that `config.init_from` has."""
+        """Draws the initial variables, or loads those of `config.init_from`.
+
+        Args:
+            key: PRNG key.
+
+        Returns:
+            `(params, collections)` by role.
+        """
         variables = {}
         for i, (role, network) in enumerate(sorted(self._network.items())):
-            if role == "segmenter" and self.given:
+            if role == "segmenter" and self.pretrained_segmenter:
                 continue
-            own = jax.random.fold_in(key, i)
-            drawn = initialize(network, own, *network.example_shapes(size=(SMALLEST, SMALLEST)))
+            network_key = jax.random.fold_in(key, i)
+            drawn = initialize(network, network_key, *network.example_shapes(size=(SMALLEST, SMALLEST)))
             params = drawn["params"]
             if role != "segmenter" and self._initial == "normal":
-                params = normal(own, params)
+                params = normal(network_key, params)
             for head in {"label_correction", "correction_map"} & params.keys():
-                # Refiner and restorer begin by giving back what they are shown; spectral normalization has no zero.
+                # Refiner and restorer start as the identity. Spectral normalization is undefined for zeros.
                 if not self._model_args[role].get("spectral_norm"):
                     params = params | {head: jax.tree.map(jnp.zeros_like, params[head])}
             variables[role] = drawn | {"params": params}
-        if self._start_from:
-            wanted = {role: (self._id[role], self._model_args[role]) for role in variables}
-            variables = start_from(self._start_from, wanted, variables)
+        if self._init_from:
+            networks = {role: (self._id[role], self._model_args[role]) for role in variables}
+            variables = load_initial(self._init_from, networks, variables)
         if self._file is not None:
             variables["segmenter"] = jax.tree.map(jnp.array, self._file.variables)
         params = {role: tree["params"] for role, tree in variables.items()}
         return params, {role: tree["batch_stats"] for role, tree in variables.items() if "batch_stats" in tree}
 
     def apply(
-        self, role: str, params: Tree, collections: Tree, *inputs: jax.Array, moved: Tree | None = None
+        self, role: str, params: Tree, collections: Tree, *inputs: jax.Array, updates: Tree | None = None
     ) -> dict[str, Any]:
-        """A network's outputs; with `moved` its spectral normalization moves, and goes in there by role."""
+        """Applies a network.
+
+        Args:
+            role: role of the network.
+            params: parameters by role.
+            collections: further collections by role.
+            *inputs: inputs of the network.
+            updates: dict that receives the updated collection of a network with spectral normalization, by role; None
+                for inference.
+
+        Returns:
+            The outputs by name.
+        """
         variables = _variables(role, params, collections)
-        if moved is None or "batch_stats" not in variables:
-            return self._network[role].apply(variables, *inputs)
-        made, state = self._network[role].apply(variables, *inputs, train=True, mutable=["batch_stats"])
-        moved[role] = state["batch_stats"]
-        return made
+        if updates is None or "batch_stats" not in variables:
+            return cast(dict[str, Any], self._network[role].apply(variables, *inputs))
+        outputs, state = self._network[role].apply(variables, *inputs, train=True, mutable=["batch_stats"])
+        updates[role] = state["batch_stats"]
+        return outputs
 
     def logits(self, params: Tree, collections: Tree, image: jax.Array) -> jax.Array:
-        """What the segmenter says of images `[B, H, W, 3]` in [0, 1]: `[B, H, W, classes]`."""
+        """Computes the logits of the segmenter.
+
+        Args:
+            params: parameters by role.
+            collections: further collections by role.
+            image: images [B, H, W, 3] in [0, 1].
+
+        Returns:
+            Logits [B, H, W, classes].
+        """
         return self.segmenter.segment(_variables("segmenter", params, collections), image)
 
     def labels(self, params: Tree, collections: Tree, image: jax.Array) -> jax.Array:
-        """The segmenter's class of each pixel, `[B, H, W]` int32."""
+        """Computes the segmenter's class of each pixel.
+
+        Args:
+            params: parameters by role.
+            collections: further collections by role.
+            image: images [B, H, W, 3] in [0, 1].
+
+        Returns:
+            Labels [B, H, W] int32.
+        """
         return self.segmenter.labels(_variables("segmenter", params, collections), image)
 
-    def chain(self, params: Tree, collections: Tree, image: jax.Array, *, moved: Tree | None = None) -> Answers:
-        """What the networks find in images in [0, 1]; inside jit, what a caller does not use is never computed.
+    def chain(self, params: Tree, collections: Tree, image: jax.Array, *, updates: Tree | None = None) -> ChainOutputs:
+        """Applies segmenter, refiner and restorer; inside jit, XLA drops what the caller does not use.
 
-        With `moved` the refiner's spectral normalization moves.
+        Args:
+            params: parameters by role.
+            collections: further collections by role.
+            image: images [B, H, W, 3] in [0, 1].
+            updates: dict that receives the updated collection of the refiner, see `apply`.
         """
         return run_chain(
             self.code,
             functools.partial(self.labels, params, collections),
-            functools.partial(self.apply, "refiner", params, collections, moved=moved),
+            functools.partial(self.apply, "refiner", params, collections, updates=updates),
             functools.partial(self.apply, "restorer", params, collections),
             image,
         )
 
     def guided(self, params: Tree, collections: Tree, image: jax.Array, labels: jax.Array) -> jax.Array:
-        """I_r in [-1, 1] of an image in [0, 1], under the true labels."""
-        return self.apply("restorer", params, collections, signed(image), self.code.encode(labels))["restored"]
+        """Restores images under the guidance of the true labels.
 
-    def compared(self, refined: Tree, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The true and the refined label map, alike where there is no class.
+        Args:
+            params: parameters by role.
+            collections: further collections by role.
+            image: images [B, H, W, 3] in [0, 1].
+            labels: classes [B, H, W].
 
-        Else a discriminator would tell them apart by that.
+        Returns:
+            I_r [B, H, W, 3] in [-1, 1].
+        """
+        return self.apply("restorer", params, collections, to_signed(image), self.code.encode(labels))["restored"]
+
+    def label_maps(self, refined: Tree, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Returns the true and the refined label map.
+
+        They are equal where there is no class, so that a discriminator cannot use these pixels.
+
+        Args:
+            refined: outputs of the refiner.
+            labels: classes [B, H, W].
         """
         true = self.code.encode(labels)
         return true, jnp.where((labels != _NO_CLASS)[..., None], self.code.soft(refined), true)
 
     def export(self, params: Tree, collections: Tree) -> dict[str, StoredNetwork]:
-        """All networks by role, as a model file holds them."""
+        """Returns all networks by role, as a model file stores them.
+
+        Args:
+            params: parameters by role.
+            collections: further collections by role.
+        """
         return {
             role: StoredNetwork(self._id[role], dict(model_args), _variables(role, params, collections))
             for role, model_args in self._model_args.items()
@@ -153,9 +214,9 @@ class SrNetNetworks:
 
 
 def _model_args(config: ConfigDict, classes: int) -> dict[str, dict[str, Any]]:
-    """Role -> arguments that differ from the network's own, as a converted file has them."""
+    """Role -> arguments that differ from the network's defaults, as in a converted file."""
     labels = {"width": config.width, "mode": config.mode, "classes": classes}
-    wanted = {
+    model_args_by_id = {
         "srnet/refiner": labels | config.refiner.to_dict(),
         "srnet/restorer": labels | config.restorer.to_dict(),
         "srnet/map_discriminator": labels,
@@ -166,7 +227,7 @@ def _model_args(config: ConfigDict, classes: int) -> dict[str, dict[str, Any]]:
         network_id.removeprefix("srnet/"): {
             name: value for name, value in model_args.items() if value != getattr(build(network_id), name)
         }
-        for network_id, model_args in wanted.items()
+        for network_id, model_args in model_args_by_id.items()
     }
 
 

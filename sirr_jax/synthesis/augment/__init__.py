@@ -1,1 +1,1 @@
-"""Random changes of photographs: color, geometry, hard negatives."""
+"""Augmentations of photographs: color, geometry, hard negatives."""

@@ -15,37 +15,37 @@ Tree = TypeVar("Tree")
 def dihedral(key: jax.Array, image: jax.Array) -> jax.Array:
     """Applies one of the eight symmetries of the square, drawn uniformly.
 
-    BoundNetwork to the canvases (one key each) before `synthesize`, this equals, in distribution, flipping, turning and
+    Applied to the canvases (one key each) before `synthesize`, this equals in distribution flipping, rotating and
     time-reversing the finished sequences together with their flows, because the camera paths are drawn symmetrically
-    under all three (only Zhang's vignette is not quite: its offsets end 10 of 560 pixels short of one side). So no
-    flow ever has to be flipped.
+    under all three (except for Zhang's vignette, whose offsets end 10 of 560 pixels short of one side). So flows never
+    have to be flipped.
 
     Args:
         key: PRNG key.
-        image: [..., S, S, C]; leading axes share the draw.
+        image: [..., S, S, C]; all leading axes get the same symmetry.
 
     Returns:
         The same shape.
 
     Raises:
-        UserError: if the image is not square.
+        UserError: The image is not square.
     """
     _check_square(image)
     return _symmetry(image, jax.random.bernoulli(key, 0.5, (3,)))
 
 
 def augment_frames(key: jax.Array, layers: Tree) -> Tree:
-    """Applies one symmetry of the square to all frames of all layers of a real sequence, and perhaps reverses time.
+    """Applies one symmetry of the square to all frames of all layers of a real sequence, and reverses half of them.
 
     Args:
         key: PRNG key.
-        layers: tree of [F, S, S, C] arrays (mixtures, layers; not flows).
+        layers: tree of [F, S, S, C] arrays: mixtures and layers, not flows.
 
     Returns:
-        The same tree.
+        The same tree of arrays.
 
     Raises:
-        UserError: if a layer is not square.
+        UserError: A layer is not square.
     """
     jax.tree.map(_check_square, layers)
     draws = jax.random.bernoulli(key, 0.5, (4,))

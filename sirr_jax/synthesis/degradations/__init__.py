@@ -1,8 +1,9 @@
 """Degradations other than reflections and raindrops: on the host, uint8 in and out, seeded by a generator.
 
-Seventeen kinds in levels go by name (`degrade`, `KINDS`): those of TID-2013 (Ponomarenko et al., 2015) as a script
-published with RankIQA (Liu et al., ICCV 2017) makes them and SR-Net (Xia et al., 2019) uses them. Watermarks,
-irregular masks, window reflections, fog and rain are functions of their own. Source: SR-Net specification, section 5.
+Seventeen kinds with severity levels have names (`degrade`, `KINDS`): those of TID-2013 (Ponomarenko et al., 2015) as
+implemented by a script published with RankIQA (Liu et al., ICCV 2017) and used by SR-Net (Xia et al., 2019).
+Watermarks, irregular masks, window reflections, fog and rain are separate functions. Source: SR-Net specification,
+section 5.
 """
 
 from __future__ import annotations

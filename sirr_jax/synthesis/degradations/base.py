@@ -1,7 +1,7 @@
-"""What all degradations of a level have in common: their signature, their checks, their rounding.
+"""Signature, checks and rounding common to all degradations with severity levels.
 
-A degradation is a pure function of an image, a level and a generator. The level counts from 1, the mildest. The image
-is never changed, and the same generator state gives the same bytes.
+A degradation is a pure function of an image, a level and a generator. Levels count from 1, the mildest. The input is
+not modified, and the same generator state gives the same bytes.
 """
 
 from __future__ import annotations
@@ -15,57 +15,57 @@ import numpy as np
 from sirr_jax.errors import UserError
 
 Degradation = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
-"""`(image uint8 [H, W, 3] RGB, level, generator) -> uint8 [H, W, 3]`, the result in memory of its own."""
+"""`(image uint8 [H, W, 3] RGB, level, generator) -> uint8 [H, W, 3]`, the result in new memory."""
 
 _Value = TypeVar("_Value")
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
-    """Converts as MATLAB's `uint8()` does: halves are rounded up, what lies outside saturates.
+    """Converts as MATLAB's `uint8()` does: halves are rounded up, values outside [0, 255] saturate.
 
     Args:
-        values: [...] real, on the scale 0 to 255.
+        values: [...] real numbers, on the scale 0 to 255.
 
     Returns:
         uint8 [...].
     """
     saturated = np.clip(np.asarray(values, np.float64), 0.0, 255.0)
     whole = np.floor(saturated)
-    # Not floor(x + 0.5): that sum rounds, too.
+    # Not floor(x + 0.5), because that sum is rounded too.
     return (whole + (saturated - whole >= 0.5)).astype(np.uint8)
 
 
 def at_level(kind: str, values: Sequence[_Value], level: int) -> _Value:
-    """Looks up the parameter of a level.
+    """Returns the parameter of a level.
 
     Args:
         kind: name of the degradation, for the message.
-        values: the parameter of level 1, 2 and so on.
-        level: from 1.
+        values: parameters of level 1, 2 and so on.
+        level: severity, from 1.
 
     Returns:
-        The parameter.
+        The parameter of that level.
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     try:
-        place = operator.index(level)
+        number = operator.index(level)
     except TypeError:
-        place = 0
-    if not 1 <= place <= len(values):
+        number = 0
+    if not 1 <= number <= len(values):
         raise UserError(f"level {level!r} of {kind}: use a whole number from 1 to {len(values)}")
-    return values[place - 1]
+    return values[number - 1]
 
 
 def check_image(image: np.ndarray) -> None:
-    """Tells a wrong type or shape in one line.
+    """Checks type and shape of an image.
 
     Args:
-        image: uint8 [H, W, 3] is expected, with at least one pixel.
+        image: array that should be uint8 [H, W, 3] with at least one pixel.
 
     Raises:
-        UserError: if it is something else.
+        UserError: The image has another type or shape.
     """
     if not isinstance(image, np.ndarray):
         raise UserError(f"the image is a {type(image).__name__}: give a NumPy array, uint8 [height, width, 3]")

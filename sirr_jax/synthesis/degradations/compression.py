@@ -15,49 +15,49 @@ _BITS_PER_PIXEL = (0.46, 0.16, 0.07, 0.04)
 
 
 def jpeg(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
-    """Saves once as JPEG of quality 43, 12, 7 or 4, 4:2:0.
+    """Compresses as JPEG of quality 43, 12, 7 or 4, 4:2:0.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: not used.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     return jpeg_saved(image, quality=at_level("jpeg", _QUALITIES, level))
 
 
 def jpeg2000(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
-    """Saves once as lossy JPEG 2000 of 0.46, 0.16, 0.07 or 0.04 bits per pixel (24 bits uncompressed).
+    """Compresses as lossy JPEG 2000 of 0.46, 0.16, 0.07 or 0.04 bits per pixel (24 bits uncompressed).
 
-    The file's header of about 200 bytes counts. In images of under about 50 000 pixels it leaves next to nothing for
-    the image at the higher levels, which then look alike.
+    The size includes the header of about 200 bytes. Below about 50 000 pixels almost nothing remains for the image at
+    the higher levels, whose results are then similar.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: not used.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     ratio = 24.0 / at_level("jpeg2000", _BITS_PER_PIXEL, level)
     return _saved(image, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True)
 
 
 def jpeg_saved(image: np.ndarray, *, quality: int) -> np.ndarray:
-    """Saves as JPEG with chroma of half the resolution (4:2:0), as MATLAB's `imwrite` does, and reads again.
+    """Compresses as JPEG with chroma of half the resolution (4:2:0), as MATLAB's `imwrite` does, and decodes.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        quality: 1 to 100, of the IJG's scale.
+        image: RGB image, uint8 [H, W, 3].
+        quality: JPEG quality on the IJG's scale, 1 to 100.
 
     Returns:
         uint8 [H, W, 3].

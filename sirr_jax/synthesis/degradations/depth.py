@@ -1,4 +1,4 @@
-"""Depth maps in meters: from Cityscapes' disparities, or of a made-up street."""
+"""Depth maps in meters: from Cityscapes' disparities, or procedural ones of a street."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PIL import Image
 from sirr_jax.errors import UserError
 
 CITYSCAPES_BASELINE = 0.209313
-"""Metres between the two cameras of Cityscapes; files of single sequences may state slightly other values."""
+"""Distance in meters between the cameras of Cityscapes; files of single sequences may give slightly other values."""
 
 CITYSCAPES_FOCAL = 2262.52
 """Focal length in pixels of Cityscapes' images, which are 2048 pixels wide."""
@@ -19,22 +19,22 @@ _CAMERA_HEIGHT = 1.5
 def disparity_to_depth(
     disparity: np.ndarray, *, baseline: float = CITYSCAPES_BASELINE, focal: float = CITYSCAPES_FOCAL
 ) -> np.ndarray:
-    """Turns Cityscapes' 16-bit disparity images into depth (SR-Net specification, section 5.5).
+    """Converts Cityscapes' 16-bit disparity images to depth (SR-Net specification, section 5.5).
 
     depth = baseline * focal / disparity with disparity = (p - 1) / 256 for a pixel p > 0. A pixel p = 1, which is
-    infinitely far, takes the smallest disparity above 0 instead. Pixels without a value (p = 0) take the depth of the
-    nearest pixel that has one.
+    infinitely far, gets the smallest disparity above 0 instead. Pixels without a value (p = 0) get the depth of the
+    nearest pixel with a value.
 
     Args:
         disparity: uint16 [H, W], as read from the file.
-        baseline: meters.
-        focal: pixels.
+        baseline: distance between the cameras in meters.
+        focal: focal length in pixels.
 
     Returns:
-        float32 [H, W] meters, above 0.
+        float32 [H, W] depth in meters, above 0.
 
     Raises:
-        UserError: if the array is no such image, or no pixel has a value.
+        UserError: The array is not a 16-bit image of one channel, or no pixel has a value.
     """
     if disparity.ndim != 2 or disparity.dtype.kind not in "ui" or disparity.dtype.itemsize < 2:
         raise UserError(f"the disparity is {disparity.dtype} {disparity.shape}: give a 16-bit image of one channel")
@@ -45,7 +45,7 @@ def disparity_to_depth(
     depth = (baseline * focal / shift).astype(np.float32)
     if valid.all():
         return depth
-    # SciPy comes with JAX, but loading it takes time that few need.
+    # Imported here because loading SciPy, a dependency of JAX, takes time.
     from scipy import ndimage
 
     nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
@@ -60,23 +60,23 @@ def procedural_depth(
     boxes: tuple[int, int] = (4, 11),
     relief: float = 0.0,
 ) -> np.ndarray:
-    """Makes the depth map of a street: a ground plane, boxes that stand on it, and a far background.
+    """Makes the depth map of a street: a ground plane, boxes on it, and a far background.
 
-    For images without a depth map. It knows nothing of what the image shows, so that boxes leave visible edges in
-    real photographs: see `photograph_depth`.
+    For images without a depth map. It does not depend on the image, so boxes leave visible edges in real photographs:
+    see `photograph_depth`.
 
     Args:
         generator: source of randomness.
-        height: rows.
-        width: columns.
-        boxes: least and largest number of houses, cars and people, both included.
+        height: number of rows.
+        width: number of columns.
+        boxes: smallest and largest number of boxes (houses, cars and people), both included.
         relief: standard deviation of the logarithm of a smooth random factor on the depth; 0 for none.
 
     Returns:
-        float32 [H, W] meters, 2 to 250.
+        float32 [H, W] depth in meters, 2 to 250.
 
     Raises:
-        UserError: if `boxes` is no range, or `relief` negative.
+        UserError: `boxes` is not a range, or `relief` is negative.
     """
     if not 0 <= boxes[0] <= boxes[1]:
         raise UserError(f"boxes is {boxes}: use two whole numbers of at least 0, the lower one first")
@@ -86,7 +86,7 @@ def procedural_depth(
     horizon = height * generator.uniform(0.3, 0.5)
     farthest = np.exp(generator.uniform(np.log(60.0), np.log(250.0)))
     row, column = np.arange(height) + 0.5, np.arange(width) + 0.5
-    # The ground's inverse depth is linear in the row; it leaves the background's smoothly, or haze would show a line.
+    # The inverse depth of the ground is linear in the row; a kink at the horizon would be visible as a line in haze.
     softness = 0.06 * height
     below = softness * np.logaddexp(0.0, (row - horizon) / softness)
     ground = 1.0 / (1.0 / farthest + below / (_CAMERA_HEIGHT * focal))
@@ -111,47 +111,47 @@ def procedural_depth(
 
 
 def photograph_depth(generator: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Makes up a depth map for a photograph that has none: `procedural_depth` without boxes, in soft relief.
+    """Makes a depth map for a photograph without one: `procedural_depth` without boxes, in soft relief.
 
     Args:
         generator: source of randomness.
-        height: rows.
-        width: columns.
+        height: number of rows.
+        width: number of columns.
 
     Returns:
-        float32 [H, W] meters, 2 to 250.
+        float32 [H, W] depth in meters, 2 to 250.
     """
     return procedural_depth(generator, height, width, boxes=(0, 0), relief=0.35)
 
 
 def focal_length(width: int) -> float:
-    """Focal length in pixels of an image with Cityscapes' angle of view.
+    """Returns the focal length of an image with Cityscapes' angle of view.
 
     Args:
-        width: columns of the image.
+        width: number of columns of the image.
 
     Returns:
-        Pixels.
+        Focal length in pixels.
     """
     return CITYSCAPES_FOCAL * width / 2048.0
 
 
 def _smooth_noise(generator: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """float64 [H, W] of mean 0 and standard deviation 1: five by five random values, interpolated."""
+    """Noise, float64 [H, W], of mean 0 and standard deviation 1: five by five random values, interpolated."""
     coarse = Image.fromarray(generator.normal(size=(5, 5)).astype(np.float32))
     noise = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.float64)
     return (noise - noise.mean()) / (noise.std() + 1e-6)
 
 
 def check_depth(depth: np.ndarray, image: np.ndarray) -> None:
-    """Checks that a depth map belongs to an image.
+    """Checks that a depth map fits an image.
 
     Args:
-        depth: [H, W] meters.
-        image: [H, W, 3].
+        depth: [H, W] depth in meters.
+        image: [H, W, 3] image.
 
     Raises:
-        UserError: if the sizes differ, or a depth is not a number above 0.
+        UserError: The sizes differ, or a depth is not a finite number above 0.
     """
     if depth.shape != image.shape[:2]:
         raise UserError(f"the depth is {depth.shape}, the image {image.shape[:2]}: give one depth for every pixel")

@@ -1,7 +1,9 @@
-"""Fog over an image whose depth is known.
+"""Fog over an image with a depth map.
 
-I = J t + L (1 - t) with the transmittance t = exp(-beta l), l being the distance along the ray, and the airlight L
-measured on the clear image. Source: SR-Net specification, section 5.5 (Foggy Cityscapes; Sakaridis et al., IJCV 2018).
+I = J t + L (1 - t) with the transmittance t = exp(-beta l), where l is the distance along the ray and the airlight L
+is measured on the clear image.
+
+Source: SR-Net specification, section 5.5 (Foggy Cityscapes; Sakaridis et al., IJCV 2018).
 """
 
 from __future__ import annotations
@@ -31,22 +33,22 @@ def fog(
     center: tuple[float, float] | None = None,
     refine: bool = True,
 ) -> np.ndarray:
-    """Lays fog over an image.
+    """Adds fog to an image.
 
     Args:
-        image: uint8 [H, W, 3], clear.
+        image: clear image, uint8 [H, W, 3].
         generator: source of randomness.
-        depth: [H, W] meters; by default made up, see `photograph_depth`.
-        betas: attenuation coefficients per meter, one of which is chosen.
-        focal: length in pixels; by default that of Cityscapes' angle of view.
-        center: optical center in pixels, x before y; the image's by default.
+        depth: [H, W] depth in meters; by default from `photograph_depth`.
+        betas: attenuation coefficients per meter; one is drawn.
+        focal: focal length in pixels; by default that of Cityscapes' angle of view.
+        center: optical center in pixels, x before y; by default the center of the image.
         refine: smooth the transmittance along the image's edges (a guided filter), as the published images do.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if a coefficient is negative, or the depth does not belong to the image.
+        UserError: A coefficient is negative, or the depth does not fit the image.
     """
     if not len(betas) or min(betas) < 0.0:
         raise UserError(f"betas is {tuple(betas)}: use at least one number of at least 0, per meter")
@@ -65,15 +67,15 @@ def fog(
 def ray_length(
     depth: np.ndarray, *, focal: float | None = None, center: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """Distance from the camera: depth * sqrt((f^2 + (x - c_x)^2 + (y - c_y)^2) / f^2).
+    """Computes the distance from the camera: depth * sqrt((f^2 + (x - c_x)^2 + (y - c_y)^2) / f^2).
 
     Args:
-        depth: [H, W] meters along the optical axis.
-        focal: length f in pixels; by default that of Cityscapes' angle of view.
-        center: (c_x, c_y) in pixels; the image's by default.
+        depth: [H, W] depth along the optical axis in meters.
+        focal: focal length f in pixels; by default that of Cityscapes' angle of view.
+        center: optical center (c_x, c_y) in pixels; by default the center of the image.
 
     Returns:
-        float64 [H, W] meters.
+        float64 [H, W] distance in meters.
     """
     height, width = depth.shape
     f = focal_length(width) if focal is None else focal
@@ -83,11 +85,11 @@ def ray_length(
 
 
 def airlight(image: np.ndarray) -> np.ndarray:
-    """The color of the fog: that of a pixel among the least dark surroundings of the image.
+    """Computes the color of the fog from the brightest pixels of the dark channel.
 
-    Of the dark channel (the minimum over channels and over a window of 15 x 15 pixels, of which only those inside
-    the image count) the brightest 0.1 % of the pixels are taken, one more if that number is even, and of them the one
-    whose gray level is the median. Ties go to the pixel that comes first, row by row.
+    The dark channel is the minimum over channels and over a window of 15 x 15 pixels, cropped at the border. Of its
+    brightest 0.1 % of pixels (one more if that number is even), the pixel with the median gray level is returned. Of
+    equal pixels, the first one row by row is used.
 
     Args:
         image: uint8 [H, W, 3].
@@ -97,7 +99,7 @@ def airlight(image: np.ndarray) -> np.ndarray:
     """
     from scipy import ndimage
 
-    # Mirroring repeats pixels that are in the window anyway, so that it adds none.
+    # Mirroring only repeats pixels that are in the window anyway.
     dark = ndimage.minimum_filter(image.min(axis=-1), _DARK_WINDOW, mode="reflect").reshape(-1)
     count = int(_BRIGHTEST * dark.size)
     count += (count + 1) % 2
@@ -108,11 +110,11 @@ def airlight(image: np.ndarray) -> np.ndarray:
 
 
 def guided_filter(values: np.ndarray, guide: np.ndarray) -> np.ndarray:
-    """Smooths values except along the edges of a color image (He et al., ECCV 2010); window 41, epsilon 1e-3.
+    """Smooths values while keeping the edges of a color image (He et al., ECCV 2010); window 41, epsilon 1e-3.
 
     Args:
-        values: [H, W].
-        guide: [H, W, 3] in [0, 1].
+        values: [H, W] values.
+        guide: [H, W, 3] color image in [0, 1].
 
     Returns:
         float64 [H, W].

@@ -1,4 +1,4 @@
-"""Irregular masks: an image with strokes cut out.
+"""Irregular masks: strokes cut out of an image.
 
 Source: SR-Net specification, section 5.3 (the masks of karfly/qd-imd, drawn from Quick-Draw strokes).
 """
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from sirr_jax.errors import UserError
 
 CANVAS = 512
-"""Side in pixels of the canvas that stroke widths are stated for."""
+"""Side in pixels of the canvas to which stroke widths refer."""
 
 _ATTEMPTS = 1000
 
@@ -54,7 +54,7 @@ def irregular_mask(
         The image times its mask, and the mask.
 
     Raises:
-        UserError: see `draw_irregular_mask`.
+        UserError: A value is out of range; see `draw_irregular_mask`.
     """
     mask = draw_irregular_mask(generator, *image.shape[:2], strokes=strokes, count=count, width=width, scale=scale)
     return MaskedImage(image * mask, mask)
@@ -70,26 +70,26 @@ def draw_irregular_mask(
     width: tuple[float, float] = (5.0, 15.0),
     scale: tuple[float, float] = (1.0, 1.5),
 ) -> np.ndarray:
-    """Draws a mask on a canvas of 512 x 512 pixels and cuts it to an image's size; empty masks are drawn anew.
+    """Draws a mask on a canvas of 512 x 512 pixels and crops it to the size of an image; empty masks are redrawn.
 
-    The canvas is enlarged by U(scale), cut back to its center, reduced or enlarged to the image's longer side, and
-    cut to the shorter one: all by nearest pixels, so that the mask stays binary.
+    The canvas is enlarged by U(scale), cropped to its center, resized to the longer side of the image and cropped to
+    the shorter one; all by nearest pixels, so the mask stays binary.
 
     Args:
         generator: source of randomness.
-        rows: of the mask.
-        columns: of the mask.
-        strokes: float [n, 2] each, in units of the canvas, x before y; one is chosen for each stroke. By default
-            random walks of about the length of a hand-drawn stroke.
+        rows: number of rows of the mask.
+        columns: number of columns of the mask.
+        strokes: polylines to draw from, float [n, 2] each, in units of the canvas, x before y. By default random walks
+            of about the length of a hand-drawn stroke.
         count: mean and standard deviation of the normal number of strokes, rounded.
-        width: least and largest width of a stroke, pixels of the canvas, uniform.
-        scale: least and largest enlargement, uniform, 1 or more.
+        width: smallest and largest width of a stroke, pixels of the canvas, uniform.
+        scale: smallest and largest enlargement, uniform, 1 or more.
 
     Returns:
         uint8 [H, W, 1], 0 in the strokes (holes), else 1.
 
     Raises:
-        UserError: if a range is not one, or no draw gives a mask that is not empty.
+        UserError: A range is invalid, or all drawn masks are empty.
     """
     for name, (low, high), least in (("width", width, 0.0), ("scale", scale, 1.0)):
         if not least <= low <= high:
@@ -112,14 +112,14 @@ def draw_irregular_mask(
 
 
 def _random_stroke(generator: np.random.Generator) -> np.ndarray:
-    """A walk [n, 2] of a few to a dozen steps that bends more one way than the other, as drawn curves do."""
+    """Random walk [n, 2] of a few to a dozen steps that bends more to one side, as hand-drawn curves do."""
     steps = int(generator.integers(4, 15))
     turns = generator.normal(0.0, 0.25) + generator.normal(0.0, 0.35, steps)
     heading = generator.uniform(0.0, 2.0 * np.pi) + np.cumsum(turns)
     lengths = generator.uniform(0.03, 0.13, steps)
     moves = lengths[:, None] * np.stack([np.cos(heading), np.sin(heading)], axis=-1)
     walk = np.concatenate([np.zeros((1, 2)), np.cumsum(moves, axis=0)])
-    # Placed by its middle, so that strokes cross the center as often as the border.
+    # Positioned by its middle, so that strokes cross the center as often as the border.
     middle = 0.5 * (walk.min(axis=0) + walk.max(axis=0))
     return walk - middle + generator.uniform(0.1, 0.9, 2)
 
@@ -133,7 +133,7 @@ def _draw_stroke(pen: ImageDraw.ImageDraw, points: np.ndarray, width: int) -> No
 
 
 def _fit(canvas: Image.Image, height: int, width: int, scale: float) -> np.ndarray:
-    """Center of the enlarged canvas at the image's size: one nearest-pixel resize of a centered box."""
+    """Resizes the center of the enlarged canvas to the size of the image, by one nearest-pixel resize of a box."""
     longer = max(height, width)
     across, down = CANVAS / scale * width / longer, CANVAS / scale * height / longer
     box = (0.5 * (CANVAS - across), 0.5 * (CANVAS - down), 0.5 * (CANVAS + across), 0.5 * (CANVAS + down))

@@ -1,4 +1,4 @@
-"""Logos for watermarks: read from a folder, or drawn, and told from their background.
+"""Logos for watermarks: read from a folder or drawn, and separated from their background.
 
 Source: SR-Net specification, section 5.2; the drawn logos are ours.
 """
@@ -17,16 +17,16 @@ _LETTERS = "ABCDEFGHIKLMNOPRSTUVWXYZabcdeghiklmnoprstuvwy"
 
 
 def load_logos(folder: str | Path) -> dict[str, np.ndarray]:
-    """Reads a folder of logos.
+    """Reads the `.png` files of a folder, in the order of their names.
 
     Args:
-        folder: its `.png` files are read, in the order of their names.
+        folder: folder of logos.
 
     Returns:
-        By file name: uint8 [h, w, 4] red, green, blue, alpha.
+        Logos by file name, uint8 [h, w, 4], red, green, blue, alpha.
 
     Raises:
-        UserError: if there is none, or one cannot be read, is too small, or cannot be told from its background.
+        UserError: The folder has no logo, or a logo cannot be read, is too small, or is all background.
     """
     logos = {}
     for path in sorted(Path(folder).glob("*.png")):
@@ -44,15 +44,15 @@ def load_logos(folder: str | Path) -> dict[str, np.ndarray]:
             )
         logos[path.name] = logo
     if not logos:
-        raise UserError(f"{folder} holds no .png file: put logos there, or leave the folder out for drawn ones")
+        raise UserError(f"{folder} has no .png file: put logos there, or leave the folder out for drawn ones")
     return logos
 
 
 def logo_silhouette(logo: np.ndarray) -> np.ndarray:
-    """Tells a logo from its background by the pixel at (W - 2, H - 2), which is background.
+    """Separates a logo from its background, of which the pixel at (W - 2, H - 2) is the reference.
 
-    Background is what has the same alpha and, in each channel, a value of at least the reference's minus 35; so
-    brighter pixels count as background too.
+    A pixel is background if its alpha equals the reference's and each channel is at least the reference's minus 35;
+    brighter pixels are background too.
 
     Args:
         logo: uint8 [h, w, 4], at least 2 pixels a side.
@@ -67,7 +67,7 @@ def logo_silhouette(logo: np.ndarray) -> np.ndarray:
 
 
 def draw_logo(generator: np.random.Generator) -> np.ndarray:
-    """Draws a logo, for those who have none: an emblem, a word, or both, dark on white.
+    """Draws a logo: an emblem, a word, or both, dark on white.
 
     Args:
         generator: source of randomness.
@@ -122,7 +122,7 @@ def _emblem(generator: np.random.Generator) -> Image.Image:
 
 
 def _word(generator: np.random.Generator) -> Image.Image:
-    """Dark letters, as large as their drawing."""
+    """Dark letters, cropped to their extent."""
     count = int(generator.integers(3, 9))
     letters = "".join(_LETTERS[i] for i in generator.integers(len(_LETTERS), size=count))
     text = letters.upper() if generator.random() < 0.5 else letters.capitalize()

@@ -20,15 +20,15 @@ def gaussian_noise(image: np.ndarray, level: int, generator: np.random.Generator
     """Adds white Gaussian noise of variance 0.001, 0.005, 0.01 or 0.05 (of values in [0, 1]) to every channel.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: source of randomness.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     variance = at_level("gaussian_noise", VARIANCES, level)
     return to_uint8(255.0 * _with_noise(image / 255.0, variance, generator))
@@ -40,15 +40,15 @@ def color_noise(image: np.ndarray, level: int, generator: np.random.Generator) -
     The planes are rounded to uint8 before the noise is added, and divided by 255.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: source of randomness.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     variance = at_level("color_noise", _COLOR_VARIANCES, level)
     planes = to_uint8(255.0 * rgb_to_ycbcr(image / 255.0)) / 255.0
@@ -56,28 +56,28 @@ def color_noise(image: np.ndarray, level: int, generator: np.random.Generator) -
 
 
 def high_frequency_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
-    """Gaussian noise as of `gaussian_noise`, on an image without its very highest frequencies.
+    """Adds Gaussian noise, as `gaussian_noise` does, to an image without its very highest frequencies.
 
-    The published script means to keep the high frequencies: it multiplies the Fourier transform by the high-pass
-    filter 1 - exp(-D^2 / (2 * 10^2)), D being the distance from the middle of the array. The transform has its zero
-    frequency in a corner, though, and so the filter removes a spot near Nyquist's frequency instead. What remains is
-    practically Gaussian noise. Where a side has less than about 50 pixels the spot reaches the zero frequency and the
+    The published script intends to keep the high frequencies: it multiplies the Fourier transform by the high-pass
+    filter 1 - exp(-D^2 / (2 * 10^2)), where D is the distance from the middle of the array. But the zero frequency of
+    the transform is in a corner, so the filter removes a spot near the Nyquist frequency instead, and the result is
+    practically Gaussian noise. If a side has less than about 50 pixels, the spot reaches the zero frequency and the
     image darkens.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: source of randomness.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     variance = at_level("high_frequency_noise", VARIANCES, level)
     height, width = image.shape[:2]
-    # Measured from H/2 and W/2 the filter is symmetric in the sign of a frequency: the result is real.
+    # Centered at H/2 and W/2, the filter is symmetric in the sign of a frequency, so the result is real.
     square = (np.arange(height) - height / 2)[:, None] ** 2 + (np.arange(width) - width / 2)[None, :] ** 2
     high_pass = 1.0 - np.exp(-square / (2.0 * _HIGH_PASS_RADIUS**2))
     spectrum = np.fft.fft2(image / 255.0, axes=(0, 1))
@@ -86,40 +86,40 @@ def high_frequency_noise(image: np.ndarray, level: int, generator: np.random.Gen
 
 
 def impulse_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
-    """Salt and pepper: every sample of every channel becomes 0 or 255 with probability 0.005, 0.01, 0.05 or 0.1.
+    """Adds salt and pepper: every sample becomes 0 or 255 with probability 0.005, 0.01, 0.05 or 0.1.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: source of randomness.
 
     Returns:
         uint8 [H, W, 3]; half of the replaced samples are 0, half 255.
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     density = at_level("impulse_noise", _DENSITIES, level)
-    chance = generator.random(image.shape)
+    uniform = generator.random(image.shape)
     noisy = image.copy()
-    noisy[chance < density] = 255
-    noisy[chance < density / 2] = 0
+    noisy[uniform < density] = 255
+    noisy[uniform < density / 2] = 0
     return noisy
 
 
 def multiplicative_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
-    """Multiplies every sample by 1 + l N(0, 1), l being 0.05, 0.09, 0.13 or 0.2.
+    """Multiplies every sample by 1 + l N(0, 1), where l is 0.05, 0.09, 0.13 or 0.2.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: source of randomness.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     factor = at_level("multiplicative_noise", _FACTORS, level)
     return to_uint8(image * (1.0 + factor * generator.standard_normal(image.shape)))

@@ -1,4 +1,4 @@
-"""Squares in wrong places and of wrong color: types 14 and 15 of the SR-Net specification, section 5.1."""
+"""Displaced and uniformly colored squares: types 14 and 15 of the SR-Net specification, section 5.1."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _RED = (None, 50.0, 30.0, 0.0, 0.0)
 
 
 def pattern_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
-    """Replaces 30, 70, 150 or 300 squares of 15 x 15 pixels by what lies 5 pixels down and to the right of them.
+    """Replaces 30, 70, 150 or 300 squares of 15 x 15 pixels by the squares 5 pixels below and to the right of them.
 
-    "Non-eccentricity pattern noise". Places are uniform and may overlap; pixels are always taken from the intact
-    image. In an image that is too small the squares, and below 6 pixels the way, are as large as fits.
+    "Non-eccentricity pattern noise". Positions are uniform and may overlap; pixels are copied from the original image.
+    In small images the squares, and below 6 pixels the displacement, are reduced to fit.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: source of randomness.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     count = at_level("pattern_noise", _PATCHES, level)
     sides = np.array(image.shape[:2])
@@ -43,22 +43,22 @@ def pattern_noise(image: np.ndarray, level: int, generator: np.random.Generator)
 
 
 def local_blocks(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
-    """Paints 2, 4, 8, 16 or 32 squares of 32 x 32 pixels in one color near the image's mean.
+    """Fills 2, 4, 8, 16 or 32 squares of 32 x 32 pixels with one color near the mean of the image.
 
     The color is (0, g, b) at level 1, (r + 50, g, b) at level 2, (r + 30, g, b) at level 3 and the mean (r, g, b)
-    above: the more blocks, the less they stand out. Places are uniform and may overlap. In an image that is too
-    small the squares are as large as fits.
+    above: more blocks have less contrast. Positions are uniform and may overlap. In small images the squares are
+    reduced to fit.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 5.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 5.
         generator: source of randomness.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     count, red = at_level("local_blocks", tuple(zip(_BLOCKS, _RED, strict=True)), level)
     color = image.reshape(-1, 3).mean(axis=0)

@@ -1,4 +1,4 @@
-"""Few values: types 7 and 22 of the SR-Net specification, section 5.1."""
+"""Quantization of values and colors: types 7 and 22 of the SR-Net specification, section 5.1."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ _COLORS = (64, 32, 16, 8, 4)
 
 
 def quantization_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
-    """Leaves 10, 8, 6 or 4 values, the same for all channels, parted by Otsu's thresholds t1 < t2 < ....
+    """Quantizes to 10, 8, 6 or 4 values, the same for all channels, by Otsu's thresholds t1 < t2 < ....
 
     A sample becomes 0 up to t1, t_i above t_(i-1) and up to t_i, and 255 above the last threshold. The thresholds are
-    the best ones, where MATLAB's `multithresh` searches for good ones. An image with fewer values than those asked for
-    stays as it is.
+    optimal, whereas MATLAB's `multithresh` searches for good ones. An image with fewer values is not changed.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: not used.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     count = at_level("quantization_noise", _THRESHOLDS, level)
     histogram = np.bincount(image.reshape(-1), minlength=256)
@@ -41,20 +40,20 @@ def quantization_noise(image: np.ndarray, level: int, generator: np.random.Gener
 
 
 def multi_otsu(histogram: np.ndarray, count: int) -> np.ndarray:
-    """Finds the thresholds that part values into classes of the largest variance between them (Otsu, 1979).
+    """Finds the thresholds that maximize the variance between classes (Otsu, 1979).
 
-    Exact, by dynamic programming over the values that occur: the variance between classes is, but for constants, the
-    sum over the classes of (sum of the values)^2 / (number of values), and each class adds its own share.
+    Exact, by dynamic programming over the values that occur: up to constants, the variance between classes is the sum
+    over the classes of (sum of the values)^2 / (number of values).
 
     Args:
-        histogram: [n] how often the values 0 to n - 1 occur.
-        count: thresholds to find, at least 1.
+        histogram: [n] numbers of occurrences of the values 0 to n - 1.
+        count: number of thresholds, at least 1.
 
     Returns:
-        int64 [count], ascending: the largest value of each class but the last.
+        int64 [count], ascending: the largest value of each class except the last.
 
     Raises:
-        UserError: if fewer values occur than there are classes.
+        UserError: Fewer values occur than classes are needed.
     """
     values = np.flatnonzero(histogram)
     number = values.size
@@ -64,14 +63,14 @@ def multi_otsu(histogram: np.ndarray, count: int) -> np.ndarray:
     sums = np.concatenate([[0], np.cumsum(histogram[values] * values)]).astype(np.float64)
     first, end = np.arange(number)[:, None], np.arange(1, number + 1)[None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        # share[i, j]: of the class with values i to j.
-        share = np.where(first < end, (sums[end] - sums[first]) ** 2 / (weights[end] - weights[first]), -np.inf)
-    best = share[0]
-    begins = []
+        # term[i, j]: summand of the class with values i to j.
+        term = np.where(first < end, (sums[end] - sums[first]) ** 2 / (weights[end] - weights[first]), -np.inf)
+    best = term[0]
+    begins: list[np.ndarray] = []
     for _ in range(count):
-        # The class that ends at j begins at i, after the best partition of what is before i.
+        # The class that ends at j begins at i, after the best partition of the values before i.
         before = np.concatenate([[-np.inf], best[:-1]])
-        total = before[:, None] + share
+        total = before[:, None] + term
         begins.append(np.argmax(total, axis=0))
         best = np.max(total, axis=0)
     thresholds = np.empty(count, np.int64)
@@ -83,21 +82,21 @@ def multi_otsu(histogram: np.ndarray, count: int) -> np.ndarray:
 
 
 def color_quantization(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
-    """Leaves 64, 32, 16, 8 or 4 colors and dithers (Floyd and Steinberg, 1976).
+    """Quantizes to 64, 32, 16, 8 or 4 colors with dithering (Floyd and Steinberg, 1976).
 
-    The palette is Pillow's median cut, moved to a minimum of the variance by k-means. MATLAB's `rgb2ind` minimizes
-    the variance by cutting boxes: the palettes are alike, not equal.
+    The palette is Pillow's median cut, refined by k-means to a minimum of the variance. MATLAB's `rgb2ind` minimizes
+    the variance by cutting boxes; the palettes are similar, not equal.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 5.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 5.
         generator: not used.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     colors = at_level("color_quantization", _COLORS, level)
     picture = Image.fromarray(np.ascontiguousarray(image))

@@ -1,4 +1,4 @@
-"""Rain and the haze of rain over an image whose depth is known.
+"""Rain streaks and haze over an image with a depth map.
 
 O = J (1 - R - A) + R + A_0 A with the streaks R = pattern * exp(-alpha max(d_1, d)) and the haze A = 1 - exp(-beta d).
 Source: SR-Net specification, section 5.6 (RainCityscapes; after Hu et al., CVPR 2019, stated from memory there).
@@ -17,7 +17,7 @@ from sirr_jax.synthesis.degradations.fog import airlight
 
 
 class RainStrength(NamedTuple):
-    """How hard it rains.
+    """Strength of the rain.
 
     Attributes:
         alpha: attenuation of the streaks with distance, per meter.
@@ -47,24 +47,24 @@ def rain(
     focal: float | None = None,
     pattern: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Lays rain over an image.
+    """Adds rain to an image.
 
-    Streaks nearer than d_1 = 2 f a, where a drop of radius a covers a pixel, are as strong as there (our reading: the
-    specification leaves d_1 open).
+    Streaks nearer than d_1 = 2 f a, where a drop of radius a covers a pixel, are as strong as at d_1 (our reading; the
+    specification does not define d_1).
 
     Args:
-        image: uint8 [H, W, 3], clear.
+        image: clear image, uint8 [H, W, 3].
         generator: source of randomness.
-        depth: [H, W] meters; by default made up, see `photograph_depth`.
-        strengths: settings, one of which is chosen.
-        focal: length f in pixels; by default that of Cityscapes' angle of view.
-        pattern: [H, W] in [0, 1], the streaks; by default `streak_pattern`.
+        depth: [H, W] depth in meters; by default from `photograph_depth`.
+        strengths: settings; one is drawn.
+        focal: focal length f in pixels; by default that of Cityscapes' angle of view.
+        pattern: [H, W] streaks in [0, 1]; by default from `streak_pattern`.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if a setting is negative, or depth or pattern do not belong to the image.
+        UserError: A setting is negative, or depth or pattern do not fit the image.
     """
     if not len(strengths) or min(min(strength) for strength in strengths) < 0.0:
         raise UserError(f"strengths is {tuple(strengths)}: use at least one setting of numbers of at least 0")
@@ -87,18 +87,18 @@ def rain(
 
 
 def streak_pattern(generator: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Makes falling rain: three layers of streaks, from many short thin ones to a few long broad ones.
+    """Draws three layers of streaks, from many short thin ones to a few long broad ones.
 
-    Each layer is a cloud of random points convolved with one streak, that is, a line with soft ends; all layers fall
-    in nearly the same direction.
+    Each layer consists of random points convolved with one streak, a line with soft ends; all layers fall in nearly
+    the same direction.
 
     Args:
         generator: source of randomness.
-        height: rows.
-        width: columns.
+        height: number of rows.
+        width: number of columns.
 
     Returns:
-        float64 [H, W] in [0, 1].
+        float64 [H, W] streaks in [0, 1].
     """
     side = min(height, width)
     slant = generator.normal(0.0, 0.15)
@@ -123,7 +123,7 @@ def streak_pattern(generator: np.random.Generator, height: int, width: int) -> n
 
 
 def _streak(rows: int, columns: int, length: float, thickness: float, angle: float) -> np.ndarray:
-    """One streak about pixel (0, 0) of a canvas whose opposite borders touch; peak 1; `angle` from the vertical."""
+    """One streak about pixel (0, 0) of a periodic canvas; peak 1; `angle` from the vertical."""
     y = (np.fft.fftfreq(rows) * rows)[:, None]
     x = (np.fft.fftfreq(columns) * columns)[None, :]
     along = x * np.sin(angle) + y * np.cos(angle)

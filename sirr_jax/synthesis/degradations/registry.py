@@ -1,4 +1,4 @@
-"""The degradations of a level by name and by number."""
+"""Degradations with severity levels, by name and by number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sirr_jax.synthesis.degradations.compression import jpeg_saved
 from sirr_jax.synthesis.degradations.denoising import denoising
 
 _RESAVE_QUALITY = 75
-# Those that end in a compressed file already.
+# Numbers of the kinds whose result is compressed already.
 _NEVER_RESAVED = (10, 11)
 
 
@@ -23,9 +23,9 @@ class Kind(NamedTuple):
     """One kind of degradation.
 
     Attributes:
-        number: its type in TID-2013.
-        levels: how many levels it has; they count from 1.
-        function: makes it.
+        number: type number in TID-2013.
+        levels: number of levels; they count from 1.
+        function: function that degrades an image.
     """
 
     number: int
@@ -65,27 +65,27 @@ def degrade(
     """Degrades an image.
 
     Args:
-        image: uint8 [H, W, 3], RGB, of any size.
-        kind: a name of `KINDS`, or its number in TID-2013.
-        level: from 1, the mildest, to `KINDS[kind].levels`.
+        image: RGB image, uint8 [H, W, 3], of any size.
+        kind: name in `KINDS`, or type number in TID-2013.
+        level: severity from 1, the mildest, to `KINDS[kind].levels`.
         generator: source of randomness; the same state gives the same bytes.
-        resave_jpeg: save the result as JPEG of quality 75, 4:2:0, as the published training images were, unless the
-            kind is a compression itself.
+        resave_jpeg: compress the result as JPEG of quality 75, 4:2:0, as the published training images were, unless
+            the kind is a compression itself.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if the image is something else, there is no such kind or level, or the kind needs a package that
-            is not installed.
+        UserError: The image has another type or shape, the kind or level does not exist, or the kind needs a package
+            that is not installed.
     """
     check_image(image)
     name = _NAMES.get(kind) if isinstance(kind, (int, np.integer)) else kind
-    if name not in KINDS:
+    if name is None or name not in KINDS:
         raise UserError(f"no degradation is called {kind!r}; {_hint(kind)}")
-    found = KINDS[name]
-    degraded = found.function(image, level, generator)
-    if resave_jpeg and found.number not in _NEVER_RESAVED:
+    entry = KINDS[name]
+    degraded = entry.function(image, level, generator)
+    if resave_jpeg and entry.number not in _NEVER_RESAVED:
         return jpeg_saved(degraded, quality=_RESAVE_QUALITY)
     return degraded
 

@@ -13,35 +13,35 @@ _SATURATIONS = (0.4, 0.0, -0.4, -0.8)
 
 
 def mean_shift(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
-    """Adds 15, 30, 45 or 60 to every sample; what exceeds 255 saturates.
+    """Adds 15, 30, 45 or 60 to every sample; values above 255 saturate.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: not used.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     return to_uint8(image + at_level("mean_shift", _SHIFTS, level))
 
 
 def contrast(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
-    """Multiplies every sample by 0.85, 0.7, 0.55 or 0.4: black stays, so that the image darkens, too.
+    """Multiplies every sample by 0.85, 0.7, 0.55 or 0.4: black is fixed, so the image also darkens.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: not used.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     return to_uint8(image * at_level("contrast", _CONTRASTS, level))
 
@@ -49,18 +49,18 @@ def contrast(image: np.ndarray, level: int, generator: np.random.Generator) -> n
 def saturation(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Multiplies the distance of Cb and Cr from 0.5 by 0.4, 0, -0.4 or -0.8: paler, gray, complementary colors.
 
-    Gray lies at 128/255 and not at 0.5, so that it takes on a trace of color, as in the published script.
+    Gray is at 128/255 and not at 0.5, so it becomes slightly tinted, as in the published script.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        level: 1 to 4.
+        image: RGB image, uint8 [H, W, 3].
+        level: severity, 1 to 4.
         generator: not used.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        UserError: if there is no such level.
+        UserError: The level does not exist.
     """
     factor = at_level("saturation", _SATURATIONS, level)
     planes = rgb_to_ycbcr(image / 255.0)

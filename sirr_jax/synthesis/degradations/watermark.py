@@ -1,4 +1,4 @@
-"""Watermarks: silhouettes of logos, once and slanted, or all over the image.
+"""Watermarks: silhouettes of logos, a single rotated one or a tiling of the image.
 
 Source: SR-Net specification, section 5.2 (the authors' script, made for images 1024 pixels wide).
 """
@@ -15,18 +15,18 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.logos import draw_logo, logo_silhouette
 
 REFERENCE_WIDTH = 1024
-"""Width in pixels of the images that sizes and margins are stated for; they are scaled for others."""
+"""Width in pixels of the images to which sizes and margins refer; they are scaled for others."""
 
 
 class WatermarkLayer(NamedTuple):
-    """What is laid over an image.
+    """A watermark before it is composited with an image.
 
     Attributes:
         pixels: uint8 [H, W, 4], red, green, blue and alpha.
-        logo: index of the logo that was chosen, None for a drawn one.
-        gray: level of the silhouette, 128 to 255.
-        places: (x, y) of each stamp's upper left corner in pixels, before the layer is turned.
-        size: (width, height) of a stamp in pixels.
+        logo: index of the drawn logo in `logos`; None for a procedural one.
+        gray: gray level of the silhouette, 128 to 255.
+        places: upper left corner (x, y) of each stamp in pixels, before the layer is rotated.
+        size: size (width, height) of a stamp in pixels.
     """
 
     pixels: np.ndarray
@@ -47,7 +47,7 @@ def watermark(
     opacity: float = 0.98,
     angle: float = 10.0,
 ) -> np.ndarray:
-    """Puts a watermark on an image.
+    """Adds a watermark to an image.
 
     Args:
         image: uint8 [H, W, 3].
@@ -63,7 +63,7 @@ def watermark(
         uint8 [H, W, 3].
 
     Raises:
-        UserError: see `draw_watermark`.
+        UserError: A value is out of range; see `draw_watermark`.
     """
     layer = draw_watermark(
         generator, *image.shape[:2], logos=logos, tiled=tiled, size=size, margin=margin, opacity=opacity, angle=angle
@@ -72,11 +72,11 @@ def watermark(
 
 
 def lay_over(image: np.ndarray, layer: WatermarkLayer) -> np.ndarray:
-    """Lays a watermark over an image.
+    """Composites a watermark with an image.
 
     Args:
         image: uint8 [H, W, 3].
-        layer: of the image's size.
+        layer: watermark of the size of the image.
 
     Returns:
         uint8 [H, W, 3].
@@ -99,30 +99,30 @@ def draw_watermark(
 ) -> WatermarkLayer:
     """Draws a watermark for images of one size.
 
-    A logo, chosen uniformly, becomes a silhouette of one gray level from U{128, ..., 255} and is resized
-    (bicubically). It is pasted on a transparent layer of the image's size, at a uniform place within the margins;
-    the layer is turned about its center (nearest pixel) and laid over the image. Tiled, the logo, of size (w, h),
-    stands on two grids of period (4 w, 6 h), the second one shifted by (2 w, 3 h).
+    A logo, drawn uniformly, is turned into a silhouette of one gray level from U{128, ..., 255} and resized
+    (bicubically). It is pasted on a transparent layer of the size of the image, at a uniform position within the
+    margins; the layer is rotated about its center (nearest pixel) and composited with the image. If tiled, the logo,
+    of size (w, h), is repeated on two grids of period (4 w, 6 h), the second one shifted by (2 w, 3 h).
 
-    Sizes and margins are for images 1024 pixels wide and are scaled with the width. A logo that would not fit between
-    the upper and lower margins, which the original does not foresee, is made smaller.
+    Sizes and margins refer to images 1024 pixels wide and are scaled with the width. A logo that does not fit between
+    the upper and lower margins, a case that the original does not handle, is made smaller.
 
     Args:
         generator: source of randomness.
-        height: rows of the image.
-        width: columns of the image.
-        logos: uint8 [h, w, 4] each; drawn ones by default.
-        tiled: cover the whole image instead of one place.
-        size: width of the logo; 800 by default, 100 if tiled (ours, as a period of 3200 pixels would be no tiling).
-        margin: least distance from the image's border before turning.
-        opacity: factor on the silhouette's alpha, above 0 and below 1.
-        angle: degrees, counter-clockwise.
+        height: number of rows of the image.
+        width: number of columns of the image.
+        logos: logos to draw from, uint8 [h, w, 4] each; procedural ones by default.
+        tiled: cover the whole image instead of one position.
+        size: width of the logo; 800 by default, 100 if tiled (our choice: a period of 3200 pixels would not tile).
+        margin: smallest distance from the border of the image before rotation.
+        opacity: factor on the alpha of the silhouette, above 0 and below 1.
+        angle: rotation in degrees, counter-clockwise.
 
     Returns:
-        The layer and what was drawn.
+        The layer and the drawn values.
 
     Raises:
-        UserError: if a value is outside what is stated above, or there is no room for a logo.
+        UserError: A value is outside the range stated above, or there is no room for a logo.
     """
     size = (100 if tiled else 800) if size is None else size
     if not 0.0 < opacity < 1.0:
@@ -130,12 +130,12 @@ def draw_watermark(
     if size < 1 or margin < 0 or (not tiled and size + 2 * margin > REFERENCE_WIDTH):
         raise UserError(
             f"size is {size}, margin {margin}: use numbers of at least 1 and 0 with size + 2 margin at most "
-            f"{REFERENCE_WIDTH}, the width that they are stated for"
+            f"{REFERENCE_WIDTH}, the width to which they refer"
         )
     if logos is not None and not len(logos):
         raise UserError("logos is empty: give at least one, or None for drawn ones")
-    chosen = None if logos is None else int(generator.integers(len(logos)))
-    logo = draw_logo(generator) if logos is None else logos[chosen]
+    index = None if logos is None else int(generator.integers(len(logos)))
+    logo = draw_logo(generator) if logos is None or index is None else logos[index]
     gray = int(generator.integers(128, 256))
 
     scale = width / REFERENCE_WIDTH
@@ -155,11 +155,11 @@ def draw_watermark(
     layer = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     for place in places:
         layer.paste(stamp, place)
-    return WatermarkLayer(np.asarray(layer.rotate(angle)), chosen, gray, tuple(places), stamp.size)
+    return WatermarkLayer(np.asarray(layer.rotate(angle)), index, gray, tuple(places), stamp.size)
 
 
 def _stamp(logo: np.ndarray, gray: int, opacity: float, width: float, room: int) -> Image.Image:
-    """The silhouette in gray, `width` pixels wide unless it would be higher than `room`."""
+    """The silhouette in gray, `width` pixels wide unless it would be taller than `room`."""
     aspect = logo.shape[1] / logo.shape[0]
     width = max(1, int(min(width, room * aspect)))
     size = (width, max(1, min(room, int(width / aspect))))

@@ -13,7 +13,7 @@ def rgb_to_ycbcr(image: np.ndarray) -> np.ndarray:
     """Converts to luma, blue difference and red difference.
 
     Args:
-        image: [..., 3] in [0, 1].
+        image: RGB image, [..., 3] in [0, 1].
 
     Returns:
         float64 [..., 3]: Y in [16, 235] / 255, Cb and Cr in [16, 240] / 255, 128 / 255 where the image is gray.
@@ -22,12 +22,12 @@ def rgb_to_ycbcr(image: np.ndarray) -> np.ndarray:
 
 
 def ycbcr_to_rgb(image: np.ndarray) -> np.ndarray:
-    """Undoes `rgb_to_ycbcr` and clips what no color has.
+    """Inverts `rgb_to_ycbcr` and clips values outside the RGB cube.
 
     Args:
-        image: [..., 3] on the scale of `rgb_to_ycbcr`.
+        image: YCbCr image, [..., 3] on the scale of `rgb_to_ycbcr`.
 
     Returns:
-        float64 [..., 3] in [0, 1].
+        RGB image, float64 [..., 3] in [0, 1].
     """
     return np.clip((image - _OFFSET) @ _TO_RGB.T, 0.0, 1.0)

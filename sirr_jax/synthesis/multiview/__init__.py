@@ -1,7 +1,7 @@
-"""A camera moves past a pane: sequences and single mixtures with exact ground truth, made on the accelerator.
+"""Sequences of a camera that moves past a pane, and single mixtures, with exact ground truth, on the accelerator.
 
-Everything is a pure JAX function of a key and of two photographs (or of a key alone, with
-`procedural_texture`). Source: distillation spec, section 6.
+Pure JAX functions of a key and two photographs (or of a key alone, with `procedural_texture`). Source: distillation
+specification, section 6.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""From two photographs and a key to a sequence of three mixtures with all its ground truth.
+"""The multi-view generator: two photographs and a key give three mixtures with their ground truth.
 
 Pure functions of their arguments, meant to run inside the training step:
 
     jax.vmap(functools.partial(synthesize, options=options))(keys, transmissions, reflections)
 
-with `keys` derived by `jax.random.fold_in(jax.random.key(seed), index)`; a sequence is determined by seed,
-index and the two photographs. Under vmap a branch costs as much as both its sides, so nothing here branches:
-the reflection is blurred once, on the canvas, by whatever kernel was drawn, and the mixing models share one
-formula.
+with `keys` derived by `jax.random.fold_in(jax.random.key(seed), index)`; seed, index and the two photographs determine
+a sequence. Under vmap a branch costs as much as both its sides, so the code has no branches: the reflection is blurred
+once, on the canvas, by the drawn kernel, and the mixing models share one formula.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.multiview.geometry import draw_geometry, invert_homography
 from sirr_jax.synthesis.multiview.mixing import (
     CEILNET,
-    SCREEN,
+    DSRNET,
     MixingParameters,
     compose,
     draw_mixing,
@@ -41,24 +40,25 @@ from sirr_jax.synthesis.multiview.reflected_scene import draw_scene, without_pan
 from sirr_jax.synthesis.multiview.sensor import apply_sensor
 from sirr_jax.synthesis.ops.blur import gaussian_blur, gaussian_kernel, ghost
 
-# The stream of the reflected scene's draws. Beyond those that `split` makes, which are 0, 1, 2, ... themselves.
+# Stream of the random draws of the reflected scene, beyond the streams 0, 1, 2, ... of `split`.
 _SCENE = 1_000
 
 
 class Sequence(NamedTuple):
-    """Three views through a pane and all that is known about them.
+    """Three views through a pane and their ground truth.
 
-    The frames are ordered t-1, t, t+1, the two neighbors t-1, t+1. All arrays are float32.
+    The frames are t-1, t, t+1 in this order; the two neighbors are t-1 and t+1. All arrays are float32.
 
     Attributes:
-        frames: [3, H, W, 3] mixtures in [0, 1], as the sensor gives them.
-        transmission: [3, H, W, 3] in [0, 1], un-attenuated.
+        frames: [3, H, W, 3] mixtures in [0, 1], with sensor noise and compression.
+        transmission: [3, H, W, 3] in [0, 1], not attenuated.
         reflection: [3, H, W, 3] in [0, 1], the residual layer as it appears in the mixture.
-        flow_t: [2, H, W, 2] pixels, x before y; point p of frame t is at p + flow_t(p) in the neighbor.
-        flow_r: [2, H, W, 2] likewise for the reflection.
+        flow_t: [2, H, W, 2] flow of the transmission in pixels, x before y; point p of frame t is at p + flow_t(p) in
+            the neighbor.
+        flow_r: [2, H, W, 2] flow of the reflection.
         valid_t: [2, H, W] 1 where that point lies inside the neighbor and is not hidden there, else 0.
-        valid_r: [2, H, W] likewise for the reflection.
-        params: how the layers were mixed.
+        valid_r: [2, H, W] validity of `flow_r`.
+        params: parameters of the mixing.
     """
 
     frames: jax.Array
@@ -75,10 +75,10 @@ class MixedFrame(NamedTuple):
     """One view through a pane.
 
     Attributes:
-        frame: [H, W, 3] mixture in [0, 1], as the sensor gives it.
-        transmission: [H, W, 3] in [0, 1], un-attenuated.
+        frame: [H, W, 3] mixture in [0, 1], with sensor noise and compression.
+        transmission: [H, W, 3] in [0, 1], not attenuated.
         reflection: [H, W, 3] in [0, 1], the residual layer as it appears in the mixture.
-        params: how the layers were mixed.
+        params: parameters of the mixing.
     """
 
     frame: jax.Array
@@ -90,24 +90,24 @@ class MixedFrame(NamedTuple):
 def synthesize(
     key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: MultiviewOptions
 ) -> Sequence:
-    """Makes one sequence (distillation spec, section 6).
+    """Makes one sequence (distillation specification, section 6).
 
-    Rules of the spec reject a pair of photographs, which a traced function cannot replace. Our choice instead: a
-    pair that Zhang's rule rejects is mixed by another model (`draw_mixing`), and a layer that is too dark is
-    brightened until its maximum in the middle frame reaches `options.minimum_peak`; a black one stays black. After
-    that only model D can make a mixture darker than the spec's 0.1, and such a one is kept.
+    Rules of the specification reject pairs of photographs, but traced code cannot draw another pair. Instead, a pair
+    that Zhang's rule rejects is mixed by another model (`draw_mixing`), and a layer that is too dark is brightened
+    until its maximum in the middle frame reaches `options.minimum_peak`; a black layer stays black. After that only
+    wen can make a mixture darker than the specified 0.1, and such mixtures are kept.
 
     Args:
         key: PRNG key.
-        transmission: [Hc, Wc, 3] float32 in [0, 1], `options.canvas` in size.
-        reflection: the same shape; lamps may exceed 1.
+        transmission: [Hc, Wc, 3] float32 in [0, 1], of size `options.canvas`.
+        reflection: the same shape, at least 0; lamps may exceed 1.
         options: sizes, probabilities, ranges. Static.
 
     Returns:
         The sequence.
 
     Raises:
-        UserError: if a layer's shape or type is not as stated.
+        UserError: A layer has another shape or type.
     """
     _check_layers(transmission, reflection, options.canvas, options)
     keys = jax.random.split(key, 4)
@@ -117,7 +117,7 @@ def synthesize(
     layer_t = render_transmission(transmission, geometry, planes, options=options)
     layer_t = _brighten(layer_t, layer_t[1], options)
     reflection = _brighten(reflection, crop_canvas(reflection, options=options), options, ceiling=math.inf)
-    # A key of its own: what is drawn from the others stays the same, whatever the scene looks like.
+    # A separate key, so that the draws from the other keys do not depend on the options of the scene.
     scene, clean = draw_scene(jax.random.fold_in(key, _SCENE), reflection, options=options)
     to_canvas = jnp.stack(
         [
@@ -143,24 +143,23 @@ def synthesize(
 def synthesize_single(
     key: jax.Array, transmission: jax.Array, reflection: jax.Array, *, options: MultiviewOptions
 ) -> MixedFrame:
-    """Makes one mixture, for training on single images, by the same models and the same rules.
+    """Makes one mixture, for training on single images, by the same models and rules.
 
-    The blur ends at the image's border as in the models' own code: CEILNet's and DSRNet's with zeros, the
-    others mirrored. To get precisely the mixtures of the ERRNet family, use options with
-    `model_probabilities=(1, 0, 0, 0, 0)` (or `(0.5, 0.5, 0, 0, 0)`), `blur_probabilities=(0, 0, 1)` and the
-    probabilities of ghosting, noise and JPEG 0.
+    The blur pads the image as the published code of each model does: ceilnet and dsrnet with zeros, the others by
+    reflection. For exactly the mixtures of the ERRNet family, use `model_probabilities=(1, 0, 0, 0, 0)` (or
+    `(0.5, 0.5, 0, 0, 0)`), `blur_probabilities=(0, 0, 1)` and probability 0 of ghosting, noise and JPEG.
 
     Args:
         key: PRNG key.
-        transmission: [H, W, 3] float32 in [0, 1], `options.size` in size (there is no margin).
-        reflection: the same shape; lamps may exceed 1.
+        transmission: [H, W, 3] float32 in [0, 1], of size `options.size` (without a margin).
+        reflection: the same shape, at least 0; lamps may exceed 1.
         options: sizes, probabilities, ranges. Static.
 
     Returns:
         The mixture.
 
     Raises:
-        UserError: if a layer's shape or type is not as stated.
+        UserError: A layer has another shape or type.
     """
     size = (options.height, options.width)
     _check_layers(transmission, reflection, size, options)
@@ -177,10 +176,10 @@ def synthesize_single(
 
 
 def recompose(sample: Sequence | MixedFrame) -> jax.Array:
-    """Mixes the layers of a sample again: its frames before sensor noise and compression.
+    """Mixes the layers of a sample again, without sensor noise and compression.
 
     Args:
-        sample: one sequence or mixture (use `jax.vmap` for a batch).
+        sample: a sequence or mixture (use `jax.vmap` for a batch).
 
     Returns:
         [3, H, W, 3] for a sequence, [H, W, 3] for a mixture, in [0, 1].
@@ -191,25 +190,24 @@ def recompose(sample: Sequence | MixedFrame) -> jax.Array:
 
 
 def _form_reflection(reflection: jax.Array, params: MixingParameters, options: MultiviewOptions) -> jax.Array:
-    """Blurs and doubles the reflected scene in the light of its mixing model."""
-    # CEILNet's rule for what exceeds 1 presumes photographs; a lamp of several times white would remove all
-    # else.
+    """Blurs and doubles the reflected scene in the light in which its mixing model adds."""
+    # CEILNet's subtraction is made for photographs: a lamp of several times white would remove everything else.
     light = jnp.where(params.model == CEILNET, jnp.minimum(reflection, 1.0), model_light(reflection, params.model))
     reach = max(5, math.ceil(2.0 * max(options.blur_weak[1], *(high for _, high in options.blur_own))))
     kernel = gaussian_kernel(jnp.maximum(params.blur_sigma, 0.1), params.blur_radius, taps=2 * reach + 1)
-    zero_border = (params.model == CEILNET) | (params.model == SCREEN)
+    zero_border = (params.model == CEILNET) | (params.model == DSRNET)
     blurred = gaussian_blur(light, kernel, reflect=~zero_border)
     return ghost(blurred, params.ghost_shift, params.ghost_strength, reach=math.ceil(options.ghosting_shift[1]))
 
 
-def _brighten(layer: jax.Array, seen: jax.Array, options: MultiviewOptions, *, ceiling: float = 1.0) -> jax.Array:
-    peak = jnp.max(seen)
+def _brighten(layer: jax.Array, visible: jax.Array, options: MultiviewOptions, *, ceiling: float = 1.0) -> jax.Array:
+    peak = jnp.max(visible)
     gain = jnp.where(peak > 0.0, jnp.maximum(options.minimum_peak / jnp.maximum(peak, 1e-6), 1.0), 1.0)
     return jnp.minimum(layer * gain, ceiling)
 
 
 def _to_unit_square(homographies: jax.Array, canvas: tuple[int, int], border: int) -> jax.Array:
-    """Continues maps to pixels of the middle frame by the map from there to the canvas as the unit square."""
+    """Appends to maps to the middle frame the map from there to the canvas, taken as the unit square."""
     x, y = 1.0 / canvas[1], 1.0 / canvas[0]
     scale = jnp.asarray([[x, 0.0, x * (border + 0.5)], [0.0, y, y * (border + 0.5)], [0.0, 0.0, 1.0]])
     return jnp.matmul(scale, homographies, precision="highest")
@@ -225,6 +223,4 @@ def _check_layers(
                 f"{options.margin}: resize and crop the photograph to that, or change the options"
             )
         if layer.dtype != jnp.float32:
-            raise UserError(
-                f"{name} is {layer.dtype}, expected float32 in [0, 1]: convert it (uint8 by dividing by 255)"
-            )
+            raise UserError(f"{name} is {layer.dtype}, expected float32 in [0, 1]: convert it (divide uint8 by 255)")

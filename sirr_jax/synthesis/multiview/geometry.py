@@ -1,7 +1,7 @@
 """One camera path, one depth per layer: plane homographies, exact flow, validity.
 
-A planar static pane makes what it reflects a static virtual scene, so both layers obey the same camera; they
-move differently because their depths differ (distillation spec, section 6.1). Nothing here needs an image.
+A planar static pane reflects a static virtual scene, so both layers follow the same camera; they move differently
+because their depths differ (distillation specification, section 6.1). This module needs no images.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from sirr_jax.synthesis.multiview.options import MultiviewOptions
 from sirr_jax.synthesis.ops.random_values import lerp, log_lerp, normal, uniforms
 
 PLANES = 3
-"""Planes of the transmission: the background and two nearer ones, which may be absent."""
+"""Number of planes of the transmission: the background and two nearer ones, which may be absent."""
 
-# 3x3 products decide positions in pixels: the reduced precision that accelerators default to would move them.
+# 3x3 products determine positions in pixels: the reduced default precision of accelerators would shift them.
 _product = partial(jnp.matmul, precision="highest")
 
 
 class CameraPath(NamedTuple):
-    """Where the camera stands at t-1 and t+1, as seen from t.
+    """Poses of the camera at t-1 and t+1 relative to t.
 
     Attributes:
         focal: [] focal length in pixels.
-        baseline: [] length of the nominal step, meters.
+        baseline: [] length of the nominal step in meters.
         rotations: [2, 3, 3] rotation matrices; X_s = rotation X_t + translation.
-        translations: [2, 3] meters.
+        translations: [2, 3] translations in meters.
     """
 
     focal: jax.Array
@@ -42,11 +42,11 @@ class Geometry(NamedTuple):
     """The motion of all planes of one sequence.
 
     Attributes:
-        path: the camera.
-        depths_t: [PLANES] meters, the background first.
-        depth_r: [] meters.
-        homographies_t: [2, PLANES, 3, 3] from pixels of frame t to pixels of frame s = t-1, t+1.
-        homographies_r: [2, 3, 3] likewise for the reflection, its own jitter included.
+        path: path of the camera.
+        depths_t: [PLANES] depths of the transmission in meters, the background first.
+        depth_r: [] depth of the reflection in meters.
+        homographies_t: [2, PLANES, 3, 3] maps from pixels of frame t to pixels of frame s = t-1, t+1.
+        homographies_r: [2, 3, 3] the same for the reflection, including its own jitter.
     """
 
     path: CameraPath
@@ -57,19 +57,19 @@ class Geometry(NamedTuple):
 
 
 def draw_geometry(key: jax.Array, *, options: MultiviewOptions) -> Geometry:
-    """Draws the motion of both layers (distillation spec, section 6.1); cheap, renders nothing.
+    """Draws the motion of both layers (distillation specification, section 6.1); cheap, renders nothing.
 
-    The reflection's depth is redrawn until abs(f b / Z_R - f b / Z_T) reaches `options.minimum_parallax`, Z_T
-    being the background's depth. A traced function cannot loop for an unknown time, so
-    `options.depth_candidates` depths are drawn and the first sufficient one is taken, or the one with the
-    largest parallax if none suffices. The ambiguous share keeps its first draw.
+    The depth of the reflection is redrawn until abs(f b / Z_R - f b / Z_T) reaches `options.minimum_parallax`, where
+    Z_T is the depth of the background. Traced code cannot loop an unknown number of times, so
+    `options.depth_candidates` depths are drawn and the first sufficient one is used, or the one with the largest
+    parallax if none suffices. Ambiguous sequences keep their first draw.
 
-    The foreground planes of the transmission are nearer than its background by `options.plane_ratio` each,
-    but not nearer than the least depth of a reflection, which is what the canvas's margin is made for.
+    Each foreground plane of the transmission is nearer than the plane behind it by a factor from `options.plane_ratio`,
+    but not nearer than the smallest depth of a reflection, for which the margin of the canvas is sized.
 
     Args:
         key: PRNG key.
-        options: ranges.
+        options: probabilities and ranges. Static.
 
     Returns:
         The geometry. Its distribution is symmetric under mirroring, quarter turns (of a square crop) and time
@@ -98,17 +98,17 @@ def draw_geometry(key: jax.Array, *, options: MultiviewOptions) -> Geometry:
 def plane_homography(
     focal: jax.Array, rotation: jax.Array, translation: jax.Array, depth: jax.Array, options: MultiviewOptions
 ) -> jax.Array:
-    """The homography K (R + tau n^T / Z) K^-1 that a fronto-parallel plane at depth Z of frame t induces.
+    """Computes the homography K (R + tau n^T / Z) K^-1 of a fronto-parallel plane at depth Z of frame t.
 
     Args:
-        focal: [] pixels.
-        rotation: [3, 3].
-        translation: [3] meters.
-        depth: [] meters.
-        options: gives the crop's size; the principal point is its center.
+        focal: [] focal length in pixels.
+        rotation: [3, 3] rotation matrix.
+        translation: [3] translation in meters.
+        depth: [] depth of the plane in meters.
+        options: size of the crop; the principal point is its center. Static.
 
     Returns:
-        [3, 3], from pixels of frame t to pixels of frame s.
+        [3, 3] map from pixels of frame t to pixels of frame s.
     """
     center_x, center_y = 0.5 * (options.width - 1), 0.5 * (options.height - 1)
     zero, one = jnp.zeros_like(focal), jnp.ones_like(focal)
@@ -120,13 +120,13 @@ def plane_homography(
 
 
 def rotation_matrix(vector: jax.Array) -> jax.Array:
-    """The rotation about `vector` by its length, in radians (Rodrigues).
+    """Computes a rotation matrix by Rodrigues' formula.
 
     Args:
-        vector: [3].
+        vector: [3] axis of rotation; its length is the angle in radians.
 
     Returns:
-        [3, 3].
+        [3, 3] rotation matrix.
     """
     square = jnp.sum(vector * vector)
     angle = jnp.sqrt(jnp.maximum(square, 1e-20))
@@ -138,13 +138,13 @@ def rotation_matrix(vector: jax.Array) -> jax.Array:
 
 
 def invert_homography(homography: jax.Array) -> jax.Array:
-    """The inverse of a homography, by its adjugate (a homography's scale is free).
+    """Inverts a homography by its adjugate (the scale of a homography is free).
 
     Args:
-        homography: [3, 3].
+        homography: [3, 3] map.
 
     Returns:
-        [3, 3] with lower right entry 1.
+        [3, 3] inverse map with lower right entry 1.
     """
     a, b, c = homography[0], homography[1], homography[2]
     adjugate = jnp.stack([jnp.cross(b, c), jnp.cross(c, a), jnp.cross(a, b)], axis=1)
@@ -152,14 +152,14 @@ def invert_homography(homography: jax.Array) -> jax.Array:
 
 
 def apply_homography(homography: jax.Array, points: jax.Array) -> jax.Array:
-    """Maps points.
+    """Maps points by a homography.
 
     Args:
-        homography: [3, 3].
-        points: [..., 2], x before y.
+        homography: [3, 3] map.
+        points: [..., 2] positions, x before y.
 
     Returns:
-        [..., 2].
+        [..., 2] mapped positions.
     """
     x, y = points[..., 0], points[..., 1]
     rows = [homography[i, 0] * x + homography[i, 1] * y + homography[i, 2] for i in range(3)]
@@ -167,11 +167,11 @@ def apply_homography(homography: jax.Array, points: jax.Array) -> jax.Array:
 
 
 def inside_frame(points: jax.Array, *, options: MultiviewOptions) -> jax.Array:
-    """Where a bilinear look-up at `points` reads only pixels of the frame.
+    """Returns where a bilinear look-up at `points` reads only pixels of the frame.
 
     Args:
         points: [..., 2] positions in pixels.
-        options: gives the crop's size.
+        options: size of the crop. Static.
 
     Returns:
         [...] bool.
@@ -213,9 +213,9 @@ def _reflection_depth(
     return jnp.where(ambiguous, depths[0], depths[best])
 
 
-def _jitter(share: jax.Array, noise: jax.Array, options: MultiviewOptions) -> jax.Array:
-    """[2, 3, 3] small maps of the reflection alone: bent glass, or the photographer's own reflection."""
-    noise = jnp.where(share < options.jitter_probability, normal(noise), 0.0)
+def _jitter(uniform: jax.Array, noise: jax.Array, options: MultiviewOptions) -> jax.Array:
+    """[2, 3, 3] small maps of the reflection alone, as from bent glass or the photographer's own reflection."""
+    noise = jnp.where(uniform < options.jitter_probability, normal(noise), 0.0)
     shift, growth = options.jitter_translation * noise[:, :2], options.jitter_scale * noise[:, 2]
     center = jnp.asarray([0.5 * (options.width - 1), 0.5 * (options.height - 1)])
     offset = shift - growth[:, None] * center[None]

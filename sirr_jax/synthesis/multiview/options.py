@@ -1,4 +1,4 @@
-"""What one draw of the generator may look like: sizes, probabilities and ranges."""
+"""Options of the multi-view generator: sizes, probabilities and ranges."""
 
 from __future__ import annotations
 
@@ -7,71 +7,67 @@ import math
 from typing import Any
 
 from sirr_jax.errors import UserError
+from sirr_jax.synthesis.options import Range
 
-Range = tuple[float, float]
-
-MIXING_MODELS = ("ceilnet", "zhang", "screen", "mask", "glass")
-"""Names of the mixing models A to E, in the order of `MixingParameters.model`."""
+MIXING_MODELS = ("ceilnet", "zhang", "dsrnet", "wen", "glass")
+"""Names of the mixing models, in the order of `MixingParameters.model`; A to E in the distillation specification."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MultiviewOptions:
-    """Sizes, probabilities and ranges of the multi-view generator (distillation spec, section 6).
+    """Sizes, probabilities and ranges of the multi-view generator (distillation specification, section 6).
 
-    Frozen and hashable, so that it can be a static argument of a jitted function. A list is turned into a
-    tuple, so that the values of a config file can be passed as they are. Ranges are `(low, high)` of a
-    uniform draw unless stated otherwise; probabilities are in [0, 1].
+    Frozen and hashable, so it can be a static argument of a jitted function. Lists become tuples, so the values of a
+    config file can be passed unchanged. Ranges are `(low, high)` of a uniform draw unless stated otherwise;
+    probabilities are in [0, 1].
 
     Attributes:
         size: side of the square crop, or `(height, width)`, in pixels, at least 16.
-        margin: pixels that the canvas has on every side of the crop; a quarter of the longer side if None.
-        field_of_view: horizontal, degrees.
+        margin: margin of the canvas on every side of the crop, in pixels; None for a quarter of the longer side.
+        field_of_view: horizontal field of view, degrees.
         rotation: largest absolute camera rotation between neighboring frames, per axis, degrees.
-        rotation_noise: standard deviation of each frame's own rotation, per axis, degrees.
-        baseline: length b of the camera's step, meters.
-        direction_z: the step's component along the optical axis, in units of b.
+        rotation_noise: standard deviation of the independent rotation of each frame, per axis, degrees.
+        baseline: length b of the camera's step between frames, meters.
+        direction_z: component of the step along the optical axis, in units of b.
         step_scale: factor on the step, drawn for each frame.
-        translation_noise: standard deviation of each frame's own translation, per axis, in units of b.
+        translation_noise: standard deviation of the independent translation of each frame, per axis, in units of b.
         depth_t: depth of the transmission's background, meters, log-uniform.
-        depth_r: depth of the (virtual) reflected scene, meters, log-uniform; its low end also bounds how near
-            a foreground plane of the transmission may come.
-        minimum_parallax: least accepted abs(f b / Z_R - f b / Z_T), pixels.
-        ambiguous_probability: share of the sequences whose reflection keeps its first depth, whatever the
-            parallax.
-        depth_candidates: depths of the reflection drawn per sequence; the first one with enough parallax
-            counts.
+        depth_r: depth of the (virtual) reflected scene, meters, log-uniform; its lower end is also the smallest depth
+            of a foreground plane of the transmission.
+        minimum_parallax: smallest accepted parallax abs(f b / Z_R - f b / Z_T), pixels.
+        ambiguous_probability: share of the sequences whose reflection keeps its first depth, whatever the parallax.
+        depth_candidates: number of depths of the reflection drawn per sequence; the first one with enough parallax is
+            used.
         parallax_probability: share of the sequences whose transmission has 2 or 3 planes.
         plane_ratio: ratio of the depths of neighboring planes.
-        plane_threshold: level, in standard deviations of a smooth field, above which a foreground plane is
-            opaque.
-        jitter_probability: share of the sequences whose reflection moves by a small affine map of its own.
+        plane_threshold: level, in standard deviations of a smooth field, above which a foreground plane is opaque.
+        jitter_probability: share of the sequences whose reflection moves by an additional small affine map.
         jitter_translation: standard deviation of that map's translation, pixels.
         jitter_scale: standard deviation of that map's scale about 1.
-        model_probabilities: of the mixing models A (CEILNet), B (Zhang), C (screen), D (smooth mask), E (glass); sum
-            1.
-        blur_probabilities: of no blur, of `blur_weak`, of the model's own range; sum 1.
-        blur_weak: sigma in pixels.
-        blur_own: sigma in pixels, one range for each of the models A to E.
+        model_probabilities: probabilities of the mixing models ceilnet, zhang, dsrnet, wen, glass; sum 1.
+        blur_probabilities: probabilities of no blur, of `blur_weak` and of the model's own range; sum 1.
+        blur_weak: sigma of a weak blur, pixels.
+        blur_own: sigma of the model's own blur, pixels, one range for each of `MIXING_MODELS`.
         ghosting_probability: share of the mixtures whose reflection is doubled.
-        ghosting_shift: length of the double's displacement, pixels (rounded to whole pixels per axis).
-        ghosting_strength: weight a of the first image; the double gets 1 - a.
-        excess_gain: model A's factor on the mean excess over 1 (1.3 in CEILNet and ERRNet).
-        attenuation: model B's factor on the mean excess over 1.
-        transmittance: factor on T in models B and E (alpha, in linear light) and in model C (a).
-        reflectance: factor on R in model C (b).
-        glass_reflectance: factor on R in model E (rho, in linear light).
-        mask: least and largest value of model D's mask W.
-        minimum_peak: a layer whose maximum is lower is brightened until it reaches this.
-        contrast: exponent on the reflected scene: above 1, little but its lights is left.
-        local_probability: share of the mixtures whose reflection covers a part of the picture only.
-        clean_probability: share of the mixtures that have no reflection, and whose transmission is not dimmed.
+        ghosting_shift: length of the displacement of the double, pixels (rounded to whole pixels per axis).
+        ghosting_strength: weight a of the first image; the weight of the double is 1 - a.
+        excess_gain: factor on the mean excess over 1 in ceilnet (1.3 in CEILNet and ERRNet).
+        attenuation: factor on the mean excess over 1 in zhang.
+        transmittance: factor on T in zhang and glass (alpha, in linear light) and in dsrnet (a).
+        reflectance: factor on R in dsrnet (b).
+        glass_reflectance: factor on R in glass (rho, in linear light).
+        mask: lower and upper limit of the mask W of wen.
+        minimum_peak: smallest accepted maximum of a layer; darker layers are brightened to it.
+        contrast: exponent on the reflected scene; above 1, mostly its lights remain.
+        local_probability: share of the mixtures whose reflection covers only a part of the image.
+        clean_probability: share of the mixtures without a reflection, whose transmission is not attenuated.
         noise_probability: share of the mixtures with sensor noise.
         noise_sigma: standard deviations of read noise and (at white) shot noise.
         jpeg_probability: share of the mixtures compressed as JPEG.
-        jpeg_quality: least and largest quality, whole numbers in 1..100, both included.
+        jpeg_quality: lowest and highest quality, whole numbers in 1..100, both included.
 
     Raises:
-        UserError: if a value is outside what is stated above.
+        UserError: A value is outside the range stated above.
     """
 
     size: int | tuple[int, int] = 256
@@ -132,7 +128,7 @@ class MultiviewOptions:
             if len(value) != length or min(value) < 0.0 or not math.isclose(sum(value), 1.0, abs_tol=1e-6):
                 raise UserError(f"{name} is {value}: use {length} numbers of at least 0 that sum to 1")
         if len(self.blur_own) != len(MIXING_MODELS):
-            raise UserError(f"blur_own has {len(self.blur_own)} ranges: use five, for the models A to E")
+            raise UserError(f"blur_own has {len(self.blur_own)} ranges: use five, for {', '.join(MIXING_MODELS)}")
         ranges = [(name, getattr(self, name)) for name in _LIMITS if name != "blur_own"]
         for name, value in ranges + [("blur_own", own) for own in self.blur_own]:
             least, most = _LIMITS[name]
@@ -149,22 +145,22 @@ class MultiviewOptions:
 
     @property
     def height(self) -> int:
-        """Rows of the crop."""
+        """Number of rows of the crop."""
         return self.size if isinstance(self.size, int) else self.size[0]
 
     @property
     def width(self) -> int:
-        """Columns of the crop."""
+        """Number of columns of the crop."""
         return self.size if isinstance(self.size, int) else self.size[1]
 
     @property
     def border(self) -> int:
-        """Pixels around the crop on the canvas: `margin`, or its default."""
+        """Margin of the canvas around the crop in pixels: `margin`, or its default."""
         return max(self.height, self.width) // 4 if self.margin is None else self.margin
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """Rows and columns of the photographs that `synthesize` takes."""
+        """Rows and columns of the photographs for `synthesize`."""
         return self.height + 2 * self.border, self.width + 2 * self.border
 
 
@@ -183,7 +179,7 @@ _PROBABILITIES = (
     "clean_probability",
     "minimum_peak",
 )
-# Of ranges, the least low and the largest high end: what is beyond is no camera, no pane or no number.
+# Smallest lower end and largest upper end of each range; values beyond are no camera, no pane or no number.
 _LIMITS = {
     "field_of_view": (1.0, 170.0),
     "baseline": (1e-12, 1e3),

@@ -1,4 +1,4 @@
-"""The transmission as a stack of fronto-parallel planes: what hides what, the exact flow, the rendering."""
+"""The transmission as a stack of fronto-parallel planes: occlusion, exact flow, rendering."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from sirr_jax.synthesis.ops.smooth_fields import FIELD_TERMS, evaluate_field_slo
 
 
 class Planes(NamedTuple):
-    """The shapes of the foreground planes; the background is opaque everywhere.
+    """Shapes of the foreground planes; the background is opaque everywhere.
 
     Attributes:
         active: [PLANES - 1] float32, 1 where the plane exists.
-        coefficients: [PLANES - 1, K, K, 1] of the smooth fields whose level sets are the planes' outlines.
+        coefficients: [PLANES - 1, K, K, 1] coefficients of the smooth fields whose level sets are the outlines.
         thresholds: [PLANES - 1] levels above which the planes are opaque.
-        mirrors: [PLANES, 2] bool, whether a plane shows the canvas mirrored along x, along y.
+        mirrors: [PLANES, 2] bool, true where a plane shows the canvas mirrored along x, along y.
     """
 
     active: jax.Array
@@ -38,14 +38,14 @@ class Planes(NamedTuple):
 
 
 class Motion(NamedTuple):
-    """How the two layers move, exactly.
+    """Exact motion of the two layers.
 
     Attributes:
-        flow_t: [2, H, W, 2] float32 pixels, x before y: point p of frame t is at p + flow(p) in frame t-1,
-            t+1.
-        flow_r: [2, H, W, 2] likewise for the reflection.
-        valid_t: [2, H, W] float32, 1 where the point lies inside that frame and nothing hides it there.
-        valid_r: [2, H, W] float32.
+        flow_t: [2, H, W, 2] float32, flow of the transmission in pixels, x before y: point p of frame t is at
+            p + flow(p) in frame t-1, t+1.
+        flow_r: [2, H, W, 2] float32, flow of the reflection.
+        valid_t: [2, H, W] float32, 1 where the point lies inside that frame and is not hidden there, else 0.
+        valid_r: [2, H, W] float32, validity of `flow_r`.
     """
 
     flow_t: jax.Array
@@ -57,12 +57,12 @@ class Motion(NamedTuple):
 def draw_planes(key: jax.Array, *, options: MultiviewOptions) -> Planes:
     """Draws whether the transmission has depth parallax, and the outlines of its planes.
 
-    Only one photograph is given per layer, so a foreground plane shows a mirrored copy of it through a smooth
-    random outline.
+    There is one photograph per layer, so a foreground plane shows a mirrored copy of it through a smooth random
+    outline.
 
     Args:
         key: PRNG key.
-        options: probability and ranges.
+        options: probability and ranges. Static.
 
     Returns:
         The planes.
@@ -70,7 +70,7 @@ def draw_planes(key: jax.Array, *, options: MultiviewOptions) -> Planes:
     count = PLANES - 1
     presence, threshold, mirror, noise = uniforms(key, (2,), (count,), (count,), (count, FIELD_TERMS, FIELD_TERMS, 1))
     has_parallax = presence[0] < options.parallax_probability
-    # 1: mirrored along x, 2: along y, 3: both; a foreground that continued the background would be invisible.
+    # 1: mirrored along x, 2: along y, 3: both; an unmirrored foreground would be invisible on the background.
     mirror = 1.0 + jnp.floor(3.0 * mirror)
     mirrors = jnp.stack([mirror != 2.0, mirror != 1.0], axis=-1)
     return Planes(
@@ -82,16 +82,16 @@ def draw_planes(key: jax.Array, *, options: MultiviewOptions) -> Planes:
 
 
 def layer_motion(geometry: Geometry, planes: Planes, *, options: MultiviewOptions) -> Motion:
-    """The exact flows and validities, without rendering.
+    """Computes the exact flows and validities, without rendering.
 
-    The flow of the transmission at p is that of the plane visible there in frame t. A point is hidden in
-    frame s if another plane is visible where it goes; outlines are known analytically, so this is tested at
-    the real-valued position itself.
+    The flow of the transmission at p is that of the plane visible there in frame t. A point is hidden in frame s if
+    another plane is visible at its target; outlines are known analytically, so this is tested at the real-valued
+    position itself.
 
     Args:
-        geometry: of `draw_geometry`.
-        planes: of `draw_planes`.
-        options: gives the sizes.
+        geometry: geometry from `draw_geometry`.
+        planes: planes from `draw_planes`.
+        options: sizes. Static.
 
     Returns:
         The motion.
@@ -122,12 +122,12 @@ def layer_motion(geometry: Geometry, planes: Planes, *, options: MultiviewOption
 
 
 def plane_alphas(planes: Planes, points: jax.Array, *, options: MultiviewOptions) -> jax.Array:
-    """The opacity of every plane.
+    """Computes the opacity of every plane.
 
     Args:
-        planes: of `draw_planes`.
-        points: [PLANES, H, W, 2] for each plane the positions, in pixels of frame t.
-        options: gives the sizes.
+        planes: planes from `draw_planes`.
+        points: [PLANES, H, W, 2] positions for each plane, in pixels of frame t.
+        options: sizes. Static.
 
     Returns:
         [PLANES, H, W] in [0, 1]: 1 for the background; the outlines of the others are about 1.5 pixels soft.
@@ -146,10 +146,10 @@ def plane_alphas(planes: Planes, points: jax.Array, *, options: MultiviewOptions
 
 
 def visible_plane(alphas: jax.Array) -> jax.Array:
-    """The index of the nearest plane that is more opaque than not.
+    """Returns the index of the nearest plane that is more opaque than not.
 
     Args:
-        alphas: [PLANES, H, W].
+        alphas: [PLANES, H, W] opacities in [0, 1].
 
     Returns:
         [H, W] int32.
@@ -164,10 +164,10 @@ def render_transmission(
     """Renders the transmission of the three frames; without depth parallax the middle one is a plain crop.
 
     Args:
-        canvas: [Hc, Wc, 3] in [0, 1].
-        geometry: of `draw_geometry`.
-        planes: of `draw_planes`.
-        options: gives the sizes.
+        canvas: [Hc, Wc, 3] photograph in [0, 1].
+        geometry: geometry from `draw_geometry`.
+        planes: planes from `draw_planes`.
+        options: sizes. Static.
 
     Returns:
         [3, H, W, 3] in [0, 1].
@@ -194,9 +194,9 @@ def render_reflection(canvas: jax.Array, geometry: Geometry, *, options: Multivi
     """Renders the reflected scene of the three frames; the middle one is a plain crop.
 
     Args:
-        canvas: [Hc, Wc, C], at least 0.
-        geometry: of `draw_geometry`.
-        options: gives the sizes.
+        canvas: [Hc, Wc, C] scene, at least 0.
+        geometry: geometry from `draw_geometry`.
+        options: sizes. Static.
 
     Returns:
         [3, H, W, C], at least 0.
@@ -209,11 +209,11 @@ def render_reflection(canvas: jax.Array, geometry: Geometry, *, options: Multivi
 
 
 def crop_canvas(canvas: jax.Array, *, options: MultiviewOptions) -> jax.Array:
-    """The part of the canvas that the middle frame shows.
+    """Crops the canvas to the middle frame.
 
     Args:
-        canvas: [Hc, Wc, C].
-        options: gives the sizes.
+        canvas: [Hc, Wc, C] image.
+        options: sizes. Static.
 
     Returns:
         [H, W, C].

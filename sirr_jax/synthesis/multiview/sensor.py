@@ -1,4 +1,4 @@
-"""What the camera does to a mixture: noise and JPEG compression, both on the device."""
+"""Camera effects on a mixture: noise and JPEG compression, both on the device."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _DCT = _dct_matrix()
 
 
 def apply_sensor(key: jax.Array, frames: jax.Array, *, options: MultiviewOptions) -> jax.Array:
-    """Adds noise to some mixtures and compresses some (distillation spec, section 6.3).
+    """Adds noise to some mixtures and compresses some (distillation specification, section 6.3).
 
-    The noise's strengths and the JPEG quality are drawn once per sequence, the noise itself for every frame.
+    The noise strengths and the JPEG quality are drawn once per sequence, the noise itself for every frame.
 
     Args:
         key: PRNG key.
-        frames: [F, H, W, 3] in [0, 1].
-        options: probabilities and ranges.
+        frames: [F, H, W, 3] mixtures in [0, 1].
+        options: probabilities and ranges. Static.
 
     Returns:
         [F, H, W, 3] in [0, 1].
@@ -74,7 +74,7 @@ def add_noise(
 
     Args:
         key: PRNG key.
-        image: any shape, in [0, 1].
+        image: image of any shape, in [0, 1].
         read_sigma: standard deviation at black.
         shot_sigma: standard deviation of the signal-dependent part at white.
 
@@ -86,14 +86,14 @@ def add_noise(
 
 
 def compress_jpeg(image: jax.Array, quality: jax.Array | int) -> jax.Array:
-    """What remains of an image after baseline JPEG: YCbCr 4:2:0, 8 x 8 DCT, the standard quantization tables.
+    """Compresses an image by baseline JPEG and decodes it: YCbCr 4:2:0, 8 x 8 DCT, the standard quantization tables.
 
-    Follows libjpeg's defaults, except that chroma grows back by plain linear interpolation and all arithmetic
-    but the quantization is in floating point. Not differentiable.
+    Follows libjpeg's defaults, except that chroma is upsampled by plain linear interpolation and that all arithmetic
+    except the quantization is in floating point. Not differentiable.
 
     Args:
         image: [H, W, 3] in [0, 1].
-        quality: [] whole number in 1..100, may be traced.
+        quality: [] JPEG quality, a whole number in 1..100; may be traced.
 
     Returns:
         [H, W, 3] in [0, 1], in steps of 1 / 255.
@@ -119,7 +119,7 @@ def _table(base: np.ndarray, quality: jax.Array | int) -> jax.Array:
 
 
 def _quantize(planes: jax.Array, table: jax.Array) -> jax.Array:
-    """[P, H, W], multiples of 8: block DCT, rounding to multiples of the table, inverse DCT."""
+    """Block DCT of [P, H, W] (multiples of 8), rounding to multiples of the table, inverse DCT."""
     count, height, width = planes.shape
     blocks = planes.reshape(count, height // 8, 8, width // 8, 8)
     spectrum = jnp.einsum("pyixj,ui,vj->pyuxv", blocks, _DCT, _DCT, precision="highest")

@@ -1,8 +1,7 @@
-"""Procedural layers, for when no photographs are at hand.
+"""Procedural layers, for use without photographs.
 
-Every family of texture is rendered once and the layer picks among them, because under vmap a branch would
-render them all anyway. Lengths are given for a canvas of 384 pixels (a crop of 256 with its margin) and scale
-with it.
+Every family of textures is rendered once and the layer selects among them, because under vmap a branch would render
+all of them anyway. Lengths refer to a canvas of 384 pixels (a crop of 256 with its margin) and scale with it.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.ops.blur import gaussian_blur, gaussian_kernel
+from sirr_jax.synthesis.ops.gamma import to_display
 from sirr_jax.synthesis.ops.grid import pixel_grid
 from sirr_jax.synthesis.ops.random_values import lerp, normal, uniforms
 from sirr_jax.synthesis.ops.smooth_fields import FIELD_TERMS, evaluate_field, random_field
@@ -28,25 +28,25 @@ LAMPS = 6
 def procedural_texture(
     key: jax.Array, size: int | tuple[int, int], *, role: Literal["transmission", "reflection"]
 ) -> jax.Array:
-    """Draws a layer from one to three families of texture (distillation spec, section 6.2).
+    """Draws a layer from one to three families of textures (distillation specification, section 6.2).
 
     The families are dead leaves, Voronoi cells with stripes, 1/f^a noise, regular patterns (stripes,
-    checkers, bricks), strokes with glyphs, and a smooth sky. A fifth of the transmission layers is almost
-    without texture, the paper's known failure; half of the reflection layers carry 1 to 6 lamps or windows in
-    dimmer surroundings.
+    checkers, bricks), strokes with glyphs, and a smooth sky. A fifth of the transmission layers has almost no
+    texture, the known failure case of the paper; half of the reflection layers have 1 to 6 lamps or windows in dimmer
+    surroundings.
 
     Args:
         key: PRNG key.
-        size: side of the square layer, or (height, width); `MultiviewOptions.canvas` for `synthesize`.
+        size: side of the square layer, or (height, width), in pixels; `MultiviewOptions.canvas` for `synthesize`.
             Static.
-        role: which layer it is for. Static.
+        role: layer that is drawn. Static.
 
     Returns:
         [height, width, 3] float32 in [0, 1]; the lamps of a reflection reach 1.65 (three times white in
         linear light).
 
     Raises:
-        UserError: if `role` is neither of the two.
+        UserError: `role` is another string.
     """
     if role not in ("transmission", "reflection"):
         raise UserError(f"role is {role!r}: use 'transmission' or 'reflection'")
@@ -68,17 +68,17 @@ def procedural_texture(
     layer = _patchwork(keys[6], jnp.stack([*families, bare]), is_bare)
     if role == "reflection":
         layer = jnp.where(special < 0.5, lamps(keys[8], layer * lerp(dimming, 0.2, 0.8)), layer)
-    # A lens leaves no edge sharper than this; without it the interpolation of the neighbors would ring.
+    # A lens leaves no sharper edges; without this blur the interpolation of the neighbors would ring.
     return gaussian_blur(layer, gaussian_kernel(jnp.asarray(0.7), jnp.asarray(2.0), taps=5))
 
 
 def power_noise(key: jax.Array, height: int, width: int) -> jax.Array:
-    """Noise of amplitude spectrum 1/f^a, a in 0.8..1.6, per channel, mixed by a random 3x3 matrix.
+    """Draws noise with amplitude spectrum 1/f^a, a in 0.8..1.6 per channel, mixed by a random 3x3 matrix.
 
     Args:
         key: PRNG key.
-        height: rows.
-        width: columns.
+        height: number of rows.
+        width: number of columns.
 
     Returns:
         [height, width, 3] in [0, 1], mean about 0.5.
@@ -97,7 +97,7 @@ def power_noise(key: jax.Array, height: int, width: int) -> jax.Array:
 
 
 def dead_leaves(key: jax.Array, grain: jax.Array) -> jax.Array:
-    """Opaque discs and polygons that hide one another; radii of density r^-3 between 12 and 80 pixels.
+    """Draws opaque discs and polygons that hide one another; radii of density r^-3 between 12 and 80 pixels.
 
     Args:
         key: PRNG key.
@@ -109,12 +109,12 @@ def dead_leaves(key: jax.Array, grain: jax.Array) -> jax.Array:
     height, width, _ = grain.shape
     grid, scale = pixel_grid(height, width), _scale(grain)
     low, high = 12.0 * scale, 80.0 * scale
-    share, color, ramp = uniforms(key, (5, LEAVES), (LEAVES + 2, 4), (LEAVES, 2))
-    radius = lerp(share[0], low**-2, high**-2) ** -0.5
-    x0, y0 = share[1] * width, share[2] * height
-    # A triangle or a square by its four sides (one may count twice), or a disc.
-    corners = 3.0 + jnp.floor(4.0 * share[3])
-    angle = 2.0 * jnp.pi * (share[4][:, None] + jnp.arange(4.0)[None] / corners[:, None])
+    uniform, color, ramp = uniforms(key, (5, LEAVES), (LEAVES + 2, 4), (LEAVES, 2))
+    radius = lerp(uniform[0], low**-2, high**-2) ** -0.5
+    x0, y0 = uniform[1] * width, uniform[2] * height
+    # A triangle or a square by four sides (one may occur twice), or a disc.
+    corners = 3.0 + jnp.floor(4.0 * uniform[3])
+    angle = 2.0 * jnp.pi * (uniform[4][:, None] + jnp.arange(4.0)[None] / corners[:, None])
     normal_x, normal_y = jnp.cos(angle), jnp.sin(angle)
     color = _palette(color)
     ramp = 0.01 / scale * normal(ramp)
@@ -134,7 +134,7 @@ def dead_leaves(key: jax.Array, grain: jax.Array) -> jax.Array:
 
 
 def voronoi(key: jax.Array, grain: jax.Array) -> jax.Array:
-    """Cells around the jittered points of a grid, each with stripes of its own.
+    """Draws Voronoi cells around the jittered points of a grid, each with its own stripes.
 
     Args:
         key: PRNG key.
@@ -147,31 +147,30 @@ def voronoi(key: jax.Array, grain: jax.Array) -> jax.Array:
     grid, scale = pixel_grid(height, width), _scale(grain)
     pitch = max(height, width) / CELLS_PER_SIDE
     stride = CELLS_PER_SIDE + 2
-    share, color = uniforms(key, (stride * stride, 5), (stride * stride + 1, 4))
+    uniform, color = uniforms(key, (stride * stride, 5), (stride * stride + 1, 4))
     home_x, home_y = jnp.floor(grid[..., 0] / pitch), jnp.floor(grid[..., 1] / pitch)
     nearest = jnp.full((height, width), jnp.inf)
     cell = jnp.zeros((height, width), jnp.int32)
-    # Points stray by at most half a pitch, so the nearest one is (almost always) among the nine around a
-    # pixel.
+    # Points are displaced by at most half a pitch, so the nearest one is almost always among the nine around a pixel.
     for dy in (0, 1, 2):
         for dx in (0, 1, 2):
             index = ((home_y + dy) * stride + home_x + dx).astype(jnp.int32)
-            x = (home_x + dx - 0.5 + 0.9 * (share[index, 0] - 0.5)) * pitch - grid[..., 0]
-            y = (home_y + dy - 0.5 + 0.9 * (share[index, 1] - 0.5)) * pitch - grid[..., 1]
+            x = (home_x + dx - 0.5 + 0.9 * (uniform[index, 0] - 0.5)) * pitch - grid[..., 0]
+            y = (home_y + dy - 0.5 + 0.9 * (uniform[index, 1] - 0.5)) * pitch - grid[..., 1]
             distance = x * x + y * y
             cell = jnp.where(distance < nearest, index, cell)
             nearest = jnp.minimum(distance, nearest)
-    angle = jnp.pi * share[:, 2]
-    frequency = 2.0 * jnp.pi / (scale * lerp(share[:, 3], 10.0, 40.0))
+    angle = jnp.pi * uniform[:, 2]
+    frequency = 2.0 * jnp.pi / (scale * lerp(uniform[:, 3], 10.0, 40.0))
     wave_x, wave_y = frequency * jnp.cos(angle), frequency * jnp.sin(angle)
-    contrast = 0.4 * share[:, 4] ** 2
+    contrast = 0.4 * uniform[:, 4] ** 2
     stripes = jnp.sin(grid[..., 0] * wave_x[cell] + grid[..., 1] * wave_y[cell])
     image = _palette(color)[cell] * (1.0 + contrast[cell] * stripes)[..., None]
     return jnp.clip(image + 0.3 * (grain - 0.5), 0.0, 1.0)
 
 
 def pattern(key: jax.Array, grain: jax.Array) -> jax.Array:
-    """Stripes, a checkerboard or a brick wall, turned by a random angle.
+    """Draws stripes, a checkerboard or a brick wall, rotated by a random angle.
 
     Args:
         key: PRNG key.
@@ -181,27 +180,27 @@ def pattern(key: jax.Array, grain: jax.Array) -> jax.Array:
         [H, W, 3] in [0, 1].
     """
     grid, scale = pixel_grid(*grain.shape[:2]), _scale(grain)
-    share, color = uniforms(key, (5,), (3, 4))
-    angle = lerp(share[0], -0.6, 0.6)
-    period = scale * lerp(share[1], 16.0, 64.0)
-    kind = 3.0 * share[2]
+    uniform, color = uniforms(key, (5,), (3, 4))
+    angle = lerp(uniform[0], -0.6, 0.6)
+    period = scale * lerp(uniform[1], 16.0, 64.0)
+    kind = 3.0 * uniform[2]
     u = (grid[..., 0] * jnp.cos(angle) + grid[..., 1] * jnp.sin(angle)) / period
     v = (grid[..., 1] * jnp.cos(angle) - grid[..., 0] * jnp.sin(angle)) / period
-    stripes = u % 1.0 < lerp(share[3], 0.3, 0.7)
+    stripes = u % 1.0 < lerp(uniform[3], 0.3, 0.7)
     checkers = (jnp.floor(u) + jnp.floor(v)) % 2.0 < 1.0
     course = jnp.floor(2.0 * v)
     along = u + 0.5 * (course % 2.0)
     bricks = (along % 1.0 > 0.08) & (2.0 * v % 1.0 > 0.16)
     shape = jnp.where(kind < 1.0, stripes, jnp.where(kind < 2.0, checkers, bricks))
-    # Bricks differ in tone; an irrational step through the unit interval is random enough.
+    # Bricks differ in tone; irrational steps through the unit interval are random enough.
     tone = 1.0 + jnp.where(kind < 2.0, 0.0, 0.4 * ((0.618 * jnp.floor(along) + 0.755 * course) % 1.0 - 0.5))
     color = _palette(color)
     image = jnp.where(shape[..., None], _spread(color[0]) * tone[..., None], _spread(color[1]))
-    return jnp.clip(image + lerp(share[4], 0.1, 0.6) * (grain - 0.5), 0.0, 1.0)
+    return jnp.clip(image + lerp(uniform[4], 0.1, 0.6) * (grain - 0.5), 0.0, 1.0)
 
 
 def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
-    """Straight strokes over lines of glyph-like boxes on a plain ground.
+    """Draws straight strokes over lines of glyph-like boxes on a plain ground.
 
     Args:
         key: PRNG key.
@@ -212,7 +211,7 @@ def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
     """
     height, width, _ = grain.shape
     grid, scale = pixel_grid(height, width), _scale(grain)
-    share, page, bits, color = uniforms(key, (5, STROKES), (3,), (64, 64), (STROKES + 3, 4))
+    uniform, page, bits, color = uniforms(key, (5, STROKES), (3,), (64, 64), (STROKES + 3, 4))
     color = _palette(color)
     module = jnp.maximum(scale * lerp(page[0], 3.0, 7.0), 1.0)
     u = (grid[..., 0] - 0.3 * width * page[1]) / module
@@ -222,9 +221,9 @@ def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
     inked = (bits < 0.5)[row % 64, column % 64] & (column % 5 < 4) & (row % 8 < 5)
     written = inked & (u >= 0.0) & (v >= 0.0) & (u < 60.0) & (v < 60.0)
     ground = jnp.where(written[..., None], _spread(color[0]), _spread(color[1]))
-    x0, y0 = lerp(share[0], -0.1, 1.1) * width, lerp(share[1], -0.1, 1.1) * height
-    length, thickness = scale * lerp(share[2], 20.0, 200.0), scale * lerp(share[3], 1.5, 6.0)
-    along_x, along_y = jnp.cos(2.0 * jnp.pi * share[4]), jnp.sin(2.0 * jnp.pi * share[4])
+    x0, y0 = lerp(uniform[0], -0.1, 1.1) * width, lerp(uniform[1], -0.1, 1.1) * height
+    length, thickness = scale * lerp(uniform[2], 20.0, 200.0), scale * lerp(uniform[3], 1.5, 6.0)
+    along_x, along_y = jnp.cos(2.0 * jnp.pi * uniform[4]), jnp.sin(2.0 * jnp.pi * uniform[4])
 
     def add(stroke: jax.Array, image: jax.Array) -> jax.Array:
         x, y = grid[..., 0] - x0[stroke], grid[..., 1] - y0[stroke]
@@ -238,12 +237,12 @@ def strokes(key: jax.Array, grain: jax.Array) -> jax.Array:
 
 
 def sky_gradient(key: jax.Array, height: int, width: int) -> jax.Array:
-    """A smooth change between two bright colors, almost without texture.
+    """Draws a smooth gradient between two bright colors, almost without texture.
 
     Args:
         key: PRNG key.
-        height: rows.
-        width: columns.
+        height: number of rows.
+        width: number of columns.
 
     Returns:
         [height, width, 3] in [0, 1].
@@ -253,9 +252,9 @@ def sky_gradient(key: jax.Array, height: int, width: int) -> jax.Array:
     angle = 0.5 * jnp.pi + 0.5 * normal(turn)
     along = grid[..., 0] * jnp.cos(angle) + grid[..., 1] * jnp.sin(angle)
     cloud = evaluate_field(random_field(normal(cloud)), grid)[..., 0]
-    share = jax.nn.sigmoid(4.0 * (along - 0.5) + 0.3 * cloud)[..., None]
+    position = jax.nn.sigmoid(4.0 * (along - 0.5) + 0.3 * cloud)[..., None]
     color = jnp.clip(lerp(level, 0.35, 0.95) + 0.1 * normal(hue), 0.0, 1.0)
-    return lerp(share, _spread(color[0]), _spread(color[1]))
+    return lerp(position, _spread(color[0]), _spread(color[1]))
 
 
 def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
@@ -263,19 +262,19 @@ def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
 
     Args:
         key: PRNG key.
-        surroundings: [H, W, 3] in [0, 1].
+        surroundings: [H, W, 3] layer in [0, 1].
 
     Returns:
         [H, W, 3], up to 3^(1/2.2) = 1.65: three times white in linear light.
     """
     height, width, _ = surroundings.shape
     grid, scale = pixel_grid(height, width), _scale(surroundings)
-    share, tint = uniforms(key, (LAMPS, 9), (LAMPS, 3))
-    count = 1 + jnp.floor(LAMPS * share[0, 8]).astype(jnp.int32)
-    x0, y0 = lerp(share[:, 0], 0.15, 0.85) * width, lerp(share[:, 1], 0.15, 0.85) * height
-    half_x, half_y = scale * lerp(share[:, 2], 8.0, 45.0), scale * lerp(share[:, 3], 8.0, 45.0)
-    panes_x, panes_y = 1.0 + jnp.floor(3.0 * share[:, 4]), 1.0 + jnp.floor(3.0 * share[:, 5])
-    strength = lerp(share[:, 6], 0.6, 3.0) ** (1.0 / 2.2)
+    uniform, tint = uniforms(key, (LAMPS, 9), (LAMPS, 3))
+    count = 1 + jnp.floor(LAMPS * uniform[0, 8]).astype(jnp.int32)
+    x0, y0 = lerp(uniform[:, 0], 0.15, 0.85) * width, lerp(uniform[:, 1], 0.15, 0.85) * height
+    half_x, half_y = scale * lerp(uniform[:, 2], 8.0, 45.0), scale * lerp(uniform[:, 3], 8.0, 45.0)
+    panes_x, panes_y = 1.0 + jnp.floor(3.0 * uniform[:, 4]), 1.0 + jnp.floor(3.0 * uniform[:, 5])
+    strength = to_display(lerp(uniform[:, 6], 0.6, 3.0))
     tint = jnp.clip(1.0 + 0.12 * normal(tint), 0.5, 1.0)
 
     def add(lamp: jax.Array, image: jax.Array) -> jax.Array:
@@ -285,7 +284,7 @@ def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
         in_column = jnp.abs((0.5 * x + 0.5) * panes_x[lamp] % 1.0 - 0.5) < 0.44
         in_row = jnp.abs((0.5 * y + 0.5) * panes_y[lamp] % 1.0 - 0.5) < 0.44
         window = (inside & in_column & in_row).astype(jnp.float32)
-        cover = jnp.where(share[lamp, 7] < 0.5, window, disc)
+        cover = jnp.where(uniform[lamp, 7] < 0.5, window, disc)
         return image + cover[..., None] * (_spread(tint[lamp] * strength[lamp]) - image)
 
     return jax.lax.fori_loop(0, count, add, surroundings)
@@ -294,17 +293,17 @@ def lamps(key: jax.Array, surroundings: jax.Array) -> jax.Array:
 def _patchwork(key: jax.Array, families: jax.Array, is_bare: jax.Array) -> jax.Array:
     """[F, H, W, 3] to [H, W, 3]: the last family alone, or up to three of the others within smooth outlines.
 
-    The loop, like those over leaves, strokes and lamps, also keeps XLA on the CPU from computing every pixel of its
-    result anew for each tap of the blur that follows (five times slower).
+    Without the loop (here and over leaves, strokes and lamps) XLA on the CPU would recompute every pixel for each tap
+    of the blur that follows (five times slower).
     """
     last, height, width = families.shape[0] - 1, *families.shape[1:3]
-    share, noise = uniforms(key, (last + 3,), (FIELD_TERMS, FIELD_TERMS, 3))
-    picks = jnp.argsort(share[:last])[:3]
+    uniform, noise = uniforms(key, (last + 3,), (FIELD_TERMS, FIELD_TERMS, 3))
+    picks = jnp.argsort(uniform[:last])[:3]
     picks = jnp.where(is_bare, last, picks)
-    number = jnp.where(is_bare, 1, 1 + jnp.floor(3.0 * share[last]).astype(jnp.int32))
-    # Two outlines and, last, a slow change of the light over the whole layer.
+    number = jnp.where(is_bare, 1, 1 + jnp.floor(3.0 * uniform[last]).astype(jnp.int32))
+    # Two outlines and a slow change of the light over the whole layer.
     fields = evaluate_field(random_field(normal(noise)), _unit_grid(height, width))
-    covers = jnp.clip(0.5 + 12.0 * (fields[..., :2] - _spread(lerp(share[last + 1 :], -0.3, 0.6))), 0.0, 1.0)
+    covers = jnp.clip(0.5 + 12.0 * (fields[..., :2] - _spread(lerp(uniform[last + 1 :], -0.3, 0.6))), 0.0, 1.0)
     covers = jnp.concatenate([jnp.ones_like(covers[..., :1]), covers], axis=-1)
     light = 0.85 + 0.15 * jnp.tanh(fields[..., 2:])
 
@@ -315,15 +314,15 @@ def _patchwork(key: jax.Array, families: jax.Array, is_bare: jax.Array) -> jax.A
     return jax.lax.fori_loop(0, number, lay, jnp.zeros_like(families[0]))
 
 
-def _palette(share: jax.Array) -> jax.Array:
-    """[N + 1, 4] shares to [N, 3] colors that vary more in brightness than in hue, around a common tone."""
-    level = lerp(share[1:, :1], 0.05, 0.95)
-    hue = 0.12 * normal(share[:, 1:])
+def _palette(uniform: jax.Array) -> jax.Array:
+    """[N + 1, 4] uniform values to [N, 3] colors that vary more in brightness than in hue, around a common tone."""
+    level = lerp(uniform[1:, :1], 0.05, 0.95)
+    hue = 0.12 * normal(uniform[:, 1:])
     return jnp.clip(level + hue[:1] + hue[1:], 0.02, 0.98)
 
 
 def _spread(vector: jax.Array) -> jax.Array:
-    """[C] to [1, 1, C], to meet images: ranks are not promoted silently here."""
+    """[C] to [1, 1, C], to combine with images: the package does not use implicit rank promotion."""
     return vector.reshape(1, 1, -1)
 
 

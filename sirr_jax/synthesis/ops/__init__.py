@@ -1,1 +1,1 @@
-"""Operations that several image formation models share."""
+"""Operations shared by the image formation models."""

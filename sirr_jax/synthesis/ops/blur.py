@@ -1,4 +1,4 @@
-"""Blurring and doubling a reflection with parameters that are drawn at run time."""
+"""Blur and double image with parameters that are known only at run time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import jax.numpy as jnp
 
 
 def gaussian_kernel(sigma: jax.Array, radius: jax.Array, *, taps: int) -> jax.Array:
-    """A normalized one-dimensional Gaussian cut off at `radius`, in an array of fixed length.
+    """Returns a normalized one-dimensional Gaussian, truncated at `radius`, in an array of fixed length.
 
     Args:
         sigma: [] standard deviation in pixels, above 0.
-        radius: [] whole number, at most `taps // 2`; 0 gives the identity.
-        taps: odd length of the array.
+        radius: [] truncation radius in pixels, a whole number, at most `taps // 2`; 0 gives the identity.
+        taps: length of the array, odd.
 
     Returns:
         [taps] float32, sum 1, zero beyond the radius.
@@ -28,9 +28,9 @@ def gaussian_blur(image: jax.Array, kernel: jax.Array, *, reflect: jax.Array | b
 
     Args:
         image: [H, W, C], larger than half the kernel.
-        kernel: [taps], odd and symmetric.
-        reflect: [] bool, may be traced: true continues the image mirrored about its outermost pixels (as
-            IBCLN), false with zeros (as CEILNet and ERRNet: the border darkens).
+        kernel: [taps] weights, odd in number and symmetric.
+        reflect: [] bool, may be traced; true pads by reflection about the outermost pixels (as in IBCLN), false
+            with zeros (as in CEILNet and ERRNet, where the border darkens).
 
     Returns:
         [H, W, C].
@@ -39,16 +39,16 @@ def gaussian_blur(image: jax.Array, kernel: jax.Array, *, reflect: jax.Array | b
 
 
 def ghost(image: jax.Array, shift: jax.Array, strength: jax.Array, *, reach: int) -> jax.Array:
-    """Doubles an image, as a thick pane does: strength * image + (1 - strength) * shifted image.
+    """Adds a double image, as a thick pane does: strength * image + (1 - strength) * shifted image.
 
     Args:
         image: [H, W, C].
-        shift: [2] int32, x before y: where the double lies, in pixels, at most `reach` in absolute value.
-        strength: [] weight of the image itself; 1 leaves it unchanged.
-        reach: largest shift.
+        shift: [2] int32, displacement of the double in pixels, x before y, at most `reach` in absolute value.
+        strength: [] weight of the first image; 1 leaves the image unchanged.
+        reach: largest shift in pixels. Static.
 
     Returns:
-        [H, W, C]; the double continues the border where it has no pixels.
+        [H, W, C]; the double repeats the border where it has no pixels.
     """
     padded = jnp.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     start = (reach - shift[1], reach - shift[0], jnp.zeros_like(shift[0]))
@@ -63,8 +63,8 @@ def _convolve(image: jax.Array, kernel: jax.Array, axis: int, reflect: jax.Array
     padding[axis] = (reach, reach)
     padded = jnp.pad(image, padding, mode="reflect")
     position = jnp.arange(length + 2 * reach)
-    kept = (position >= reach) & (position < length + reach) | reflect
-    padded = padded * kept.astype(image.dtype).reshape([-1 if i == axis else 1 for i in range(image.ndim)])
+    inside = (position >= reach) & (position < length + reach) | reflect
+    padded = padded * inside.astype(image.dtype).reshape([-1 if i == axis else 1 for i in range(image.ndim)])
     total = jnp.zeros_like(image)
     for tap in range(taps):
         total = total + kernel[tap] * jax.lax.slice_in_dim(padded, tap, tap + length, axis=axis)

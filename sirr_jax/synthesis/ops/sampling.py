@@ -1,4 +1,4 @@
-"""Reading an image at real-valued positions."""
+"""Interpolation of an image at real-valued positions."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import jax.numpy as jnp
 
 
 def sample_cubic(image: jax.Array, points: jax.Array) -> jax.Array:
-    """Interpolates an image by Catmull-Rom cubics (Keys, a = -1/2); positions outside read the border.
+    """Interpolates an image by Catmull-Rom cubics (Keys, a = -1/2); positions outside use the border.
 
     Args:
         image: [H, W, C] float32.
         points: [..., 2] float32 positions, x before y, in pixels; (0, 0) is the center of the first pixel.
 
     Returns:
-        [..., C]. Near steep edges it may exceed the image's range by up to an eighth of the step per axis.
+        [..., C]. Near steep edges values exceed the range of the image by up to an eighth of the step per axis.
     """
     height, width, channels = image.shape
     flat = image.reshape(height * width, channels)
@@ -28,8 +28,8 @@ def sample_cubic(image: jax.Array, points: jax.Array) -> jax.Array:
         start = jnp.clip(row + y - 1, 0, height - 1) * width
         line = jnp.zeros_like(total)
         for x, weight_x in enumerate(weights):
-            taken = flat.at[start + columns[x]].get(mode="promise_in_bounds")
-            line = line + taken * weight_x[..., 0, None]
+            pixels = flat.at[start + columns[x]].get(mode="promise_in_bounds")
+            line = line + pixels * weight_x[..., 0, None]
         total = total + line * weight_y[..., 1, None]
     return total
 

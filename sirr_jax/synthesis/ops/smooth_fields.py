@@ -1,4 +1,4 @@
-"""Smooth random fields as short cosine series: exact at any real position, a handful of numbers to store."""
+"""Smooth random fields as short cosine series: exact at any real position, stored as a few coefficients."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 
 FIELD_TERMS = 5
-"""Cosines per axis; the shortest wave has half a period of a quarter of the canvas."""
+"""Cosines per axis; half a period of the shortest wave is a quarter of the canvas."""
 
 
 def random_field(noise: jax.Array) -> jax.Array:
-    """Shapes white noise into the coefficients of fields with mean 0 and variance 1 over the unit square.
+    """Turns white noise into the coefficients of fields with mean 0 and variance 1 over the unit square.
 
     Args:
-        noise: [FIELD_TERMS, FIELD_TERMS, C] independent standard normal values, C being the number of fields.
+        noise: [FIELD_TERMS, FIELD_TERMS, C] independent standard normal values; C is the number of fields.
 
     Returns:
-        The same shape: y frequency, x frequency, field. Amplitudes fall with frequency, so that the fields
-        look like low-pass noise.
+        The same shape: y frequency, x frequency, field. Amplitudes fall with frequency, so the fields resemble
+        low-pass noise.
     """
     frequency = np.arange(FIELD_TERMS)
     radius = np.hypot(frequency[:, None], frequency[None, :])
@@ -31,24 +31,24 @@ def random_field(noise: jax.Array) -> jax.Array:
 
 
 def nearly_neutral_field(noise: jax.Array) -> jax.Array:
-    """The coefficients of three fields, four fifths of whose variance are common: glass is nearly neutral.
+    """Returns the coefficients of three fields that share four fifths of their variance: glass is nearly neutral.
 
     Args:
         noise: [FIELD_TERMS, FIELD_TERMS, 4] independent standard normal values.
 
     Returns:
-        [FIELD_TERMS, FIELD_TERMS, 3], as of `random_field`.
+        [FIELD_TERMS, FIELD_TERMS, 3] coefficients, as from `random_field`.
     """
     return random_field(math.sqrt(0.8) * noise[..., 3:] + math.sqrt(0.2) * noise[..., :3])
 
 
 def smooth_mask(coefficients: jax.Array, points: jax.Array, limits: jax.Array) -> jax.Array:
-    """A smooth mask between two limits (distillation specification, section 6.3, model D).
+    """Evaluates a smooth mask between two limits (distillation specification, section 6.3, model D: Wen).
 
     Args:
-        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `random_field`.
+        coefficients: [FIELD_TERMS, FIELD_TERMS, C], from `random_field`.
         points: [..., 2] positions, x before y; the canvas is the unit square.
-        limits: [2] least and largest value.
+        limits: [2] lower and upper limit.
 
     Returns:
         [..., C] within the limits.
@@ -60,8 +60,8 @@ def evaluate_field(coefficients: jax.Array, points: jax.Array) -> jax.Array:
     """Evaluates fields.
 
     Args:
-        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `random_field`.
-        points: [..., 2] positions, x before y; the canvas is the unit square. Outside, the field goes on
+        coefficients: [FIELD_TERMS, FIELD_TERMS, C], from `random_field`.
+        points: [..., 2] positions, x before y; the canvas is the unit square. Outside, the field is
             mirrored.
 
     Returns:
@@ -75,7 +75,7 @@ def evaluate_field_slope(coefficients: jax.Array, points: jax.Array) -> tuple[ja
     """Evaluates fields together with their derivatives.
 
     Args:
-        coefficients: [FIELD_TERMS, FIELD_TERMS, C], of `random_field`.
+        coefficients: [FIELD_TERMS, FIELD_TERMS, C], from `random_field`.
         points: [..., 2] positions, x before y; the canvas is the unit square.
 
     Returns:

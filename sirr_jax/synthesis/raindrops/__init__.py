@@ -1,7 +1,7 @@
-"""Raindrops on a pane in front of the lens, made on the accelerator, and the masks that say where drops are.
+"""Raindrops on a pane in front of the lens, rendered on the accelerator, and masks of the drops.
 
-Everything is a pure function: of a key and a photograph (`render`), or of a rainy and a clean image
-(`difference_mask`). Source: AttentiveGAN specification, section 5 (Qian et al., CVPR 2018).
+Pure functions of a key and a photograph (`render`), or of a rainy and a clean image (`difference_mask`). Source:
+AttentiveGAN specification, section 5 (Qian et al., CVPR 2018).
 """
 
 from __future__ import annotations

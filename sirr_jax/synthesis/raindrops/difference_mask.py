@@ -1,4 +1,4 @@
-"""Where a rainy and a clean photograph of one scene differ: the mask that real pairs are trained with."""
+"""Masks of the difference between a rainy and a clean photograph of one scene, for training on real pairs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from sirr_jax.errors import UserError
 
 REDUCTIONS = ("max", "mean_abs_diff_of_means", "sum")
-"""How `difference_mask` may combine the channels."""
+"""Ways in which `difference_mask` combines the channels."""
 
-# Half the width of each row of an element; OpenCV's ellipses of 3 x 3 and 5 x 5 pixels.
+# Half width of each row of a structuring element: OpenCV's ellipses of 3 x 3 and 5 x 5 pixels.
 _CROSS = (0, 1, 0)
 _ELLIPSE = (0, 2, 2, 2, 0)
 
@@ -25,33 +25,31 @@ def difference_mask(
 ) -> Any:
     """Thresholds the difference of a pair (AttentiveGAN specification, section 5.1).
 
-    | reduce | drop where | seen in |
+    | reduce | drop where | used by |
     |---|---|---|
     | max | max over c of abs(I - B) >= threshold | most reimplementations; recommended |
     | mean_abs_diff_of_means | abs(mean over c of I - mean over c of B) > threshold | xxx46408 (30), 7568 (28) |
     | sum | sum over c of abs(I - B) >= threshold | MaybeShewill (35) |
 
     Args:
-        rainy: [..., H, W, C] on the scale of 0 to 255, any type; NumPy or JAX, which decides the result's kind.
-        clean: the same shape and kind.
-        threshold: on the scale of 0 to 255.
-        reduce: one of `REDUCTIONS`.
-        close_open: fill small gaps, then remove small specks, each by OpenCV's elliptic element of 5 x 5 pixels
-            (MaybeShewill).
-        dilate: grow the mask, at last, by a cross of 3 x 3 pixels, which is what OpenCV's elliptic element of that size
-            is.
+        rainy: [..., H, W, C] on the scale 0 to 255, of any type; NumPy or JAX, as is the result.
+        clean: the same shape and library.
+        threshold: smallest difference, on the scale 0 to 255.
+        reduce: reduction of the channels, one of `REDUCTIONS`.
+        close_open: close the mask, then open it, each with OpenCV's elliptic element of 5 x 5 pixels (MaybeShewill).
+        dilate: dilate the mask, last, with a cross of 3 x 3 pixels (OpenCV's elliptic element of that size).
 
     Returns:
         [..., H, W, 1] float32, 1 in drops, else 0.
 
     Raises:
-        UserError: if `reduce` is unknown or the shapes differ.
+        UserError: `reduce` is unknown or the shapes differ.
     """
     if reduce not in REDUCTIONS:
         raise UserError(f"reduce is {reduce!r}: use one of {', '.join(REDUCTIONS)}")
     if rainy.shape != clean.shape:
         raise UserError(f"the rainy image is {rainy.shape}, the clean one {clean.shape}: give a pair of one shape")
-    # The array API is what NumPy and JAX share. float32 holds sums of three bytes exactly.
+    # NumPy and JAX share the array API. float32 represents sums of three bytes exactly.
     xp = rainy.__array_namespace__()
     rainy, clean = xp.astype(rainy, xp.float32), xp.astype(clean, xp.float32)
     if reduce == "max":
@@ -59,30 +57,29 @@ def difference_mask(
     elif reduce == "sum":
         mask = xp.sum(xp.abs(rainy - clean), axis=-1) >= threshold
     else:
-        # Comparing sums keeps whole numbers whole; a third would be rounded.
+        # Sums of whole numbers are exact; means would be rounded.
         difference = xp.abs(xp.sum(rainy, axis=-1) - xp.sum(clean, axis=-1))
         mask = difference > threshold * rainy.shape[-1]
     if close_open:
-        grown = _dilated(mask, _ELLIPSE, xp)
-        opened = _eroded(_eroded(grown, _ELLIPSE, xp), _ELLIPSE, xp)
-        mask = _dilated(opened, _ELLIPSE, xp)
+        closed = _erode(_dilate(mask, _ELLIPSE, xp), _ELLIPSE, xp)
+        mask = _dilate(_erode(closed, _ELLIPSE, xp), _ELLIPSE, xp)
     if dilate:
-        mask = _dilated(mask, _CROSS, xp)
+        mask = _dilate(mask, _CROSS, xp)
     return xp.astype(mask[..., None], xp.float32)
 
 
-def _dilated(mask: Any, element: tuple[int, ...], xp: Any) -> Any:
-    """Where the element about a pixel meets the mask; nothing lies outside the image."""
+def _dilate(mask: Any, element: tuple[int, ...], xp: Any) -> Any:
+    """Dilates a mask; pixels outside the image are not in the mask."""
     reach = len(element) // 2
     height, width = mask.shape[-2:]
     padded = xp.pad(mask, ((0, 0),) * (mask.ndim - 2) + ((reach, reach), (reach, reach)))
-    found = xp.zeros_like(mask)
+    dilated = xp.zeros_like(mask)
     for row, half in enumerate(element):
         for column in range(reach - half, reach + half + 1):
-            found = found | padded[..., row : row + height, column : column + width]
-    return found
+            dilated = dilated | padded[..., row : row + height, column : column + width]
+    return dilated
 
 
-def _eroded(mask: Any, element: tuple[int, ...], xp: Any) -> Any:
-    """Where the element about a pixel lies in the mask; what lies outside the image does not count, as in OpenCV."""
-    return ~_dilated(~mask, element, xp)
+def _erode(mask: Any, element: tuple[int, ...], xp: Any) -> Any:
+    """Erodes a mask; pixels outside the image do not count, as in OpenCV."""
+    return ~_dilate(~mask, element, xp)

@@ -1,41 +1,40 @@
-"""What the drops on a pane may look like."""
+"""Options of raindrops on a pane."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from sirr_jax.errors import UserError
-
-Range = tuple[float, float]
+from sirr_jax.synthesis.options import Range
 
 
 @dataclasses.dataclass(frozen=True)
 class RaindropOptions:
     """Numbers, sizes and optics of the drops on one pane.
 
-    Frozen and hashable, so that it can be a static argument of a jitted function; lists become tuples. Ranges are
-    `(low, high)` of a uniform draw unless stated otherwise. Lengths are in units of the image's shorter side, so that
+    Frozen and hashable, so it can be a static argument of a jitted function; lists become tuples. Ranges are
+    `(low, high)` of a uniform draw unless stated otherwise. Lengths are in units of the shorter side of the image, so
     they suit photographs of any size. The defaults are ours, matched by eye to the pairs of Qian et al. (CVPR 2018).
 
     Attributes:
-        count: least and largest number of drops, both included; the larger one fixes the cost.
-        radius: of a drop, log-uniform.
-        elongation: how much taller than wide a drop is.
-        roughness: relative amplitude of the outline's waves.
-        joined_probability: share of the drops that have merged with a smaller one.
+        count: smallest and largest number of drops, both included; the largest determines the cost.
+        radius: radius of a drop, log-uniform.
+        elongation: ratio of height to width of a drop.
+        roughness: relative amplitude of the waves of the outline.
+        joined_probability: share of the drops that are merged with a smaller one.
         defocus: radius of the circle of confusion; one value per image, since all drops lie on one pane.
-        view: how far from the drop's place the scene is that its rim shows.
-        brightness: factor on the light that comes through drops.
-        ambient: how much of a drop's view beyond the upper border of the image is as bright as the brightest
-            tenth of the image (sky), instead of the image mirrored; half of it lightens the whole drop.
-        rim: how much darker, in linear light, the rim is than the center.
-        highlight: linear brightness of the highlight's peak, before defocus.
-        faintest: coverage below which a drop's fringe is left out of the image.
-        mask_threshold: least difference from the clean image, 0 to 255, that the mask counts (`difference_mask`; 30 is
-            the published rule). 0: the mask is all that drops touch, faint fringes too.
+        view: distance between a drop and the part of the scene shown at its rim.
+        brightness: factor on the light through drops.
+        ambient: weight of light as bright as the brightest tenth of the image (sky), against the mirrored image, in
+            the view beyond the upper border of the image; half of this weight applies to the whole drop.
+        rim: relative darkening of the rim against the center, in linear light.
+        highlight: linear brightness of the peak of the highlight, before defocus.
+        faintest: coverage below which the fringe of a drop is omitted.
+        mask_threshold: smallest difference from the clean image, 0 to 255, that is in the mask (`difference_mask`; 30
+            is the published rule). 0: the mask contains all pixels touched by drops, including faint fringes.
 
     Raises:
-        UserError: if a value is outside what is stated above.
+        UserError: A value is outside the range stated above.
     """
 
     count: tuple[int, int] = (8, 48)

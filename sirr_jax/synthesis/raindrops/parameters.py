@@ -1,4 +1,4 @@
-"""Drawing what is random about the drops on one pane."""
+"""Random parameters of the drops on one pane."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from sirr_jax.synthesis.ops.random_values import lerp, log_lerp, uniforms
 from sirr_jax.synthesis.raindrops.options import RaindropOptions
 
 LOBES = 2
-"""A drop is one round shape, or two that have merged."""
+"""Shapes per drop: one round shape, or two merged ones."""
 
 WAVES = 4
-"""Waves along the outline: two to five periods."""
+"""Waves along the outline, of two to five periods."""
 
 
 class RaindropParameters(NamedTuple):
-    """Everything that decides what the drops on one pane look like; N is the largest number of drops.
+    """Everything that determines the appearance of the drops on one pane; N is the largest number of drops.
 
     Lengths are in pixels, positions x before y, y down.
 
     Attributes:
-        present: [N] bool, whether there is such a drop.
-        center: [N, LOBES, 2] of each lobe; pixel (0, 0) is at the origin.
+        present: [N] bool, true where the drop exists.
+        center: [N, LOBES, 2] center of each lobe; pixel (0, 0) is at the origin.
         radius: [N, LOBES] mean radius; 0 for a second lobe that does not exist.
-        frame: [N, 2, 2] from offsets in pixels to offsets along the drop's own two axes, elongation undone.
-        waves: [N, LOBES, WAVES, 2] cosine and sine amplitudes of the outline's relative waves of 2, 3, ... periods.
-        view: [N, 2] how far, along each axis, the scene that a drop's rim shows is from the drop's place.
+        frame: [N, 2, 2] map from offsets in pixels to offsets along the two axes of the drop, without its elongation.
+        waves: [N, LOBES, WAVES, 2] relative cosine and sine amplitudes of the outline's waves of 2, 3, ... periods.
+        view: [N, 2] distance along each axis between a drop and the part of the scene shown at its rim.
         defocus: [] radius of the circle of confusion.
         brightness: [] factor on the light through drops.
         ambient: [] weight of the sky in the drops' view.
         rim: [] relative darkening at the rim.
         highlight: [] peak of the highlight in linear light.
-        light: [2] where in a drop of radius 1 the highlight lies.
+        light: [2] position of the highlight in a drop of radius 1.
     """
 
     present: jax.Array
@@ -57,8 +57,8 @@ def draw_raindrops(key: jax.Array, height: int, width: int, *, options: Raindrop
 
     Args:
         key: PRNG key.
-        height: rows of the image.
-        width: columns of the image.
+        height: number of rows of the image.
+        width: number of columns of the image.
         options: ranges and probabilities. Static.
 
     Returns:
@@ -71,14 +71,14 @@ def draw_raindrops(key: jax.Array, height: int, width: int, *, options: Raindrop
     low, high = options.count
     number = low + jnp.floor(pane[0] * (high - low + 1)).astype(jnp.int32)
     radius = side * log_lerp(place[:, 0], *options.radius)
-    # Beyond the border too, so that drops cut by it are as frequent there as drops elsewhere.
+    # Beyond the border too, so that drops cut off by it are as frequent as drops elsewhere.
     reach = radius[:, None]
     size = jnp.asarray([[width, height]], jnp.float32)
     center = lerp(place[:, 1:], -reach, size - 1.0 + reach)
 
     joined = shape[:, 0] < options.joined_probability
     second = jnp.where(joined, radius * lerp(shape[:, 1], 0.45, 0.9), 0.0)
-    # Water runs down: a drop has mostly merged with one below or above it.
+    # Water runs down: most drops merge with one below or above.
     angle = 0.5 * math.pi + lerp(shape[:, 2], -1.2, 1.2)
     distance = (radius + second) * lerp(shape[:, 3], 0.4, 0.75)
     direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
@@ -91,7 +91,7 @@ def draw_raindrops(key: jax.Array, height: int, width: int, *, options: Raindrop
     along = jnp.stack([-jnp.sin(tilt), jnp.cos(tilt)], axis=-1) / stretch[:, None]
 
     roughness = lerp(shape[:, 7], *options.roughness)
-    # Long waves dominate, as surface tension smooths short ones.
+    # Long waves dominate, because surface tension smooths short ones.
     falling = jnp.asarray([2.0 / (k + 2) for k in range(WAVES)], jnp.float32)
     waves = (2.0 * outline - 1.0) * falling[None, None, :, None] * roughness[:, None, None, None]
 

@@ -4,8 +4,8 @@ Pure functions of their arguments, meant to run inside the training step:
 
     jax.vmap(functools.partial(render, options=options))(keys, photographs)
 
-The camera is focused on the scene, the drops are on a pane close to it. What a pixel receives is then an average over
-the aperture: where the share `alpha` of the rays to the pixel passes through drops,
+The camera is focused on the scene; the drops are on a pane close to the camera. A pixel receives the average over the
+aperture: if a fraction `alpha` of the rays to the pixel passes through drops,
 
     I = (1 - alpha) J + average over the aperture of (drop mask * light through drops),   alpha = average of the mask
 
@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.errors import UserError
-from sirr_jax.synthesis.multiview.mixing import GAMMA
+from sirr_jax.synthesis.ops.gamma import to_display, to_linear
 from sirr_jax.synthesis.ops.grid import pixel_grid
 from sirr_jax.synthesis.raindrops.difference_mask import difference_mask
 from sirr_jax.synthesis.raindrops.optics import disc_blur, light_through
@@ -31,15 +31,15 @@ from sirr_jax.synthesis.raindrops.shapes import cover
 
 
 class Raindrops(NamedTuple):
-    """A photograph through a pane with drops; the clean image is what `render` was given.
+    """A photograph through a pane with drops; the clean image is the input of `render`.
 
     Attributes:
         image: [H, W, 3] float32 in [0, 1]; exactly the clean image where `alpha` is 0.
         mask: [H, W, 1] float32, 1 where drops change the image visibly, else 0: `difference_mask` of the two images in
-            bytes, at the options' `mask_threshold`, which is how masks of real pairs are made. Faint fringes, and drops
-            of their surroundings' color, are left out. At threshold 0 it is 1 wherever `alpha` is above 0.
-        alpha: [H, W, 1] float32 in [0, 1], how much of the scene the drops replace.
-        parameters: of the drops.
+            bytes, with the option `mask_threshold`, as for real pairs. It omits faint fringes, and drops of the color
+            of their surroundings. At threshold 0 it is 1 wherever `alpha` is above 0.
+        alpha: [H, W, 1] float32 in [0, 1], fraction of the scene replaced by drops.
+        parameters: parameters of the drops.
     """
 
     image: jax.Array
@@ -49,7 +49,7 @@ class Raindrops(NamedTuple):
 
 
 def render(key: jax.Array, image: jax.Array, *, options: RaindropOptions) -> Raindrops:
-    """Lays raindrops over a photograph.
+    """Renders raindrops over a photograph.
 
     Args:
         key: PRNG key.
@@ -57,33 +57,33 @@ def render(key: jax.Array, image: jax.Array, *, options: RaindropOptions) -> Rai
         options: numbers, sizes and optics. Static.
 
     Returns:
-        The rainy image, its masks and what was drawn.
+        The rainy image, its masks and the drawn parameters.
 
     Raises:
-        UserError: if the image's shape or type is not as stated.
+        UserError: The image has another shape or type.
     """
     if image.ndim != 3 or image.shape[-1] != 3 or min(image.shape[:2]) < 16 or image.dtype != jnp.float32:
         raise UserError(f"the image is {image.dtype} {image.shape}: give float32 [H, W, 3], at least 16 pixels a side")
     height, width, _ = image.shape
     params = draw_raindrops(key, height, width, options=options)
 
-    # Drops outside the image reach into it as far as the defocus spreads them.
+    # The defocus spreads drops outside the image into it.
     margin = math.ceil(options.defocus[1] * min(height, width)) + 1
     points = pixel_grid(height + 2 * margin, width + 2 * margin) - margin
-    scene = image**GAMMA
+    scene = to_linear(image)
     coverage = cover(points, params)
     inside = coverage.inside[..., None]
     light = light_through(scene, coverage, params)
     spread = disc_blur(jnp.concatenate([inside * light, inside], axis=-1), params.defocus)
     spread = spread[margin : margin + height, margin : margin + width]
 
-    share = spread[..., 3:]
-    drop = jnp.maximum(spread[..., :3], 0.0) / jnp.maximum(share, 1e-3)
-    alpha = jnp.clip((share - options.faintest) / (1.0 - options.faintest), 0.0, 1.0)
-    mixed = jnp.clip((1.0 - alpha) * scene + alpha * drop, 0.0, 1.0) ** (1.0 / GAMMA)
-    rainy = jnp.where(alpha > 0, mixed, image)
+    coverage_mean = spread[..., 3:]
+    drop = jnp.maximum(spread[..., :3], 0.0) / jnp.maximum(coverage_mean, 1e-3)
+    alpha = jnp.clip((coverage_mean - options.faintest) / (1.0 - options.faintest), 0.0, 1.0)
+    blended = to_display(jnp.clip((1.0 - alpha) * scene + alpha * drop, 0.0, 1.0))
+    rainy = jnp.where(alpha > 0, blended, image)
     if options.mask_threshold == 0.0:
         return Raindrops(rainy, (alpha > 0).astype(jnp.float32), alpha, params)
-    # In bytes, so that the mask is that of the files which are written.
+    # In bytes, so that the mask equals that of the written files.
     in_bytes = (jnp.rint(255.0 * jnp.clip(picture, 0.0, 1.0)) for picture in (rainy, image))
     return Raindrops(rainy, difference_mask(*in_bytes, threshold=options.mask_threshold), alpha, params)

@@ -1,6 +1,6 @@
-"""Single images through glass, mixed from two photographs on the accelerator, by the models of the literature.
+"""Published models that mix two photographs into one photograph through glass, on the accelerator.
 
-Pure JAX functions of a key and two layers; sizes are static, what is drawn is not. Source: benchmark specification,
+Pure JAX functions of a key and two layers; sizes are static, drawn values are not. Source: benchmark specification,
 section 4.
 """
 

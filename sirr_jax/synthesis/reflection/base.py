@@ -1,4 +1,4 @@
-"""What every model of a mixture takes and returns."""
+"""Inputs and outputs common to all mixing models."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Mixture(NamedTuple):
 
     Attributes:
         mixture: [H, W, 3] in [0, 1].
-        transmission: [H, W, 3] in [0, 1], the target as the model defines it: the scene behind the glass, never
+        transmission: [H, W, 3] in [0, 1], the target as the model defines it: the scene behind the glass, not
             attenuated by the glass.
-        reflection: [H, W, 3] in [0, 1], what the reflection adds to the mixture, after blurring, subtraction and
-            weighting; in display light, also where the model adds in linear light.
-        parameters: everything that was drawn or measured, by name. With the layers it is enough to mix again.
-        kept: [] bool, false where the published rule of the model throws the pair away. Traced code cannot ask for
-            another pair: give the sample no weight, or replace it.
+        reflection: [H, W, 3] in [0, 1], the reflection as it appears in the mixture, after blurring, subtraction and
+            weighting; in display light, even where the model adds in linear light.
+        parameters: drawn and measured values by name. Together with the layers they suffice to recompose the mixture.
+        kept: [] bool, false where the published rule of the model rejects the pair. Traced code cannot draw another
+            pair: give the sample no weight, or replace it.
     """
 
     mixture: jax.Array
@@ -32,25 +32,23 @@ class Mixture(NamedTuple):
 
 
 def check_layers(transmission: jax.Array, reflection: jax.Array) -> None:
-    """Tells a wrong shape or type in one line, when a function is traced.
+    """Checks shapes and types of two layers when a function is traced.
 
     Args:
-        transmission: [H, W, 3] float32 is expected.
-        reflection: the same.
+        transmission: array that should be [H, W, 3] float32.
+        reflection: array that should have the same shape and type.
 
     Raises:
-        UserError: if the layers are something else or differ in size.
+        UserError: A layer has another shape or type, or the layers differ in size.
     """
     for name, layer in (("transmission", transmission), ("reflection", reflection)):
         if layer.ndim != 3 or layer.shape[-1] != 3:
             raise UserError(
-                f"{name} has shape {tuple(layer.shape)}, expected [height, width, 3]: use jax.vmap or "
-                "`synthesize_batch` for a batch, and RGB"
+                f"{name} has shape {tuple(layer.shape)}, expected [height, width, 3]: use RGB images, and jax.vmap or "
+                "`synthesize_batch` for a batch"
             )
         if layer.dtype != jnp.float32:
-            raise UserError(
-                f"{name} is {layer.dtype}, expected float32 in [0, 1]: convert it (uint8 by dividing by 255)"
-            )
+            raise UserError(f"{name} is {layer.dtype}, expected float32 in [0, 1]: convert it (divide uint8 by 255)")
     if transmission.shape != reflection.shape:
         raise UserError(
             f"reflection has shape {tuple(reflection.shape)}, expected that of the transmission, "

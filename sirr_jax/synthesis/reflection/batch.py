@@ -1,4 +1,4 @@
-"""Mixtures of a whole batch, each with random choices of its own."""
+"""Mixtures of a whole batch, with independent random choices for each sample."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def synthesize_batch(
 ) -> Mixture:
     """Makes one mixture of every pair of a batch.
 
-    The random choices of a sample depend on the key and on its index alone, never on its place in the batch: the
-    same samples in other batches, on other numbers of devices or after a restart give the same mixtures.
+    The random choices of a sample depend on the key and on its index alone, not on its place in the batch: the same
+    samples in other batches, on other numbers of devices or after a restart give the same mixtures.
 
     Args:
         key: PRNG key, one for all samples.
         transmission: [B, H, W, 3] uint8, or float32 in [0, 1].
         reflection: the same shape; its type may differ.
-        index: [B] integers, the samples' places in the endless stream of samples.
-        name: of the model, one of `SYNTHESES`. Static.
-        options: of that model; None for the published ones. Static.
+        index: [B] integers, positions of the samples in the endless stream of samples.
+        name: model name, one of `SYNTHESES`. Static.
+        options: options of that model; None for the published ones. Static.
 
     Returns:
         A `Mixture` whose leaves have a leading axis B.
 
     Raises:
-        UserError: if the name is unknown, the options belong to another model, or a shape or type is wrong.
+        UserError: The name is unknown, the options belong to another model, or a shape or type is wrong.
     """
     model = get_synthesis(name)
     options = model.options() if options is None else options

@@ -1,7 +1,7 @@
 """BDN's mixture: a weighted mean of the transmission and a slightly blurred reflection, in 8 bits.
 
-I = (1 - b) T + b Rb in display light, rounded to whole 255ths; Rb is R blurred by 3, 5 or 7 taps. The publication
-trains on crops of 256 pixels. How its blur continues the border is not known; here it is mirrored.
+I = (1 - b) T + b Rb in display light, rounded to whole 255ths; Rb is R blurred with 3, 5 or 7 taps. The publication
+trains on crops of 256 pixels. The padding of its blur is unknown; here the image is mirrored.
 
 Sources: benchmark specification, section 4.5; Yang et al. 2018.
 """
@@ -13,10 +13,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.synthesis.multiview.options import Range
 from sirr_jax.synthesis.ops.random_values import categorical, lerp, uniforms
+from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
-from sirr_jax.synthesis.reflection.ops import blur
+from sirr_jax.synthesis.reflection.ops import blur, superpose
 from sirr_jax.synthesis.reflection.option_checks import freeze_range
 
 _RADII = (1, 2, 3)
@@ -27,11 +27,11 @@ class BdnOptions:
     """Ranges of BDN's model; hashable, static.
 
     Attributes:
-        sigma: of the blur, pixels of the image.
-        reflectance: weight b of the blurred R; T gets 1 - b.
+        sigma: standard deviation of the blur, pixels of the image.
+        reflectance: weight b of the blurred R; the weight of T is 1 - b.
 
     Raises:
-        UserError: if a value is not a range, or the weight is outside [0, 1].
+        UserError: A value is not a range, or the weight is outside [0, 1].
     """
 
     sigma: Range = (0.0, 2.0)
@@ -56,24 +56,24 @@ def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         the kernel) and `reflectance` (b). Every pair is kept.
 
     Raises:
-        UserError: if a layer's shape or type is not as stated.
+        UserError: A layer has another shape or type.
     """
     check_layers(transmission, reflection)
-    (share,) = uniforms(key, (3,))
-    sigma, reflectance = lerp(share[0], *options.sigma), lerp(share[2], *options.reflectance)
-    radius = jnp.asarray(_RADII, jnp.float32)[categorical(share[1], (1.0,) * len(_RADII))]
+    (uniform,) = uniforms(key, (3,))
+    sigma, reflectance = lerp(uniform[0], *options.sigma), lerp(uniform[2], *options.reflectance)
+    radius = jnp.asarray(_RADII, jnp.float32)[categorical(uniform[1], (1.0,) * len(_RADII))]
     residual = reflectance * blur(reflection, sigma, radius, reach=max(_RADII), reflect=True)
-    mixed = _compose(transmission, residual, reflectance)
+    mixture = _compose(transmission, residual, reflectance)
     parameters = {"sigma": sigma, "radius": radius, "reflectance": reflectance}
-    return Mixture(mixed, transmission, residual, parameters, jnp.asarray(True))
+    return Mixture(mixture, transmission, residual, parameters, jnp.asarray(True))
 
 
 def recompose(mixture: Mixture, *, options: BdnOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesize`.
-        options: the same as there; not needed here.
+        mixture: result of `synthesize`.
+        options: options given to `synthesize`; not used.
 
     Returns:
         [H, W, 3] in [0, 1], in whole 255ths.
@@ -83,5 +83,4 @@ def recompose(mixture: Mixture, *, options: BdnOptions) -> jax.Array:
 
 
 def _compose(transmission: jax.Array, residual: jax.Array, reflectance: jax.Array) -> jax.Array:
-    mixed = jnp.clip((1.0 - reflectance) * transmission + residual, 0.0, 1.0)
-    return jnp.round(255.0 * mixed) / 255.0
+    return jnp.round(255.0 * superpose((1.0 - reflectance) * transmission, residual)) / 255.0

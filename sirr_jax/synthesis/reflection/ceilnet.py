@@ -1,6 +1,6 @@
-"""CEILNet's mixture: what exceeds white is taken off the blurred reflection.
+"""CEILNet's mixture: the excess over white is subtracted from the blurred reflection.
 
-With Rb = R blurred by 11 x 11 taps (zeros outside the image, so that its border darkens) and M = T + Rb:
+With Rb = R blurred with 11 x 11 taps (zero padding, so its border darkens) and M = T + Rb:
 m = g (mean of M over all entries above 1, minus 1), I = clip(T + clip(Rb - m, 0, 1), 0, 1), in display light.
 
 Sources: benchmark specification, section 4.1; Fan et al. 2017; Wei et al. 2019 (ERRNet draws g from [1.3, 1.3]).
@@ -13,13 +13,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.synthesis.multiview.options import Range
 from sirr_jax.synthesis.ops.random_values import lerp, uniforms
+from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
-from sirr_jax.synthesis.reflection.ops import blur, excess
+from sirr_jax.synthesis.reflection.ops import blur, excess, subtract_excess, superpose
 from sirr_jax.synthesis.reflection.option_checks import freeze_range
 
-_REACH = 5
+RADIUS = 5
+"""Truncation radius of the blur in pixels: 11 x 11 taps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +28,11 @@ class CeilnetOptions:
     """Ranges of CEILNet's model; hashable, static.
 
     Attributes:
-        sigma: of the blur, pixels of the image.
+        sigma: standard deviation of the blur, pixels of the image.
         excess_gain: factor g on the mean excess.
 
     Raises:
-        UserError: if a value is not a range of numbers of at least 0.
+        UserError: A value is not a range of numbers of at least 0.
     """
 
     sigma: Range = (2.0, 5.0)
@@ -55,31 +56,27 @@ def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         The mixture; parameters `sigma`, `excess_gain` and `subtracted` (m), each []. Every pair is kept.
 
     Raises:
-        UserError: if a layer's shape or type is not as stated.
+        UserError: A layer has another shape or type.
     """
     check_layers(transmission, reflection)
-    (share,) = uniforms(key, (2,))
-    sigma, gain = lerp(share[0], *options.sigma), lerp(share[1], *options.excess_gain)
-    blurred = blur(reflection, sigma, jnp.asarray(float(_REACH)), reach=_REACH, reflect=False)
+    (uniform,) = uniforms(key, (2,))
+    sigma, gain = lerp(uniform[0], *options.sigma), lerp(uniform[1], *options.excess_gain)
+    blurred = blur(reflection, sigma, jnp.asarray(float(RADIUS)), reach=RADIUS, reflect=False)
     subtracted = gain * excess(transmission + blurred, per_channel=False)
-    residual = jnp.clip(blurred - subtracted, 0.0, 1.0)
+    residual = subtract_excess(blurred, subtracted)
     parameters = {"sigma": sigma, "excess_gain": gain, "subtracted": subtracted}
-    return Mixture(_compose(transmission, residual), transmission, residual, parameters, jnp.asarray(True))
+    return Mixture(superpose(transmission, residual), transmission, residual, parameters, jnp.asarray(True))
 
 
 def recompose(mixture: Mixture, *, options: CeilnetOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesize`.
-        options: the same as there; not needed here.
+        mixture: result of `synthesize`.
+        options: options given to `synthesize`; not used.
 
     Returns:
         [H, W, 3] in [0, 1].
     """
     del options
-    return _compose(mixture.transmission, mixture.reflection)
-
-
-def _compose(transmission: jax.Array, residual: jax.Array) -> jax.Array:
-    return jnp.clip(transmission + residual, 0.0, 1.0)
+    return superpose(mixture.transmission, mixture.reflection)

@@ -1,6 +1,6 @@
 """CoRRN's mixture: a weighted sum with one of three pairs of weights.
 
-I = clip(w_T T + w_R Rb, 0, 1) in display light, Rb being R blurred by sigma 0.4 pixels (3 taps, mirrored border).
+I = clip(w_T T + w_R Rb, 0, 1) in display light; Rb is R blurred with sigma 0.4 pixels (3 taps, mirrored border).
 The publication takes R from photographs of reflections and trains at 96 x 128 pixels.
 
 Sources: benchmark specification, section 4.6; Wan et al. 2019.
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.ops.random_values import categorical, uniforms
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
-from sirr_jax.synthesis.reflection.ops import blur
+from sirr_jax.synthesis.reflection.ops import blur, superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number
 
 
@@ -26,11 +26,11 @@ class CorrnOptions:
     """Constants of CoRRN's model; hashable, static.
 
     Attributes:
-        sigma: of the blur, pixels of the image.
-        weights: the pairs (w_T, w_R), each of numbers from 0 to 1, from which one is drawn.
+        sigma: standard deviation of the blur, pixels of the image.
+        weights: pairs (w_T, w_R) of numbers from 0 to 1; one pair is drawn per mixture.
 
     Raises:
-        UserError: if a value is outside what is stated above.
+        UserError: A value is outside the range stated above.
     """
 
     sigma: float = 0.4
@@ -61,25 +61,25 @@ def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         Every pair is kept.
 
     Raises:
-        UserError: if a layer's shape or type is not as stated.
+        UserError: A layer has another shape or type.
     """
     check_layers(transmission, reflection)
-    (share,) = uniforms(key, (1,))
-    weights = jnp.asarray(options.weights, jnp.float32)[categorical(share[0], (1.0,) * len(options.weights))]
+    (uniform,) = uniforms(key, (1,))
+    weights = jnp.asarray(options.weights, jnp.float32)[categorical(uniform[0], (1.0,) * len(options.weights))]
     parameters = {"transmittance": weights[0], "reflectance": weights[1]}
     reach = math.ceil(2.0 * options.sigma)
     blurred = blur(reflection, jnp.asarray(options.sigma), jnp.asarray(float(reach)), reach=reach, reflect=True)
     residual = parameters["reflectance"] * blurred
-    mixed = _compose(transmission, residual, parameters)
-    return Mixture(mixed, transmission, residual, parameters, jnp.asarray(True))
+    mixture = _compose(transmission, residual, parameters)
+    return Mixture(mixture, transmission, residual, parameters, jnp.asarray(True))
 
 
 def recompose(mixture: Mixture, *, options: CorrnOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesize`.
-        options: the same as there; not needed here.
+        mixture: result of `synthesize`.
+        options: options given to `synthesize`; not used.
 
     Returns:
         [H, W, 3] in [0, 1].
@@ -89,4 +89,4 @@ def recompose(mixture: Mixture, *, options: CorrnOptions) -> jax.Array:
 
 
 def _compose(transmission: jax.Array, residual: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
-    return jnp.clip(parameters["transmittance"] * transmission + residual, 0.0, 1.0)
+    return superpose(parameters["transmittance"] * transmission, residual)

@@ -1,9 +1,9 @@
-"""A mixture by the physics of a pane: Fresnel's reflectance, absorption, and both surfaces.
+"""Physical model of a pane: Fresnel reflectance, absorption, and reflections from both surfaces.
 
-In linear light t = T^gamma, r = R^gamma, with the shares of `pane_weights` at every pixel's angle:
-I = clip((transmitted t + front r + back r')^(1/gamma), 0, 1), r' being r, or r displaced if the pane is thick enough
-to show. The published code takes a constant for the weight of r, drawn from [0.1, 0.6]: `reflectance`. Whether it adds
-in display light is not known: that is gamma 1.
+In linear light t = T^gamma, r = R^gamma, with the weights of `pane_weights` at every pixel's angle:
+I = clip(transmitted t + front r + back r', 0, 1)^(1/gamma). r' is r, displaced if the double image of the pane is
+visible. The published code uses a constant weight of r, drawn from [0.1, 0.6]: `reflectance`. Whether it adds in
+display light (gamma 1) is unknown.
 
 Sources: benchmark specification, section 4.7; Zheng et al. 2021.
 """
@@ -16,11 +16,12 @@ import math
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.synthesis.multiview.mixing import GAMMA
-from sirr_jax.synthesis.multiview.options import Range
 from sirr_jax.synthesis.ops.blur import ghost
+from sirr_jax.synthesis.ops.gamma import GAMMA, to_display, to_linear
 from sirr_jax.synthesis.ops.random_values import lerp, normal, uniforms
+from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
+from sirr_jax.synthesis.reflection.ops import superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_range
 from sirr_jax.synthesis.reflection.pane import PaneWeights, incidence_cosine, pane_weights
 
@@ -30,19 +31,19 @@ class GlassOptions:
     """Ranges of the physical model; hashable, static.
 
     Attributes:
-        index: of refraction, above 1.
-        absorption: coefficient k, per meter.
-        thickness: d of the pane, millimeters.
-        field_of_view: of the camera across the image's width, degrees, above 0 and below 180.
-        turn: standard deviation of the pane's turn about the vertical axis, degrees.
-        lean: standard deviation of its turn about the horizontal axis, degrees.
-        double_shift: length of the displacement, in a random direction, between what the two surfaces reflect,
-            pixels, rounded to whole ones per axis. At training sizes a window pane gives less than one pixel.
-        reflectance: range of a constant weight of R in place of the pane's; None for the pane's.
-        gamma: exponent from display light to the light that is added; 1 adds in display light.
+        index: refractive index of the glass, above 1.
+        absorption: absorption coefficient k, per meter.
+        thickness: thickness d of the pane, millimeters.
+        field_of_view: horizontal field of view of the camera, degrees, above 0 and below 180.
+        turn: standard deviation of the pane's rotation about the vertical axis, degrees.
+        lean: standard deviation of the pane's rotation about the horizontal axis, degrees.
+        double_shift: displacement between the reflections of the two surfaces, pixels, in a random direction, rounded
+            to whole pixels per axis. At training sizes a window pane gives less than one pixel.
+        reflectance: range of a constant weight of R; None for the weight that the pane gives.
+        gamma: exponent from display light to the light in which layers are added; 1 adds in display light.
 
     Raises:
-        UserError: if a value is outside what is stated above.
+        UserError: A value is outside the range stated above.
     """
 
     index: float = 1.474
@@ -83,27 +84,27 @@ def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         `transmittance` [H, W] (of t) and `reflectance` [H, W] (of r, both surfaces). Every pair is kept.
 
     Raises:
-        UserError: if a layer's shape or type is not as stated.
+        UserError: A layer has another shape or type.
     """
     check_layers(transmission, reflection)
     height, width, _ = transmission.shape
-    share, noise = uniforms(key, (6,), (2,))
+    uniform, noise = uniforms(key, (6,), (2,))
     degree = math.pi / 180.0
     tilt = degree * jnp.asarray([options.turn, options.lean], jnp.float32) * normal(noise)
-    field_of_view = degree * lerp(share[0], *options.field_of_view)
-    absorption = lerp(share[1], *options.absorption)
-    thickness = 1e-3 * lerp(share[2], *options.thickness)
-    length, angle = lerp(share[3], *options.double_shift), 2.0 * jnp.pi * share[4]
+    field_of_view = degree * lerp(uniform[0], *options.field_of_view)
+    absorption = lerp(uniform[1], *options.absorption)
+    thickness = 1e-3 * lerp(uniform[2], *options.thickness)
+    length, angle = lerp(uniform[3], *options.double_shift), 2.0 * jnp.pi * uniform[4]
     shift = jnp.round(length * jnp.stack([jnp.cos(angle), jnp.sin(angle)])).astype(jnp.int32)
     cosine = incidence_cosine(height, width, field_of_view, tilt)
     weights = pane_weights(cosine, absorption * thickness, index=options.index)
     if options.reflectance is not None:
-        weights = _with_constant_reflectance(weights, lerp(share[5], *options.reflectance))
-    light = reflection**options.gamma
-    # With the weight 0 for the image itself only its displaced double is left.
+        weights = _with_constant_reflectance(weights, lerp(uniform[5], *options.reflectance))
+    light = to_linear(reflection, options.gamma)
+    # With weight 0 for the image itself, only its displaced double is left.
     behind = ghost(light, shift, jnp.zeros(()), reach=math.ceil(options.double_shift[1]))
     residual = weights.front[..., None] * light + weights.back[..., None] * behind
-    residual = jnp.clip(residual, 0.0, 1.0) ** (1.0 / options.gamma)
+    residual = to_display(jnp.clip(residual, 0.0, 1.0), options.gamma)
     parameters = {
         "absorption": absorption,
         "thickness": thickness,
@@ -113,16 +114,16 @@ def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
         "transmittance": weights.transmitted,
         "reflectance": weights.front + weights.back,
     }
-    mixed = _compose(transmission, residual, parameters, options)
-    return Mixture(mixed, transmission, residual, parameters, jnp.asarray(True))
+    mixture = _compose(transmission, residual, parameters, options)
+    return Mixture(mixture, transmission, residual, parameters, jnp.asarray(True))
 
 
 def recompose(mixture: Mixture, *, options: GlassOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesize`.
-        options: the same as there.
+        mixture: result of `synthesize`.
+        options: options given to `synthesize`.
 
     Returns:
         [H, W, 3] in [0, 1].
@@ -133,12 +134,12 @@ def recompose(mixture: Mixture, *, options: GlassOptions) -> jax.Array:
 def _compose(
     transmission: jax.Array, residual: jax.Array, parameters: dict[str, jax.Array], options: GlassOptions
 ) -> jax.Array:
-    direct = parameters["transmittance"][..., None] * transmission**options.gamma
-    return jnp.clip((direct + residual**options.gamma) ** (1.0 / options.gamma), 0.0, 1.0)
+    direct = parameters["transmittance"][..., None] * to_linear(transmission, options.gamma)
+    return to_display(superpose(direct, to_linear(residual, options.gamma)), options.gamma)
 
 
 def _with_constant_reflectance(weights: PaneWeights, reflectance: jax.Array) -> PaneWeights:
-    """Shares a constant weight between the surfaces as the pane does."""
+    """Splits a constant weight between the two surfaces in the ratio of the pane."""
     total = weights.front + weights.back
     return weights._replace(
         front=reflectance * weights.front / total,

@@ -1,4 +1,8 @@
-"""What the models have in common: widths of blurs, and the brightness that exceeds white."""
+"""Physics shared by the mixing models: blur widths, the excess over white, and the superposition of two layers.
+
+The single-image models of this package and the branch-free mixer in `synthesis.multiview.mixing` both call these
+functions.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +12,37 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sirr_jax.synthesis.multiview.options import Range
 from sirr_jax.synthesis.ops.blur import gaussian_blur, gaussian_kernel
 from sirr_jax.synthesis.ops.random_values import categorical
+from sirr_jax.synthesis.options import Range
 
 
-def spaced_sigma(share: jax.Array, *, limits: Range, count: int) -> tuple[jax.Array, jax.Array]:
+def spaced_sigma(uniform: jax.Array, *, limits: Range, count: int) -> tuple[jax.Array, jax.Array]:
     """Chooses one of equally spaced widths of a Gaussian (benchmark specification, sections 4.3 and 4.4).
 
     Args:
-        share: [] in [0, 1).
-        limits: least and largest sigma, pixels. Static.
-        count: of the widths. Static.
+        uniform: [] in [0, 1).
+        limits: smallest and largest sigma in pixels. Static.
+        count: number of widths. Static.
 
     Returns:
-        sigma and the radius at which the kernel is cut off, ceil(2 sigma), each [] float32.
+        sigma and the truncation radius ceil(2 sigma), each [] float32, in pixels.
     """
     sigmas = np.linspace(*limits, count)
-    chosen = categorical(share, (1.0,) * count)
+    index = categorical(uniform, (1.0,) * count)
     # The radii are rounded up in double precision: 2 sigma is whole at the ends of the published range.
-    return jnp.asarray(sigmas, jnp.float32)[chosen], jnp.asarray(np.ceil(2.0 * sigmas), jnp.float32)[chosen]
+    return jnp.asarray(sigmas, jnp.float32)[index], jnp.asarray(np.ceil(2.0 * sigmas), jnp.float32)[index]
 
 
 def blur(image: jax.Array, sigma: jax.Array, radius: jax.Array, *, reach: int, reflect: bool) -> jax.Array:
-    """Blurs an image by a Gaussian of run-time width.
+    """Blurs an image by a Gaussian whose width is known at run time.
 
     Args:
         image: [H, W, C].
-        sigma: [] pixels, at least 0.
-        radius: [] pixels, at which the kernel is cut off, at most `reach`; 0 leaves the image alone.
+        sigma: [] standard deviation in pixels, at least 0.
+        radius: [] truncation radius in pixels, at most `reach`; 0 leaves the image unchanged.
         reach: largest radius. Static.
-        reflect: whether the image is continued mirrored about its outermost pixels, or by zeros. Static.
+        reflect: pad by reflection about the outermost pixels if true, with zeros if false. Static.
 
     Returns:
         [H, W, C].
@@ -49,21 +53,74 @@ def blur(image: jax.Array, sigma: jax.Array, radius: jax.Array, *, reach: int, r
 
 
 def reach_of(limits: Range) -> int:
-    """The largest radius ceil(2 sigma) of a range of widths."""
+    """Returns the largest truncation radius, ceil(2 sigma), of a range of widths."""
     return math.ceil(2.0 * limits[1])
 
 
-def excess(blend: jax.Array, *, per_channel: bool) -> jax.Array:
-    """By how much the entries above 1 exceed it on average: max(1, sum(b [b > 1]) / (count + 1e-6)) - 1.
+def sums_above_white(blend: jax.Array, *, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    """Sums and counts the entries above 1.
 
     Args:
-        blend: [H, W, 3], at least 0.
-        per_channel: a mean for each channel (Zhang et al.), or one of all entries (CEILNet).
+        blend: [H, W, 3], sum of two layers, at least 0.
+        axes: axes that are summed. Static.
 
     Returns:
-        [3] if `per_channel`, else []; 0 where nothing exceeds 1.
+        The sum of the entries above 1, and their number; [3] for axes (0, 1), [] for axes (0, 1, 2).
     """
-    axes = (0, 1) if per_channel else (0, 1, 2)
     over = (blend > 1.0).astype(blend.dtype)
-    mean = jnp.sum(blend * over, axis=axes) / (jnp.sum(over, axis=axes) + 1e-6)
-    return jnp.maximum(mean, 1.0) - 1.0
+    return jnp.sum(blend * over, axis=axes), jnp.sum(over, axis=axes)
+
+
+def mean_excess(total: jax.Array, count: jax.Array) -> jax.Array:
+    """Returns by how much entries above 1 exceed it on average: max(1, total / (count + 1e-6)) - 1.
+
+    Args:
+        total: sum of the entries above 1, any shape.
+        count: their number, the same shape.
+
+    Returns:
+        The same shape; 0 where no entry exceeds 1.
+    """
+    return jnp.maximum(total / (count + 1e-6), 1.0) - 1.0
+
+
+def excess(blend: jax.Array, *, per_channel: bool) -> jax.Array:
+    """Returns the mean excess of a blend over white.
+
+    Args:
+        blend: [H, W, 3], sum of two layers, at least 0.
+        per_channel: one mean per channel (Zhang et al.) if true, one of all entries (CEILNet) if false. Static.
+
+    Returns:
+        [3] if `per_channel`, else []; 0 where no entry exceeds 1.
+    """
+    return mean_excess(*sums_above_white(blend, axes=(0, 1) if per_channel else (0, 1, 2)))
+
+
+def subtract_excess(blurred: jax.Array, subtracted: jax.Array, ceiling: jax.Array | float = 1.0) -> jax.Array:
+    """Subtracts what exceeds white from the blurred reflection.
+
+    Args:
+        blurred: [..., H, W, 3], at least 0.
+        subtracted: amount, of a shape that broadcasts against `blurred`.
+        ceiling: upper limit of the result.
+
+    Returns:
+        [..., H, W, 3] from 0 to `ceiling`.
+    """
+    return jnp.clip(blurred - subtracted, 0.0, ceiling)
+
+
+def superpose(direct: jax.Array, residual: jax.Array, overlap: jax.Array | None = None) -> jax.Array:
+    """Adds the residual reflection to the attenuated transmission, in the light in which the model adds.
+
+    Args:
+        direct: [..., H, W, 3], transmission after attenuation.
+        residual: the same shape, the reflection as it appears in the mixture.
+        overlap: the same shape; the screen blend subtracts the product of the two layers. None for a plain sum.
+
+    Returns:
+        [..., H, W, 3] in [0, 1].
+    """
+    light = direct + residual
+    return jnp.clip(light if overlap is None else light - overlap, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Checks of the models' options: wrong values from a config file are told in one line."""
+"""Checks of option fields, with one-line messages for wrong values from a config file."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from sirr_jax.errors import UserError
 
 
 def freeze_range(options: Any, name: str, *, least: float, most: float = math.inf) -> None:
-    """Turns the range of a uniform draw into a hashable pair and checks it.
+    """Checks a range and stores it as a hashable pair.
 
     Args:
-        options: frozen dataclass, changed in place while it is being made.
-        name: of the field.
-        least: smallest value allowed.
-        most: largest value allowed.
+        options: frozen dataclass under construction; changed in place.
+        name: name of the field.
+        least: smallest allowed value.
+        most: largest allowed value.
 
     Raises:
-        UserError: if the field is not two numbers in order within those limits.
+        UserError: The field is not two ascending numbers within the limits.
     """
     value = getattr(options, name)
     pair = _numbers(value)
@@ -30,34 +30,34 @@ def freeze_range(options: Any, name: str, *, least: float, most: float = math.in
 
 
 def freeze_numbers(options: Any, name: str, *, least: float, count: int | None = None) -> None:
-    """Turns a list of numbers into a hashable tuple and checks it.
+    """Checks a list of numbers and stores it as a hashable tuple.
 
     Args:
-        options: frozen dataclass, changed in place while it is being made.
-        name: of the field.
-        least: smallest value allowed.
-        count: how many there must be; None for one or more.
+        options: frozen dataclass under construction; changed in place.
+        name: name of the field.
+        least: smallest allowed value.
+        count: expected number of values; None for one or more.
 
     Raises:
-        UserError: if the field is not that many numbers of at least `least`.
+        UserError: The field is not that many numbers of at least `least`.
     """
     value = getattr(options, name)
     numbers = _numbers(value)
     if not numbers or not min(numbers) >= least or (count is not None and len(numbers) != count):
-        many = "at least one number" if count is None else f"{count} numbers"
-        raise UserError(f"{type(options).__name__}: {name} is {value!r}: use {many} of at least {least:g}")
+        expected = "at least one number" if count is None else f"{count} numbers"
+        raise UserError(f"{type(options).__name__}: {name} is {value!r}: use {expected} of at least {least:g}")
     object.__setattr__(options, name, numbers)
 
 
 def check_flag(options: Any, name: str) -> None:
-    """Checks a switch.
+    """Checks a boolean field.
 
     Args:
         options: dataclass.
-        name: of the field.
+        name: name of the field.
 
     Raises:
-        UserError: if the field is neither true nor false.
+        UserError: The field is not a boolean.
     """
     value = getattr(options, name)
     if not isinstance(value, bool):
@@ -65,15 +65,15 @@ def check_flag(options: Any, name: str) -> None:
 
 
 def freeze_probabilities(options: Any, name: str, *, count: int) -> None:
-    """Turns a list of probabilities into a hashable tuple and checks it.
+    """Checks a list of probabilities and stores it as a hashable tuple.
 
     Args:
-        options: frozen dataclass, changed in place while it is being made.
-        name: of the field.
-        count: of the possibilities.
+        options: frozen dataclass under construction; changed in place.
+        name: name of the field.
+        count: number of possibilities.
 
     Raises:
-        UserError: if the field is not `count` numbers of at least 0 that sum to 1.
+        UserError: The field is not `count` numbers of at least 0 that sum to 1.
     """
     value = getattr(options, name)
     numbers = _numbers(value)
@@ -90,22 +90,22 @@ def freeze_probabilities(options: Any, name: str, *, count: int) -> None:
 
 
 def check_number(options: Any, name: str, *, least: float, most: float = math.inf, whole: bool = False) -> None:
-    """Checks a single number.
+    """Checks a number.
 
     Args:
         options: dataclass.
-        name: of the field.
-        least: smallest value allowed.
-        most: largest value allowed.
-        whole: whether it must be an integer.
+        name: name of the field.
+        least: smallest allowed value.
+        most: largest allowed value.
+        whole: accept integers only.
 
     Raises:
-        UserError: if the field is not a number within those limits.
+        UserError: The field is not a number within the limits.
     """
     value = getattr(options, name)
     if _numbers((value,)) is None or not least <= value <= most or (whole and not isinstance(value, int)):
-        kind = "whole number" if whole else "number"
-        raise UserError(f"{type(options).__name__}: {name} is {value!r}: use a {kind} {_limits(least, most)}")
+        noun = "whole number" if whole else "number"
+        raise UserError(f"{type(options).__name__}: {name} is {value!r}: use a {noun} {_limits(least, most)}")
 
 
 def _limits(least: float, most: float) -> str:

@@ -1,4 +1,4 @@
-"""A flat pane of glass: what it reflects, absorbs and lets through, by the angle of the light.
+"""A flat pane of glass: reflection, absorption and transmission by the angle of incidence.
 
 Source: benchmark specification, section 4.7; Zheng et al. 2021.
 """
@@ -12,12 +12,12 @@ import jax.numpy as jnp
 
 
 class PaneWeights(NamedTuple):
-    """Shares of the light, all of one shape and in [0, 1]; their sum is at most 1, and 1 without absorption.
+    """Fractions of the light, all of one shape and in [0, 1]; their sum is at most 1, and 1 without absorption.
 
     Attributes:
-        transmitted: of the light from behind the pane.
-        front: of the light from before the pane, thrown back by its front surface.
-        back: of the light from before the pane, thrown back by its back surface, once or more often.
+        transmitted: fraction of the light from behind the pane that is transmitted.
+        front: fraction of the light in front of the pane that the front surface reflects.
+        back: fraction of the light in front of the pane that the back surface reflects, once or more often.
     """
 
     transmitted: jax.Array
@@ -26,13 +26,13 @@ class PaneWeights(NamedTuple):
 
 
 def incidence_cosine(height: int, width: int, field_of_view: jax.Array, tilt: jax.Array) -> jax.Array:
-    """The cosine of the angle between each pixel's ray and the normal of the pane.
+    """Computes the cosine of the angle between each pixel's ray and the normal of the pane.
 
     Args:
-        height: rows of the image.
-        width: columns of the image.
-        field_of_view: [] radians across the width, of a pinhole camera.
-        tilt: [2] radians by which the pane is turned about the vertical and about the horizontal axis; 0 faces the
+        height: number of rows of the image.
+        width: number of columns of the image.
+        field_of_view: [] horizontal field of view of a pinhole camera, radians.
+        tilt: [2] rotation of the pane about the vertical and the horizontal axis, radians; at 0 the pane faces the
             camera.
 
     Returns:
@@ -47,13 +47,13 @@ def incidence_cosine(height: int, width: int, field_of_view: jax.Array, tilt: ja
 
 
 def fresnel_reflectance(cosine: jax.Array, *, index: float) -> jax.Array:
-    """The share of unpolarized light that a surface of glass throws back.
+    """Computes the fraction of unpolarized light that a glass surface reflects.
 
-    The mean of Fresnel's two polarisations. It is the same from outside and, along the refracted ray, from inside.
+    It is the mean over both polarizations, the same from outside and, along the refracted ray, from inside.
 
     Args:
-        cosine: of the angle of incidence in air, any shape, in [0, 1].
-        index: of refraction of the glass, at least 1.
+        cosine: cosine of the angle of incidence in air, any shape, in [0, 1].
+        index: refractive index of the glass, at least 1. Static.
 
     Returns:
         The shape of `cosine`, in [0, 1].
@@ -65,11 +65,11 @@ def fresnel_reflectance(cosine: jax.Array, *, index: float) -> jax.Array:
 
 
 def refracted_cosine(cosine: jax.Array, *, index: float) -> jax.Array:
-    """The cosine of the angle inside the glass, by Snell's law.
+    """Computes the cosine of the angle inside the glass by Snell's law.
 
     Args:
-        cosine: of the angle of incidence in air, any shape, in [0, 1].
-        index: of refraction of the glass, at least 1.
+        cosine: cosine of the angle of incidence in air, any shape, in [0, 1].
+        index: refractive index of the glass, at least 1. Static.
 
     Returns:
         The shape of `cosine`, in [0, 1].
@@ -78,22 +78,22 @@ def refracted_cosine(cosine: jax.Array, *, index: float) -> jax.Array:
 
 
 def pane_weights(cosine: jax.Array, depth: jax.Array, *, index: float) -> PaneWeights:
-    """What a pane does to light, all its inner reflections summed.
+    """Computes the fractions of light that a pane transmits and reflects, summed over all inner reflections.
 
     With the reflectance r of a surface and the transmission a = exp(-depth / cos(angle inside)) of one passage,
-    (1 - r)^2 a / (1 - r^2 a^2) goes through, r comes back from the front, r (1 - r)^2 a^2 / (1 - r^2 a^2) from the
-    back.
+    (1 - r)^2 a / (1 - r^2 a^2) is transmitted, r is reflected by the front surface, r (1 - r)^2 a^2 / (1 - r^2 a^2)
+    by the back surface.
 
     Args:
-        cosine: of the angle of incidence, any shape, in [0, 1].
+        cosine: cosine of the angle of incidence, any shape, in [0, 1].
         depth: [] absorption coefficient times thickness, at least 0.
-        index: of refraction of the glass, above 1.
+        index: refractive index of the glass, above 1. Static.
 
     Returns:
-        The three shares.
+        The three fractions, of the shape of `cosine`.
     """
     reflected = fresnel_reflectance(cosine, index=index)
     passed = jnp.exp(-depth / refracted_cosine(cosine, index=index))
-    # Grazing light is all reflected: the floor keeps 0 / 0 out where nothing is absorbed either.
+    # Grazing light is reflected completely: the floor avoids 0 / 0 where nothing is absorbed either.
     through = (1.0 - reflected) ** 2 * passed / jnp.maximum(1.0 - (reflected * passed) ** 2, 1e-12)
     return PaneWeights(through, reflected, reflected * passed * through)

@@ -1,4 +1,4 @@
-"""The models by name."""
+"""Mixing models by name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Synthesis(NamedTuple):
     """One model of how a reflection and a transmission mix.
 
     Attributes:
-        options: its frozen dataclass of ranges; made without arguments, the published ones.
-        synthesize: `synthesize(key, transmission, reflection, *, options) -> Mixture`, for one pair.
-        recompose: `recompose(mixture, *, options) -> [H, W, 3]`, the mixture from what was returned alone.
+        options: frozen dataclass of ranges; its defaults are the published ones.
+        synthesize: function for one pair, `synthesize(key, transmission, reflection, *, options) -> Mixture`.
+        recompose: function that mixes returned layers again, `recompose(mixture, *, options) -> [H, W, 3]`.
     """
 
     options: type[Any]
@@ -27,7 +27,7 @@ class Synthesis(NamedTuple):
     recompose: Callable[..., jax.Array]
 
 
-_HOMES = {
+_MODELS = {
     "ceilnet": Synthesis(ceilnet.CeilnetOptions, ceilnet.synthesize, ceilnet.recompose),
     "dsrnet": Synthesis(dsrnet.DsrnetOptions, dsrnet.synthesize, dsrnet.recompose),
     "zhang": Synthesis(zhang.ZhangOptions, zhang.synthesize, zhang.recompose),
@@ -37,36 +37,39 @@ _HOMES = {
     "glass": Synthesis(glass.GlassOptions, glass.synthesize, glass.recompose),
 }
 
-SYNTHESES = tuple(_HOMES)
+SYNTHESES = tuple(_MODELS)
 """Names of the models, in the order of the benchmark specification, section 4."""
 
 
-def synthesis_options(name: str, given: Mapping[str, Any]) -> Any:
-    """Options of a model from plain values, as a config or a command line has them.
+def synthesis_options(name: str, values: Mapping[str, Any]) -> Any:
+    """Builds the options of a model from the plain values of a config or a command line.
 
     Args:
-        name: one of `SYNTHESES`.
-        given: those that differ from the published ones; lists stand for tuples.
+        name: model name, one of `SYNTHESES`.
+        values: fields that differ from the published ones; lists become tuples.
+
+    Returns:
+        The options dataclass of the model.
 
     Raises:
-        UserError: if there is no such model or option, or a value is impossible.
+        UserError: The model or an option does not exist, or a value is out of range.
     """
-    return options_of(name, get_synthesis(name).options, given)
+    return options_of(name, get_synthesis(name).options, values)
 
 
 def get_synthesis(name: str) -> Synthesis:
-    """Finds a model.
+    """Returns the model of a name.
 
     Args:
-        name: one of `SYNTHESES`.
+        name: model name, one of `SYNTHESES`.
 
     Returns:
-        Its options and functions.
+        The options type and the functions of the model.
 
     Raises:
-        UserError: if there is no such model.
+        UserError: The model does not exist.
     """
-    if name not in _HOMES:
+    if name not in _MODELS:
         hint = did_you_mean(name, SYNTHESES, f"known names: {', '.join(SYNTHESES)}")
         raise UserError(f"no synthesis is called {name!r}; {hint}")
-    return _HOMES[name]
+    return _MODELS[name]

@@ -1,4 +1,8 @@
-"""The mask by which Zhang et al. let a reflection fade towards one side."""
+"""The vignette by which a reflection fades towards one side in the model of Zhang et al.
+
+The published mask has 560 x 560 pixels. `vignette` crops it pixel by pixel, as published. `smooth_profile` is the same
+Gaussian in closed form, at real-valued positions; the multi-view generator uses it, at another scale.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,21 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.ops.random_values import categorical
 
 MASK_SIDE = 560
-"""Pixels of the published mask, each way."""
+"""Side of the published mask in pixels."""
 
-LARGEST_WINDOW = MASK_SIDE - 11
-"""Pixels of the largest image for which the published offsets, 0 to 560 - side - 11, are not empty."""
+OFFSET_END = MASK_SIDE - 10
+"""Exclusive upper end of offset + image side, in pixels of the mask: published offsets are 0 to 560 - side - 11."""
+
+LARGEST_WINDOW = OFFSET_END - 1
+"""Side in pixels of the largest image for which the published range of offsets is not empty."""
 
 
 @functools.lru_cache(maxsize=1)
 def vignette_profile() -> np.ndarray:
-    """The mask V along either axis: V[i, j] = profile[i] profile[j].
+    """Returns the mask V along either axis: V[i, j] = profile[i] profile[j].
 
-    V is proportional to sqrt(k_i k_j), k being the masses of 560 bins of a standard normal distribution between
-    -3.00625 and 3.00625, and has its largest value 1 in the middle: about exp(-(x^2 + y^2) / 4).
+    V is proportional to sqrt(k_i k_j), where k are the masses of 560 bins of a standard normal distribution between
+    -3.00625 and 3.00625. Its largest value is 1, in the middle: V is about exp(-(x^2 + y^2) / 4).
 
     Returns:
         [560] float64 in (0, 1], read-only.
@@ -36,20 +43,35 @@ def vignette_profile() -> np.ndarray:
     return profile
 
 
-def draw_offset(share: jax.Array, height: int, width: int, *, longer_side: int | None) -> jax.Array:
-    """Draws where in the mask an image lies.
+def smooth_profile(position: jax.Array) -> jax.Array:
+    """Evaluates the mask along either axis in closed form: exp(-x^2 / 4), x from -3 to 3 over the mask.
+
+    It differs from `vignette_profile` by less than 2e-3.
 
     Args:
-        share: [2] in [0, 1).
-        height: rows of the image.
-        width: columns of the image.
+        position: any shape, pixels of the mask from its edge: pixel k covers k to k + 1.
+
+    Returns:
+        The same shape, in (0, 1].
+    """
+    coordinate = 6.0 * position / MASK_SIDE - 3.0
+    return jnp.exp(-0.25 * coordinate * coordinate)
+
+
+def draw_offset(uniform: jax.Array, height: int, width: int, *, longer_side: int | None) -> jax.Array:
+    """Draws the position of an image in the mask.
+
+    Args:
+        uniform: [2] in [0, 1).
+        height: number of rows of the image.
+        width: number of columns of the image.
         longer_side: see `vignette`.
 
     Returns:
-        [2] int32, y before x: whole pixels of the mask, from 0 to 560 - side - 11, both included.
+        [2] int32, y before x, whole pixels of the mask from 0 to 560 - side - 11 inclusive.
 
     Raises:
-        UserError: if the image does not fit into the mask.
+        UserError: The image does not fit into the mask.
     """
     scale = _scale(height, width, longer_side)
     window = [math.ceil(side * scale) for side in (height, width)]
@@ -58,18 +80,18 @@ def draw_offset(share: jax.Array, height: int, width: int, *, longer_side: int |
             f"an image of {height} x {width} pixels does not fit into Zhang's vignette, which takes at most "
             f"{LARGEST_WINDOW} a side: set vignette_side to a number of its pixels (256) to stretch it over the image"
         )
-    return jnp.stack([categorical(share[axis], (1.0,) * (MASK_SIDE - 10 - window[axis])) for axis in (0, 1)])
+    return jnp.stack([categorical(uniform[axis], (1.0,) * (OFFSET_END - window[axis])) for axis in (0, 1)])
 
 
 def vignette(offset: jax.Array, height: int, width: int, *, longer_side: int | None) -> jax.Array:
-    """The mask as an image sees it.
+    """Crops the mask to an image.
 
     Args:
-        offset: [2] int32, y before x, of `draw_offset`.
-        height: rows of the image.
-        width: columns of the image.
-        longer_side: how many pixels of the mask the longer side of the image covers; the mask is interpolated
-            linearly. None: one pixel of the mask for each of the image, as published.
+        offset: [2] int32, y before x, from `draw_offset`.
+        height: number of rows of the image.
+        width: number of columns of the image.
+        longer_side: number of mask pixels covered by the longer side of the image; the mask is interpolated linearly.
+            None: one pixel of the mask per pixel of the image, as published.
 
     Returns:
         [H, W] in (0, 1].

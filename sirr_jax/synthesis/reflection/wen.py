@@ -1,7 +1,7 @@
-"""Wen's mixture: a weight of its own for every pixel and channel.
+"""Wen's mixture: a separate weight for every pixel and channel.
 
-I = W R' + (1 - W) T in display light, R' being R in focus, out of focus, or doubled by a thick pane. The authors' W
-comes from a network (SynNet); where none is given, it is a smooth random field here.
+I = W R' + (1 - W) T in display light. R' is R in focus, out of focus, or doubled by a thick pane. The authors' W
+comes from a network (SynNet); by default it is a smooth random field here.
 
 Sources: benchmark specification, section 4.4; baselines specification, sections 2.2 and 2.3; Wen et al. 2019; the
 field: distillation specification, section 6.3, model D.
@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 
 from sirr_jax.errors import UserError
-from sirr_jax.synthesis.multiview.options import Range
 from sirr_jax.synthesis.ops.blur import ghost
 from sirr_jax.synthesis.ops.grid import pixel_grid
 from sirr_jax.synthesis.ops.random_values import categorical, lerp, normal, uniforms
 from sirr_jax.synthesis.ops.smooth_fields import FIELD_TERMS, nearly_neutral_field, smooth_mask
+from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
-from sirr_jax.synthesis.reflection.ops import blur, reach_of, spaced_sigma
+from sirr_jax.synthesis.reflection.ops import blur, reach_of, spaced_sigma, superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_probabilities, freeze_range
 
 FOCUSED, DEFOCUSED, GHOSTING = range(3)
@@ -31,18 +31,18 @@ FOCUSED, DEFOCUSED, GHOSTING = range(3)
 class WenOptions:
     """Ranges and probabilities of Wen's model; hashable, static.
 
-    The authors train a network for each kind of reflection; the default here draws the three in equal shares.
+    The authors train one network per kind of reflection; the default here draws the three kinds equally often.
 
     Attributes:
-        kind_probabilities: of a reflection in focus, out of focus, and doubled; sum 1.
-        sigma: of the blur out of focus, pixels of the image (512 a side in the publication).
-        sigma_count: of the equally spaced widths from which sigma is taken.
-        shift: of the double, whole pixels in x and in y, the upper end excluded; (0, 1) shifts by nothing.
-        ghosting_strength: weight att of the first image; the double gets 1 - att.
-        mask: least and largest value of the random W.
+        kind_probabilities: probabilities of a reflection in focus, out of focus, and doubled; sum 1.
+        sigma: standard deviation of the blur out of focus, pixels of the image (512 a side in the publication).
+        sigma_count: number of equally spaced widths from which sigma is drawn.
+        shift: displacement of the double, whole pixels in x and in y, the upper end excluded; (0, 1) is no shift.
+        ghosting_strength: weight att of the first image; the weight of the double is 1 - att.
+        mask: lower and upper limit of the random W.
 
     Raises:
-        UserError: if a value is outside what is stated above.
+        UserError: A value is outside the range stated above.
     """
 
     kind_probabilities: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
@@ -78,7 +78,7 @@ def synthesize(
         transmission: [H, W, 3] float32 in [0, 1].
         reflection: the same shape.
         options: ranges and probabilities. Static.
-        mask: W, [H, W, 3] in [0, 1], for example of SynNet; None for a smooth random one.
+        mask: W, [H, W, 3] in [0, 1], for example from SynNet; None for a smooth random one.
 
     Returns:
         The mixture; `reflection` is W R'. Parameters: `kind` [] int32 (0 focused, 1 defocused, 2 ghosting), `sigma`
@@ -86,8 +86,7 @@ def synthesize(
         `mask` [H, W, 3] and `formed` [H, W, 3], R' itself, the authors' target for R. Every pair is kept.
 
     Raises:
-        UserError: if a layer's or the mask's shape or type is not as stated, or the image is not larger than the
-            shift.
+        UserError: A layer or the mask has another shape or type, or the image is not larger than the shift.
     """
     check_layers(transmission, reflection)
     height, width, _ = transmission.shape
@@ -101,35 +100,35 @@ def synthesize(
             f"mask is {mask.dtype} of shape {tuple(mask.shape)}, expected float32 of the layers' shape, "
             f"{tuple(transmission.shape)}: resize and convert it"
         )
-    share, noise = uniforms(key, (5,), (FIELD_TERMS, FIELD_TERMS, 4))
-    kind = categorical(share[0], options.kind_probabilities)
-    sigma, radius = spaced_sigma(share[1], limits=options.sigma, count=options.sigma_count)
+    uniform, noise = uniforms(key, (5,), (FIELD_TERMS, FIELD_TERMS, 4))
+    kind = categorical(uniform[0], options.kind_probabilities)
+    sigma, radius = spaced_sigma(uniform[1], limits=options.sigma, count=options.sigma_count)
     low, high = options.shift
-    shift = low + jnp.stack([categorical(share[axis], (1.0,) * (high - low)) for axis in (2, 3)])
+    shift = low + jnp.stack([categorical(uniform[axis], (1.0,) * (high - low)) for axis in (2, 3)])
     parameters = {
         "kind": kind,
         "sigma": jnp.where(kind == DEFOCUSED, sigma, 0.0),
         "shift": jnp.where(kind == GHOSTING, shift, 0),
-        "ghosting_strength": jnp.where(kind == GHOSTING, lerp(share[4], *options.ghosting_strength), 1.0),
+        "ghosting_strength": jnp.where(kind == GHOSTING, lerp(uniform[4], *options.ghosting_strength), 1.0),
     }
     radius = jnp.where(kind == DEFOCUSED, radius, 0.0)
     formed = blur(reflection, parameters["sigma"], radius, reach=reach_of(options.sigma), reflect=True)
     formed = _double(formed, parameters["shift"], parameters["ghosting_strength"], reach=high - 1)
     if mask is None:
-        unit = (pixel_grid(height, width) + 0.5) / jnp.asarray([width, height], jnp.float32).reshape(1, 1, 2)
-        mask = smooth_mask(nearly_neutral_field(normal(noise)), unit, jnp.asarray(options.mask, jnp.float32))
+        points = (pixel_grid(height, width) + 0.5) / jnp.asarray([width, height], jnp.float32).reshape(1, 1, 2)
+        mask = smooth_mask(nearly_neutral_field(normal(noise)), points, jnp.asarray(options.mask, jnp.float32))
     parameters |= {"mask": mask, "formed": formed}
     residual = mask * formed
-    mixed = _compose(transmission, residual, mask)
-    return Mixture(mixed, transmission, residual, parameters, jnp.asarray(True))
+    mixture = _compose(transmission, residual, mask)
+    return Mixture(mixture, transmission, residual, parameters, jnp.asarray(True))
 
 
 def recompose(mixture: Mixture, *, options: WenOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesize`.
-        options: the same as there; not needed here.
+        mixture: result of `synthesize`.
+        options: options given to `synthesize`; not used.
 
     Returns:
         [H, W, 3] in [0, 1].
@@ -139,12 +138,12 @@ def recompose(mixture: Mixture, *, options: WenOptions) -> jax.Array:
 
 
 def _compose(transmission: jax.Array, residual: jax.Array, mask: jax.Array) -> jax.Array:
-    # The authors blend in [-1, 1]: as the weights sum to 1, it is the same.
-    return jnp.clip(residual + (1.0 - mask) * transmission, 0.0, 1.0)
+    # The authors blend in [-1, 1], which is equivalent because the weights sum to 1.
+    return superpose((1.0 - mask) * transmission, residual)
 
 
 def _double(image: jax.Array, shift: jax.Array, strength: jax.Array, *, reach: int) -> jax.Array:
-    """Doubles an image, cuts off where the double has no pixels, and stretches the rest to the old size.
+    """Adds a double, crops the border where the double has no pixels, and resizes the rest to the old size.
 
     The published crop swaps height and width for images that are not square; this one does not.
     """
@@ -153,7 +152,7 @@ def _double(image: jax.Array, shift: jax.Array, strength: jax.Array, *, reach: i
 
 
 def _stretch(image: jax.Array, start: jax.Array, axis: int) -> jax.Array:
-    """Enlarges `image[start:]` along an axis to the whole length, bilinearly; the edges of the pixels are kept."""
+    """Enlarges `image[start:]` along an axis to the whole length, bilinearly, with aligned pixel edges."""
     length = image.shape[axis]
     first = start.astype(jnp.float32)
     place = (jnp.arange(length, dtype=jnp.float32) + 0.5) * ((length - first) / length) - 0.5

@@ -1,8 +1,8 @@
-"""Zhang's mixture, in linear light: a fading reflection over a slightly darkened transmission.
+"""Zhang's mixture, in linear light: a vignetted reflection over a slightly attenuated transmission.
 
-With t = T^2.2, rb = the blurred R^2.2 (mirrored about the outermost pixels) and, per channel,
-mean = max(1, mean of t + rb where above 1): rb = clip(rb - att (mean - 1), 0, 1), I = clip((V rb + alpha t)^(1/2.2)),
-V being a crop of a vignette. The targets are T and (V rb)^(1/2.2).
+With t = T^2.2, rb = the blurred R^2.2 (mirrored about the outermost pixels), V = a crop of a vignette and, per channel,
+mean = max(1, mean of t + rb where above 1): rb = clip(rb - att (mean - 1), 0, 1), I = clip(V rb + alpha t)^(1/2.2).
+The targets are T and (V rb)^(1/2.2).
 
 Sources: benchmark specification, section 4.3; SGRRN specification, section 9.2; Zhang et al. 2018. ERRNet's second
 model is the same; IBCLN (Li et al. 2020) takes sigma from [2, 5].
@@ -15,11 +15,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.synthesis.multiview.mixing import GAMMA
-from sirr_jax.synthesis.multiview.options import Range
+from sirr_jax.synthesis.ops.gamma import to_display, to_linear
 from sirr_jax.synthesis.ops.random_values import lerp, uniforms
+from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
-from sirr_jax.synthesis.reflection.ops import blur, excess, reach_of, spaced_sigma
+from sirr_jax.synthesis.reflection.ops import blur, excess, reach_of, spaced_sigma, subtract_excess, superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_range
 from sirr_jax.synthesis.reflection.vignette import LARGEST_WINDOW, draw_offset, vignette
 
@@ -29,17 +29,17 @@ class ZhangOptions:
     """Ranges of Zhang's model; hashable, static.
 
     Attributes:
-        sigma: of the blur, pixels of the image; IBCLN: (2, 5).
-        sigma_count: of the equally spaced widths from which sigma is taken.
+        sigma: standard deviation of the blur, pixels of the image; (2, 5) in IBCLN.
+        sigma_count: number of equally spaced widths from which sigma is drawn.
         attenuation: factor att on the mean excess.
         transmittance: factor alpha on T, in linear light.
-        vignette_side: how many of the vignette's 560 pixels the longer side of an image covers, 1 to 549. None: one
-            for each pixel of the image, as published; an image of more than 549 pixels a side then does not fit.
-        least_target: a pair is rejected if the maximum of one of its targets is lower.
-        least_mixture: a pair is rejected if the maximum of its mixture is lower.
+        vignette_side: number of the vignette's 560 pixels that the longer side of an image covers, 1 to 549. None: one
+            per pixel of the image, as published; images of more than 549 pixels a side then do not fit.
+        least_target: lower limit of the maximum of each target; pairs below it are rejected.
+        least_mixture: lower limit of the maximum of the mixture; pairs below it are rejected.
 
     Raises:
-        UserError: if a value is outside what is stated above.
+        UserError: A value is outside the range stated above.
     """
 
     sigma: Range = (1.0, 5.0)
@@ -73,44 +73,57 @@ def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
     Returns:
         The mixture; parameters `sigma`, `attenuation`, `transmittance` (alpha), each [], `subtracted` [3] (of the
         linear reflection) and `vignette_offset` [2] int32, y before x, pixels of the mask. A pair is not kept if
-        mean(T) / 2 > mean(R) before mixing, or if one of its maxima is below what the options say.
+        mean(T) / 2 > mean(R) before mixing, or if a maximum is below its limit in the options.
 
     Raises:
-        UserError: if a layer's shape or type is not as stated, or the image does not fit into the vignette.
+        UserError: A layer has another shape or type, or the image does not fit into the vignette.
     """
     check_layers(transmission, reflection)
     height, width, _ = transmission.shape
-    (share,) = uniforms(key, (5,))
-    offset = draw_offset(share[3:], height, width, longer_side=options.vignette_side)
-    sigma, radius = spaced_sigma(share[0], limits=options.sigma, count=options.sigma_count)
-    attenuation = lerp(share[1], *options.attenuation)
-    blurred = blur(reflection**GAMMA, sigma, radius, reach=reach_of(options.sigma), reflect=True)
-    subtracted = attenuation * excess(transmission**GAMMA + blurred, per_channel=True)
-    kept_light = jnp.clip(blurred - subtracted.reshape(1, 1, 3), 0.0, 1.0)
+    (uniform,) = uniforms(key, (5,))
+    offset = draw_offset(uniform[3:], height, width, longer_side=options.vignette_side)
+    sigma, radius = spaced_sigma(uniform[0], limits=options.sigma, count=options.sigma_count)
+    attenuation = lerp(uniform[1], *options.attenuation)
+    blurred = blur(to_linear(reflection), sigma, radius, reach=reach_of(options.sigma), reflect=True)
+    subtracted = attenuation * excess(to_linear(transmission) + blurred, per_channel=True)
+    remaining = subtract_excess(blurred, subtracted.reshape(1, 1, 3))
     weight = vignette(offset, height, width, longer_side=options.vignette_side)
-    residual = (weight[..., None] * kept_light) ** (1.0 / GAMMA)
+    residual = to_display(weight[..., None] * remaining)
     parameters = {
         "sigma": sigma,
         "attenuation": attenuation,
-        "transmittance": lerp(share[2], *options.transmittance),
+        "transmittance": lerp(uniform[2], *options.transmittance),
         "subtracted": subtracted,
         "vignette_offset": offset,
     }
-    mixed = _compose(transmission, residual, parameters)
+    mixture = _compose(transmission, residual, parameters)
     kept = (
-        (0.5 * jnp.mean(transmission) <= jnp.mean(reflection))
+        ~is_too_dim(transmission, reflection)
         & (jnp.minimum(jnp.max(transmission), jnp.max(residual)) >= options.least_target)
-        & (jnp.max(mixed) >= options.least_mixture)
+        & (jnp.max(mixture) >= options.least_mixture)
     )
-    return Mixture(mixed, transmission, residual, parameters, kept)
+    return Mixture(mixture, transmission, residual, parameters, kept)
+
+
+def is_too_dim(transmission: jax.Array, reflection: jax.Array) -> jax.Array:
+    """Applies the published rule that rejects a pair before mixing: mean(T) / 2 > mean(R).
+
+    Args:
+        transmission: [H, W, 3] in [0, 1].
+        reflection: the same shape, before blurring.
+
+    Returns:
+        [] bool, true where the pair is rejected.
+    """
+    return 0.5 * jnp.mean(transmission) > jnp.mean(reflection)
 
 
 def recompose(mixture: Mixture, *, options: ZhangOptions) -> jax.Array:
     """Mixes the layers again.
 
     Args:
-        mixture: of `synthesize`.
-        options: the same as there; not needed here.
+        mixture: result of `synthesize`.
+        options: options given to `synthesize`; not used.
 
     Returns:
         [H, W, 3] in [0, 1].
@@ -120,5 +133,5 @@ def recompose(mixture: Mixture, *, options: ZhangOptions) -> jax.Array:
 
 
 def _compose(transmission: jax.Array, residual: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
-    light = residual**GAMMA + parameters["transmittance"] * transmission**GAMMA
-    return jnp.clip(light ** (1.0 / GAMMA), 0.0, 1.0)
+    direct = parameters["transmittance"] * to_linear(transmission)
+    return to_display(superpose(direct, to_linear(residual)))

@@ -1,1 +1,1 @@
-"""Weights of Keras models <-> variables."""
+"""Conversion of Keras weights to variables and back."""

@@ -1,4 +1,4 @@
-"""Which layer of a Keras file is which layer of a network. EdgeGAN specification, sections 3.1 and 3.2."""
+"""Matches layers of Keras files to layers of a network. EdgeGAN specification, sections 3.1 and 3.2."""
 
 from __future__ import annotations
 
@@ -15,118 +15,144 @@ Shape = tuple[int, ...]
 _NAME = re.compile(r"(conv2d_transpose|conv2d|batch_normalization|dense)((?:_[0-9]{1,9})*)")
 
 
-class Found(NamedTuple):
-    """A layer with weights in a file.
+class FileLayer(NamedTuple):
+    """Layer with weights in a file.
 
     Attributes:
-        name: as the file has it.
-        kind: its class; "" if it is none that our networks have.
-        number: the counter in its name.
-        parts: `{"kernel": array, ...}`.
+        name: name in the file.
+        class_name: Keras class; "" if the networks of sirr_jax have no layers of this class.
+        number: counter in the name.
+        arrays: `{"kernel": array, ...}`.
     """
 
     name: str
-    kind: str
+    class_name: str
     number: int
-    parts: dict[str, H5Array]
+    arrays: dict[str, H5Array]
 
 
 class KerasModel(NamedTuple):
-    """A model in a file.
+    """Model in a file.
 
     Attributes:
-        layers: those with weights, in the saved order.
-        nested: whether it lies inside another model, so that only the names of its arrays are known. These may carry
-            one number more (`conv2d_94_1/kernel:0`), which nothing tells from a counter.
+        layers: layers with weights, in the saved order.
+        nested: whether the model is inside another model, so that only the names of its arrays are known. These may
+            have one more number (`conv2d_94_1/kernel:0`), which cannot be distinguished from a counter.
     """
 
-    layers: tuple[Found, ...]
+    layers: tuple[FileLayer, ...]
     nested: bool
 
 
-class Placement(NamedTuple):
-    """How a model fits a network.
+class LayerMatch(NamedTuple):
+    """Correspondence between the layers of a network and those of a model.
 
     Attributes:
-        placed: the layers that have a counterpart, in the order of the file.
-        missing: layers of the network without one.
-        unexpected: names of layers in the file without one.
+        pairs: layers that have a counterpart, in the order of the file.
+        missing: layers of the network without a counterpart.
+        unexpected: names of layers in the file without a counterpart.
         nested: see `KerasModel`.
     """
 
-    placed: tuple[tuple[KerasLayer, Found], ...]
+    pairs: tuple[tuple[KerasLayer, FileLayer], ...]
     missing: tuple[KerasLayer, ...]
     unexpected: tuple[str, ...]
     nested: bool
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether model and network have the same layers."""
         return not self.missing and not self.unexpected
 
-    def conflict(self, network: KerasNetwork) -> str | None:
-        """What is wrong with a complete model whose names and saved order tell different layers.
+    def find_conflict(self, network: KerasNetwork) -> str | None:
+        """Finds contradictions between the names and the saved order of the layers in a complete model.
 
-        Shapes would not tell: the gates of a step of the attention net, for example, are all alike.
+        Shapes do not reveal them: all gates of a step of the attention net, for example, have the same shape.
+
+        Args:
+            network: network to which the model was matched.
+
+        Returns:
+            Description of the first contradiction; None if there is none.
         """
-        for expected, (layer, found) in zip(network.layers, self.placed, strict=True):
+        for expected, (layer, file_layer) in zip(network.layers, self.pairs, strict=True):
             if layer != expected:
                 return (
-                    f"{found.name} is {layer.name} by its name, but stands where {expected.name} was expected; "
+                    f"{file_layer.name} is {layer.name} by its name, but is stored where {expected.name} was expected; "
                     "neither names nor order can be trusted"
                 )
-        for kind in {layer.kind for layer in network.layers} if self.nested else ():
-            for (_, before), (_, after) in itertools.pairwise(p for p in self.placed if p[0].kind == kind):
+        for class_name in {layer.class_name for layer in network.layers} if self.nested else ():
+            same_class = (file_layer for layer, file_layer in self.pairs if layer.class_name == class_name)
+            for before, after in itertools.pairwise(same_class):
                 if after.number < before.number:
                     return f"{after.name} comes after {before.name}; neither names nor order can be trusted"
         return None
 
 
 def split_models(layers: Iterable[H5Layer]) -> list[KerasModel]:
-    """The models in a file: the one whose layers the file lists, if they have weights, and those inside it."""
-    own: list[Found] = []
+    """Splits a file into models.
+
+    Args:
+        layers: layers of the file.
+
+    Returns:
+        The model of the layers that the file lists, if they have weights, followed by the models inside it.
+    """
+    direct: list[FileLayer] = []
     nested: list[KerasModel] = []
     for layer in layers:
         parents = list(dict.fromkeys(_parent(array) for array in layer.arrays))
         if len(parents) > 1:
             groups = ([a for a in layer.arrays if _parent(a) == parent] for parent in parents)
-            inner = (_found(name.rpartition("/")[2], arrays) for name, arrays in zip(parents, groups, strict=True))
-            nested.append(KerasModel(tuple(inner), True))
+            nested_layers = (
+                _parse_layer(name.rpartition("/")[2], arrays) for name, arrays in zip(parents, groups, strict=True)
+            )
+            nested.append(KerasModel(tuple(nested_layers), True))
         elif parents:
-            own.append(_found(layer.name, layer.arrays))
-    return ([KerasModel(tuple(own), False)] if own else []) + nested
+            direct.append(_parse_layer(layer.name, layer.arrays))
+    return ([KerasModel(tuple(direct), False)] if direct else []) + nested
 
 
-def place(network: KerasNetwork, model: KerasModel) -> Placement:
-    """Find each layer's counterpart, by relative index; inside another model by position."""
-    wanted = {(layer.kind, layer.index): layer for layer in network.layers}
+def match_layers(network: KerasNetwork, model: KerasModel) -> LayerMatch:
+    """Matches layers by class and relative index, or inside another model by class and order.
+
+    Args:
+        network: network with the expected layers.
+        model: model in a file.
+    """
+    by_index: dict[tuple[str, int], KerasLayer] = {}
+    by_order: dict[str, list[KerasLayer]] = {}
+    for layer in network.layers:
+        by_index[layer.class_name, layer.relative_index] = layer
+        by_order.setdefault(layer.class_name, []).append(layer)
     first: dict[str, int] = {}
-    for found in model.layers:
-        first[found.kind] = min(found.number, first.get(found.kind, found.number))
-    turns = {kind: iter([layer for layer in network.layers if layer.kind == kind]) for kind, _ in wanted}
-    placed, unexpected = [], []
-    for found in model.layers:
+    for file_layer in model.layers:
+        first[file_layer.class_name] = min(file_layer.number, first.get(file_layer.class_name, file_layer.number))
+    pairs: list[tuple[KerasLayer, FileLayer]] = []
+    unexpected: list[str] = []
+    for file_layer in model.layers:
         if model.nested:
-            layer = next(turns.get(found.kind, iter(())), None)
+            same_class = by_order.get(file_layer.class_name)
+            match = same_class.pop(0) if same_class else None
         else:
-            layer = wanted.pop((found.kind, found.number - first[found.kind]), None)
-        if layer is None:
-            unexpected.append(found.name)
+            match = by_index.pop((file_layer.class_name, file_layer.number - first[file_layer.class_name]), None)
+        if match is None:
+            unexpected.append(file_layer.name)
         else:
-            placed.append((layer, found))
-    taken = {layer for layer, _ in placed}
-    missing = tuple(layer for layer in network.layers if layer not in taken)
-    return Placement(tuple(placed), missing, tuple(unexpected), model.nested)
+            pairs.append((match, file_layer))
+    matched = {layer for layer, _ in pairs}
+    missing = tuple(layer for layer in network.layers if layer not in matched)
+    return LayerMatch(tuple(pairs), missing, tuple(unexpected), model.nested)
 
 
 def _parent(array: H5Array) -> str:
     return array.name.rpartition("/")[0]
 
 
-def _found(name: str, arrays: Sequence[H5Array]) -> Found:
-    parts = {array.name.rpartition("/")[2].partition(":")[0]: array for array in arrays}
-    known = _NAME.fullmatch(name)
-    if known is None:
-        return Found(name, "", 0, parts)
-    number = known[2].strip("_").partition("_")[0]
-    return Found(name, known[1], int(number or 0), parts)
+def _parse_layer(name: str, arrays: Sequence[H5Array]) -> FileLayer:
+    by_name = {array.name.rpartition("/")[2].partition(":")[0]: array for array in arrays}
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return FileLayer(name, "", 0, by_name)
+    number = match[2].strip("_").partition("_")[0]
+    return FileLayer(name, match[1], int(number or 0), by_name)

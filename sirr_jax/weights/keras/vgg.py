@@ -1,4 +1,4 @@
-"""The VGG weights of Keras's applications."""
+"""Reads the VGG weights of `keras.applications`."""
 
 from __future__ import annotations
 
@@ -17,80 +17,87 @@ _BLOCKS = {"vgg16": VGG16_BLOCKS, "vgg19": VGG19_BLOCKS}
 VGG_IDS = tuple(_BLOCKS)
 
 _LAYER = r"block(\d)_conv(\d)"
-# Keras 2 says `kernel:0`, Keras 1 `block1_conv1_W_1:0`.
-_PART = re.compile(r"(?:.*[/_])?(kernel|W|bias|b)(?:_\d+)?(?::\d+)?")
-_PARTS = {"kernel": "kernel", "W": "kernel", "bias": "bias", "b": "bias"}
+# Names of arrays: `kernel:0` in Keras 2, `block1_conv1_W_1:0` in Keras 1.
+_ARRAY = re.compile(r"(?:.*[/_])?(kernel|W|bias|b)(?:_\d+)?(?::\d+)?")
+_ARRAY_NAMES = {"kernel": "kernel", "W": "kernel", "bias": "bias", "b": "bias"}
 
 
 def read_keras_vgg(network_id: str, path: str | Path, **model_args: Any) -> dict[str, Any]:
-    """The convolutions of a file of `keras.applications`, with or without the dense layers, which are left out.
+    """Reads the convolutions of a file of `keras.applications`; dense layers are ignored.
 
-    The weights are Caffe's: for images as `sirr_jax.models.vgg.normalize(image, "caffe")` makes them.
+    These are Caffe's weights, for images normalized by `sirr_jax.models.vgg.normalize(image, "caffe")`.
 
     Args:
         network_id: "vgg16" or "vgg19".
-        path: the `.h5` file.
-        **model_args: the arguments for `sirr_jax.build`; convolutions beyond `layers` are left out.
+        path: `.h5` file.
+        **model_args: arguments for `sirr_jax.build`; convolutions beyond `layers` are ignored.
 
     Returns:
-        `{"params": {"conv1_1": {"kernel", "bias"}, ...}}`, NumPy arrays.
+        `{"params": {"conv1_1": {"kernel": ..., "bias": ...}, ...}}`, float32 NumPy arrays.
 
     Raises:
-        ConversionError: if the file is unreadable, or is no such network; lists what differs.
+        ConversionError: The file is unreadable or contains another network; the message lists the differences.
+        UserError: h5py is not installed.
     """
     expected = flatten(variable_shapes(network_id, **model_args)["params"])
-    found = _convolutions(read_h5(path, _LAYER))
+    layers = _select_convolutions(read_h5(path, _LAYER))
     other = next(name for name in VGG_IDS if name != network_id)
     known = convolutions(_BLOCKS[network_id])
-    if any(name in convolutions(_BLOCKS[other]) and name not in known for name in found):
-        raise ConversionError(f"{path} holds {other}, not {network_id}")
-    missing = ["/".join(at) for at in expected if at[1] not in found.get(at[0], {})]
-    unexpected = [f"{name}/{part}" for name, parts in found.items() for part in parts if name not in known]
+    if any(name in convolutions(_BLOCKS[other]) and name not in known for name in layers):
+        raise ConversionError(f"{path} contains {other}, not {network_id}")
+    missing = [f"{name}/{part}" for name, part in expected if part not in layers.get(name, {})]
+    unexpected = [f"{name}/{part}" for name, arrays in layers.items() for part in arrays if name not in known]
     misshaped = [
-        ("/".join(at), found[at[0]][at[1]].shape, leaf.shape)
-        for at, leaf in expected.items()
-        if at[1] in found.get(at[0], {}) and found[at[0]][at[1]].shape != leaf.shape
+        (f"{name}/{part}", layers[name][part].shape, leaf.shape)
+        for (name, part), leaf in expected.items()
+        if part in layers.get(name, {}) and layers[name][part].shape != leaf.shape
     ]
     if missing or unexpected or misshaped:
         raise ConversionError(network_id, missing=missing, unexpected=unexpected, misshaped=misshaped).about(path)
     params: dict[str, dict[str, Any]] = {}
     for name, part in expected:
-        params.setdefault(name, {})[part] = found[name][part].numbers(path)
+        params.setdefault(name, {})[part] = layers[name][part].require_values(path)
     return {"params": params}
 
 
 def detect_keras_vgg(path: str | Path, layers: Sequence[H5Layer]) -> tuple[str, dict[str, Any]] | None:
-    """The id and arguments, or None if these are not the layers of a VGG.
+    """Detects a VGG.
+
+    Args:
+        path: `.h5` file, for error messages.
+        layers: layers of the file.
+
+    Returns:
+        Network id, and the arguments that differ from its defaults; None if these are not the layers of a VGG.
 
     Raises:
-        ConversionError: if the file ends before VGG-16 and VGG-19 differ.
+        ConversionError: The file ends before VGG-16 and VGG-19 differ.
     """
-    found = _convolutions(layers)
-    if "kernel" not in found.get("conv1_1", {}):
+    arrays = _select_convolutions(layers)
+    if "kernel" not in arrays.get("conv1_1", {}):
         return None
-    fitting = [name for name, blocks in _BLOCKS.items() if found.keys() <= convolutions(blocks).keys()]
-    complete = [name for name in fitting if convolutions(_BLOCKS[name]).keys() == found.keys()]
+    fitting = [name for name, blocks in _BLOCKS.items() if arrays.keys() <= convolutions(blocks).keys()]
+    complete = [name for name in fitting if convolutions(_BLOCKS[name]).keys() == arrays.keys()]
     if len(complete or fitting) != 1:
-        raise ConversionError(f"{path} may be {' or '.join(fitting or VGG_IDS)}; name the one that you mean")
+        raise ConversionError(f"{path} may be {' or '.join(fitting or VGG_IDS)}; name one of them (--network)")
     (network_id,) = complete or fitting
     model_args: dict[str, Any] = {}
     if not complete:
-        model_args["layers"] = tuple(itertools.takewhile(found.__contains__, convolutions(_BLOCKS[network_id])))
-    if found["conv1_1"]["kernel"].shape[-1:] != (_BLOCKS[network_id][0][0],):
+        model_args["layers"] = tuple(itertools.takewhile(arrays.__contains__, convolutions(_BLOCKS[network_id])))
+    if arrays["conv1_1"]["kernel"].shape[-1:] != (_BLOCKS[network_id][0][0],):
         model_args["width"] = "tiny"
     return network_id, model_args
 
 
-def _convolutions(layers: Sequence[H5Layer]) -> dict[str, dict[str, H5Array]]:
-    """`{"conv1_1": {"kernel": array, "bias": array}, ...}`."""
-    found: dict[str, dict[str, H5Array]] = {}
+def _select_convolutions(layers: Sequence[H5Layer]) -> dict[str, dict[str, H5Array]]:
+    """Returns `{"conv1_1": {"kernel": array, "bias": array}, ...}`."""
+    arrays: dict[str, dict[str, H5Array]] = {}
     for layer in layers:
         if name := re.fullmatch(_LAYER, layer.name):
-            parts = {_part(array.name): array for array in layer.arrays}
-            found[f"conv{name[1]}_{name[2]}"] = parts
-    return found
+            arrays[f"conv{name[1]}_{name[2]}"] = {_array_name(array.name): array for array in layer.arrays}
+    return arrays
 
 
-def _part(name: str) -> str:
-    known = _PART.fullmatch(name)
-    return _PARTS[known[1]] if known else name
+def _array_name(name: str) -> str:
+    match = _ARRAY.fullmatch(name)
+    return _ARRAY_NAMES[match[1]] if match else name

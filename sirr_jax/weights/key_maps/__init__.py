@@ -1,4 +1,4 @@
-"""One key map per published family: which array of its state dict is which variable."""
+"""Key maps, one per published family: how the keys of its state dict correspond to the Flax variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sirr_jax.models import list_networks
 from sirr_jax.weights.key_maps.base import KeyMap
 
 # Network ids whose map is not `sirr_jax.weights.key_maps.<family>:<NETWORK>`.
-_HOMES = {
+_LOCATIONS = {
     "ade20k_ppm": "ade20k_ppm:PARSER",
     "bisenet": "bisenet:BISENET",
     "deeplabv2": "deeplabv2:DEEPLAB",
@@ -23,16 +23,19 @@ _HOMES = {
 
 
 def key_map(network_id: str) -> KeyMap:
-    """The key map of a network.
+    """Returns the key map of a network.
+
+    Args:
+        network_id: network id, see `sirr_jax.list_networks`.
 
     Raises:
-        UserError: if the id is unknown.
+        UserError: The id is unknown.
     """
     if network_id not in list_networks():
         raise UserError(f"no network is called {network_id!r}; `sirr models` lists the ids")
-    home = _HOMES.get(network_id)
-    if home is None:
+    location = _LOCATIONS.get(network_id)
+    if location is None:
         family, network = network_id.split("/")
-        home = f"{family}:{network.upper()}"
-    module, name = home.split(":")
+        location = f"{family}:{network.upper()}"
+    module, name = location.split(":")
     return getattr(importlib.import_module(f"sirr_jax.weights.key_maps.{module}"), name)

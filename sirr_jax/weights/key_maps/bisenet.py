@@ -1,4 +1,4 @@
-"""BiSeNet, as zllrunning/face-parsing.PyTorch publishes it."""
+"""Key map of BiSeNet, as zllrunning/face-parsing.PyTorch publishes it."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ def _block(key: str, path: str, *, projects: bool) -> list[KeyRule]:
     ]
 
 
-def _named(key: str, path: str) -> list[KeyRule]:
+def _conv_bn_relu(key: str, path: str) -> list[KeyRule]:
     return _conv_norm(f"{key}.conv", f"{key}.bn", path)
 
 
-def _rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
-    rows = _conv_norm("cp.resnet.conv1", "cp.resnet.bn1", "stem")
+def _rules(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
+    rules = _conv_norm("cp.resnet.conv1", "cp.resnet.bn1", "stem")
     for stage in range(1, 5):
         for i in range(2):
             projects = stage > 1 and i == 0
-            rows += _block(f"cp.resnet.layer{stage}.{i}", f"block{stage}_{i}", projects=projects)
+            rules += _block(f"cp.resnet.layer{stage}.{i}", f"block{stage}_{i}", projects=projects)
     for stride in (16, 32):
         key, path = f"cp.arm{stride}", f"attention{stride}"
-        rows += _named(f"{key}.conv", f"{path}/refine")
-        rows += _conv_norm(f"{key}.conv_atten", f"{key}.bn_atten", f"{path}/attend")
-    rows += _named("cp.conv_head32", "enlarge32") + _named("cp.conv_head16", "enlarge16")
-    rows += _named("cp.conv_avg", "scene")
-    rows += _named("ffm.convblk", "fusion/merge")
-    rows += conv("ffm.conv1", "fusion/squeeze", bias=False) + conv("ffm.conv2", "fusion/excite", bias=False)
-    for stride in ("", "16", "32"):
-        rows += _named(f"conv_out{stride}.conv", f"head{stride}/hidden")
-        rows += conv(f"conv_out{stride}.conv_out", f"head{stride}/logits", bias=False)
-    return rows
+        rules += _conv_bn_relu(f"{key}.conv", f"{path}/refine")
+        rules += _conv_norm(f"{key}.conv_atten", f"{key}.bn_atten", f"{path}/attend")
+    rules += _conv_bn_relu("cp.conv_head32", "enlarge32") + _conv_bn_relu("cp.conv_head16", "enlarge16")
+    rules += _conv_bn_relu("cp.conv_avg", "scene")
+    rules += _conv_bn_relu("ffm.convblk", "fusion/merge")
+    rules += conv("ffm.conv1", "fusion/squeeze", bias=False) + conv("ffm.conv2", "fusion/excite", bias=False)
+    for suffix in ("", "16", "32"):
+        rules += _conv_bn_relu(f"conv_out{suffix}.conv", f"head{suffix}/hidden")
+        rules += conv(f"conv_out{suffix}.conv_out", f"head{suffix}/logits", bias=False)
+    return rules
 
 
 def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
@@ -55,4 +55,4 @@ def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     return ({} if width == "base" else {"width": width}) | ({} if classes == 19 else {"classes": classes})
 
 
-BISENET = KeyMap(_rows, _infer_model_args)
+BISENET = KeyMap(_rules, _infer_model_args)

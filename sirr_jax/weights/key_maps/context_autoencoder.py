@@ -1,4 +1,4 @@
-"""The contextual autoencoder, which the generators of AttentiveGAN and IBCLN declare under the same names."""
+"""Rules of the contextual autoencoder, which has the same keys in the generators of AttentiveGAN and IBCLN."""
 
 from __future__ import annotations
 
@@ -30,31 +30,39 @@ _DECODER = {
 _WIDTHS = {64: "base", 16: "small", 4: "tiny"}
 
 
-def encoder_rows(path: str) -> list[KeyRule]:
-    """`conv1` to `conv7` <-> the `ContextEncoder` at `path`."""
-    return nested(path, (row for key, layer in _ENCODER.items() for row in conv(f"{key}.0", layer)))
+def encoder_rules(path: str) -> list[KeyRule]:
+    """Maps `conv1` to `conv7` to the `ContextEncoder` at `path`."""
+    return nested(path, (rule for key, layer in _ENCODER.items() for rule in conv(f"{key}.0", layer)))
 
 
-def decoder_rows(path: str) -> list[KeyRule]:
-    """`conv8` to `output` <-> the `ContextDecoder` at `path`."""
-    rows = []
+def decoder_rules(path: str) -> list[KeyRule]:
+    """Maps `conv8` to `output` to the `ContextDecoder` at `path`."""
+    rules = []
     for key, layer in _DECODER.items():
-        rows += (conv_transpose if key.startswith("deconv") else conv)(f"{key}.0", layer)
-    return nested(path, rows)
+        rules += (conv_transpose if key.startswith("deconv") else conv)(f"{key}.0", layer)
+    return nested(path, rules)
 
 
-def lstm_rows(path: str) -> list[KeyRule]:
-    """`conv_i`, `conv_f`, `conv_g`, `conv_o` <-> the `ConvLSTM` at `path`."""
-    return nested(path, (row for gate in "ifgo" for row in conv(f"conv_{gate}.0", gate)))
+def lstm_rules(path: str) -> list[KeyRule]:
+    """Maps `conv_i`, `conv_f`, `conv_g` and `conv_o` to the `ConvLSTM` at `path`."""
+    return nested(path, (rule for gate in "ifgo" for rule in conv(f"conv_{gate}.0", gate)))
 
 
-def read_width(shapes: Shapes, inputs: tuple[int, ...], prefix: str = "") -> str | None:
-    """The width of an autoencoder whose first convolution takes one of `inputs` channels; None if it is none.
+def infer_width(shapes: Shapes, input_channels: tuple[int, ...], prefix: str = "") -> str | None:
+    """Infers the width of an autoencoder.
+
+    Args:
+        shapes: shapes of a state dict.
+        input_channels: possible numbers of input channels of the first convolution.
+        prefix: prefix of its keys.
+
+    Returns:
+        Name of the width; None if the state dict is of another network.
 
     Raises:
-        KeyError: likewise.
+        KeyError: The state dict is of another network.
     """
     first, last_up = shapes[f"{prefix}conv1.0.weight"], shapes[f"{prefix}deconv2.0.weight"]
-    if first[1] not in inputs or first[2:] != (5, 5) or last_up[1:] != (first[0], 4, 4):
+    if first[1] not in input_channels or first[2:] != (5, 5) or last_up[1:] != (first[0], 4, 4):
         return None
     return _WIDTHS.get(first[0])

@@ -1,4 +1,4 @@
-"""The published keys of CoRRN."""
+"""Key map of CoRRN."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sirr_jax.models.width import scaled
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, conv_transpose
 
 _VGG16 = (2, 2, 3, 3, 3)
-# Position of the blocks in the lists of the published module -> chains and blocks of ours.
+# Blocks of the published inception modules: path, and position in it where the path has several blocks.
 _INCEPTION_A = ("path1.0", "path1.1", "path2", "path3.0", "path3.1", "path3.2")
 _INCEPTION_B = ("path1.0", "path1.1", "path2.0", "path2.1", "path3.0", "path3.1", "path4.0", "path4.1", "path4.2")
 
@@ -23,23 +23,23 @@ def _up(key: str, path: str, name: str) -> list[KeyRule]:
 
 
 def _inception(key: str, path: str, blocks: tuple[str, ...]) -> list[KeyRule]:
-    rows = []
+    rules = []
     for block in blocks:
         chain, _, position = block.partition(".")
-        rows += _block(f"{key}.{block}", f"{path}/{chain}_{int(position or 0) + 1}")
-    return rows
+        rules += _block(f"{key}.{block}", f"{path}/{chain}_{int(position or 0) + 1}")
+    return rules
 
 
-def _encoder_rows() -> list[KeyRule]:
-    rows = []
+def _encoder_rules() -> list[KeyRule]:
+    rules = []
     for block, count in enumerate(_VGG16, start=1):
         for i in range(count):
-            rows += conv(f"convs{block}R.{3 * i}", f"encoder/conv{block}_{i + 1}")
-            rows += batch_norm(f"convs{block}R.{3 * i + 1}", f"encoder/norm{block}_{i + 1}")
-    return rows
+            rules += conv(f"convs{block}R.{3 * i}", f"encoder/conv{block}_{i + 1}")
+            rules += batch_norm(f"convs{block}R.{3 * i + 1}", f"encoder/norm{block}_{i + 1}")
+    return rules
 
 
-def _image_rows() -> list[KeyRule]:
+def _image_rules() -> list[KeyRule]:
     branch = "image_branch"
     return [
         *_block("conv6R", f"{branch}/bottom"),
@@ -55,9 +55,9 @@ def _image_rows() -> list[KeyRule]:
     ]
 
 
-def _gradient_rows() -> list[KeyRule]:
+def _gradient_rules() -> list[KeyRule]:
     branch = "gradient_branch"
-    rows = [
+    rules = [
         *_block("conv6_1", f"{branch}/bottom1"),
         *_block("conv6_2", f"{branch}/bottom2"),
         *_block("deconv5_1", f"{branch}/refine5_1"),
@@ -65,21 +65,24 @@ def _gradient_rows() -> list[KeyRule]:
         *_block("featureEnhance5", f"{branch}/enhance5"),
     ]
     for level in (4, 3, 2):
-        rows += _block(f"deconv{level}_1", f"{branch}/refine{level}")
-        rows += _up(f"deconv{level}_2", f"{branch}/up{level}", "conv")
-        rows += _block(f"featureEnhance{level}", f"{branch}/enhance{level}")
-    return [*rows, *_up("deconv1", f"{branch}/up1", "conv"), *conv("pred1_contour", f"{branch}/contour")]
+        rules += _block(f"deconv{level}_1", f"{branch}/refine{level}")
+        rules += _up(f"deconv{level}_2", f"{branch}/up{level}", "conv")
+        rules += _block(f"featureEnhance{level}", f"{branch}/enhance{level}")
+    return [*rules, *_up("deconv1", f"{branch}/up1", "conv"), *conv("pred1_contour", f"{branch}/contour")]
 
 
-def _generator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
-    return [*_encoder_rows(), *_image_rows(), *_gradient_rows()]
+def _generator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
+    return [*_encoder_rules(), *_image_rules(), *_gradient_rules()]
 
 
-def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_generator_args(shapes: Shapes) -> dict[str, Any] | None:
     if "deconv4R.0.transconv.weight" not in shapes or shapes["pred1_contour.weight"][0] != 1:
         return None
-    widths = {(64, 3, 3, 3): {}, (scaled(64, "tiny"), 3, 3, 3): {"width": "tiny"}}
+    widths: dict[tuple[int, ...], dict[str, Any]] = {
+        (64, 3, 3, 3): {},
+        (scaled(64, "tiny"), 3, 3, 3): {"width": "tiny"},
+    }
     return widths.get(shapes["convs1R.0.weight"])
 
 
-GENERATOR = KeyMap(_generator_rows, _read_generator)
+GENERATOR = KeyMap(_generator_rules, _infer_generator_args)

@@ -1,4 +1,4 @@
-"""Keys of the published PyTorch DeepLabV2-ResNet101-MSC."""
+"""Key map of the published PyTorch DeepLabV2-ResNet101-MSC."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def _conv_norm(key: str, convolution: str, norm: str) -> list[KeyRule]:
     return [*conv(f"{key}.conv", convolution, bias=False), *batch_norm(f"{key}.bn", norm)]
 
 
-def _rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
-    rows = _conv_norm("base.layer1.conv1", "base/stem", "base/stem_norm")
+def _rules(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
+    rules = _conv_norm("base.layer1.conv1", "base/stem", "base/stem_norm")
     for stage, blocks in enumerate(_BLOCKS, start=1):
         for block in range(blocks):
             key, path = f"base.layer{stage + 1}.block{block + 1}", f"base/stage{stage}_block{block}"
             for i, part in enumerate(("reduce", "conv3x3", "increase"), start=1):
-                rows += _conv_norm(f"{key}.{part}", f"{path}/conv{i}", f"{path}/norm{i}")
+                rules += _conv_norm(f"{key}.{part}", f"{path}/conv{i}", f"{path}/norm{i}")
             if block == 0:
-                rows += _conv_norm(f"{key}.shortcut", f"{path}/project_conv", f"{path}/project_norm")
+                rules += _conv_norm(f"{key}.shortcut", f"{path}/project_conv", f"{path}/project_norm")
     for i, rate in enumerate(_RATES):
-        rows += conv(f"base.aspp.c{i}", f"base/aspp_rate{rate}")
-    return rows
+        rules += conv(f"base.aspp.c{i}", f"base/aspp_rate{rate}")
+    return rules
 
 
 def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
@@ -41,4 +41,4 @@ def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     return {name: value for name, value in model_args.items() if value != _DEFAULTS[name]}
 
 
-DEEPLAB = KeyMap(_rows, _infer_model_args)
+DEEPLAB = KeyMap(_rules, _infer_model_args)

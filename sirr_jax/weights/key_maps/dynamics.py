@@ -1,4 +1,7 @@
-"""Teacher, student and discriminator of our reconstruction of Zheng et al. (2021): state dicts of our own naming."""
+"""Key maps of our reconstruction of Zheng et al. (2021).
+
+No weights were published: the state dicts mirror our modules, in torch's layouts.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from sirr_jax.weights.key_maps.mirror import mirror
 
 
 def _width(shapes: Shapes) -> dict[str, Any] | None:
-    """The width, from the first and last convolution of the encoder; None if it is neither teacher nor student."""
-    found = (shapes["encoder.conv1.weight"], shapes["encoder.conv4.weight"])
+    """Infers the width from the encoder's first and last convolution; None if it is neither teacher nor student."""
+    first_and_last = (shapes["encoder.conv1.weight"], shapes["encoder.conv4.weight"])
     for name, width in WIDTHS.items():
-        if found == ((width.full, 3, 5, 5), (width.quarter, width.half, 3, 3)):
+        if first_and_last == ((width.full, 3, 5, 5), (width.quarter, width.half, 3, 3)):
             return {} if name == "base" else {"width": name}
     return None
 
@@ -24,41 +27,45 @@ def _has(shapes: Shapes, part: str) -> bool:
     return any(key.startswith(part) for key in shapes)
 
 
-def _column(shapes: Shapes) -> dict[str, Any]:
-    """A hypercolumn; the convention of its VGG-19 is no matter of shapes: Caffe's, as the packaged student's."""
+def _hypercolumn(shapes: Shapes) -> dict[str, Any]:
+    """Infers the hypercolumn.
+
+    Shapes do not determine the convention of its VGG-19. Caffe's is assumed, as in the packaged student.
+    """
     return {"hypercolumn": "caffe"} if _has(shapes, "hypercolumn.") else {}
 
 
-def _read_teacher(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_teacher_args(shapes: Shapes) -> dict[str, Any] | None:
     width = _width(shapes)
     if width is None:
         return None
-    said = width | ({"grown": True} | _column(shapes) if _has(shapes, "addition.") else {})
+    model_args = width | ({"grown": True} | _hypercolumn(shapes) if _has(shapes, "addition.") else {})
     if "knowledge.weight" in shapes:
-        return said | {"mkl": False}
+        return model_args | {"mkl": False}
     if not _has(shapes, "fusion."):
         return None
-    said |= {"aligned_frames": True} if _has(shapes, "fusion.aligned_frames.") else {}
+    model_args |= {"aligned_frames": True} if _has(shapes, "fusion.aligned_frames.") else {}
     parts = {
         "decouple_net": "decouple.mask1.weight",
         "flow_net": "flow.pyramid.project.weight",
         "fusion_net": "fusion.theta.weight",
     }
-    return said | {switch: False for switch, key in parts.items() if key not in shapes}
+    return model_args | {switch: False for switch, key in parts.items() if key not in shapes}
 
 
-def _read_student(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_student_args(shapes: Shapes) -> dict[str, Any] | None:
     width = _width(shapes)
     if width is None:
         return None
-    said = width | _column(shapes)
+    model_args = width | _hypercolumn(shapes)
     if "hallucination.out.weight" in shapes:
-        return None if _has(shapes, "addition.") else said  # a teacher that has grown has all of a student
-    plain = all(key.startswith(("encoder.", "decoder.", "hypercolumn.")) for key in shapes)
-    return said | {"hallucination": False} if plain else None
+        # A teacher initialized from a student contains all of the student, and an addition.
+        return None if _has(shapes, "addition.") else model_args
+    is_plain = all(key.startswith(("encoder.", "decoder.", "hypercolumn.")) for key in shapes)
+    return model_args | {"hallucination": False} if is_plain else None
 
 
-def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_discriminator_args(shapes: Shapes) -> dict[str, Any] | None:
     if shapes["conv0.weight"][1:] != (3, 4, 4) or shapes["logits.weight"][0] != 1:
         return None
     count = sum(key.startswith("conv") and key.endswith(".weight") for key in shapes)
@@ -70,6 +77,6 @@ def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
     return {"features": features}
 
 
-TEACHER = mirror("dynamics/teacher", _read_teacher, undetectable=("hypercolumn",))
-STUDENT = mirror("dynamics/student", _read_student, undetectable=("hypercolumn",))
-DISCRIMINATOR = mirror("dynamics/discriminator", _read_discriminator)
+TEACHER = mirror("dynamics/teacher", _infer_teacher_args, undetectable=("hypercolumn",))
+STUDENT = mirror("dynamics/student", _infer_student_args, undetectable=("hypercolumn",))
+DISCRIMINATOR = mirror("dynamics/discriminator", _infer_discriminator_args)

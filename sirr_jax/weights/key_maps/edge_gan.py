@@ -1,9 +1,9 @@
-"""EdgeGAN: a torch layout of ours, as none was published, and the published Keras files' layers.
+"""EdgeGAN: key maps in a torch layout of our own (none was published) and the layers of the published Keras files.
 
-Keras names its layers by counters that run through a whole process, so a network's names depend on what was built
-before it. What stays is a layer's relative index: its number minus the smallest one of its class in the network. The
-files list layers by their depth in the graph, which for the attention net is not the order of their creation. EdgeGAN
-specification, section 3.
+Keras names layers by counters that run through a whole process, so the names depend on what was built before. The
+relative index of a layer does not: its number minus the smallest number of its class in the network. The files list
+layers by their depth in the graph, which for the attention net is not the order of creation. EdgeGAN specification,
+section 3.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from sirr_jax.models.width import scaled
 from sirr_jax.weights.key_maps.base import Shapes
 from sirr_jax.weights.key_maps.mirror import mirror
 
-Kind = Literal["conv2d", "conv2d_transpose", "batch_normalization", "dense"]
+KerasClass = Literal["conv2d", "conv2d_transpose", "batch_normalization", "dense"]
 
-# What a layer of each class stores, in this order, and where in its module's variables it goes.
+# Arrays of a layer of each class, in the stored order: name -> collection and name in the module's variables.
 _CONVOLUTION = {"kernel": ("params", "kernel"), "bias": ("params", "bias")}
-PARTS: dict[Kind, dict[str, tuple[str, str]]] = {
+LAYER_ARRAYS: dict[KerasClass, dict[str, tuple[str, str]]] = {
     "conv2d": _CONVOLUTION,
     "conv2d_transpose": _CONVOLUTION,
     "dense": _CONVOLUTION,
@@ -33,49 +33,49 @@ PARTS: dict[Kind, dict[str, tuple[str, str]]] = {
 
 
 class KerasLayer(NamedTuple):
-    """A layer with weights.
+    """Layer with weights.
 
     Attributes:
-        name: the specification's, for example `step2.gate_f`.
-        kind: its class, as in its Keras name.
-        index: its relative index.
-        path: its module in the network, for example `step2/gate_f`.
+        name: name in the specification, for example `step2.gate_f`.
+        class_name: Keras class, as in the Keras name.
+        relative_index: number in the Keras name minus the smallest number of its class in the network.
+        path: path of its module in the network, for example `step2/gate_f`.
     """
 
     name: str
-    kind: Kind
-    index: int
+    class_name: KerasClass
+    relative_index: int
     path: str
 
-    def variable(self, part: str) -> tuple[str, ...]:
-        """Where the array `part` of this layer is in the variables."""
-        collection, leaf = PARTS[self.kind][part]
+    def variable(self, array: str) -> tuple[str, ...]:
+        """Returns the path of one of the layer's arrays in the variables."""
+        collection, leaf = LAYER_ARRAYS[self.class_name][array]
         return (collection, *self.path.split("/"), leaf)
 
 
 class KerasNetwork(NamedTuple):
-    """A network's layers.
+    """Layers of a network as its Keras file stores them.
 
     Attributes:
-        layers: those with weights, in the saved order.
-        first: per class the number of its first layer where one process built all four networks in their order.
+        layers: layers with weights, in the saved order.
+        first: number of the first layer of each class where one process built all four networks in order.
     """
 
     layers: tuple[KerasLayer, ...]
     first: Mapping[str, int]
 
     def fresh_name(self, layer: KerasLayer) -> str:
-        """A layer's Keras name where one process built all four networks: `conv2d`, `conv2d_1`, ..."""
-        number = self.first.get(layer.kind, 0) + layer.index
-        return f"{layer.kind}_{number}" if number else layer.kind
+        """Returns a layer's Keras name where one process built all four networks: `conv2d`, `conv2d_1`, ..."""
+        number = self.first.get(layer.class_name, 0) + layer.relative_index
+        return f"{layer.class_name}_{number}" if number else layer.class_name
 
 
 def _edge_net() -> KerasNetwork:
-    named = {"stem.conv1": "stem1", "stem.conv2": "stem2", "stem.conv3_s2": "stem3"}
-    named |= {f"res{b}.conv{i}": f"res{b}/conv{i}" for b in range(1, 14) for i in (1, 2)}
-    named |= {"up.deconv": "up", "tail.conv": "tail"}
+    paths = {"stem.conv1": "stem1", "stem.conv2": "stem2", "stem.conv3_s2": "stem3"}
+    paths |= {f"res{b}.conv{i}": f"res{b}/conv{i}" for b in range(1, 14) for i in (1, 2)}
+    paths |= {"up.deconv": "up", "tail.conv": "tail"}
     layers, convolutions = [], 0
-    for norms, (name, path) in enumerate(named.items()):
+    for norms, (name, path) in enumerate(paths.items()):
         if name == "up.deconv":
             layers.append(KerasLayer(name, "conv2d_transpose", 0, path))
         else:
@@ -92,8 +92,8 @@ def _attention_net() -> KerasNetwork:
     for step in range(1, 5):
         gates = "igo" if step == 1 else "ifgo"
         created += [f"step{step}.{part}" for part in (*trunk, *(f"gate_{gate}" for gate in gates), "mask")]
-    # The gates f, i, g and o of a step come where the next step's trunk is as deep in the graph as they are. The masks
-    # of steps 2 and 3 led nowhere: they used up names, but belong to no model.
+    # The gates f, i, g and o of a step are stored where the next step's trunk has the same depth in the graph. The
+    # masks of steps 2 and 3 are not connected to the output: they used up names, but belong to no model.
     saved = [name for name in created if name.startswith("step1.")] + [f"step2.{part}" for part in trunk]
     for step in (2, 3):
         following = [f"step{step + 1}.{part}" for part in trunk]
@@ -106,17 +106,18 @@ def _attention_net() -> KerasNetwork:
 
 
 def _chain(names: str, first: Mapping[str, int]) -> KerasNetwork:
-    """A network whose layers follow one another; names tell their classes."""
+    """Makes a network of consecutive layers, whose names imply their classes."""
     layers: list[KerasLayer] = []
     for name in names.split():
-        kind: Kind = "dense" if name.startswith("fc") else "conv2d"
+        class_name: KerasClass = "dense" if name.startswith("fc") else "conv2d"
         if name.startswith("deconv"):
-            kind = "conv2d_transpose"
-        layers.append(KerasLayer(name, kind, sum(layer.kind == kind for layer in layers), name))
+            class_name = "conv2d_transpose"
+        index = sum(layer.class_name == class_name for layer in layers)
+        layers.append(KerasLayer(name, class_name, index, name))
     return KerasNetwork(tuple(layers), first)
 
 
-KERAS: dict[str, KerasNetwork] = {
+KERAS_NETWORKS: dict[str, KerasNetwork] = {
     "edge_gan/edge_net": _edge_net(),
     "edge_gan/attention_net": _attention_net(),
     "edge_gan/generator": _chain(
@@ -131,18 +132,18 @@ KERAS: dict[str, KerasNetwork] = {
 
 
 def _width(channels: int, published: int) -> dict[str, Any] | None:
-    """The width at which a layer of `published` channels has `channels`."""
+    """Infers the width at which a layer published with `published` channels has `channels`."""
     if channels == published:
         return {}
     return {"width": "tiny"} if channels == scaled(published, "tiny") else None
 
 
-def _read_edge_net(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_edge_net_args(shapes: Shapes) -> dict[str, Any] | None:
     fits = shapes["stem1.weight"][1:] == (1, 3, 3) and "res13.conv2_norm.running_var" in shapes
     return _width(shapes["stem1.weight"][0], 64) if fits else None
 
 
-def _read_attention_net(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_attention_net_args(shapes: Shapes) -> dict[str, Any] | None:
     if "step.lstm.g.weight" in shapes:
         stem, variant = shapes["step.stem.weight"], {"variant": "corrected"}
     else:
@@ -152,12 +153,12 @@ def _read_attention_net(shapes: Shapes) -> dict[str, Any] | None:
     return None if width is None else width | variant
 
 
-def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_generator_args(shapes: Shapes) -> dict[str, Any] | None:
     fits = shapes["conv1.weight"][1:] == (5, 5, 5) and "dil4_r16.weight" in shapes
     return _width(shapes["conv1.weight"][0], 64) if fits else None
 
 
-def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_discriminator_args(shapes: Shapes) -> dict[str, Any] | None:
     fits = shapes["conv1.weight"][1:] == (3, 5, 5) and "conv9_s4.weight" in shapes and "mask.weight" in shapes
     width = _width(shapes["conv1.weight"][0], 8) if fits else None
     if width is None:
@@ -165,11 +166,13 @@ def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
     return width | ({"head": "gap"} if shapes["fc1.weight"][1] == 1 else {})
 
 
-def _transposed(path: tuple[str, ...]) -> bool:
+def _is_transposed(path: tuple[str, ...]) -> bool:
     return path[1] in ("up", "deconv1", "deconv2")
 
 
-EDGE_NET = mirror("edge_gan/edge_net", _read_edge_net, transposed=_transposed)
-ATTENTION_NET = mirror("edge_gan/attention_net", _read_attention_net, undetectable=("aux_scale",))
-GENERATOR = mirror("edge_gan/generator", _read_generator, transposed=_transposed, undetectable=("aux_scale",))
-DISCRIMINATOR = mirror("edge_gan/discriminator", _read_discriminator)
+EDGE_NET = mirror("edge_gan/edge_net", _infer_edge_net_args, is_transposed=_is_transposed)
+ATTENTION_NET = mirror("edge_gan/attention_net", _infer_attention_net_args, undetectable=("aux_scale",))
+GENERATOR = mirror(
+    "edge_gan/generator", _infer_generator_args, is_transposed=_is_transposed, undetectable=("aux_scale",)
+)
+DISCRIMINATOR = mirror("edge_gan/discriminator", _infer_discriminator_args)

@@ -1,34 +1,34 @@
-"""ERRNet: `icnn` and `netD` of the published checkpoint. Baselines specification, section 4.2."""
+"""Key maps of ERRNet: `icnn` and `netD` of the published checkpoint. Baselines specification, section 4.2."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sirr_jax.models.errnet import JUDGE, PYRAMID, RESIDUALS, input_channels
+from sirr_jax.models.errnet import DISCRIMINATOR_CONVS, PYRAMID, RESIDUALS, input_channels
 from sirr_jax.models.width import scaled
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, conv, conv_transpose, linear, norm
 
 
-def _generator(model_args: Mapping[str, Any]) -> list[KeyRule]:
+def _generator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:
     base = model_args.get("base", False)
-    rows = [row for i, name in enumerate(("stem", "full", "down"), 1) for row in conv(f"conv{i}.conv2d", name)]
+    rules = [rule for i, name in enumerate(("stem", "full", "down"), 1) for rule in conv(f"conv{i}.conv2d", name)]
     for i in range(RESIDUALS):
         for layer in ("conv1", "conv2"):
-            rows += conv(f"res_module.{i}.{layer}.conv2d", f"residual{i}/{layer}")
+            rules += conv(f"res_module.{i}.{layer}.conv2d", f"residual{i}/{layer}")
         if not base:
-            rows += linear(f"res_module.{i}.se_layer.fc.0", f"residual{i}/excite/squeeze")
-            rows += linear(f"res_module.{i}.se_layer.fc.2", f"residual{i}/excite/excite")
-    rows += conv_transpose("deconv1.conv2d", "up")
-    rows += conv("deconv2.conv2d", "refine")
+            rules += linear(f"res_module.{i}.se_layer.fc.0", f"residual{i}/excite/squeeze")
+            rules += linear(f"res_module.{i}.se_layer.fc.2", f"residual{i}/excite/excite")
+    rules += conv_transpose("deconv1.conv2d", "up")
+    rules += conv("deconv2.conv2d", "refine")
     if not base:
         for i, side in enumerate(PYRAMID):
-            rows += conv(f"pyramid_module.stages.{i}.1", f"pyramid/pool{side}", bias=False)
-        rows += conv("pyramid_module.bottleneck", "pyramid/merge")
-    return [*rows, *conv("deconv3.conv2d", "out")]
+            rules += conv(f"pyramid_module.stages.{i}.1", f"pyramid/pool{side}", bias=False)
+        rules += conv("pyramid_module.bottleneck", "pyramid/merge")
+    return [*rules, *conv("deconv3.conv2d", "out")]
 
 
-def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_generator_args(shapes: Shapes) -> dict[str, Any] | None:
     if f"res_module.{RESIDUALS - 1}.conv2.conv2d.weight" not in shapes:
         return None
     base = {} if "pyramid_module.bottleneck.weight" in shapes else {"base": True}
@@ -40,15 +40,15 @@ def _read_generator(shapes: Shapes) -> dict[str, Any] | None:
     return None
 
 
-def _discriminator(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
-    rows = conv("body.0", "conv0")
-    for i in range(1, len(JUDGE)):
-        # The first convolution stands with a ReLU alone, the others with a normalization and a ReLU.
-        rows += conv(f"body.{3 * i - 1}", f"conv{i}") + norm(f"body.{3 * i}", f"norm{i}")
-    return [*rows, *conv("tail.1", "hidden"), *conv("tail.3", "logits")]
+def _discriminator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
+    rules = conv("body.0", "conv0")
+    for i in range(1, len(DISCRIMINATOR_CONVS)):
+        # The first convolution is followed by a ReLU alone, the others by a normalization and a ReLU.
+        rules += conv(f"body.{3 * i - 1}", f"conv{i}") + norm(f"body.{3 * i}", f"norm{i}")
+    return [*rules, *conv("tail.1", "hidden"), *conv("tail.3", "logits")]
 
 
-def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_discriminator_args(shapes: Shapes) -> dict[str, Any] | None:
     first, last = tuple(shapes["body.0.weight"]), tuple(shapes["tail.3.weight"])
     for width in ("base", "tiny"):
         if (first, last) == ((scaled(64, width), 3, 3, 3), (1, scaled(1024, width), 1, 1)):
@@ -56,5 +56,5 @@ def _read_discriminator(shapes: Shapes) -> dict[str, Any] | None:
     return None
 
 
-GENERATOR = KeyMap(_generator, _read_generator)
-DISCRIMINATOR = KeyMap(_discriminator, _read_discriminator)
+GENERATOR = KeyMap(_generator_rules, _infer_generator_args)
+DISCRIMINATOR = KeyMap(_discriminator_rules, _infer_discriminator_args)

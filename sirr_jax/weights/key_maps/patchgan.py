@@ -1,4 +1,4 @@
-"""The published patch discriminators (pix2pix's `NLayerDiscriminator`), which several families share."""
+"""Rules of the published patch discriminators (pix2pix's `NLayerDiscriminator`), which several families share."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sirr_jax.weights.key_maps.base import KeyRule, Shapes, conv
 _FEATURES = (64, 128, 256, 512)
 
 
-def patch_discriminator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:
-    """The rows of a `PatchDiscriminator`: keys `model.{0,2,5,8,11}` (between them activations and normalization)."""
+def patch_discriminator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:
+    """Makes the rules of a `PatchDiscriminator`: `model.{0,2,5,8,11}`, between them activations and normalization."""
     count = len(model_args.get("features", _FEATURES))
     paths = [*(f"conv{i}" for i in range(count)), "logits"]
     positions = [0, *range(2, 3 * count, 3)]
-    return [row for i, path in zip(positions, paths, strict=True) for row in conv(f"model.{i}", path)]
+    return [rule for i, path in zip(positions, paths, strict=True) for rule in conv(f"model.{i}", path)]
 
 
-def read_patch_discriminator(shapes: Shapes) -> dict[str, Any] | None:
-    """The arguments of a `PatchDiscriminator` with four convolutions before the last; None if it is none."""
+def infer_patch_discriminator_args(shapes: Shapes) -> dict[str, Any] | None:
+    """Infers the arguments of a `PatchDiscriminator` with five convolutions; None if it is another network."""
     keys = [f"model.{i}.{part}" for i in (0, 2, 5, 8, 11) for part in ("weight", "bias")]
     if set(shapes) != set(keys) or any(shapes[key][2:] != (4, 4) for key in keys[::2]):
         return None

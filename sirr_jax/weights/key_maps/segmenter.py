@@ -1,4 +1,4 @@
-"""Our own segmenter: a state dict of our own naming, in torch's layouts."""
+"""Key map of our own segmenter; the state dict mirrors its modules, in torch's layouts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sirr_jax.weights.key_maps.base import Shapes
 from sirr_jax.weights.key_maps.mirror import mirror
 
 
-def _read(shapes: Shapes) -> dict[str, Any] | None:
+def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     width = read_width(shapes["enter0.conv.weight"][0], FEATURES[0])
     classes = shapes["semantic_logits.weight"][0]
     if width is None:
@@ -20,4 +20,4 @@ def _read(shapes: Shapes) -> dict[str, Any] | None:
     )
 
 
-SEGMENTER = mirror("segmenter", _read)
+SEGMENTER = mirror("segmenter", _infer_model_args)

@@ -1,4 +1,4 @@
-"""The authors' SGRRN. Its `encoder.backbone` is torchvision's ResNet, under the same names here as there."""
+"""Key maps of the authors' SGRRN. Its `encoder.backbone` is torchvision's ResNet, with torchvision's keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sirr_jax.models.sgrrn.encoder import BACKBONES
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, linear, nested, prefixed
-from sirr_jax.weights.key_maps.resnet import backbone_rows, backbone_width
+from sirr_jax.weights.key_maps.resnet import backbone_rules, infer_backbone_width
 
 _ASPP = {
     "branch1.0": "point",
@@ -35,38 +35,38 @@ def _conv_norm(key: str, path: str) -> list[KeyRule]:
 
 
 def _encoder(backbone: str) -> list[KeyRule]:
-    rows = nested("backbone", prefixed("backbone.", backbone_rows(BACKBONES[backbone][0])))
+    rules = nested("backbone", prefixed("backbone.", backbone_rules(BACKBONES[backbone][0])))
     for key, name in _ASPP.items():
-        rows += conv(f"aspp.{key}", f"aspp/{name}")
-    rows += batch_norm("aspp.branch5_bn", "aspp/unused_norm")
-    return [*rows, *conv("aspp.conv_cat.0", "aspp/merge")]
+        rules += conv(f"aspp.{key}", f"aspp/{name}")
+    rules += batch_norm("aspp.branch5_bn", "aspp/unused_norm")
+    return [*rules, *conv("aspp.conv_cat.0", "aspp/merge")]
 
 
 def _separation() -> list[KeyRule]:
-    rows = []
+    rules = []
     for key, name in _FUSION.items():
-        rows += _conv_norm(f"fusion_block.{key}", f"fusion/{name}")
-    rows += conv("fusion_block.fusion_layers.2.conv2d", "fusion/refine2")
+        rules += _conv_norm(f"fusion_block.{key}", f"fusion/{name}")
+    rules += conv("fusion_block.fusion_layers.2.conv2d", "fusion/refine2")
     for i in range(3):
         key, path = f"channel_attention_block.{i}", f"attention{i}"
-        rows += [*_conv_norm(f"{key}.conv1", f"{path}/conv1"), *_conv_norm(f"{key}.conv2", f"{path}/conv2")]
-        rows += [*linear(f"{key}.se_layer.fc.0", f"{path}/squeeze"), *linear(f"{key}.se_layer.fc.2", f"{path}/excite")]
+        rules += [*_conv_norm(f"{key}.conv1", f"{path}/conv1"), *_conv_norm(f"{key}.conv2", f"{path}/conv2")]
+        rules += [*linear(f"{key}.se_layer.fc.0", f"{path}/squeeze"), *linear(f"{key}.se_layer.fc.2", f"{path}/excite")]
     for i, side in enumerate((4, 8, 16, 32)):
-        rows += conv(f"pyramid_block.stages.{i}.1", f"pyramid/mean{side}", bias=False)
-    rows += conv("pyramid_block.bottleneck", "pyramid/merge")
+        rules += conv(f"pyramid_block.stages.{i}.1", f"pyramid/mean{side}", bias=False)
+    rules += conv("pyramid_block.bottleneck", "pyramid/merge")
     for key, name in _GUIDANCE.items():
-        rows += _conv_norm(f"guidance_block.{key}", f"guidance/{name}")
-    return [*rows, *_conv_norm("output_layer.0", "hidden"), *conv("output_layer.1.conv2d", "layers")]
+        rules += _conv_norm(f"guidance_block.{key}", f"guidance/{name}")
+    return [*rules, *_conv_norm("output_layer.0", "hidden"), *conv("output_layer.1.conv2d", "layers")]
 
 
 def _semantic() -> list[KeyRule]:
-    rows = []
+    rules = []
     for key, i, name in _SEMANTIC:
-        rows += [*conv(f"{key}.{i}", f"{name}/conv"), *batch_norm(f"{key}.{i + 1}", f"{name}/norm")]
-    return [*rows, *conv("cls_conv", "classify")]
+        rules += [*conv(f"{key}.{i}", f"{name}/conv"), *batch_norm(f"{key}.{i + 1}", f"{name}/norm")]
+    return [*rules, *conv("cls_conv", "classify")]
 
 
-def _generator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:
+def _generator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:
     return [
         *nested("encoder", prefixed("encoder.", _encoder(model_args.get("backbone", "resnet101")))),
         *nested("separation", prefixed("decoder_sep.", _separation())),
@@ -74,28 +74,28 @@ def _generator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:
     ]
 
 
-def _read_generator(shapes: Shapes) -> Mapping[str, Any] | None:
+def _infer_generator_args(shapes: Shapes) -> Mapping[str, Any] | None:
     if "decoder_sep.guidance_block.fuse_conv.conv2d.weight" not in shapes:
         return None
     for backbone, (network, _) in BACKBONES.items():
-        width = backbone_width(shapes, network, prefix="encoder.backbone.")
+        width = infer_backbone_width(shapes, network, prefix="encoder.backbone.")
         if width is not None:
-            found = {"width": width, "backbone": backbone, "classes": shapes["decoder_sem.cls_conv.weight"][0]}
+            model_args = {"width": width, "backbone": backbone, "classes": shapes["decoder_sem.cls_conv.weight"][0]}
             defaults = {"width": "base", "backbone": "resnet101", "classes": 21}
-            return {name: value for name, value in found.items() if value != defaults[name]}
+            return {name: value for name, value in model_args.items() if value != defaults[name]}
     return None
 
 
-def _discriminator_rows(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
-    rows = []
+def _discriminator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: ARG001
+    rules = []
     for s in range(3):
-        rows += conv(f"models.{s}.0.conv", f"scale{s}/conv0")
-        rows += conv(f"models.{s}.1.conv", f"scale{s}/conv1")
-        rows += conv(f"models.{s}.2", f"scale{s}/logits")
-    return rows
+        rules += conv(f"models.{s}.0.conv", f"scale{s}/conv0")
+        rules += conv(f"models.{s}.1.conv", f"scale{s}/conv1")
+        rules += conv(f"models.{s}.2", f"scale{s}/logits")
+    return rules
 
 
-def _read_discriminator(shapes: Shapes) -> Mapping[str, Any] | None:
+def _infer_discriminator_args(shapes: Shapes) -> Mapping[str, Any] | None:
     widths = {(64, 128): {}, (4, 8): {"width": "tiny"}}
     first, second = (shapes[f"models.2.{i}.conv.weight"] for i in (0, 1))
     if first[1:] != (3, 4, 4) or second[1:] != (first[0], 4, 4) or shapes["models.2.2.weight"] != (1, second[0], 1, 1):
@@ -103,5 +103,5 @@ def _read_discriminator(shapes: Shapes) -> Mapping[str, Any] | None:
     return widths.get((first[0], second[0]))
 
 
-GENERATOR = KeyMap(_generator_rows, _read_generator, undetectable=("mode",))
-DISCRIMINATOR = KeyMap(_discriminator_rows, _read_discriminator)
+GENERATOR = KeyMap(_generator_rules, _infer_generator_args, undetectable=("mode",))
+DISCRIMINATOR = KeyMap(_discriminator_rules, _infer_discriminator_args)

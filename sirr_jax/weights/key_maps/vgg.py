@@ -1,4 +1,4 @@
-"""torchvision's VGG-16 and VGG-19."""
+"""Key maps of torchvision's VGG-16 and VGG-19."""
 
 from __future__ import annotations
 
@@ -16,34 +16,36 @@ Blocks = tuple[tuple[int, ...], ...]
 _CLASSIFIER = [f"classifier.{layer}.{part}" for layer in (0, 3, 6) for part in ("weight", "bias")]
 
 
-def positions(blocks: Blocks) -> dict[str, int]:
-    """Where torchvision's `features` has each convolution: `{"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, ...}`."""
-    found, position = {}, 0
+def feature_indices(blocks: Blocks) -> dict[str, int]:
+    """Returns the index of each convolution in `features`: `{"conv1_1": 0, "conv1_2": 2, "conv2_1": 5, ...}`."""
+    indices: dict[str, int] = {}
+    index = 0
     for b, block in enumerate(blocks, 1):
         for i in range(1, len(block) + 1):
-            found[f"conv{b}_{i}"] = position
-            position += 2  # the ReLU counts too,
-        position += 1  # and the pooling
-    return found
+            indices[f"conv{b}_{i}"] = index
+            index += 2  # the convolution and its ReLU
+        index += 1  # the pooling
+    return indices
 
 
-def _rows(blocks: Blocks, model_args: Mapping[str, Any]) -> list[KeyRule]:
-    """The convolutions; those beyond `layers` and the classifier are carried where they are present."""
+def _rules(blocks: Blocks, model_args: Mapping[str, Any]) -> list[KeyRule]:
+    """Makes rules for the convolutions; those beyond `layers` and the classifier are optional and passed through."""
     layers = model_args.get("layers", tuple(convolutions(blocks)))
-    rows: list[KeyRule] = []
-    for name, position in positions(blocks).items():
-        key = f"features.{position}"
-        rows += conv(key, name) if name in layers else passthrough(f"{key}.weight", f"{key}.bias", optional=True)
-    return [*rows, *passthrough(*_CLASSIFIER, optional=True)]
+    rules: list[KeyRule] = []
+    for name, index in feature_indices(blocks).items():
+        key = f"features.{index}"
+        rules += conv(key, name) if name in layers else passthrough(f"{key}.weight", f"{key}.bias", optional=True)
+    return [*rules, *passthrough(*_CLASSIFIER, optional=True)]
 
 
 def _infer_model_args(blocks: Blocks, shapes: Shapes) -> dict[str, Any] | None:
-    """`layers` end where the keys do; keys that the network does not have mean that it is another one."""
+    """Infers `width`, and `layers` from the last key; None if there are keys that the network does not have."""
     width = "base" if shapes["features.0.weight"][0] == scaled(64, "base") else "tiny"
-    before, expected = 3, {}
-    for channels, position in zip(convolutions(blocks).values(), positions(blocks).values(), strict=True):
+    expected: dict[str, tuple[int, ...]] = {}
+    before = 3
+    for channels, index in zip(convolutions(blocks).values(), feature_indices(blocks).values(), strict=True):
         after = scaled(channels, width)
-        expected |= {f"features.{position}.weight": (after, before, 3, 3), f"features.{position}.bias": (after,)}
+        expected |= {f"features.{index}.weight": (after, before, 3, 3), f"features.{index}.bias": (after,)}
         before = after
     present = {key: tuple(shape) for key, shape in shapes.items() if key.startswith("features.")}
     complete = list(itertools.takewhile(present.__contains__, expected))
@@ -55,7 +57,7 @@ def _infer_model_args(blocks: Blocks, shapes: Shapes) -> dict[str, Any] | None:
 
 
 def _key_map(blocks: Blocks) -> KeyMap:
-    return KeyMap(functools.partial(_rows, blocks), functools.partial(_infer_model_args, blocks))
+    return KeyMap(functools.partial(_rules, blocks), functools.partial(_infer_model_args, blocks))
 
 
 VGG16 = _key_map(VGG16_BLOCKS)

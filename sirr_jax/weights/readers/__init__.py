@@ -1,1 +1,1 @@
-"""Weight files -> arrays: PyTorch, HDF5, safetensors. Nothing in a file is executed."""
+"""Readers of weight files: PyTorch, HDF5, safetensors. Nothing in a file is executed."""

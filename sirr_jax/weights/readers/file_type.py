@@ -1,4 +1,4 @@
-"""What kind of file lies there, told by its first bytes, never by its name."""
+"""Detection of a weight file's type by its first bytes, never by its name."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from typing import Literal
 
 from sirr_jax.weights.errors import ConversionError
 
-Kind = Literal["torch", "safetensors", "hdf5", "npz"]
+FileType = Literal["torch", "safetensors", "hdf5", "npz"]
 _NAMES = {"torch": "a PyTorch file", "safetensors": "safetensors", "hdf5": "an HDF5 file", "npz": "an .npz archive"}
 
 
-def detect_file_type(path: Path) -> Kind:
-    """Tell the kind of a weight file.
+def detect_file_type(path: Path) -> FileType:
+    """Detects the type of a weight file.
+
+    Args:
+        path: file.
+
+    Returns:
+        "torch", "safetensors", "hdf5" or "npz".
 
     Raises:
-        ConversionError: if it is missing, empty, or something that downloads leave behind instead of weights.
+        ConversionError: The file is missing, empty, of another type, or a leftover of a failed download.
     """
     if path.is_dir():
         raise ConversionError(f"{path} is a folder; give the weight file in it")
@@ -30,12 +36,10 @@ def detect_file_type(path: Path) -> Kind:
     if not head:
         raise ConversionError(f"{path} is empty; download it again")
     if re.match(rb"\s*(<!doctype|<html|<\?xml|<head|<script)", head, re.IGNORECASE):
-        raise ConversionError(f"{path} is a web page, not weights: the download failed; open its link in a browser")
+        raise ConversionError(f"{path} is a web page, not weights: the download failed; download it in a browser")
     if head.startswith(b"version https://git-lfs"):
-        raise ConversionError(
-            f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` where it came from"
-        )
-    # First: eight bytes that count a header may look like the beginning of anything else.
+        raise ConversionError(f"{path} is a Git LFS pointer, not the file itself; run `git lfs pull` in its repository")
+    # Check safetensors first: the eight bytes of its header length may equal the signature of any other type.
     if head[8:9] == b"{":
         (length,) = struct.unpack("<Q", head[:8])
         if length <= size - 8:
@@ -43,7 +47,7 @@ def detect_file_type(path: Path) -> Kind:
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
     if head.startswith(b"PK"):
-        return _kind_of_zip(path)
+        return _detect_zip_type(path)
     if head[0] == 0x80 and len(head) > 1 and head[1] <= 5:
         return "torch"
     if head[8:9] == b"{":
@@ -53,27 +57,31 @@ def detect_file_type(path: Path) -> Kind:
     if head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar":
         raise ConversionError(f"{path} is a compressed or tar archive; unpack it and give the weight file inside")
     raise ConversionError(
-        f"{path} is no weight file that is known here (PyTorch, safetensors, Keras .h5, .npz); it starts with "
-        f"{head[:16]!r}; perhaps the download is damaged"
+        f"{path} is no weight file of a known type (PyTorch, safetensors, Keras .h5, .npz); it starts with "
+        f"{head[:16]!r}; download it again"
     )
 
 
-def expect(path: Path, kind: Kind) -> None:
-    """Refuse a file of another kind.
+def require_file_type(path: Path, file_type: FileType) -> None:
+    """Checks the type of a weight file.
+
+    Args:
+        path: file.
+        file_type: expected type.
 
     Raises:
-        ConversionError: says what the file is instead.
+        ConversionError: The file is missing or of another type.
     """
-    found = detect_file_type(path)
-    if found != kind:
-        raise ConversionError(f"{path} is {_NAMES[found]}; expected {_NAMES[kind]}")
+    actual = detect_file_type(path)
+    if actual != file_type:
+        raise ConversionError(f"{path} is {_NAMES[actual]}; expected {_NAMES[file_type]}")
 
 
-def _kind_of_zip(path: Path) -> Kind:
+def _detect_zip_type(path: Path) -> FileType:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except Exception as error:  # zipfile's parser raises half a dozen types on damage
+    except Exception as error:  # damaged files raise many types in zipfile
         raise ConversionError(f"{path} is a truncated or damaged zip archive; download it again") from error
     if names and all(name.endswith(".npy") for name in names):
         return "npz"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sirr_jax.data.find_dataset import find_set
-from sirr_jax.data.images.image_file import PackedFile, place_of
+from sirr_jax.data.images.image_file import PackedFile, path_of
 from sirr_jax.data.images.label_maps import read_face_parts, read_labels
 from sirr_jax.data.loaders.build import build_loader
 from sirr_jax.data.prepare.pack import pack
@@ -36,7 +36,7 @@ def contents(where, root):
             part,
             entry.name,
             entry.sequence,
-            {k: (place_of(f).relative_to(root), encoded(f)) for k, f in entry.files.items()},
+            {k: (path_of(f).relative_to(root), encoded(f)) for k, f in entry.files.items()},
         )
         for part, entries in find_set(where).parts.items()
         for entry in entries

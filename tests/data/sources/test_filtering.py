@@ -12,7 +12,7 @@ from tests.helpers.photo_files import labelled_photo, truncate, write
 def test_good_photographs_pass_in_order(photo_folder):
     photos = FolderPhotos(photo_folder)
     for rule in ("error", "skip"):
-        screening = screen(photos, least=40, on_corrupt=rule)
+        screening = screen(photos, min_side=40, on_corrupt=rule)
         assert screening.skipped == ()
         assert screening.summary() == ""
         assert [screening.photos.name(i) for i in range(7)] == [photos.name(i) for i in range(7)]
@@ -25,7 +25,7 @@ def test_what_cannot_be_used_is_left_out_and_named(photo_folder):
     write(photo_folder / "inside" / "2.png", np.zeros((50, 50, 3), np.uint8))
     write(photo_folder / "small.png", labelled_photo(9, 30, 90))
     photos = FolderPhotos(photo_folder, on_corrupt="skip")
-    screening = screen(photos, least=40, on_corrupt="skip")
+    screening = screen(photos, min_side=40, on_corrupt="skip")
     assert screening.skipped == (
         Skipped(str(photo_folder / "0.jpg"), "unreadable"),
         Skipped(str(photo_folder / "3.png"), "unreadable"),
@@ -48,16 +48,16 @@ def test_an_error_names_the_first_that_cannot_be_used(photo_folder, spoil, told)
     spoil(photo_folder / "3.png")
     write(photo_folder / "5.png", np.zeros((50, 50, 3), np.uint8))
     with pytest.raises(UserError, match=told) as raised:
-        screen(FolderPhotos(photo_folder), least=40, on_corrupt="error")
+        screen(FolderPhotos(photo_folder), min_side=40, on_corrupt="error")
     assert "\n" not in str(raised.value)
 
 
 def test_none_left(photo_folder):
     told = r"not one photograph is left; skipped: 7 of 7 photographs \(7 too small\): give others"
     with pytest.raises(UserError, match=told):
-        screen(FolderPhotos(photo_folder), least=100, on_corrupt="skip")
+        screen(FolderPhotos(photo_folder), min_side=100, on_corrupt="skip")
 
 
 def test_photographs_that_are_no_files_of_ones_own():
     photos = EmbeddedPhotos("validation")
-    assert len(screen(photos, least=100, on_corrupt="error").photos) == 2
+    assert len(screen(photos, min_side=100, on_corrupt="error").photos) == 2

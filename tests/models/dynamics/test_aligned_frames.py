@@ -39,18 +39,18 @@ def flow_of(columns):
     return flow
 
 
-def test_a_scene_whose_motion_is_known_stands_still(describe):
+def test_known_motion_is_removed(describe):
     scene = images(0, SIZE, SIZE, 3)
     still = flow_of((0, 0))
     expected = describe(shifted(scene, (0, 0, 0)), still, still)
-    moved, flow = shifted(scene, (4, 0, -4)), flow_of((4, -4))
+    moving, flow = shifted(scene, (4, 0, -4)), flow_of((4, -4))
     # Away from the edges, where the neighbors have nothing to show, and what is around them.
     inner = np.s_[:, 2:-2, 3:-3]
-    np.testing.assert_allclose(describe(moved, flow, flow)[inner], expected[inner], atol=1e-5)
-    assert np.abs(describe(moved, still, still)[inner] - expected[inner]).max() > 0.01
+    np.testing.assert_allclose(describe(moving, flow, flow)[inner], expected[inner], atol=1e-5)
+    assert np.abs(describe(moving, still, still)[inner] - expected[inner]).max() > 0.01
 
 
-def test_each_layers_flow_and_each_neighbor_count(describe):
+def test_output_depends_on_each_flow_and_each_neighbor(describe):
     frames, flows = images(1, *SHAPES[0]), [flow_of((2, 1)), flow_of((-1, 3))]
     before = describe(frames, *flows)
     for layer in range(2):
@@ -60,17 +60,17 @@ def test_each_layers_flow_and_each_neighbor_count(describe):
             assert np.abs(describe(frames, *other) - before).max() > 1e-3
 
 
-def test_what_left_the_frame_says_nothing(describe):
+def test_pixels_outside_the_frame_are_ignored(describe):
     away = flow_of((1000, -1000))
     one, other = images(2, *SHAPES[0]), images(3, *SHAPES[0])
     other[:, 1] = one[:, 1]
     np.testing.assert_array_equal(describe(one, away, away), describe(other, away, away))
 
 
-def test_a_teacher_that_sees_them_has_them_in_its_fusion_net():
+def test_aligned_frames_are_an_input_of_the_fusion_net():
     frames = (1, 3, 16, 16, 3)
-    plain, seeing = (build("dynamics/teacher", width="tiny", **more) for more in ({}, {"aligned_frames": True}))
-    trees = [jax.tree.map(lambda x: x.shape, parameter_shapes(module, frames)) for module in (plain, seeing)]
+    plain, with_frames = (build("dynamics/teacher", width="tiny", **more) for more in ({}, {"aligned_frames": True}))
+    trees = [jax.tree.map(lambda x: x.shape, parameter_shapes(module, frames)) for module in (plain, with_frames)]
     fusion = trees[1].pop("fusion")
     assert fusion.pop("aligned_frames") == {
         "pixels": {"kernel": (4, 4, 21, 32), "bias": (32,)},
@@ -81,13 +81,13 @@ def test_a_teacher_that_sees_them_has_them_in_its_fusion_net():
     assert fusion.pop("knowledge")["kernel"][2] == before.pop("knowledge")["kernel"][2] + 32
     assert fusion == before
 
-    params = random_parameters(seeing, frames)
-    apply = compile_apply(seeing, params, images(4, *frames))
+    params = random_parameters(with_frames, frames)
+    apply = compile_apply(with_frames, params, images(4, *frames))
     knowledge = [apply(params, images(seed, *frames))["knowledge"] for seed in (4, 5)]
     assert np.abs(knowledge[0] - knowledge[1]).max() > 0.01
 
 
-def test_a_hypercolumn_is_for_a_grown_teacher():
+def test_hypercolumn_needs_a_grown_teacher():
     with pytest.raises(UserError, match=r"hypercolumn='caffe' is for a grown teacher alone; set grown=True"):
         build("dynamics/teacher", width="tiny", hypercolumn="caffe")
     with pytest.raises(UserError, match="'other' is no convention"):

@@ -17,7 +17,7 @@ def features(channels=8, common=3.0):
     return (texture + common * np.abs(rng.standard_normal(channels))).astype(np.float32)
 
 
-def test_the_costs_are_cosines_that_peak_at_the_displacement():
+def test_costs_are_cosines_with_the_maximum_at_the_displacement():
     target = features()
     source = np.roll(target, (1, -2), axis=(1, 2))  # what is at p in one is at p + (-2, 1) in the other
     costs = np.asarray(cost_volume(_comparable(jnp.asarray(target)), _comparable(jnp.asarray(source)), radius=4))
@@ -31,7 +31,7 @@ def test_the_costs_are_cosines_that_peak_at_the_displacement():
     assert spread(inside) > 2.0 * spread(plain)
 
 
-def test_scale_and_offset_of_features_change_nothing():
+def test_costs_are_invariant_to_scale_and_offset_of_features():
     x = jnp.asarray(features())
     np.testing.assert_allclose(_comparable(5.0 * x - 2.0), _comparable(x), atol=1e-4)
     flat = _comparable(jnp.ones((1, 4, 4, 3)))  # nothing to compare: no cost, and a gradient
@@ -39,7 +39,7 @@ def test_scale_and_offset_of_features_change_nothing():
     assert np.isfinite(jax.grad(lambda x: _comparable(x).sum())(jnp.ones((1, 4, 4, 3)))).all()
 
 
-def test_the_estimates_grow_finer():
+def test_flow_estimates_are_ordered_from_coarse_to_fine():
     net, psi = FlowNet(), jax.ShapeDtypeStruct((2, 3, 8, 12, 16), jnp.float32)
     flows, _ = jax.eval_shape(lambda x: net.init_with_output(jax.random.key(0), x), psi)
     assert [flow.shape for flow in flows] == [(2, 2, 2, 3, 2), (2, 2, 4, 6, 2), (2, 2, 8, 12, 2)]

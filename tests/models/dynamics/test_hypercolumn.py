@@ -34,7 +34,7 @@ def apply(module, params):
     return compile_apply(module, params, images(2, *IMAGE))
 
 
-def test_equals_numpy(apply, params):
+def test_student_with_hypercolumn_matches_numpy(apply, params):
     image = images(2, *IMAGE)
     outputs, expected = apply(params, image), literal_dynamics.student(image, params)
     plain = literal_dynamics.student(image, {name: part for name, part in params.items() if name != "hypercolumn"})
@@ -43,7 +43,7 @@ def test_equals_numpy(apply, params):
         np.testing.assert_allclose(outputs[name], value, atol=1e-4, rtol=1e-3, err_msg=name)
 
 
-def test_begins_as_the_student_that_it_is_added_to(module, params, apply, student):
+def test_initial_hypercolumn_does_not_change_the_student(module, params, apply, student):
     fresh = initialize(module, jax.random.key(0), IMAGE)["params"]["hypercolumn"]
     fresh = jax.tree.map(np.asarray, fresh) | {"vgg19": params["hypercolumn"]["vgg19"]}
     image = images(2, *IMAGE)
@@ -52,7 +52,7 @@ def test_begins_as_the_student_that_it_is_added_to(module, params, apply, studen
         np.testing.assert_allclose(outputs[name], value, atol=2e-5, rtol=1e-4, err_msg=name)
 
 
-def test_vgg_stays_as_it_is_and_the_rest_learns(params):
+def test_vgg19_is_frozen_and_all_other_parts_have_gradients(params):
     column = Hypercolumn(widths("tiny"), "torchvision")
     part, image = params["hypercolumn"], images(2, *IMAGE)
     encoded = literal_dynamics.encoder(image, params["encoder"])
@@ -67,13 +67,13 @@ def test_vgg_stays_as_it_is_and_the_rest_learns(params):
         assert (largest == 0.0) == (name == "vgg19"), name
 
 
-def test_other_conventions_are_refused():
+def test_unknown_conventions_are_rejected():
     for make in (lambda: build("dynamics/student", hypercolumn="keras"), lambda: Hypercolumn(widths("tiny"), "keras")):
         with pytest.raises(UserError, match=r"hypercolumn='keras' is no convention.*'caffe', 'torchvision'"):
             make()
 
 
-def test_both_conventions_see_the_same(params, apply):
+def test_both_conventions_give_the_same_output(params, apply):
     """Weights of one convention, rewritten for the other's inputs."""
     image, vgg = images(2, *IMAGE), params["hypercolumn"]["vgg19"]
     # Caffe's inputs are BGR, 255 times as large and centered; without padding the first layer could absorb all of it.

@@ -29,11 +29,11 @@ SHAPES = {"teacher": (1, 3, 16, 16, 3), "student": (1, 16, 16, 3)}
         ("student", "tiny", 96_209),
     ],
 )
-def test_networks_have_as_many_parameters_as_the_specification_counts(network, width, expected):
+def test_parameter_counts_match_the_specification(network, width, expected):
     assert count(parameter_shapes(build(f"dynamics/{network}", width=width), SHAPES[network])) == expected
 
 
-def test_and_so_have_their_parts():
+def test_parameter_counts_of_parts_match_the_specification():
     trees = {name: parameter_shapes(build(f"dynamics/{name}"), shape) for name, shape in SHAPES.items()}
     millions = {name: {part: round(count(p) / 1e6, 2) for part, p in tree.items()} for name, tree in trees.items()}
     heads = count(trees["teacher"]["head_t"]) + count(trees["teacher"]["head_r"])
@@ -45,7 +45,7 @@ def test_and_so_have_their_parts():
     }
 
 
-def test_the_aligned_neighbors_are_the_outer_frames():
+def test_align_warps_the_outer_frames():
     psi = np.arange(3, dtype=np.float32).reshape(1, 3, 1, 1, 1) * np.ones((2, 3, 4, 5, 2), np.float32)
     flow = np.zeros((2, 2, 4, 5, 2), np.float32)
     flow[:, 1, :, :, 0] = 2.0
@@ -56,7 +56,7 @@ def test_the_aligned_neighbors_are_the_outer_frames():
     assert valid[0, 1, 0, :, 0].tolist() == [1.0, 1.0, 1.0, 0.0, 0.0]
 
 
-def test_fusion_closes_its_gates_where_a_neighbor_shows_nothing():
+def test_fusion_ignores_neighbors_outside_the_frame():
     psi = tuple(images(i, 1, 3, 4, 4, 8) for i in range(2))
     features, frames = images(2, 1, 4, 4, 8), images(3, 1, 3, 16, 16, 3)
     away = np.full((1, 2, 4, 4, 2), 100.0, np.float32)
@@ -69,11 +69,11 @@ def test_fusion_closes_its_gates_where_a_neighbor_shows_nothing():
         fuse(params, others, (away, away), features, frames), fuse(params, psi, (away, away), features, frames)
     )
     still = np.zeros_like(away)
-    seen = [fuse(params, p, (still, still), features, frames) for p in (psi, others)]
-    assert np.abs(seen[0] - seen[1]).max() > 0.01
+    fused = [fuse(params, p, (still, still), features, frames) for p in (psi, others)]
+    assert np.abs(fused[0] - fused[1]).max() > 0.01
 
 
-def test_the_encoder_halves_twice():
+def test_encoder_halves_the_resolution_twice():
     shapes = jax.eval_shape(
         lambda x: Encoder(widths("tiny")).init_with_output(jax.random.key(0), x)[0], jnp.zeros((2, 16, 32, 3))
     )
@@ -81,13 +81,13 @@ def test_the_encoder_halves_twice():
     assert shapes.quarter.shape == (2, 4, 8, 16)
 
 
-def test_the_decoder_refuses_knowledge_of_another_width():
+def test_decoder_rejects_knowledge_of_another_width():
     decoder = Decoder(widths("tiny"))
     inputs = (jnp.zeros((1, 4, 4, 8)), jnp.zeros((1, 8, 8, 12)), jnp.zeros((1, 16, 16, 8)), jnp.zeros((1, 16, 16, 3)))
     with pytest.raises(ValueError, match="knowledge has 8 channels, expected 16"):
         jax.eval_shape(decoder.init, jax.random.key(0), *inputs)
 
 
-def test_unknown_widths_are_refused_by_name():
+def test_unknown_widths_are_rejected():
     with pytest.raises(UserError, match="no width is called 'huge'; choose one of base, medium, small, compact, test"):
         widths("huge")

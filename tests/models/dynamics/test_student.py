@@ -20,26 +20,26 @@ def assert_all_close(outputs, expected, atol=2e-5):
         np.testing.assert_allclose(outputs[name], value, atol=atol, rtol=1e-4, err_msg=name)
 
 
-def test_equals_the_specification(student):
+def test_student_matches_the_specification(student):
     expected = literal_dynamics.student(student.padded, student.params)
     expected["restored"] = expected["restored"][:, :18, :21]
     assert 0.2 < np.mean(np.abs(expected["restored"] - student.inputs)) < 20.0
     assert_all_close(student.outputs, expected)
 
 
-def test_padding_by_hand_gives_the_same(student):
+def test_internal_padding_matches_explicit_padding(student):
     outputs = compile_apply(student.module, student.params, student.padded)(student.params, student.padded)
     outputs["restored"] = outputs["restored"][:, :18, :21]
     assert_all_close(outputs, student.outputs, atol=1e-5)
 
 
-def test_begins_as_the_identity(student, initial_student):
+def test_initial_student_is_the_identity(student, initial_student):
     outputs = student.apply(initial_student, student.inputs)
     np.testing.assert_array_equal(outputs["restored"], student.inputs)
     assert np.all(np.std(outputs["knowledge"], axis=(0, 1, 2)) > 0.0)
 
 
-def test_without_hallucination_the_decoder_reads_the_features(student):
+def test_student_without_hallucination_decodes_the_features(student):
     module = build("dynamics/student", width="tiny", hallucination=False)
     whole, tree = (jax.tree.map(lambda x: x.shape, parameter_shapes(m, IMAGE)) for m in (student.module, module))
     assert tree == {name: part for name, part in whole.items() if name != "hallucination"}
@@ -49,7 +49,7 @@ def test_without_hallucination_the_decoder_reads_the_features(student):
     assert_all_close(outputs, literal_dynamics.student(image, params, hallucination=False))
 
 
-def test_bfloat16_computes_close_to_float32_and_keeps_parameters_and_images(student):
+def test_bfloat16_is_close_to_float32_and_keeps_float32_parameters_and_images(student):
     module = build("dynamics/student", width="tiny", dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(parameter_shapes(module, IMAGE))} == {jnp.dtype("float32")}
     outputs = compile_apply(module, student.params, student.inputs)(student.params, student.inputs)
@@ -64,7 +64,7 @@ def test_bfloat16_computes_close_to_float32_and_keeps_parameters_and_images(stud
 
 
 @pytest.mark.parametrize("width", ["base", "small", "tiny"])
-def test_takes_over_encoder_and_decoder_from_a_teacher_of_its_width(width):
+def test_encoder_and_decoder_have_the_shapes_of_the_teacher(width):
     trees = [
         jax.tree.map(lambda x: x.shape, parameter_shapes(build(f"dynamics/{name}", width=width), shape))
         for name, shape in (("teacher", (1, 3, 16, 16, 3)), ("student", IMAGE))

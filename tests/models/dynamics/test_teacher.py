@@ -21,7 +21,7 @@ def assert_all_close(outputs, expected, atol=2e-5):
         np.testing.assert_allclose(outputs[name], value, atol=atol, rtol=1e-4, err_msg=name)
 
 
-def test_equals_the_specification(teacher):
+def test_teacher_matches_the_specification(teacher):
     expected = literal_dynamics.teacher(teacher.padded, teacher.params)
     expected["restored"] = expected["restored"][:, :18, :21]
     # Random, but neither at rest nor wildly out of the frame: otherwise the comparison would not see the warps.
@@ -30,14 +30,14 @@ def test_equals_the_specification(teacher):
     assert_all_close(teacher.outputs, expected)
 
 
-def test_padding_by_hand_gives_the_same(teacher):
+def test_internal_padding_matches_explicit_padding(teacher):
     apply = compile_apply(teacher.module, teacher.params, teacher.padded, train=True)
     outputs = apply(teacher.params, teacher.padded)
     outputs["restored"] = outputs["restored"][:, :18, :21]
     assert_all_close(outputs, teacher.outputs, atol=1e-5)
 
 
-def test_begins_as_the_identity_with_everything_at_rest(teacher, initial_teacher):
+def test_initial_teacher_is_the_identity_with_zero_flow(teacher, initial_teacher):
     outputs = teacher.apply(initial_teacher, teacher.inputs)
     np.testing.assert_array_equal(outputs["restored"], teacher.inputs[:, 1])
     assert not np.any(outputs["flow_t"])
@@ -46,7 +46,7 @@ def test_begins_as_the_identity_with_everything_at_rest(teacher, initial_teacher
     assert np.all(np.isfinite(outputs["knowledge"]))
 
 
-def test_begins_with_zeros_in_the_last_layers_alone(initial_teacher):
+def test_only_last_layers_are_initially_zero(initial_teacher):
     zero = {
         jax.tree_util.keystr(path, simple=True, separator="/")
         for path, leaf in jax.tree_util.tree_leaves_with_path(initial_teacher)
@@ -56,13 +56,13 @@ def test_begins_with_zeros_in_the_last_layers_alone(initial_teacher):
     assert zero == heads | {"decoder/out/kernel"}
 
 
-def test_what_only_losses_need_is_returned_only_in_training(teacher):
+def test_outputs_for_losses_are_returned_only_in_training(teacher):
     outputs = jax.eval_shape(teacher.module.apply, {"params": teacher.params}, teacher.inputs)
     shapes = {name: x.shape for name, x in outputs.items()}
     assert shapes == {"restored": (2, 18, 21, 3), "knowledge": (2, 8, 8, 16), "features": (2, 8, 8, 16)}
 
 
-def test_bfloat16_computes_close_to_float32_and_keeps_parameters_flows_and_images(teacher):
+def test_bfloat16_is_close_to_float32_and_keeps_float32_parameters_flows_and_images(teacher):
     module = build("dynamics/teacher", width="tiny", dtype=jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(parameter_shapes(module, FRAMES))} == {jnp.dtype("float32")}
     outputs = compile_apply(module, teacher.params, teacher.inputs, train=True)(teacher.params, teacher.inputs)
@@ -79,7 +79,7 @@ def whole_tree(teacher):
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_a_switch_changes_the_tree_and_the_computation_as_specified(switch, whole_tree):
+def test_switches_change_parameters_and_computation_as_specified(switch, whole_tree):
     module = build("dynamics/teacher", width="tiny", **{switch: False})
     tree = jax.tree.map(lambda x: x.shape, parameter_shapes(module, FRAMES))
     shared = {name: part for name, part in whole_tree.items() if name in tree and name != "fusion"}

@@ -30,10 +30,10 @@ def unit(image):
     return image[None].astype(np.float32) / np.float32(255.0)
 
 
-def answer(function, *images):
-    (found,) = np.asarray(function(*map(unit, images)))
-    assert found.dtype == np.float32
-    return found[..., 0]
+def compute(function, *images):
+    (actual,) = np.asarray(function(*map(unit, images)))
+    assert actual.dtype == np.float32
+    return actual[..., 0]
 
 
 def literal_sobel(gray):
@@ -81,15 +81,15 @@ def exact_scores(luma):
 # The release's own ---------------------------------------------------------------------------------------------------
 
 
-def test_maps_equal_the_releases():
+def test_edge_map_and_attention_target_match_the_release():
     golden = published.golden("edge_gan_preprocessing")
     image, background = golden["input_u8"], golden["background_u8"]
     unpacked = {
         name: np.unpackbits(golden[name]).reshape(image.shape[:2]) for name in ("attention_target", "otsu_mask")
     }
-    np.testing.assert_allclose(answer(edges, image)[::2, ::2], golden["edge_input_map"], rtol=0, atol=5e-5)
-    np.testing.assert_array_equal(answer(contour, image, background), 255.0 * unpacked["attention_target"])
-    np.testing.assert_array_equal(answer(mask, image, background), 255.0 * unpacked["otsu_mask"])
+    np.testing.assert_allclose(compute(edges, image)[::2, ::2], golden["edge_input_map"], rtol=0, atol=5e-5)
+    np.testing.assert_array_equal(compute(contour, image, background), 255.0 * unpacked["attention_target"])
+    np.testing.assert_array_equal(compute(mask, image, background), 255.0 * unpacked["otsu_mask"])
 
 
 # Wild images ---------------------------------------------------------------------------------------------------------
@@ -102,33 +102,33 @@ IMAGES = st.one_of(BYTES, FEW)
 
 @given(IMAGES)
 @settings(max_examples=60)
-def test_edges_equal_the_transcription_in_float64(image):
-    np.testing.assert_allclose(answer(edges, image), literal_edges(image.astype(np.float64)), rtol=4e-7, atol=1e-12)
+def test_edge_map_matches_the_float64_transcription(image):
+    np.testing.assert_allclose(compute(edges, image), literal_edges(image.astype(np.float64)), rtol=4e-7, atol=1e-12)
 
 
 @given(IMAGES, IMAGES)
 @settings(max_examples=100)
-def test_targets_equal_scikit_images_threshold(image, background):
+def test_attention_target_matches_scikit_image_otsu(image, background):
     luma = whole_luma(image, background)
-    found = answer(mask, image, background) > 0
+    actual = compute(mask, image, background) > 0
     if luma.min() == luma.max():
-        assert not found.any()
+        assert not actual.any()
         return
     expected = luma.astype(np.float64) > threshold_otsu(luma.astype(np.float64))
-    if (found != expected).any():  # only where float64 cannot tell the best splits apart
+    if (actual != expected).any():  # only where float64 cannot tell the best splits apart
         scores, low, width = exact_scores(luma), luma.min(), (luma.max() - luma.min()) / 256
         near = [k for k in range(256) if scores[k] >= max(scores) * (1 - Fraction(1, 10**14))]
-        assert any(np.array_equal(found, luma > low + (k + 0.5) * width) for k in near)
-    np.testing.assert_array_equal(answer(contour, image, background), literal_contour(found.astype(np.float64)))
+        assert any(np.array_equal(actual, luma > low + (k + 0.5) * width) for k in near)
+    np.testing.assert_array_equal(compute(contour, image, background), literal_contour(actual.astype(np.float64)))
 
 
-def test_splits_that_float32_cannot_tell_apart_are_told_apart():
+def test_otsu_splits_closer_than_float32_precision_are_distinguished():
     # Of smooth histograms with flat optima those few where sums and products in float32 choose another bin.
     draws = [np.random.default_rng(seed).normal(120.0, 40.0, (60, 60, 1)) for seed in (1657, 1924, 3058, 3367)]
     images = np.stack(draws).clip(0, 255).round().astype(np.uint8).repeat(3, axis=-1)
     scaled = images.astype(np.float32) / np.float32(255.0)
-    found = np.asarray(mask(scaled, np.zeros_like(scaled)))[..., 0] > 0
-    for image, each in zip(images, found, strict=True):
+    actual = np.asarray(mask(scaled, np.zeros_like(scaled)))[..., 0] > 0
+    for image, each in zip(images, actual, strict=True):
         luma = whole_luma(image, np.zeros_like(image)).astype(np.float64)
         np.testing.assert_array_equal(each, luma > threshold_otsu(luma))
         best, second = sorted(map(float, set(exact_scores(luma))), reverse=True)[:2]
@@ -138,7 +138,7 @@ def test_splits_that_float32_cannot_tell_apart_are_told_apart():
 # Behavior -----------------------------------------------------------------------------------------------------------
 
 
-def test_each_image_of_a_batch_has_a_threshold_of_its_own():
+def test_each_image_of_a_batch_has_its_own_threshold():
     generator = np.random.default_rng(1)
     images, backgrounds = generator.random((2, 3, *SIZE, 3)).astype(np.float32) * np.array(
         [1.0, 0.1, 0.5], np.float32
@@ -148,37 +148,37 @@ def test_each_image_of_a_batch_has_a_threshold_of_its_own():
         np.testing.assert_array_equal(together[i], contour(images[i : i + 1], backgrounds[i : i + 1])[0])
 
 
-def test_equal_images_and_even_light_have_no_reflection():
+def test_constant_differences_have_no_reflection():
     image = np.random.default_rng(2).integers(0, 200, (*SIZE, 3), np.uint8)
     for brighter in (image, image + 40):
         for function in (contour, mask):
-            assert not answer(function, brighter, image).any()
+            assert not compute(function, brighter, image).any()
 
 
-def test_only_added_light_counts():
+def test_only_added_light_is_a_reflection():
     background = np.full((12, 12, 3), 100, np.uint8)
     image = background.copy()
     image[2:5, 2:5] += 60
     image[7:10, 7:10] -= 60
     image[0, :] -= 60
-    seen = answer(mask, image, background)
+    marked = compute(mask, image, background)
     # Two darker areas outnumber nothing: the threshold falls between the darker and the rest.
-    assert (seen[7:10, 7:10] == 0).all()
-    assert (seen[2:5, 2:5] == 255).all()
-    outline = answer(contour, image, background)
+    assert (marked[7:10, 7:10] == 0).all()
+    assert (marked[2:5, 2:5] == 255).all()
+    outline = compute(contour, image, background)
     assert set(np.unique(outline)) == {0.0, 255.0}
     assert not outline[[0, -1]].any()
     assert not outline[:, [0, -1]].any()
 
 
-def test_values_outside_the_range_are_cut_as_in_a_file():
+def test_values_outside_the_range_are_clipped():
     generator = np.random.default_rng(3)
     image, background = generator.uniform(-0.5, 1.5, (2, 1, *SIZE, 3)).astype(np.float32)
     cut = [np.clip(x, 0.0, 1.0) for x in (image, background)]
     np.testing.assert_array_equal(mask(image, background), mask(*cut))
 
 
-def test_they_run_inside_a_step_on_every_device():
+def test_maps_under_pmap():
     assert jax.local_device_count() == 2
     images = np.random.default_rng(4).random((2, 2, *SIZE, 3)).astype(np.float32)
     split = jax.pmap(lambda x: (edge_map(x), attention_target(x, x[:, ::-1])))(images)
@@ -188,14 +188,14 @@ def test_they_run_inside_a_step_on_every_device():
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 3), (1, 2, 4, 3), (1, 4, 4, 1)])
-def test_other_arrays_are_refused(shape):
+def test_arrays_of_other_shapes_are_rejected(shape):
     with pytest.raises(UserError, match=r"is no batch of RGB images; give \[B, H, W, 3\]"):
         edge_map(jnp.zeros(shape))
     with pytest.raises(UserError, match="is no batch of RGB images"):
         attention_target(jnp.zeros(shape), jnp.zeros(shape))
 
 
-def test_unknown_targets_and_unequal_pairs_are_refused():
+def test_unknown_targets_and_unequal_shapes_are_rejected():
     image = jnp.zeros((1, 4, 4, 3))
     with pytest.raises(UserError, match="no attention target 'area'; choose one of contour, mask"):
         attention_target(image, image, target="area")

@@ -1,4 +1,4 @@
-"""Rainy images, clean ones and masks from raw samples."""
+"""Batches of rainy images, clean images and masks from raw samples."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def raw_samples(count, start=0):
 
 @pytest.fixture(scope="module")
 def make():
-    """Compiled once with and once without mirroring."""
+    """The batch function, compiled once with and once without mirroring."""
     prepare = functools.partial(raindrop_batch, raindrops=OPTIONS, mask=MASK)
     compiled = {flip: jax.jit(functools.partial(prepare, flip=flip)) for flip in (True, False)}
     return lambda raw, flip: jax.device_get(compiled[flip](raw, jax.random.key(5)))
 
 
-def test_photographs_get_drops_and_pairs_stay_what_they_are(make):
+def test_photographs_get_drops_and_pairs_stay_unchanged(make):
     raw = raw_samples(4)
     batch = make(raw, flip=False)
     assert {name: x.shape for name, x in batch.items()} == {
@@ -55,23 +55,23 @@ def test_photographs_get_drops_and_pairs_stay_what_they_are(make):
     )
 
 
-def test_a_scene_is_mirrored_whole_or_not_at_all(make):
+def test_all_layers_of_a_scene_are_mirrored_together(make):
     raw = raw_samples(8)
     plain, mirrored = (make(raw, flip=flip) for flip in (False, True))
-    kept, turned = 0, 0
+    unchanged, turned = 0, 0
     for i in range(16):
         if np.allclose(mirrored["target"][i], plain["target"][i]):
-            kept += 1
+            unchanged += 1
         else:
             np.testing.assert_allclose(mirrored["target"][i], plain["target"][i][:, ::-1])
             turned += 1
-            if i >= 8:  # of a pair; drops are laid after the mirroring
+            if i >= 8:  # a pair; on photographs drops are rendered after the mirroring
                 for name in ("mixture", "mask"):
                     np.testing.assert_allclose(mirrored[name][i], plain[name][i][:, ::-1])
-    assert min(kept, turned) >= 2
+    assert min(unchanged, turned) >= 2
 
 
-def test_a_sample_depends_on_its_index_and_not_on_its_neighbors(make):
+def test_a_sample_depends_on_its_index_alone(make):
     whole, part = make(raw_samples(8), flip=True), make(raw_samples(4, start=4), flip=True)
     for name in ("mixture", "target", "mask"):
         np.testing.assert_allclose(whole[name][4:8], part[name][:4], atol=1e-5)

@@ -1,4 +1,4 @@
-"""AttentiveGAN's recipe: what it declares, and one short run of all its stages."""
+"""AttentiveGAN's recipe: stages, losses, and one short run of all its stages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def config():
     return small_config()
 
 
-# --- what it declares -------------------------------------------------------------------------------------------------
+# --- stages and losses ------------------------------------------------------------------------------------------------
 
 
 def learns(config):
@@ -69,7 +69,7 @@ def test_the_schedule(config):
         (1.0, {"pairs": 1.0}, "pairs"),
     ],
 )
-def test_real_pairs_enter_by_share(config, share, mix, validation):
+def test_the_mix_follows_pairs_share(config, share, mix, validation):
     config.data.pairs_share = share
     recipe = AttentiveGan(config)
     assert [stage.mix for stage in recipe.stages] == [mix] * 3
@@ -77,7 +77,7 @@ def test_real_pairs_enter_by_share(config, share, mix, validation):
 
 
 def shapes_of(recipe, config):
-    """Parameters and a batch, as shapes."""
+    """Shapes of the parameters and of a batch."""
     image = jax.ShapeDtypeStruct((2, config.data.crop, config.data.crop, 3), jnp.float32)
     params = {role: jax.eval_shape(n.init, jax.random.key(0), image)["params"] for role, n in recipe._network.items()}
     mask = jax.ShapeDtypeStruct((*image.shape[:3], 1), jnp.float32)
@@ -85,33 +85,33 @@ def shapes_of(recipe, config):
 
 
 def terms(config):
-    """Stage and network -> names of the loss terms; nothing is computed."""
+    """Stage and network -> names of the loss terms, by tracing alone."""
     recipe = AttentiveGan(config)
     params, batch = shapes_of(recipe, config)
-    found = {}
+    names = {}
     for stage in recipe.stages:
         for update in stage.updates:
             _, aux = jax.eval_shape(update.loss, params, {}, batch, jax.random.key(0))
-            names = {name.split("/")[1] for name in aux.scalars} - {"loss", "margin"}
-            found[f"{stage.name}/{update.learns[0]}"] = names
-    return found
+            logged = {name.split("/")[1] for name in aux.scalars}
+            names[f"{stage.name}/{update.learns[0]}"] = logged - {"loss", "margin"}
+    return names
 
 
-ALONE = {"attention", "multiscale", "perceptual"}
-JUDGED = {"cross_entropy", "map"}
+GENERATOR_TERMS = {"attention", "multiscale", "perceptual"}
+DISCRIMINATOR_TERMS = {"cross_entropy", "map"}
 
 
 @pytest.mark.parametrize(
     ("switches", "generator", "discriminator"),
     [
-        ((), ALONE, JUDGED),
-        (("attention",), ALONE - {"attention"}, JUDGED),
-        (("attention", "discriminator_map"), ALONE - {"attention"}, {"cross_entropy"}),
-        (("attention", "discriminator"), ALONE - {"attention"}, None),
-        (("map_loss",), ALONE, {"cross_entropy"}),
+        ((), GENERATOR_TERMS, DISCRIMINATOR_TERMS),
+        (("attention",), GENERATOR_TERMS - {"attention"}, DISCRIMINATOR_TERMS),
+        (("attention", "discriminator_map"), GENERATOR_TERMS - {"attention"}, {"cross_entropy"}),
+        (("attention", "discriminator"), GENERATOR_TERMS - {"attention"}, None),
+        (("map_loss",), GENERATOR_TERMS, {"cross_entropy"}),
     ],
 )
-def test_every_ablation_leaves_out_its_terms(config, switches, generator, discriminator):
+def test_every_ablation_removes_its_loss_terms(config, switches, generator, discriminator):
     for switch in switches:
         config.ablate[switch] = True
     expected = {"generator/generator": generator}
@@ -128,31 +128,31 @@ def test_every_ablation_leaves_out_its_terms(config, switches, generator, discri
     assert all(switch in recipe.notes[1] for switch in switches)
 
 
-def test_the_released_preset_is_the_authors_code():
+def test_the_released_preset_has_the_losses_and_optimizer_of_the_authors_code():
     config = config_of("attentive_gan")("released")
     config.width, config.data.crop = "tiny", SIZE
-    found = terms(config)
-    assert found["adversarial/generator"] == {"attention", "multiscale", "adversarial"}
-    assert found["adversarial/discriminator"] == {"cross_entropy"}
+    names = terms(config)
+    assert names["adversarial/generator"] == {"attention", "multiscale", "adversarial"}
+    assert names["adversarial/discriminator"] == {"cross_entropy"}
     optimizers = {name: make_optimizer(config.optimizer, name, 10) for name in ("generator", "discriminator")}
     for name, rate in (("generator", 2e-5), ("discriminator", 1e-5)):
         step, _ = optimizers[name].update(jnp.ones(3), optimizers[name].init(jnp.ones(3)))
         np.testing.assert_allclose(step, -rate / np.sqrt(0.01), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("preset", "moved"), [("paper", False), ("released", True)])
-def test_the_released_preset_starts_as_pytorch_did(config, preset, moved, monkeypatch):
+@pytest.mark.parametrize(("preset", "torch_start"), [("paper", False), ("released", True)])
+def test_the_released_preset_has_pytorchs_initial_values(config, preset, torch_start, monkeypatch):
     layer = {"kernel": jnp.zeros((3, 3, 4, 2)), "bias": jnp.zeros(2)}
     monkeypatch.setattr("sirr_jax.recipes.attentive_gan.recipe.initialize", lambda *_: {"params": {"layer": layer}})
     config.preset = preset
     params, _ = AttentiveGan(config).init(jax.random.key(0))
     for leaf in jax.tree.leaves(params):
-        assert bool(jnp.all(leaf != 0)) == moved
+        assert bool(jnp.all(leaf != 0)) == torch_start
         assert jnp.abs(leaf).max() <= 1 / 6
 
 
-@pytest.mark.parametrize(("preset", "fed"), [("paper", ""), ("released", ", fed raw_bgr01")])
-def test_vgg_is_fed_as_the_preset_says(config, preset, fed, tmp_path):
+@pytest.mark.parametrize(("preset", "preprocessing"), [("paper", ""), ("released", ", preprocessing raw_bgr01")])
+def test_the_preset_selects_the_preprocessing_of_vgg(config, preset, preprocessing, tmp_path):
     generator, arrays, channels = np.random.default_rng(0), {}, 3
     for position, width in ((0, 64), (2, 64), (5, 128), (7, 128)):
         arrays[f"features.{position}.weight"] = generator.random((width, channels, 3, 3), np.float32)
@@ -160,35 +160,35 @@ def test_vgg_is_fed_as_the_preset_says(config, preset, fed, tmp_path):
         channels = width
     save_file(arrays, tmp_path / "vgg16.safetensors")
     config.preset, config.perceptual_weights = preset, str(tmp_path / "vgg16.safetensors")
-    used = "L_P uses VGG-16 (torchvision weights) at relu1_1, relu1_2, relu2_1, relu2_2"
+    layers = "perceptual loss: VGG-16 (torchvision weights) at relu1_1, relu1_2, relu2_1, relu2_2"
     recipe = AttentiveGan(config)
-    assert recipe.notes[0] == f"{used}{fed}, weight 1"
+    assert recipe.notes[0] == f"{layers}{preprocessing}, weight 1"
     assert recipe._perceptual.params.keys() == {"conv1_1", "conv1_2", "conv2_1", "conv2_2"}
 
 
 def test_the_published_discriminator_needs_the_published_crop(config):
     assert AttentiveGan(config)._model_args["discriminator"] == {"width": "tiny", "head": "gap"}
     config.data.crop, config.width = 224, "base"
-    # As a converted file has them, or it could not be gone on from.
+    # The arguments of a converted file; otherwise config.init_from would reject it.
     assert AttentiveGan(config)._model_args == {"generator": {}, "discriminator": {}}
 
 
 @pytest.mark.parametrize("width", ["base", "small", "tiny"])
 @pytest.mark.parametrize("role", ["generator", "discriminator"])
-def test_networks_of_every_width_are_recognized_when_converted(role, width):
+def test_conversion_detects_networks_of_every_width(role, width):
     shapes = expected_shapes(f"attentive_gan/{role}", width=width)
-    found, model_args = detect({key: jax.ShapeDtypeStruct(shape, jnp.float32) for key, shape in shapes.items()})
-    assert (found, model_args.get("width", "base")) == (f"attentive_gan/{role}", width)
+    network_id, model_args = detect({key: jax.ShapeDtypeStruct(shape, jnp.float32) for key, shape in shapes.items()})
+    assert (network_id, model_args.get("width", "base")) == (f"attentive_gan/{role}", width)
 
 
-def test_mistakes_are_told_before_any_data_is_read(config):
+def test_wrong_config_values_are_errors_before_any_data_is_read(config):
     for name, value, message in (
         ("preset", "official", r"config\.preset is 'official'; choose paper or released"),
         ("compute_dtype", "half", r"config\.compute_dtype is 'half'; choose float32 or bfloat16"),
         ("map_target", "target", r"config\.map_target is 'target'; choose attention or mask"),
-        ("width", "huge", "no width 'huge'; choose one of base, small, test"),
-        ("data.crop", 30, r"config\.data\.crop=30; choose a multiple of 4 from 16 on"),
-        ("data.pairs_share", 1.5, r"config\.data\.pairs_share=1\.5; choose a share between 0 and 1"),
+        ("width", "huge", "no width 'huge'; choose one of base, small, tiny"),
+        ("data.crop", 30, r"config\.data\.crop=30; choose a multiple of 4, at least 16"),
+        ("data.pairs_share", 1.5, r"config\.data\.pairs_share=1\.5; choose a fraction between 0 and 1"),
         ("data.mask.reduce", "mean", "reduce is 'mean'"),
         ("data.raindrops.count", (9, 3), r"count is \(9, 3\)"),
     ):
@@ -200,17 +200,17 @@ def test_mistakes_are_told_before_any_data_is_read(config):
 
 
 class Echo:
-    """Networks that give back what they are fed, and remember it."""
+    """A network that returns its input and records it."""
 
     def __init__(self):
-        self.fed = []
+        self.inputs = []
 
     def apply(self, variables, image):
-        self.fed.append(np.asarray(image))
+        self.inputs.append(np.asarray(image))
         maps = tuple(image[..., i % 3 : i % 3 + 1] for i in range(4))
         quarter, half = image[:, ::4, ::4], image[:, ::2, ::2]
-        made = {"restored": image, "restored_half": half, "restored_quarter": quarter, "logits": image[:, 0, 0, :1]}
-        return made | {"attention": maps if image.shape[0] == 2 else maps[0]}
+        outputs = {"restored": image, "restored_half": half, "restored_quarter": quarter, "logits": image[:, 0, 0, :1]}
+        return outputs | {"attention": maps if image.shape[0] == 2 else maps[0]}
 
 
 @pytest.fixture
@@ -225,25 +225,25 @@ def echo(config):
 PARAMS = {"generator": {}, "discriminator": {}}
 
 
-def test_networks_see_bgr_and_nothing_else_does(echo):
+def test_networks_take_bgr_and_the_recipe_returns_rgb(echo):
     recipe, batch = echo
     images = recipe.compare(PARAMS, {}, batch)
-    np.testing.assert_array_equal(recipe._network["generator"].fed[0], np.asarray(batch["mixture"])[..., ::-1])
+    np.testing.assert_array_equal(recipe._network["generator"].inputs[0], np.asarray(batch["mixture"])[..., ::-1])
     np.testing.assert_array_equal(images["restored"], batch["mixture"])
     assert tuple(images) == recipe.panels
     assert {x.shape for x in images.values()} == {(2, 8, 8, 3)}
     recipe._discriminator_loss(PARAMS, {}, batch, jax.random.key(0))
     both = np.concatenate([batch["target"], batch["mixture"]])
-    np.testing.assert_array_equal(recipe._network["discriminator"].fed[0], both[..., ::-1])
+    np.testing.assert_array_equal(recipe._network["discriminator"].inputs[0], both[..., ::-1])
 
 
-def test_the_losses_are_the_specifications_sums(echo):
+def test_losses_match_the_specification(echo):
     recipe, batch = echo
     image, target, mask = (batch[name] for name in ("mixture", "target", "mask"))
     bgr = image[..., ::-1]
     maps = [bgr[..., i % 3 : i % 3 + 1] for i in range(4)]
     _, aux = recipe._generator_loss(PARAMS, {}, batch, jax.random.key(0), adversarial=True)
-    found = {name.removeprefix("generator/"): float(x) for name, x in aux.scalars.items()}
+    terms = {name.removeprefix("generator/"): float(x) for name, x in aux.scalars.items()}
     images = [image[:, ::4, ::4], image[:, ::2, ::2], image]
     fake, real = (np.asarray(x[:, 0, 0, 2]) for x in (image, target))
     expected = {
@@ -252,11 +252,11 @@ def test_the_losses_are_the_specifications_sums(echo):
         "adversarial": 0.01 * float(np.mean(np.log1p(np.exp(-fake)))),
     }
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=1e-5), name
-    assert found["loss"] == pytest.approx(sum(expected.values()) + found["perceptual"], rel=1e-5)
+        assert terms[name] == pytest.approx(value, rel=1e-5), name
+    assert terms["loss"] == pytest.approx(sum(expected.values()) + terms["perceptual"], rel=1e-5)
 
-    for target, drops in (("attention", maps[-1]), ("mask", mask)):
-        recipe._config.map_target = target
+    for map_target, drops in (("attention", maps[-1]), ("mask", mask)):
+        recipe._config.map_target = map_target
         _, aux = recipe._discriminator_loss(PARAMS, {}, batch, jax.random.key(0))
         entropy = np.mean(np.log1p(np.exp(-real))) + np.mean(np.log1p(np.exp(fake)))
         assert float(aux.scalars["discriminator/cross_entropy"]) == pytest.approx(entropy, rel=1e-5)
@@ -265,8 +265,8 @@ def test_the_losses_are_the_specifications_sums(echo):
 
 
 @pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
-def test_every_step_is_proved_to_be_replicated(config, precision):
-    config.compute_dtype = precision
+def test_the_step_is_traced_with_replication_checks(config, compute_dtype):
+    config.compute_dtype = compute_dtype
     config.data.pairs_share = 0.5
     recipe = AttentiveGan(config)
     params, _ = shapes_of(recipe, config)
@@ -279,7 +279,7 @@ def test_every_step_is_proved_to_be_replicated(config, precision):
 
 
 class _Drawn:
-    """A recipe whose parameters are zeros, which costs nothing to trace."""
+    """A recipe whose parameters are zeros, which is fast to trace."""
 
     def __init__(self, recipe, shapes):
         self.stages, self._shapes = recipe.stages, shapes
@@ -296,12 +296,12 @@ def optimizers_of(recipe, config):
 
 
 class Run:
-    """A finished run, the states that it saved and the batches that it trained on."""
+    """A finished run, its saved states and its training batches."""
 
     def __init__(self, folder):
         self.folder, self.saved, self.batches = folder, {}, []
         config = small_config()
-        # Plain gradient descent: rounding must not be magnified where two runs are compared.
+        # Plain gradient descent does not magnify rounding, which matters where two runs are compared.
         config.optimizer.name, config.optimizer.learning_rate = "sgd", 0.1
         config.optimizer.networks.discriminator.learning_rate = 0.1
         config.steps.generator, config.steps.discriminator = GENERATOR, DISCRIMINATOR - GENERATOR
@@ -331,16 +331,16 @@ def bits(tree):
     return [np.asarray(x).tobytes() for x in jax.tree.leaves(tree)]
 
 
-def test_every_update_moves_its_networks_alone(run):
+def test_every_update_changes_its_networks_alone(run):
     start, _ = jax.device_get(AttentiveGan(run.config).init(jax.random.key(run.config.seed)))
-    alone, judged, against = (run.saved[step].params for step in (GENERATOR, DISCRIMINATOR, TOTAL))
-    assert bits(alone["discriminator"]) == bits(start["discriminator"])
-    assert bits(judged["generator"]) == bits(alone["generator"])
+    first, second, third = (run.saved[step].params for step in (GENERATOR, DISCRIMINATOR, TOTAL))
+    assert bits(first["discriminator"]) == bits(start["discriminator"])
+    assert bits(second["generator"]) == bits(first["generator"])
     for before, after, role in (
-        (start, alone, "generator"),
-        (alone, judged, "discriminator"),
-        (judged, against, "generator"),
-        (judged, against, "discriminator"),
+        (start, first, "generator"),
+        (first, second, "discriminator"),
+        (second, third, "generator"),
+        (second, third, "discriminator"),
     ):
         assert bits(before[role]) != bits(after[role])
 
@@ -355,7 +355,7 @@ def test_the_losses_fall(run):
     assert len(run.lines("generator/adversarial")) == TOTAL - DISCRIMINATOR
 
 
-def test_one_device_computes_what_two_do(run):
+def test_one_device_gives_the_same_step_as_two(run):
     recipe = AttentiveGan(run.config)
     step = build_step(
         recipe, 2, DISCRIMINATOR, optimizers_of(recipe, run.config), Settings(run.config.seed, 1, run.config.ema_decay)
@@ -370,10 +370,11 @@ def test_one_device_computes_what_two_do(run):
     )
 
 
-def test_the_run_says_what_it_was(run):
+def test_the_run_folder_has_notes_scores_and_panels(run):
     metadata = (run.folder / "metadata.txt").read_text()
-    assert "L_P is the 3-scale gradient L1: config.perceptual_weights names no VGG-16 file, weight 0.1" in metadata
-    assert "preset paper, without ablations" in metadata
+    note = "3-scale gradient L1 (config.perceptual_weights is empty; it takes a VGG-16 file), weight 0.1"
+    assert f"perceptual loss: {note}" in metadata
+    assert "preset paper, ablations: none" in metadata
     assert list(json.loads((run.folder / "scores.json").read_text())) == ["input", "restored"]
     from PIL import Image
 
@@ -381,7 +382,7 @@ def test_the_run_says_what_it_was(run):
         assert panel.size == (7 * SIZE + 6 * 2, 2 * SIZE + 2)
 
 
-def test_the_exported_networks_are_the_averages(run):
+def test_the_exported_networks_are_the_moving_averages(run):
     for role, model_args in (("generator", {"width": "tiny"}), ("discriminator", {"width": "tiny", "head": "gap"})):
         model = load_model(run.folder / "models" / f"{role}.safetensors")
         assert model.recipe == "attentive_gan"
@@ -393,17 +394,17 @@ def test_the_exported_networks_are_the_averages(run):
 
 def test_the_exported_generator_restores(run):
     photo = np.random.default_rng(0).integers(0, 256, (17, 22, 3), np.uint8)
-    answer = sirr_jax.load(run.folder / "models" / "generator.safetensors")(photo)
-    assert answer.restored.shape == photo.shape
-    assert np.ptp(answer.restored) > 0
-    assert {name: x.shape for name, x in answer.maps.items()} == {f"attention_{t}": (17, 22, 1) for t in (1, 2, 3, 4)}
+    outputs = sirr_jax.load(run.folder / "models" / "generator.safetensors")(photo)
+    assert outputs.restored.shape == photo.shape
+    assert np.ptp(outputs.restored) > 0
+    assert {name: x.shape for name, x in outputs.maps.items()} == {f"attention_{t}": (17, 22, 1) for t in (1, 2, 3, 4)}
 
 
-def test_a_generator_alone_is_enough_to_start_from(run, config):
+def test_init_from_accepts_a_generator_alone(run, config):
     config.init_from = str(run.folder / "models" / "generator.safetensors")
     params, _ = AttentiveGan(config).init(jax.random.key(run.config.seed + 1))
     assert bits(params["generator"]) == bits(run.saved[TOTAL].ema["generator"])
     assert bits(params["discriminator"]) != bits(run.saved[TOTAL].ema["discriminator"])
     config.width = "small"
-    with pytest.raises(UserError, match=r"'width': 'tiny'.*'width': 'small'.*start_from"):
+    with pytest.raises(UserError, match=r"'width': 'tiny'.*'width': 'small'.*init_from"):
         AttentiveGan(config).init(jax.random.key(0))

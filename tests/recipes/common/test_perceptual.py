@@ -1,4 +1,4 @@
-"""The perceptual term: what each system compares, from which file, and what it says of it."""
+"""The perceptual term: features of each system, weight files, and the description for the log."""
 
 from __future__ import annotations
 
@@ -23,28 +23,27 @@ MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0
 
 def params(network, count):
     """Random parameters of the first convolutions."""
-    rng, channels, found = np.random.default_rng(0), 3, {}
+    rng, channels, layers = np.random.default_rng(0), 3, {}
     for name, width in list(convolutions(BLOCKS[network]).items())[:count]:
         kernel = rng.standard_normal((3, 3, channels, width)) * np.sqrt(2.0 / (9 * channels))
-        found[name] = {"kernel": kernel.astype(np.float32), "bias": np.full(width, 0.1, np.float32)}
+        layers[name] = {"kernel": kernel.astype(np.float32), "bias": np.full(width, 0.1, np.float32)}
         channels = width
-    return found
+    return layers
 
 
 def save(path, network, convention, count=None):
-    """A weight file of the convention: Keras's names for Caffe's weights, torchvision's for its own."""
+    """Writes a weight file of a convention: Keras's names for Caffe's weights, torchvision's for its own."""
     arrays = {}
     names = list(convolutions(BLOCKS[network]))
-    found = params(network, count or FIRST[network])
-    for name, arrays_of in found.items():
+    for name, layer in params(network, count or FIRST[network]).items():
         if convention == "caffe":
-            keys = {part: f"block{name[4]}_conv{name[6]}/{part}" for part in arrays_of}
-            arrays |= {keys[part]: value for part, value in arrays_of.items()}
+            keys = {part: f"block{name[4]}_conv{name[6]}/{part}" for part in layer}
+            arrays |= {keys[part]: value for part, value in layer.items()}
         else:
             # `features` counts convolutions, ReLUs and pools.
             position = 2 * names.index(name) + int(name[4]) - 1
-            arrays[f"features.{position}.weight"] = arrays_of["kernel"].transpose(3, 2, 0, 1)
-            arrays[f"features.{position}.bias"] = arrays_of["bias"]
+            arrays[f"features.{position}.weight"] = layer["kernel"].transpose(3, 2, 0, 1)
+            arrays[f"features.{position}.bias"] = layer["bias"]
     if convention == "caffe":
         np.savez(path.with_suffix(".npz"), **arrays)
         return str(path.with_suffix(".npz"))
@@ -77,7 +76,7 @@ def caffe(image):
     return 255.0 * image[..., ::-1] - np.float32([103.939, 116.779, 123.68])
 
 
-FEEDS = {
+PREPROCESSING = {
     "raw_bgr01": ("torchvision", lambda x: x[..., ::-1], 1.0),
     "raw_rgb255": ("caffe", lambda x: np.float32(255.0) * x, 1.0),
     "normalized": ("torchvision", lambda x: (x - MEAN) / DEVIATION, 1.0),
@@ -85,59 +84,59 @@ FEEDS = {
 }
 
 
-@pytest.mark.parametrize("how", FEEDS)
+@pytest.mark.parametrize("case", PREPROCESSING)
 @pytest.mark.parametrize("system", [ATTENTIVE_GAN, EDGE_GAN], ids=["attentive_gan", "edge_gan"])
-def test_vgg16_terms_are_weighted_mean_squares_of_features(tmp_path, system, how):
-    convention, feed, unit = FEEDS[how]
+def test_vgg16_perceptual_loss_is_weighted_mse_of_features(tmp_path, system, case):
+    convention, preprocess, unit = PREPROCESSING[case]
     path = save(tmp_path / "vgg", "vgg16", convention)
-    term = PerceptualTerm(path, features=system._replace(feed=how.split()[0]))
+    term = PerceptualTerm(path, features=system._replace(preprocessing=case.split()[0]))
     blocks = {"relu1_1": 1.0, "relu1_2": 0.6, "relu2_1": 0.4, "relu2_2": 0.2}
     weights = blocks if system is ATTENTIVE_GAN else {"relu3_3": 1.0}
-    estimate, target = (features("vgg16", 7, feed(image)) for image in pair())
+    estimate, target = (features("vgg16", 7, preprocess(image)) for image in pair())
     expected = sum(w * np.square(unit * (estimate[n] - target[n])).mean() for n, w in weights.items())
     assert measure(term, *pair()) == pytest.approx(expected, rel=1e-4)
-    # No convolution is carried that is not needed.
+    # Only the required convolutions are kept.
     assert len(term.params) == (4 if system is ATTENTIVE_GAN else 7)
 
 
-@pytest.mark.parametrize("how", ["normalized", "normalized caffe"])
-def test_errnets_term_is_the_default(tmp_path, how):
-    convention, feed, unit = FEEDS[how]
+@pytest.mark.parametrize("case", ["normalized", "normalized caffe"])
+def test_errnet_features_are_the_default(tmp_path, case):
+    convention, preprocess, unit = PREPROCESSING[case]
     term = PerceptualTerm(save(tmp_path / "vgg", "vgg19", convention))
-    estimate, target = (features("vgg19", 5, feed(image)) for image in pair())
+    estimate, target = (features("vgg19", 5, preprocess(image)) for image in pair())
     layers = ("relu1_1", "relu2_1", "relu3_1")
     expected = sum(VGG_WEIGHTS[n] * unit * np.abs(estimate[n] - target[n]).mean() for n in layers)
     assert measure(term, *pair()) == pytest.approx(expected, rel=1e-4)
     assert term.description == (
-        f"L_P uses VGG-19 ({convention} weights) at relu1_1, relu2_1, relu3_1; "
-        "the weight file lacks relu4_1, relu5_1, left out"
+        f"perceptual loss: VGG-19 ({convention} weights) at relu1_1, relu2_1, relu3_1; "
+        "without relu4_1, relu5_1, which the weight file lacks"
     )
 
 
-def test_srnets_style_shares_the_features(tmp_path):
-    convention, feed, unit = FEEDS["normalized caffe"]
+def test_style_loss_shares_the_vgg_features(tmp_path):
+    convention, preprocess, unit = PREPROCESSING["normalized caffe"]
     term = PerceptualTerm(save(tmp_path / "vgg", "vgg19", convention, 8), features=SRNET)
     assert len(term.params) == 8
-    estimate, target = (features("vgg19", 8, feed(image)) for image in pair())
+    estimate, target = (features("vgg19", 8, preprocess(image)) for image in pair())
     l1 = sum(unit * np.abs(estimate[n] - target[n]).mean() for n in ("relu1_1", "relu2_1", "relu3_1"))
 
     def gram(x):
         return np.einsum("bijc,bijd->bcd", x, x) / np.prod(x.shape[1:])
 
     style = sum(unit**2 * np.abs(gram(estimate[n]) - gram(target[n])).mean() for n in ("relu2_2", "relu3_4"))
-    found = jax.jit(term.with_style)(term.params, *pair())
-    assert [float(x) for x in found] == pytest.approx([l1, style], rel=1e-4)
+    losses = jax.jit(term.with_style)(term.params, *pair())
+    assert [float(x) for x in losses] == pytest.approx([l1, style], rel=1e-4)
     assert measure(term, *pair()) == pytest.approx(l1, rel=1e-4)
     assert term.description == (
-        "L_P and style use VGG-19 (caffe weights) at relu1_1, relu2_1, relu2_2, relu3_1, relu3_4; "
-        "the weight file lacks relu4_1, relu4_4, relu5_1, relu5_2, left out"
+        "perceptual and style loss: VGG-19 (caffe weights) at relu1_1, relu2_1, relu2_2, relu3_1, relu3_4; "
+        "without relu4_1, relu4_4, relu5_1, relu5_2, which the weight file lacks"
     )
     absent = PerceptualTerm("", features=SRNET)
     assert float(absent.with_style({}, *pair())[1]) == 0.0
-    assert absent.description.endswith("names no VGG-19 file; so there is no style term")
+    assert absent.description.endswith("is empty; it takes a VGG-19 file); no style loss")
 
 
-def test_features_in_half_precision_are_compared_in_float32(tmp_path):
+def test_bfloat16_features_give_a_float32_loss(tmp_path):
     path = save(tmp_path / "vgg", "vgg16", "caffe")
     exact, half = (PerceptualTerm(path, features=EDGE_GAN, dtype=dtype) for dtype in (jnp.float32, jnp.bfloat16))
     shape = jax.eval_shape(half, half.params, *pair())
@@ -145,32 +144,49 @@ def test_features_in_half_precision_are_compared_in_float32(tmp_path):
     assert measure(half, *pair()) == pytest.approx(measure(exact, *pair()), rel=0.05)
 
 
-def test_without_a_file_gradients_are_compared_or_nothing():
+def test_without_a_weight_file_the_loss_is_the_gradient_l1_or_zero():
     term = PerceptualTerm("")
     assert term.params == {}
     assert measure(term, *pair()) == pytest.approx(float(multiscale_gradient_l1(*pair())), rel=1e-6)
-    assert term.description == "L_P is the 3-scale gradient L1: config.perceptual_weights names no VGG-19 file"
+    assert term.description == (
+        "perceptual loss: 3-scale gradient L1 (config.perceptual_weights is empty; it takes a VGG-19 file)"
+    )
     nothing = PerceptualTerm("", features=EDGE_GAN, substitute=False)
     assert measure(nothing, *pair()) == 0.0
-    assert nothing.description == "L_P is left out: config.perceptual_weights names no VGG-16 file"
+    assert nothing.description == ("perceptual loss: none (config.perceptual_weights is empty; it takes a VGG-16 file)")
 
 
-def test_the_log_says_what_is_fed(tmp_path):
+def test_the_description_names_a_raw_preprocessing(tmp_path):
     term = PerceptualTerm(save(tmp_path / "vgg", "vgg16", "caffe"), features=EDGE_GAN)
-    assert term.description == "L_P uses VGG-16 (caffe weights) at relu3_3, fed raw_rgb255"
+    assert term.description == "perceptual loss: VGG-16 (caffe weights) at relu3_3, preprocessing raw_rgb255"
 
 
 @pytest.mark.parametrize(
     ("features", "convention", "count", "message"),
     [
-        (ATTENTIVE_GAN, "caffe", 4, "holds caffe weights, .* fed as raw_bgr01 .* a file of torchvision weights"),
-        (EDGE_GAN, "torchvision", 7, "holds torchvision weights, .* raw_rgb255 .*, or feed them normalized"),
-        (EDGE_GAN, "caffe", 6, r"ends at conv3_2, before all that L_P compares \(relu3_3\); give .* more complete"),
-        (EDGE_GAN._replace(feed="rgb"), "caffe", 7, "fed 'rgb'; choose one of normalized, raw_bgr01, raw_rgb255"),
+        (
+            ATTENTIVE_GAN,
+            "caffe",
+            4,
+            "contains caffe weights, .* raw_bgr01; .* a file of torchvision weights",
+        ),
+        (
+            EDGE_GAN,
+            "torchvision",
+            7,
+            "contains torchvision weights, .* raw_rgb255; .*, or choose .* normalized",
+        ),
+        (EDGE_GAN, "caffe", 6, r"ends at conv3_2, before all layers of .* \(relu3_3\); give .* more complete"),
+        (
+            EDGE_GAN._replace(preprocessing="rgb"),
+            "caffe",
+            7,
+            "'rgb'; choose one of normalized, raw_bgr01, raw_rgb255",
+        ),
         (ERRNET._replace(network="vgg16"), "caffe", 0, "no VGG-16 weight file at"),
     ],
 )
-def test_files_that_do_not_suit_are_refused(tmp_path, features, convention, count, message):
+def test_unusable_weight_files_are_errors(tmp_path, features, convention, count, message):
     path = save(tmp_path / "vgg", "vgg16", convention, count) if count else str(tmp_path / "absent.npz")
     with pytest.raises(UserError, match=message) as caught:
         PerceptualTerm(path, features=features)

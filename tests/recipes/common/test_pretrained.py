@@ -1,3 +1,5 @@
+"""Initial weights from a model file."""
+
 from __future__ import annotations
 
 import jax
@@ -6,10 +8,10 @@ import numpy as np
 import pytest
 
 from sirr_jax.errors import UserError
-from sirr_jax.recipes.common.pretrained import start_from
+from sirr_jax.recipes.common.pretrained import load_initial
 from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
 
-WANTED = {
+NETWORKS = {
     "edge_net": ("edge_gan/edge_net", {"width": "tiny"}),
     "generator": ("edge_gan/generator", {"width": "tiny"}),
 }
@@ -21,7 +23,7 @@ def tree(value):
 
 @pytest.fixture
 def drawn():
-    return {role: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32) + 5, tree(0)) for role in WANTED}
+    return {role: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32) + 5, tree(0)) for role in NETWORKS}
 
 
 def saved(path, networks):
@@ -29,10 +31,10 @@ def saved(path, networks):
     return str(path)
 
 
-def test_what_the_file_has_replaces_what_was_drawn(tmp_path, drawn):
+def test_variables_of_the_file_replace_the_drawn_ones(tmp_path, drawn):
     variables = tree(2) | {"passthrough": {"count": np.zeros(1)}}
-    path = saved(tmp_path / "m.safetensors", {"generator": StoredNetwork(*WANTED["generator"], variables)})
-    started = start_from(path, WANTED, drawn)
+    path = saved(tmp_path / "m.safetensors", {"generator": StoredNetwork(*NETWORKS["generator"], variables)})
+    started = load_initial(path, NETWORKS, drawn)
     assert started["generator"].keys() == {"params", "batch_stats"}
     kernel = started["generator"]["params"]["conv"]["kernel"]
     assert kernel.dtype == jnp.float32
@@ -46,20 +48,20 @@ def test_what_the_file_has_replaces_what_was_drawn(tmp_path, drawn):
     [
         (
             StoredNetwork("dynamics/student", {}, tree(0)),
-            r"holds dynamics/student; expected one or more of edge_gan/edge_net",
+            r"contains dynamics/student; expected one or more of edge_gan/edge_net",
         ),
         (
             StoredNetwork("edge_gan/generator", {}, tree(0)),
-            r"holds edge_gan/generator \{\}, and the config trains .*'width'",
+            r"contains edge_gan/generator \{\}, and the config trains .*'width'",
         ),
         (
-            StoredNetwork(*WANTED["generator"], {"params": {"a": np.zeros(1)}}),
+            StoredNetwork(*NETWORKS["generator"], {"params": {"a": np.zeros(1)}}),
             r"variables of edge_gan/generator do not fit",
         ),
     ],
 )
-def test_other_files_are_refused(tmp_path, drawn, network, message):
+def test_a_file_of_other_networks_is_an_error(tmp_path, drawn, network, message):
     role = "generator" if network.id.endswith("generator") else "student"
     path = saved(tmp_path / "m.safetensors", {role: network})
     with pytest.raises(UserError, match=message):
-        start_from(path, WANTED, drawn)
+        load_initial(path, NETWORKS, drawn)

@@ -1,4 +1,4 @@
-"""Segmenters behind one interface: what each is fed, whose files are taken, and the script that labels a folder."""
+"""Segmentation networks behind one interface: preprocessing, model files, and the script that labels a folder."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def image(*size):
 
 
 @pytest.mark.parametrize("network_id", SEGMENTERS)
-def test_all_answer_in_the_images_size(network_id, monkeypatch):
+def test_logits_have_the_size_of_the_image(network_id, monkeypatch):
     module = build(network_id, width="tiny")
     segmenter = PublishedSegmenter(module)
     assert segmenter.classes == CLASSES[network_id]
     # One trace for drawing and applying.
-    draw = lambda self, _, fed: self.init_with_output(jax.random.key(0), fed)[0]  # noqa: E731
+    draw = lambda self, _, x: self.init_with_output(jax.random.key(0), x)[0]  # noqa: E731
     monkeypatch.setattr(type(module), "apply", draw)
     logits = jax.eval_shape(
         lambda photo: segmenter.segment({}, photo), jax.ShapeDtypeStruct((2, *SIZE, 3), jnp.float32)
@@ -42,29 +42,29 @@ def test_all_answer_in_the_images_size(network_id, monkeypatch):
     assert (logits.shape, logits.dtype) == ((2, *SIZE, CLASSES[network_id]), jnp.float32)
 
 
-def fed_and_answered(monkeypatch, network_id, photo, stride, **model_args):
-    """What the network is fed, and what becomes of logits that are drawn at random."""
-    module, seen = build(network_id, **model_args), {}
+def run_with_random_logits(monkeypatch, network_id, photo, stride, **model_args):
+    """The network's input, its output, which is random, and the resulting logits."""
+    module, record = build(network_id, **model_args), {}
 
-    def apply(self, variables, fed):
-        seen["fed"] = np.asarray(fed)
-        size = tuple(-(-n // stride) for n in fed.shape[1:3])
-        seen["logits"] = np.random.default_rng(1).standard_normal((len(fed), *size, 4)).astype(np.float32)
-        return {"semantic_logits": jnp.asarray(seen["logits"])}
+    def apply(self, variables, x):
+        record["input"] = np.asarray(x)
+        size = tuple(-(-n // stride) for n in x.shape[1:3])
+        record["output"] = np.random.default_rng(1).standard_normal((len(x), *size, 4)).astype(np.float32)
+        return {"semantic_logits": jnp.asarray(record["output"])}
 
     monkeypatch.setattr(type(module), "apply", apply)
-    answer = np.asarray(PublishedSegmenter(module).segment({}, jnp.asarray(photo)))
+    logits = np.asarray(PublishedSegmenter(module).segment({}, jnp.asarray(photo)))
     labels = np.asarray(PublishedSegmenter(module).labels({}, jnp.asarray(photo)))
     assert labels.dtype == np.int32
-    np.testing.assert_array_equal(labels, answer.argmax(axis=-1))
-    return seen["fed"], seen["logits"], answer
+    np.testing.assert_array_equal(labels, logits.argmax(axis=-1))
+    return record["input"], record["output"], logits
 
 
 def resized(photo, side):
-    """As Pillow does it, channel by channel."""
+    """Resized by Pillow, channel by channel."""
     planes = np.moveaxis(photo, -1, 1).reshape(-1, *photo.shape[1:3])
-    made = [np.asarray(Image.fromarray(x, "F").resize((side, side), Image.Resampling.BILINEAR)) for x in planes]
-    return np.moveaxis(np.stack(made).reshape(len(photo), 3, side, side), 1, -1)
+    images = [np.asarray(Image.fromarray(x, "F").resize((side, side), Image.Resampling.BILINEAR)) for x in planes]
+    return np.moveaxis(np.stack(images).reshape(len(photo), 3, side, side), 1, -1)
 
 
 @pytest.mark.parametrize(
@@ -76,37 +76,37 @@ def resized(photo, side):
         ("espnetv2", {"scale": 0.5}, 256, (300, 40)),
     ],
 )
-def test_some_are_fed_the_square_that_they_were_trained_at(monkeypatch, network_id, model_args, side, size):
+def test_some_networks_take_the_square_that_they_were_trained_at(monkeypatch, network_id, model_args, side, size):
     photo = image(*size)
-    fed, logits, answer = fed_and_answered(monkeypatch, network_id, photo, 1, **model_args)
-    np.testing.assert_allclose(fed, (resized(photo, side) - MEAN) / DEVIATION, atol=2e-4)
-    # At this many pixels positions are rounded to float32 visibly.
-    np.testing.assert_allclose(answer, literal.resize_bilinear(logits, size), atol=1e-3)
+    x, output, logits = run_with_random_logits(monkeypatch, network_id, photo, 1, **model_args)
+    np.testing.assert_allclose(x, (resized(photo, side) - MEAN) / DEVIATION, atol=2e-4)
+    # With this many pixels the float32 rounding of positions is visible.
+    np.testing.assert_allclose(logits, literal.resize_bilinear(output, size), atol=1e-3)
 
 
-def test_caffes_is_fed_bgr_without_the_mean(monkeypatch):
+def test_deeplab_takes_bgr_minus_caffes_mean(monkeypatch):
     photo = image(*SIZE)
-    fed, logits, answer = fed_and_answered(monkeypatch, "deeplabv2", photo, 8)
-    np.testing.assert_allclose(fed, 255 * photo[..., ::-1] - (104.008, 116.669, 122.675), atol=1e-3)
-    np.testing.assert_allclose(answer, literal.resize_bilinear(logits, SIZE), atol=1e-5)
+    x, output, logits = run_with_random_logits(monkeypatch, "deeplabv2", photo, 8)
+    np.testing.assert_allclose(x, 255 * photo[..., ::-1] - (104.008, 116.669, 122.675), atol=1e-3)
+    np.testing.assert_allclose(logits, literal.resize_bilinear(output, SIZE), atol=1e-5)
 
 
-def test_the_parser_is_fed_multiples_of_eight(monkeypatch):
+def test_the_pyramid_parser_takes_multiples_of_eight(monkeypatch):
     photo = image(*SIZE)
-    fed, logits, answer = fed_and_answered(monkeypatch, "ade20k_ppm", photo, 8)
+    x, output, logits = run_with_random_logits(monkeypatch, "ade20k_ppm", photo, 8)
     padded = np.pad(photo, ((0, 0), (0, 0), (0, 4), (0, 0)), mode="reflect")
-    np.testing.assert_allclose(fed, (padded - MEAN) / DEVIATION, atol=1e-5)
-    np.testing.assert_allclose(answer, literal.resize_bilinear(logits, (40, 56))[:, :, :52], atol=1e-5)
+    np.testing.assert_allclose(x, (padded - MEAN) / DEVIATION, atol=1e-5)
+    np.testing.assert_allclose(logits, literal.resize_bilinear(output, (40, 56))[:, :, :52], atol=1e-5)
 
 
-def test_our_own_is_fed_the_photograph(monkeypatch):
+def test_our_own_segmenter_takes_the_photograph(monkeypatch):
     photo = image(*SIZE)
-    fed, logits, answer = fed_and_answered(monkeypatch, "segmenter", photo, 1)
-    np.testing.assert_array_equal(fed, photo)
-    np.testing.assert_array_equal(answer, logits)
+    x, output, logits = run_with_random_logits(monkeypatch, "segmenter", photo, 1)
+    np.testing.assert_array_equal(x, photo)
+    np.testing.assert_array_equal(logits, output)
 
 
-def test_other_networks_are_refused():
+def test_other_networks_are_errors():
     with pytest.raises(UserError, match="Vgg19 is no segmenter; expected one of ade20k_ppm, bisenet"):
         PublishedSegmenter(build("vgg19", width="tiny"))
 
@@ -121,21 +121,21 @@ def own_segmenter(**extra):
     return StoredNetwork("segmenter", {"width": "tiny"}, {"params": params} | extra)
 
 
-def written(path, **networks):
+def saved(path, **networks):
     save_model(path, Model("tiny", networks, license="-", description="-"))
     return path
 
 
-def test_a_segmenter_is_read_from_any_model_that_has_one(tmp_path):
-    network = own_segmenter(carried={"num_batches_tracked": np.zeros(())})
+def test_the_segmenter_of_any_model_file_is_read(tmp_path):
+    network = own_segmenter(passthrough={"num_batches_tracked": np.zeros(())})
     other = StoredNetwork("vgg19", {}, {"params": {"x": np.zeros(1, np.float32)}})
-    found = read_segmenter(written(tmp_path / "m.safetensors", parser=network, vgg19=other))
-    assert found[:2] == network[:2]
-    assert found.variables.keys() == {"params"}
-    jax.tree.map(np.testing.assert_array_equal, found.variables["params"], network.variables["params"])
+    segmenter = read_segmenter(saved(tmp_path / "m.safetensors", parser=network, vgg19=other))
+    assert segmenter[:2] == network[:2]
+    assert segmenter.variables.keys() == {"params"}
+    jax.tree.map(np.testing.assert_array_equal, segmenter.variables["params"], network.variables["params"])
     for name, networks in (("none", {"vgg19": other}), ("two", {"a": network, "b": network})):
-        with pytest.raises(UserError, match=r"holds .*; expected one of ade20k_ppm, .*segmenter: give another model"):
-            read_segmenter(written(tmp_path / f"{name}.safetensors", **networks))
+        with pytest.raises(UserError, match=r"contains .*; expected one of ade20k_ppm, .*segmenter: give another"):
+            read_segmenter(saved(tmp_path / f"{name}.safetensors", **networks))
 
 
 # --- the script ---------------------------------------------------------------------------------------------------
@@ -152,12 +152,12 @@ def script():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two photographs, one in a folder inside, and a model."""
+    """Two photographs, one of them in a subfolder, and a model."""
     for name in ("photos/a.png", "photos/inside/b.png"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.random.default_rng(len(name)).integers(0, 256, (16, 19, 3), np.uint8)).save(path)
-    written(tmp_path / "m.safetensors", segmenter=own_segmenter())
+    saved(tmp_path / "m.safetensors", segmenter=own_segmenter())
     return tmp_path
 
 
@@ -167,35 +167,35 @@ def arguments(folder, out="labels"):
 
 def test_a_folder_is_labelled_once(script, folder, capsys):
     assert script(arguments(folder)) == 0
-    assert capsys.readouterr().out == f"2 written to {folder / 'labels'}, 0 were there and kept\n"
+    assert capsys.readouterr().out == f"2 label maps written to {folder / 'labels'}, 0 existing ones kept\n"
     segmenter, variables = PublishedSegmenter(build("segmenter", width="tiny")), own_segmenter().variables
     for name in ("a.png", "inside/b.png"):
-        with Image.open(folder / "labels" / name) as made:
-            assert made.mode == "P"
-            labels = np.asarray(made)
-            np.testing.assert_array_equal(np.reshape(made.getpalette(), (-1, 3))[:7], palette(7))
+        with Image.open(folder / "labels" / name) as image:
+            assert image.mode == "P"
+            labels = np.asarray(image)
+            np.testing.assert_array_equal(np.reshape(image.getpalette(), (-1, 3))[:7], palette(7))
         photo = np.asarray(Image.open(folder / "photos" / name), np.float32)[None] / np.float32(255)
         agree = labels == np.asarray(jax.jit(segmenter.labels)(variables, photo))[0]
         assert agree.mean() > 0.99
         assert len(np.unique(labels)) > 1
 
-    # What is there is kept, unless asked otherwise; what is missing is made.
-    kept = folder / "labels" / "a.png"
-    kept.write_bytes(b"mine")
+    # Existing label maps are kept without --overwrite; missing ones are made.
+    existing = folder / "labels" / "a.png"
+    existing.write_bytes(b"mine")
     (folder / "labels" / "inside" / "b.png").unlink()
     assert script(arguments(folder)) == 0
-    assert "1 written" in capsys.readouterr().out
-    assert kept.read_bytes() == b"mine"
+    assert "1 label maps written" in capsys.readouterr().out
+    assert existing.read_bytes() == b"mine"
     assert (folder / "labels" / "inside" / "b.png").exists()
     assert script([*arguments(folder), "--overwrite"]) == 0
-    assert kept.read_bytes() != b"mine"
+    assert existing.read_bytes() != b"mine"
     assert sorted(path.name for path in (folder / "labels").rglob("*.*")) == ["a.png", "b.png"]
 
 
-def test_labels_never_take_a_photographs_place_nor_one_another_s(script, folder, capsys):
+def test_labels_never_overwrite_photographs_or_each_other(script, folder, capsys):
     before = (folder / "photos" / "a.png").read_bytes()
     assert script(arguments(folder, "photos")) == 2
-    assert "would take its place; choose another output folder" in capsys.readouterr().err
+    assert "would replace the photo; choose another output folder" in capsys.readouterr().err
     assert (folder / "photos" / "a.png").read_bytes() == before
     (folder / "photos" / "a.jpg").write_bytes(before)
     assert script(arguments(folder)) == 2

@@ -1,3 +1,5 @@
+"""Batches of single images from synthetic and real pairs."""
+
 from __future__ import annotations
 
 import jax
@@ -28,17 +30,17 @@ def raw():
 
 
 @pytest.fixture(scope="module")
-def made():
+def make():
     options = synthesis_options("zhang", {"vignette_side": 500})
 
-    def make(raw, *, turn):
+    def batch(raw, *, turn):
         return single_images(raw, KEY, synthesis="zhang", options=options, turn=turn)
 
-    return jax.jit(make, static_argnames="turn")
+    return jax.jit(batch, static_argnames="turn")
 
 
-def test_mixtures_first_then_pairs(raw, made):
-    batch = made(raw, turn=False)
+def test_synthetic_samples_come_first_then_pairs(raw, make):
+    batch = make(raw, turn=False)
     assert {name: x.shape for name, x in batch.items()} == dict.fromkeys(
         ("mixture", "target", "reflection"), (6, SIDE, SIDE, 3)
     )
@@ -65,37 +67,37 @@ def test_mixtures_first_then_pairs(raw, made):
     assert not batch["reflection"][2].any()
 
 
-def test_layers_turn_together_by_index_alone(raw, made):
-    plain, turned = made(raw, turn=False), made(raw, turn=True)
+def test_layers_turn_together_by_index_alone(raw, make):
+    plain, turned = make(raw, turn=False), make(raw, turn=True)
     symmetries = [lambda x, k=k, t=t: np.rot90(np.swapaxes(x, 0, 1) if t else x, k) for k in range(4) for t in range(2)]
-    seen = set()
+    numbers = set()
     for i in range(6):
         fits = [
             n for n, f in enumerate(symmetries) if np.allclose(f(plain["target"][i]), turned["target"][i], atol=1e-6)
         ]
-        seen.update(fits)
+        numbers.update(fits)
         (number,) = fits
         for name in ("mixture", "reflection"):
             np.testing.assert_allclose(symmetries[number](plain[name][i]), turned[name][i], atol=1e-5)
-    assert len(seen) > 1
+    assert len(numbers) > 1
     backwards = {kind: {name: x[::-1] for name, x in samples.items()} for kind, samples in raw.items()}
-    again = made(backwards, turn=True)
+    again = make(backwards, turn=True)
     for name, x in turned.items():
         np.testing.assert_allclose(again[name], jnp.concatenate([x[:4][::-1], x[4:][::-1]]), atol=1e-6)
 
 
-def test_one_kind_alone(raw, made):
-    assert made({"pairs": raw["pairs"]}, turn=False)["mixture"].shape[0] == 2
+def test_one_kind_alone(raw, make):
+    assert make({"pairs": raw["pairs"]}, turn=False)["mixture"].shape[0] == 2
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "message"),
+    ("name", "options", "message"),
     [
         ("zhang", {"sgma": 1}, "zhang has no option 'sgma'; it takes sigma,"),
         ("zang", {}, "no synthesis is called 'zang'; did you mean 'zhang'"),
         ("zhang", {"sigma": [3, 1]}, "sigma"),
     ],
 )
-def test_options_are_checked(name, given, message):
+def test_options_are_checked(name, options, message):
     with pytest.raises(UserError, match=message):
-        synthesis_options(name, given)
+        synthesis_options(name, options)

@@ -1,4 +1,4 @@
-"""Raw samples of all kinds become one batch."""
+"""Training batches of the dynamics recipe from raw samples of all kinds."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_all_kinds_become_one_batch(prepare):
         assert np.isfinite(x).all()
 
 
-def test_a_sample_depends_on_its_index_and_not_on_its_neighbors(prepare):
+def test_a_sample_depends_on_its_index_alone(prepare):
     key = jax.random.key(0)
     whole = jax.device_get(prepare(raw_samples(4), key))
     part = jax.device_get(prepare(raw_samples(4, start=2), key))
@@ -62,13 +62,13 @@ def test_a_sample_depends_on_its_index_and_not_on_its_neighbors(prepare):
         assert not np.allclose(a[0], b[0], atol=1e-3)
 
 
-def test_validation_takes_real_data_as_it_is(plain):
+def test_without_augmentation_real_data_stays_unchanged(plain):
     raw = raw_samples(4)
     batch = jax.device_get(plain(raw, jax.random.key(0)))
     np.testing.assert_allclose(batch["views"]["frames"][4:], raw["sequences"]["mixture"] / 255, atol=1e-6)
     np.testing.assert_allclose(batch["single"]["target"][4:], raw["pairs"]["transmission"] / 255, atol=1e-6)
-    blended, clean = (raw["sequences"][name] / 255.0 for name in ("mixture", "transmission"))
-    residual = np.clip(blended - clean, 0, 1)
+    mixture, transmission = (raw["sequences"][name] / 255.0 for name in ("mixture", "transmission"))
+    residual = np.clip(mixture - transmission, 0, 1)
     np.testing.assert_allclose(batch["views"]["reflection"][5], residual[1], atol=1e-6)
     np.testing.assert_allclose(batch["views"]["reflection"][4], raw["sequences"]["reflection"][0] / 255, atol=1e-6)
     # The middle frame's transmission is the middle of the canvas.
@@ -78,17 +78,17 @@ def test_validation_takes_real_data_as_it_is(plain):
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])
-def test_lookalikes_are_part_of_the_truth(share):
+def test_hard_negatives_are_part_of_the_target(share):
     make = jax.jit(
         functools.partial(prepare_batch, options=OPTIONS, augmentation=Augmentation(hard_negative_prob=share))
     )
     raw = {"single": raw_samples(8)["single"]}
     target = np.asarray(make(raw, jax.random.key(1))["single"]["target"])
-    moved = np.abs(target - raw["single"]["transmission"] / 255).max(axis=(1, 2, 3)) > 0.01
-    assert moved.all() if share == 1.0 else 0 < moved.sum() < 8
+    changed = np.abs(target - raw["single"]["transmission"] / 255).max(axis=(1, 2, 3)) > 0.01
+    assert changed.all() if share == 1.0 else 0 < changed.sum() < 8
 
 
-def test_procedural_layers_need_an_index_alone():
+def test_samples_of_textures_need_an_index_alone():
     make = jax.jit(functools.partial(prepare_batch, options=OPTIONS, augmentation=Augmentation(texture_prob=1.0)))
     raw = {"layers": {"index": np.arange(2, dtype=np.uint32)}}
     views = jax.device_get(make(raw, jax.random.key(0)))["views"]

@@ -1,4 +1,4 @@
-"""The declaration: stages, switches, losses. What it computes when it trains is tested in tests/cli/test_train.py."""
+"""The dynamics recipe: stages, ablations and losses. tests/cli/test_train.py tests a training run."""
 
 from __future__ import annotations
 
@@ -42,45 +42,47 @@ def stages(config):
 
 def test_the_schedule(config):
     config.teacher.warm_up = 0.1
-    found = stages(config)
-    assert {name: stage.steps for name, stage in found.items()} == {
+    by_name = stages(config)
+    assert {name: stage.steps for name, stage in by_name.items()} == {
         "decouple": 10,
         "teacher": 90,
         "measure": 5,
         "student": 30,
         "adversarial": 60,
     }
-    assert [update.learns for update in found["adversarial"].updates] == [("discriminator",), ("student",)]
-    assert found["teacher"].mix == {"layers": 1.0}
-    assert found["student"].mix == pytest.approx({"layers": 0.6, "single": 0.4})
+    assert [update.learns for update in by_name["adversarial"].updates] == [("discriminator",), ("student",)]
+    assert by_name["teacher"].mix == {"layers": 1.0}
+    assert by_name["student"].mix == pytest.approx({"layers": 0.6, "single": 0.4})
 
 
-def test_real_data_enters_by_share(config):
+def test_the_mix_follows_the_shares_of_real_data(config):
     config.data.sequences_share, config.data.pairs_share = 0.25, 0.5
-    found = stages(config)
-    assert found["teacher"].mix == pytest.approx({"layers": 0.75, "sequences": 0.25})
+    by_name = stages(config)
+    assert by_name["teacher"].mix == pytest.approx({"layers": 0.75, "sequences": 0.25})
     expected = {"layers": 0.45, "sequences": 0.15, "single": 0.2, "pairs": 0.2}
-    assert found["student"].mix == pytest.approx(expected)
+    assert by_name["student"].mix == pytest.approx(expected)
 
 
-def test_the_teacher_may_let_go_of_the_student(config):
+def test_distillation_may_end_before_the_training(config):
     config.student.distill_fraction, config.data.pairs_share = 0.2, 0.5
-    found = stages(config)
-    lengths = {name: found[name].steps for name in ("student", "alone", "adversarial")}
+    by_name = stages(config)
+    lengths = {name: by_name[name].steps for name in ("student", "alone", "adversarial")}
     assert lengths == {"student": 18, "alone": 12, "adversarial": 60}
-    assert found["student"].mix == pytest.approx({"layers": 0.6, "single": 0.2, "pairs": 0.2})
-    assert found["alone"].mix == found["adversarial"].mix == {"single": 0.5, "pairs": 0.5}
-    assert [found[name].begin is None for name in lengths] == [False, True, True]
+    assert by_name["student"].mix == pytest.approx({"layers": 0.6, "single": 0.2, "pairs": 0.2})
+    assert by_name["alone"].mix == by_name["adversarial"].mix == {"single": 0.5, "pairs": 0.5}
+    assert [by_name[name].begin is None for name in lengths] == [False, True, True]
     config.student.weights.adversarial = 0.0
     assert stages(config)["alone"].steps == 72
     assert "adversarial" not in stages(config)
-    config.distill.enabled = False  # nothing to let go of
+    config.distill.enabled = False  # then there is no distillation to end
     assert "alone" not in stages(config)
 
 
-def test_the_teacher_lets_go_before_the_gan_starts(config):
+def test_distillation_that_ends_after_the_start_of_the_gan_is_an_error(config):
     config.student.distill_fraction = 0.5
-    with pytest.raises(UserError, match=r"distill_fraction=0\.5 goes on when the GAN starts.*gan_start=0\.33.*smaller"):
+    with pytest.raises(
+        UserError, match=r"fraction=0\.5 ends after the start of the GAN.*gan_start=0\.33.*smaller"
+    ):
         Dynamics(config)
 
 
@@ -96,7 +98,7 @@ def teacher_batch(raw_size=2):
 
 
 def terms_of(config, stage, update=-1):
-    """Names of the loss terms of a stage, without compiling or computing anything."""
+    """Names of the loss terms of a stage, by tracing alone."""
     recipe = Dynamics(config)
     params, collections = jax.eval_shape(_init(recipe))
     loss = {s.name: s for s in recipe.stages}[stage].updates[update].loss
@@ -116,6 +118,14 @@ def _init(recipe):
     return init
 
 
+def switch_off(config, switch):
+    """Switches off the distillation or a part; nothing for None."""
+    if switch == "distill":
+        config.distill.enabled = False
+    elif switch:
+        config.ablate[switch] = True
+
+
 CONTENT = {"reconstruction", "perceptual"}
 VIEWS = {"view_synthesis", "flow", "flow_error_px"}
 TRANSFER = {"transfer_knowledge", "transfer_features"}
@@ -129,14 +139,13 @@ TRANSFER = {"transfer_knowledge", "transfer_features"}
         pytest.param("decouple_net", CONTENT | VIEWS, CONTENT | TRANSFER, marks=pytest.mark.slow),
         ("flow_net", CONTENT | {"decoupling"}, CONTENT | TRANSFER),
         pytest.param("fusion_net", CONTENT | VIEWS | {"decoupling"}, CONTENT | TRANSFER, marks=pytest.mark.slow),
-        ("transfer", CONTENT | VIEWS | {"decoupling"}, CONTENT),
+        ("distill", CONTENT | VIEWS | {"decoupling"}, CONTENT),
         ("hallucination", CONTENT | VIEWS | {"decoupling"}, CONTENT | {"transfer_features"}),
         ("encoder", CONTENT | VIEWS | {"decoupling"}, CONTENT | {"transfer_knowledge"}),
     ],
 )
-def test_every_ablation_leaves_out_its_losses(config, switch, teacher, student):
-    if switch:
-        config.ablate[switch] = True
+def test_every_ablation_removes_its_loss_terms(config, switch, teacher, student):
+    switch_off(config, switch)
     assert terms_of(config, "teacher") == teacher
     if switch is None:
         config.teacher.warm_up = 0.1
@@ -145,7 +154,7 @@ def test_every_ablation_leaves_out_its_losses(config, switch, teacher, student):
     assert terms_of(config, "adversarial") == student | {"adversarial"}
 
 
-def test_once_let_go_there_is_no_transfer(config):
+def test_after_the_distillation_there_is_no_transfer_loss(config):
     config.student.distill_fraction = 0.2
     assert terms_of(config, "student") == CONTENT | TRANSFER
     assert terms_of(config, "alone") == CONTENT
@@ -153,7 +162,7 @@ def test_once_let_go_there_is_no_transfer(config):
 
 
 def test_the_transfer_loss_fades(config):
-    """Of networks that answer with what is given them: the loss is that of the weights alone."""
+    """With networks of constant features, the loss follows from the weights alone."""
     config.student.distill_fraction = 0.2
     recipe = Dynamics(config)
     ones = jnp.ones((2, 4, 4, 16))
@@ -175,11 +184,11 @@ def test_the_transfer_loss_fades(config):
         batch = teacher_batch() | {"progress": jnp.asarray(progress)}
         _, aux = loss(params, {"teacher_moments": moments}, batch, jax.random.key(0))
         values.append(float(aux.scalars["student/transfer_knowledge"]))
-    whole = 0.2 * 2.0 / 1e-3  # the weight, the distance, the least deviation
-    np.testing.assert_allclose(values, [whole, whole / 2, 0.0], rtol=1e-4)
+    initial = 0.2 * 2.0 / 1e-3  # the weight, the distance, the least deviation
+    np.testing.assert_allclose(values, [initial, initial / 2, 0.0], rtol=1e-4)
 
 
-def test_the_error_of_pixels_can_be_chosen(config):
+def test_pixel_loss_selects_l1_or_psnr(config):
     target = jax.random.uniform(jax.random.key(0), (2, SIZE, SIZE, 3))
     terms = {}
     for error in ("l1", "psnr"):
@@ -188,7 +197,7 @@ def test_the_error_of_pixels_can_be_chosen(config):
         assert float(terms[error]) == pytest.approx(float(reconstruction(target * 0.5, target, error=error)))
     assert float(terms["l1"]) != pytest.approx(float(terms["psnr"]), rel=1e-3)
     config.pixel_loss = "l2"
-    with pytest.raises(UserError, match=r"config\.pixel_loss is 'l2'; choose l1 or psnr_loss"):
+    with pytest.raises(UserError, match=r"config\.pixel_loss is 'l2'; choose l1 or psnr"):
         Dynamics(config)
 
 
@@ -199,7 +208,7 @@ def test_without_layers_and_flow_there_is_no_warm_up(config):
     assert stages(config)["teacher"].steps == 100
 
 
-def test_without_transfer_nothing_is_measured(config):
+def test_without_distillation_no_feature_statistics_are_measured(config):
     config.distill.enabled = False
     assert "measure" not in stages(config)
 
@@ -216,28 +225,27 @@ def start_of(config):
 
 @pytest.mark.parametrize(
     ("switch", "inherited"),
-    [(None, {"encoder", "decoder"}), ("encoder", {"decoder"}), ("transfer", set())],
+    [(None, {"encoder", "decoder"}), ("encoder", {"decoder"}), ("distill", set())],
 )
 def test_the_student_starts_from_the_frozen_teacher(config, switch, inherited):
-    if switch:
-        config.ablate[switch] = True
+    switch_off(config, switch)
     start = start_of(config)
     assert {n for n, p in start.params["student"].items() if p["w"][0] == 3.0} == inherited
-    assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # its moving average
+    assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # the moving average
     leaves = jax.tree.leaves((start.params, start.ema))
     assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
     for name in inherited:
         np.testing.assert_array_equal(start.ema["student"][name]["w"], start.params["student"][name]["w"])
 
 
-def grown_config(config):
+def inheriting_config(config):
     config.teacher.init_from_student = config.teacher.aligned_frames = True
     config.student.pretrain_steps = 2
     return config
 
 
-def test_a_grown_teacher_begins_as_its_student(config):
-    recipe = Dynamics(grown_config(config))
+def test_a_teacher_initialized_from_its_student_gives_the_same_outputs(config):
+    recipe = Dynamics(inheriting_config(config))
     assert [stage.name for stage in recipe.stages][:2] == ["first", "teacher"]
     assert set(recipe.stages[0].mix) == {"single"}
     networks, frames = recipe._network, images(0, 1, 3, 32, 32, 3)
@@ -245,12 +253,12 @@ def test_a_grown_teacher_begins_as_its_student(config):
         "teacher": random_parameters(networks["teacher"], frames.shape),
         "student": random_parameters(networks["student"], frames[:, 1].shape),
     }
-    params["teacher"]["addition"] = jax.tree.map(np.zeros_like, params["teacher"]["addition"])  # as it is drawn
+    params["teacher"]["addition"] = jax.tree.map(np.zeros_like, params["teacher"]["addition"])  # its initial values
     params = jax.tree.map(jnp.asarray, params)
     ema = {"student": jax.tree.map(lambda x: x + 0.01, params["student"]), "teacher": params["teacher"]}
     start = recipe.stages[1].begin(Start(params, ema, {}))
     for tree in (start.params, start.ema):
-        for name in ("encoder", "hallucination", "decoder"):  # the average is what the student has learned
+        for name in ("encoder", "hallucination", "decoder"):  # of the moving average
             jax.tree.map(np.testing.assert_array_equal, tree["teacher"][name], ema["student"][name])
     teach = compile_apply(networks["teacher"], start.params["teacher"], frames)
     expected = compile_apply(networks["student"], start.params["student"], frames[:, 1])(
@@ -259,76 +267,76 @@ def test_a_grown_teacher_begins_as_its_student(config):
     outputs = teach(start.params["teacher"], frames)
     for name, value in expected.items():
         np.testing.assert_allclose(outputs[name], value, atol=1e-4)
-    # What K_t adds begins at zero and counts from the first step on.
+    # The addition of K_t starts at zero and has an effect as soon as it changes.
     addition = jax.tree.map(lambda x: x + 0.1, start.params["teacher"]["addition"])
     other = teach(start.params["teacher"] | {"addition": addition}, frames)
     assert np.abs(other["knowledge"] - expected["knowledge"]).max() > 0.01
 
 
-def test_a_grown_teacher_leaves_what_its_student_sees(config):
-    recipe = Dynamics(grown_config(config))
+def test_a_teacher_initialized_from_its_student_does_not_train_the_inherited_features(config):
+    recipe = Dynamics(inheriting_config(config))
     params = {"teacher": random_parameters(recipe._network["teacher"], (1, 3, 32, 32, 3))}
     update = {stage.name: stage for stage in recipe.stages}["teacher"].updates[0]
     loss = jax.grad(lambda params: update.loss(params, {}, teacher_batch(1), jax.random.key(0))[0])
     gradient = jax.jit(loss)(params)["teacher"]
-    moved = {name for name, part in gradient.items() if any(np.any(x) for x in jax.tree.leaves(part))}
-    assert moved == params["teacher"].keys() - {"encoder", "hallucination"}
+    trained = {name for name, part in gradient.items() if any(np.any(x) for x in jax.tree.leaves(part))}
+    assert trained == params["teacher"].keys() - {"encoder", "hallucination"}
 
 
-def test_the_flow_may_be_told_to_the_end(config):
+def test_the_flow_loss_decays_until_flow_until(config):
     frames = teacher_batch(1) | {"progress": jnp.float32(0.75)}
     frames["views"]["flow_t"] += 1.0
     frames["views"]["valid_t"] += 1.0
-    told = {}
+    losses = {}
     for until in (0.5, 1.0, 0.0):
         config.teacher.flow_until = until
         recipe = Dynamics(config)
         params = {"teacher": random_parameters(recipe._network["teacher"], (1, 3, 32, 32, 3))}
         update = {stage.name: stage for stage in recipe.stages}["teacher"].updates[0]
-        told[until] = jax.jit(update.loss)(params, {}, frames, jax.random.key(0))[1].scalars["teacher/flow"]
-    assert told[0.5] == 0.0
-    assert float(told[0.0]) == pytest.approx(4.0 * float(told[1.0]), rel=1e-5)
+        losses[until] = jax.jit(update.loss)(params, {}, frames, jax.random.key(0))[1].scalars["teacher/flow"]
+    assert losses[0.5] == 0.0
+    assert float(losses[0.0]) == pytest.approx(4.0 * float(losses[1.0]), rel=1e-5)
 
 
-def test_its_student_takes_the_decoder_back(config):
-    start = start_of(grown_config(config))
+def test_the_student_takes_the_decoder_of_a_teacher_initialized_from_it(config):
+    start = start_of(inheriting_config(config))
     assert {n for n, p in start.params["student"].items() if p["w"][0] == 3.0} == {"decoder"}
 
 
-def test_what_cannot_grow_is_told(config):
+def test_init_from_student_without_a_trained_student_is_an_error(config):
     config.teacher.init_from_student = True
-    with pytest.raises(UserError, match=r"needs a student to grow out of.*pretrain_steps.*init_from"):
+    with pytest.raises(UserError, match=r"needs a trained student.*pretrain_steps.*init_from"):
         Dynamics(config)
     config.student.pretrain_steps = 1
     config.ablate.hallucination = True
-    with pytest.raises(UserError, match=r"unset config\.ablate\.hallucination"):
+    with pytest.raises(UserError, match=r"set config\.ablate\.hallucination=False"):
         Dynamics(config)
 
 
-def test_a_student_from_a_file_goes_on_from_there(config, tmp_path):
+def test_student_init_from_loads_the_parameters(config, tmp_path):
     recipe = Dynamics(config)
     shapes = jax.eval_shape(_init(recipe))[0]["student"]
     rng = np.random.default_rng(0)
-    half = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float16), shapes)  # as a packaged one
+    half = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float16), shapes)  # as in the bundled model
     file = tmp_path / "student.safetensors"
     network = StoredNetwork("dynamics/student", recipe._model_args["student"], {"params": half})
     save_model(file, Model("dynamics", {"student": network}, license="-", description="-"))
     config.student.init_from = str(file)
-    given = Dynamics(config)._given("student")
-    jax.tree.map(np.testing.assert_array_equal, given, half)
-    assert {x.dtype for x in jax.tree.leaves(given)} == {np.dtype(np.float32)}
+    loaded = Dynamics(config)._load("student")
+    jax.tree.map(np.testing.assert_array_equal, loaded, half)
+    assert {x.dtype for x in jax.tree.leaves(loaded)} == {np.dtype(np.float32)}
 
     start = start_of(config)
     assert {float(p["w"][0]) for p in start.params["student"].values()} == {0.0}  # nothing is inherited
-    assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # and the teacher is frozen all the same
+    assert start.params["teacher"]["encoder"]["w"][0] == 3.0  # the teacher is frozen nevertheless
 
     config.width = "small"
     with pytest.raises(UserError, match=r"'width': 'tiny'.*expected.*'width': 'small'.*student\.init_from"):
-        Dynamics(config)._given("student")
+        Dynamics(config)._load("student")
 
 
 def vgg_file(path, *, last="conv3_2"):
-    """A VGG-19 as Keras has it, of zeros but for its last bias, up to a layer."""
+    """Writes a Keras VGG-19 up to a layer: zeros except for the last bias, which is one."""
     arrays, before = {}, 3
     for name, after in convolutions(VGG19_BLOCKS).items():
         layer = f"block{name[4]}_conv{name[6]}"
@@ -341,7 +349,7 @@ def vgg_file(path, *, last="conv3_2"):
     return str(path)
 
 
-def test_a_hypercolumn_is_added_to_a_student_from_a_file(config, tmp_path):
+def test_student_hypercolumn_is_added_to_a_student_from_a_file(config, tmp_path):
     recipe, rng = Dynamics(config), np.random.default_rng(0)
     shapes = jax.eval_shape(_init(recipe))[0]["student"]
     plain = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), shapes)
@@ -351,38 +359,40 @@ def test_a_hypercolumn_is_added_to_a_student_from_a_file(config, tmp_path):
     config.student.init_from, config.student.hypercolumn = str(first), vgg_file(tmp_path / "vgg.npz")
     recipe = Dynamics(config)
     params, _ = recipe.init(jax.random.key(1))
-    given = {name: part for name, part in params["student"].items() if name != "hypercolumn"}
-    jax.tree.map(np.testing.assert_array_equal, given, plain)
+    loaded = {name: part for name, part in params["student"].items() if name != "hypercolumn"}
+    jax.tree.map(np.testing.assert_array_equal, loaded, plain)
     assert set(params["student"]["hypercolumn"]["vgg19"]) == set(VGG_LAYERS)
     assert params["student"]["hypercolumn"]["vgg19"]["conv3_2"]["bias"][0] == 1.0
-    leaves = jax.tree.leaves((params, recipe._column.params))  # donating the state leaves the recipe its own
+    leaves = jax.tree.leaves((params, recipe._hypercolumn.params))  # donating the state does not delete them
     assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
 
-    # What it exports goes on as it is, VGG-19 included.
+    # The exported student is loaded unchanged, VGG-19 included.
     changed = jax.tree.map(lambda x: x + 1, params)
     exported = recipe.exports(changed, {})["student"]["student"]
     assert exported.model_args == {"width": "tiny", "hypercolumn": "caffe"}
     save_model(second, Model("dynamics", {"student": exported}, license="-", description="-"))
     config.student.init_from = str(second)
-    jax.tree.map(np.testing.assert_array_equal, Dynamics(config)._given("student"), changed["student"])
+    jax.tree.map(np.testing.assert_array_equal, Dynamics(config)._load("student"), changed["student"])
 
     config.student.hypercolumn = ""
     with pytest.raises(UserError, match=r"'hypercolumn': 'caffe'.*the config trains another"):
-        Dynamics(config)._given("student")
+        Dynamics(config)._load("student")
 
 
-def test_a_hypercolumn_needs_the_beginning_of_vgg(config, tmp_path):
+def test_a_hypercolumn_file_that_is_missing_or_too_short_is_an_error(config, tmp_path):
     config.student.hypercolumn = str(tmp_path / "vgg.npz")
     with pytest.raises(UserError, match=r"no VGG-19 weight file at .*config\.student\.hypercolumn"):
         Dynamics(config)
     vgg_file(tmp_path / "vgg.npz", last="conv3_1")
-    with pytest.raises(UserError, match=r"ends at conv3_1, the hypercolumn at conv3_2.*more complete"):
+    with pytest.raises(
+        UserError, match=r"ends at conv3_1, and .* needs the layers up to conv3_2.*more complete"
+    ):
         Dynamics(config)
 
 
-def test_a_student_without_transfer_can_do_without_sequences(config):
+def test_without_distillation_the_student_needs_no_sequences(config):
     config.student.single_image_fraction = 1.0
-    with pytest.raises(UserError, match=r"single_image_fraction=1\.0 leaves no sequence.*choose a share below 1"):
+    with pytest.raises(UserError, match=r"single_image_fraction=1\.0 leaves no sequence.*choose a fraction below 1"):
         Dynamics(config)
     config.distill.enabled = False
     assert stages(config)["student"].mix == {"single": 1.0}
@@ -393,7 +403,7 @@ def test_a_student_without_transfer_can_do_without_sequences(config):
     np.testing.assert_array_equal(targets, batch["single"]["target"])
 
 
-def test_measuring_gives_mean_and_square_of_the_features(config):
+def test_the_measure_stage_averages_features_and_their_squares(config):
     recipe = Dynamics(config)
     features = jax.random.normal(jax.random.key(1), (3, 2, 4, 4, 16)) * 2 + 1
 
@@ -420,8 +430,8 @@ def test_measuring_gives_mean_and_square_of_the_features(config):
 
 
 @pytest.mark.parametrize("compute_dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
-def test_every_step_is_proved_to_be_replicated(config, precision):
-    config.compute_dtype = precision
+def test_the_step_is_traced_with_replication_checks(config, compute_dtype):
+    config.compute_dtype = compute_dtype
     recipe = Dynamics(config)
     optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
     params, collections = jax.eval_shape(_init(recipe))
@@ -444,7 +454,7 @@ def test_every_step_is_proved_to_be_replicated(config, precision):
     parallel.trace_checked(step, state, raw)
 
 
-def test_unknown_names_are_told(config):
+def test_unknown_names_are_errors(config):
     with pytest.raises(UserError, match=r"no recipe is called 'dynamic'; known recipes: .*dynamics"):
         get_recipe("dynamic")
     config.compute_dtype = "float16"
@@ -456,32 +466,32 @@ def test_unknown_names_are_told(config):
         Dynamics(config)
     config.data.crop = 48
     config.width = "huge"
-    with pytest.raises(UserError, match="no width is called 'huge'"):
+    with pytest.raises(UserError, match="there is no width 'huge'"):
         Dynamics(config)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "message"),
     [
-        ("student.gan_start", 1.5, "a share between 0 and 1"),
-        ("teacher.warm_up", 1.5, "a share between 0 and 1"),
-        ("student.single_image_fraction", -0.5, "a share between 0 and 1"),
-        ("data.pairs_share", 1.5, "a share between 0 and 1"),
-        ("data.sequences_share", 1.5, "a share between 0 and 1"),
-        ("student.distill_fraction", -0.5, "a share between 0 and 1"),
+        ("student.gan_start", 1.5, "a fraction between 0 and 1"),
+        ("teacher.warm_up", 1.5, "a fraction between 0 and 1"),
+        ("student.single_image_fraction", -0.5, "a fraction between 0 and 1"),
+        ("data.pairs_share", 1.5, "a fraction between 0 and 1"),
+        ("data.sequences_share", 1.5, "a fraction between 0 and 1"),
+        ("student.distill_fraction", -0.5, "a fraction between 0 and 1"),
         ("student.steps", -10, "0 or more"),
-        ("teacher.steps", 0, "leaves a teacher that has learned nothing"),
-        ("student.feature_stats_samples", 0, "leaves the spread of the teacher's features unknown"),
+        ("teacher.steps", 0, "leaves the teacher untrained"),
+        ("student.feature_stats_samples", 0, "leaves the statistics of the teacher's features unknown"),
     ],
 )
-def test_numbers_that_make_no_sense_are_told(config, name, value, words):
+def test_numbers_out_of_range_are_errors(config, name, value, message):
     section, option = name.split(".")
     config[section][option] = value
-    with pytest.raises(UserError, match=rf"config\.{name}={value}.*{words}"):
+    with pytest.raises(UserError, match=rf"config\.{name}={value}.*{message}"):
         Dynamics(config)
 
 
-def test_a_teacher_from_a_file_must_be_the_one_that_the_config_describes(config, tmp_path):
+def test_a_teacher_file_that_does_not_match_the_config_is_an_error(config, tmp_path):
     file = tmp_path / "teacher.safetensors"
     other = StoredNetwork("dynamics/teacher", {"width": "small"}, {"params": {"w": np.zeros(1)}})
     save_model(file, Model("dynamics", {"teacher": other}, license="-", description="-"))

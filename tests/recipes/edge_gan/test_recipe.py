@@ -1,4 +1,4 @@
-"""Edge GAN's recipe: what it declares, and one short run of all its stages."""
+"""Edge GAN's recipe: stages, losses, and one short run of all its stages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.helpers.recipe_runs import Run, changed_networks, config_of, recordin
 SIZE = 20  # the smallest that LMSE scores
 NETWORKS = {"edge_net", "attention_net", "generator", "discriminator"}
 LEARNS = {"edge": {"edge_net"}, "attention": {"attention_net"}, "adversarial": {"generator", "discriminator"}}
-STEPS = 2  # of each stage of the short run
+STEPS = 2  # steps of each stage of the short run
 
 
 def small_config(variant="tiny"):
@@ -48,7 +48,7 @@ def config():
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick_draws():
-    """Initial variables from NumPy: compiling the networks' own takes longer than all the rest of `init`."""
+    """Initial variables from NumPy: compiling the networks' initialization takes longer than the rest of `init`."""
 
     def draw(network, key, *shapes):
         traced = jax.eval_shape(lambda: network.init(key, *(jnp.zeros(shape) for shape in shapes), train=True))
@@ -67,7 +67,7 @@ def _quick_draws():
         yield
 
 
-# --- what it declares -------------------------------------------------------------------------------------------------
+# --- stages and networks ----------------------------------------------------------------------------------------------
 
 
 def learns(config):
@@ -81,12 +81,12 @@ def test_the_schedule(config):
     assert learns(config) == {"edge": edge, "attention": attention, "adversarial": adversarial}
     assert learning_networks(get_recipe("edge_gan")(config))["discriminator"] == 200
     config.preset, config.steps.attention, config.discriminator_steps = "release", 0, 2
-    # Truths and restored images apart.
+    # Separate steps for targets and restored images.
     adversarial = (40, [(("discriminator",), 1)] * 4 + [(("generator",), 1)])
     assert learns(config) == {"edge": edge, "adversarial": adversarial}
 
 
-def test_real_pairs_enter_by_share(config):
+def test_the_mix_follows_pairs_share(config):
     assert {name: stage.mix for name, stage in _stages(config).items()} == {name: {"single": 1.0} for name in LEARNS}
     config.data.pairs_share = 0.25
     recipe = EdgeGan(config)
@@ -102,22 +102,22 @@ def _stages(config):
     return {stage.name: stage for stage in EdgeGan(config).stages}
 
 
-def test_the_released_config_trains_the_networks_as_they_are_converted():
+def test_model_args_of_the_released_config_equal_those_of_converted_files():
     config = config_of("edge_gan")("released")
     recipe = EdgeGan(config)
     assert recipe._model_args == {role: {} for role in NETWORKS}
-    assert "preset release; attention net released, taught the contour; aux_scale 1; MS-SSIM of 5" in recipe.notes[1]
-    assert recipe.notes[0].startswith("L_P is left out")
+    assert "preset release; attention net released, target contour; aux_scale 1; MS-SSIM of 5" in recipe.notes[1]
+    assert recipe.notes[0].startswith("perceptual loss: none")
     recipe = EdgeGan(config_of("edge_gan")("base"))
     assert recipe._model_args["attention_net"] == {"variant": "corrected", "aux_scale": 1 / 255}
     assert recipe._model_args["discriminator"] == {"head": "gap"}
-    assert recipe.notes[0].startswith("L_P is the 3-scale gradient L1")
+    assert recipe.notes[0].startswith("perceptual loss: 3-scale gradient L1")
 
 
 @pytest.mark.parametrize(
     ("crop", "scales"), [(16, 1), (20, 1), (24, 2), (80, 3), (84, 4), (160, 4), (164, 5), (400, 5)]
 )
-def test_scales_follow_from_the_crop(config, crop, scales):
+def test_the_crop_determines_the_scales_of_ms_ssim(config, crop, scales):
     config.data.crop = crop
     assert f"MS-SSIM of {scales} scales" in EdgeGan(config).notes[1]
     image = jax.ShapeDtypeStruct((1, crop, crop, 3), jnp.float32)
@@ -134,8 +134,8 @@ def test_scales_follow_from_the_crop(config, crop, scales):
         ({"attention.variant": "fixed"}, "no variant 'fixed'"),
         ({"width": "huge"}, "no width 'huge'"),
         ({"aux_scale": 0.0}, "aux_scale is 0.0"),
-        ({"data.crop": 30}, r"config\.data\.crop=30; choose a multiple of 4 from 16 on"),
-        ({"data.crop": 12}, r"config\.data\.crop=12; choose a multiple of 4 from 16 on"),
+        ({"data.crop": 30}, r"config\.data\.crop=30; choose a multiple of 4, at least 16"),
+        ({"data.crop": 12}, r"config\.data\.crop=12; choose a multiple of 4, at least 16"),
         ({"data.pairs_share": 1.5}, r"config\.data\.pairs_share=1\.5"),
         ({"data.synthesis.name": "screen"}, "no synthesis is called 'screen'"),
         ({"discriminator_steps": 0}, r"config\.discriminator_steps=0; choose 1 or more"),
@@ -143,23 +143,23 @@ def test_scales_follow_from_the_crop(config, crop, scales):
     ],
     ids=str,
 )
-def test_mistakes_are_told(config, values, message):
+def test_wrong_config_values_are_errors(config, values, message):
     config.update_from_flattened_dict(values)
     with pytest.raises(UserError, match=message):
         EdgeGan(config)
 
 
-def test_what_a_stage_freezes_is_its_moving_average(config):
+def test_a_stage_freezes_networks_as_their_moving_averages(config):
     begin = _stages(config)["adversarial"].begin
     params = {role: {"w": jnp.zeros(2)} for role in NETWORKS}
-    ema = {role: {"w": jnp.ones(2)} for role in NETWORKS - {"edge_net"}}  # which was not trained
+    ema = {role: {"w": jnp.ones(2)} for role in NETWORKS - {"edge_net"}}  # the edge net was not trained
     started = begin(Start(params, ema, {})).params
     assert {role for role, tree in started.items() if tree["w"][0] == 1.0} == {"attention_net"}
     assert started["attention_net"]["w"].unsafe_buffer_pointer() != ema["attention_net"]["w"].unsafe_buffer_pointer()
 
 
 def shapes_of(recipe):
-    """Shapes of the state, without compiling anything."""
+    """Shapes of the state, by tracing alone."""
 
     def init():
         key, params, statistics = jax.random.key(0), {}, {}
@@ -177,9 +177,9 @@ def shapes_of(recipe):
     ("variant", "compute_dtype", "stage"),
     [("tiny", "bfloat16", 0), ("tiny", "bfloat16", 2), ("released", "float32", 2)],
 )
-def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
+def test_the_step_is_traced_with_replication_checks(variant, compute_dtype, stage):
     config = small_config(variant)
-    config.compute_dtype, config.discriminator_steps = precision, 1
+    config.compute_dtype, config.discriminator_steps = compute_dtype, 1
     recipe = EdgeGan(config)
     optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
     params, collections = shapes_of(recipe)
@@ -209,7 +209,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("stage", LEARNS)
-def test_each_stage_moves_its_networks_alone(run, stage):
+def test_each_stage_changes_its_networks_alone(run, stage):
     for step in run.of(stage):
         assert changed_networks(step.before.params, step.after.params) == LEARNS[stage]
         # The running statistics belong to the edge net.
@@ -217,7 +217,7 @@ def test_each_stage_moves_its_networks_alone(run, stage):
         assert all(np.isfinite(value) for value in step.scalars.values())
 
 
-def test_what_was_trained_before_is_frozen_to_the_bit(run):
+def test_frozen_networks_stay_identical_to_the_bit(run):
     edge, attention, end = (run.of(stage)[-1].after for stage in LEARNS)
     for trained, role in ((edge, "edge_net"), (attention, "attention_net")):
         assert same_bits(trained.ema[role], end.params[role])
@@ -233,7 +233,7 @@ def test_the_discriminator_takes_five_steps(run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["edge", "adversarial"])
-def test_one_device_computes_what_two_do(run, stage):
+def test_one_device_gives_the_same_step_as_two(run, stage):
     config, step = small_config(), run.of(stage)[0]
     recipe = EdgeGan(config)
     optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
@@ -244,17 +244,17 @@ def test_one_device_computes_what_two_do(run, stage):
     after, scalars = jax.device_get(compiled(step.before, whole))
     for name, value in scalars.items():
         np.testing.assert_allclose(value, step.scalars[name], rtol=1e-3, atol=1e-5, err_msg=name)
-    # A first step of Adam's is as large where the gradient is nothing but rounding, as it is for biases that a
-    # normalization takes away again: parameters are compared where it is more.
+    # Adam's first step has full size even where the gradient is only rounding error, as for biases that a
+    # normalization removes: parameters are compared where the gradient is larger.
     for role in LEARNS[stage]:
-        (gradients, params), (expected, wanted) = (
+        (gradients, params), (expected, expected_params) = (
             [jax.tree.leaves(tree) for tree in (s.opt_state[role][0].mu, s.params[role])] for s in (after, step.after)
         )
         largest = max(np.abs(x).max() for x in expected)
-        for a, b, p, q in zip(gradients, expected, params, wanted, strict=True):
+        for a, b, p, q in zip(gradients, expected, params, expected_params, strict=True):
             np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-4 * largest)
-            sure = np.abs(b) > 1e-3 * largest
-            np.testing.assert_allclose(p[sure], q[sure], atol=1e-5)
+            large = np.abs(b) > 1e-3 * largest
+            np.testing.assert_allclose(p[large], q[large], atol=1e-5)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), after.collections, step.after.collections
     )
@@ -269,23 +269,23 @@ def test_one_device_computes_what_two_do(run, stage):
     ],
 )
 def test_the_loss_falls(run, stage, name, share):
-    step, seen = run.of(stage)[-1], []
+    step, losses = run.of(stage)[-1], []
     state = parallel.replicate(step.before)
     for _ in range(15):
         state, scalars = step.compiled(state, step.raw)
-        seen.append(float(scalars[name]))
-    assert min(seen[-2:]) < share * seen[0]
+        losses.append(float(scalars[name]))
+    assert min(losses[-2:]) < share * losses[0]
 
 
-def test_losses_are_the_specifications(run):
+def test_losses_match_the_specification(run):
     config, step, key = small_config(), run.of("adversarial")[0], jax.random.key(0)
     recipe = EdgeGan(config)
     params, statistics = step.before.params, step.before.collections
     raw = jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), step.raw)
 
     @jax.jit
-    def made():
-        """The chain by hand, and what the losses say."""
+    def compute():
+        """The losses computed by hand, and those of the recipe."""
         batch = recipe.prepare(raw, key)
         image, target = batch["mixture"], batch["target"]
 
@@ -295,42 +295,42 @@ def test_losses_are_the_specifications(run):
 
         edge = apply("edge_net", edge_map(image), batch_stats=statistics["edge_net"])["edge"]
         maps = apply("attention_net", jnp.concatenate([2 * image - 1, edge], axis=-1))["attention_steps"]
-        shown = jnp.concatenate([2 * image - 1, edge, maps[-1]], axis=-1)
-        restored = (apply("generator", shown)["restored"] + 1) / 2
+        x = jnp.concatenate([2 * image - 1, edge, maps[-1]], axis=-1)
+        restored = (apply("generator", x)["restored"] + 1) / 2
         real, fake = (apply("discriminator", 2 * x - 1)["probability"] for x in (target, restored))
         area = attention_target(image, target, target="mask")
-        wanted = {
+        expected = {
             "attention": [jnp.square(m - area).mean() for m in maps],
-            "judged": (-jnp.log(real).mean(), -jnp.log(1 - fake).mean()),
+            "discriminator": (-jnp.log(real).mean(), -jnp.log(1 - fake).mean()),
             "pixel": jnp.abs(restored - target).mean(),
             "perceptual": 0.1 * multiscale_gradient_l1(restored, target),
             "adversarial": -0.01 * jnp.log(fake).mean(),
         }
         attention, aux = recipe._attention_loss(params, statistics, batch, key)
-        found = {
+        losses = {
             "attention": (attention, aux.scalars),
             "generator": recipe._generator_loss(params, statistics, batch, key)[1].scalars,
         }
-        for name, shown in {"real": ("real",), "fake": ("fake",), "both": ("real", "fake")}.items():
-            found[name], _ = recipe._discriminator_loss(params, statistics, batch, key, shown=shown)
-        return wanted, found
+        for name, images in {"real": ("real",), "fake": ("fake",), "both": ("real", "fake")}.items():
+            losses[name], _ = recipe._discriminator_loss(params, statistics, batch, key, images=images)
+        return expected, losses
 
-    wanted, found = jax.device_get(made())
-    errors, (total, aux) = wanted["attention"], found["attention"]
+    expected, losses = jax.device_get(compute())
+    errors, (total, aux) = expected["attention"], losses["attention"]
     np.testing.assert_allclose(total, np.dot([0.8**3, 0.8**2, 0.8, 1.0], errors), rtol=1e-4)
     np.testing.assert_allclose(aux["attention_net/last"], errors[3], rtol=1e-4)
-    np.testing.assert_allclose((found["real"], found["fake"]), wanted["judged"], rtol=1e-4)
-    np.testing.assert_allclose(found["both"], sum(wanted["judged"]), rtol=1e-4)
+    np.testing.assert_allclose((losses["real"], losses["fake"]), expected["discriminator"], rtol=1e-4)
+    np.testing.assert_allclose(losses["both"], sum(expected["discriminator"]), rtol=1e-4)
     terms = ("pixel", "perceptual", "adversarial")
     for name in terms:
-        np.testing.assert_allclose(found["generator"][f"generator/{name}"], wanted[name], rtol=1e-4)
-    assert found["generator"].keys() == {f"generator/{name}" for name in (*terms, "structure", "loss")}
+        np.testing.assert_allclose(losses["generator"][f"generator/{name}"], expected[name], rtol=1e-4)
+    assert losses["generator"].keys() == {f"generator/{name}" for name in (*terms, "structure", "loss")}
 
 
-# --- what it leaves ---------------------------------------------------------------------------------------------------
+# --- run folder -------------------------------------------------------------------------------------------------------
 
 
-def test_the_exported_model_restores_as_the_run_did(run):
+def test_the_exported_model_restores_as_the_recipe_does(run):
     model = load_model(run.folder / "models" / "edge_gan.safetensors")
     assert model.recipe == "edge_gan"
     assert model.networks.keys() == NETWORKS - {"discriminator"}
@@ -341,20 +341,20 @@ def test_the_exported_model_restores_as_the_run_did(run):
     expected = recipe.compare(last.params | last.ema, last.collections, batch)
     assert tuple(expected) == recipe.panels
     restorer = sirr_jax.load(run.folder / "models" / "edge_gan.safetensors")
-    found = restorer(image)
-    assert found.maps.keys() == {"edge", "attention"}
-    np.testing.assert_allclose(found.restored, expected["restored"], atol=3e-4)
-    for name, seen in found.maps.items():
-        np.testing.assert_allclose(np.repeat(seen, 3, axis=-1), expected[name], atol=3e-4)
+    outputs = restorer(image)
+    assert outputs.maps.keys() == {"edge", "attention"}
+    np.testing.assert_allclose(outputs.restored, expected["restored"], atol=3e-4)
+    for name, value in outputs.maps.items():
+        np.testing.assert_allclose(np.repeat(value, 3, axis=-1), expected[name], atol=3e-4)
     assert restorer(np.zeros((18, 33, 3), np.uint8)).restored.shape == (18, 33, 3)
 
 
-def test_scores_leave_the_maps_out(run):
+def test_scores_exclude_the_maps(run):
     assert '"restored"' in (run.folder / "scores.json").read_text()
     assert "attention" not in (run.folder / "scores.json").read_text()
 
 
-def test_training_goes_on_from_what_a_file_holds(run, tmp_path, config):
+def test_init_from_loads_the_networks_of_a_file(run, tmp_path, config):
     config.seed, config.init_from = 5, str(run.folder / "models" / "edge_gan.safetensors")
     params, collections = EdgeGan(config).init(jax.random.key(1))
     last = run.steps[-1].after
@@ -362,7 +362,7 @@ def test_training_goes_on_from_what_a_file_holds(run, tmp_path, config):
         assert same_bits(params[role], last.ema[role])
     assert not same_bits(params["discriminator"], last.params["discriminator"])
     assert same_bits(collections["edge_net"], last.collections["edge_net"])
-    # A generator alone, as `sirr convert` makes it.
+    # A generator alone, as in a file of `sirr convert`.
     exported = load_model(run.folder / "models" / "edge_gan.safetensors").networks["generator"]
     save_model(tmp_path / "g.safetensors", Model("edge_gan", {"generator": exported}, "-", "-"))
     config.init_from = str(tmp_path / "g.safetensors")
@@ -377,7 +377,7 @@ def test_training_goes_on_from_what_a_file_holds(run, tmp_path, config):
         EdgeGan(config).init(jax.random.key(1))
 
 
-def test_as_released_kernels_start_as_kerass(config):
+def test_the_release_preset_has_keras_initial_values(config):
     config.preset = "release"
     params, _ = EdgeGan(config).init(jax.random.key(0))
     for role, layer, fans in (("edge_net", "stem2", (4, 4)), ("generator", "conv2_s2", (4, 8))):

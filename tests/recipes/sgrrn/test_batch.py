@@ -1,4 +1,4 @@
-"""The batch of SGRRN: layers and labels stay together, and depend on the sample alone."""
+"""Batches of SGRRN: layers and labels are transformed together and depend on the sample alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def labelled(start=0, count=COUNT):
     rng = np.random.default_rng(0)
     names = ("transmission", "reflection")
     samples = {name: rng.integers(0, 256, (COUNT, SIDE, SIDE, 3), np.uint8) for name in names}
-    # The labels tell where a pixel comes from, and there are some without a class.
+    # The labels are the columns of the pixels; some pixels have no class.
     labels = np.broadcast_to(np.arange(SIDE, dtype=np.uint8), (COUNT, SIDE, SIDE)).copy()
     labels[:, 0] = 255
     samples |= {"labels": labels, "reflection_labels": labels, "index": np.arange(100, 100 + COUNT, dtype=np.uint32)}
@@ -41,7 +41,7 @@ def make():
     return lambda raw: jax.device_get(batch(raw))
 
 
-def test_half_of_the_samples_are_mirrored_with_their_labels(make):
+def test_about_half_of_the_samples_are_mirrored_with_their_labels(make):
     raw = labelled()
     batch = make({"labelled_pairs": raw})
     assert {name: (x.shape, x.dtype.name) for name, x in batch.items()} == {
@@ -49,30 +49,30 @@ def test_half_of_the_samples_are_mirrored_with_their_labels(make):
         "target": ((COUNT, SIDE, SIDE, 3), "float32"),
         "reflection": ((COUNT, SIDE, SIDE, 3), "float32"),
         "labels": ((COUNT, SIDE, SIDE), "int32"),
-        "parted": ((COUNT,), "bool"),
+        "has_reflection": ((COUNT,), "bool"),
         "sample": ((COUNT,), "uint32"),
     }
     mirrored = batch["labels"][:, 1, 0] == SIDE - 1
     assert 2 <= mirrored.sum() <= COUNT - 2
-    made = synthesize_batch(
+    layers = synthesize_batch(
         jax.random.fold_in(KEY, 0), raw["transmission"], raw["reflection"], raw["index"], name="zhang"
     )
-    assert made.kept.any()
+    assert layers.kept.any()
     for i in range(COUNT):
         turn = (lambda x: x[:, ::-1]) if mirrored[i] else (lambda x: x)
         np.testing.assert_array_equal(turn(batch["labels"][i]), raw["labels"][i])
         np.testing.assert_allclose(turn(batch["target"][i]), raw["transmission"][i] / 255.0, atol=1e-6)
-        if made.kept[i]:
-            np.testing.assert_allclose(turn(batch["mixture"][i]), made.mixture[i], atol=1e-5)
-            np.testing.assert_allclose(turn(batch["reflection"][i]), made.reflection[i], atol=1e-5)
+        if layers.kept[i]:
+            np.testing.assert_allclose(turn(batch["mixture"][i]), layers.mixture[i], atol=1e-5)
+            np.testing.assert_allclose(turn(batch["reflection"][i]), layers.reflection[i], atol=1e-5)
         else:
             np.testing.assert_array_equal(batch["mixture"][i], batch["target"][i])
             assert not batch["reflection"][i].any()
-    assert batch["parted"].all()
+    assert batch["has_reflection"].all()
     assert len(set(batch["sample"].tolist())) == COUNT
 
 
-def test_a_sample_is_the_same_in_another_batch(make):
+def test_a_sample_depends_on_its_index_alone(make):
     whole = make({"labelled_pairs": labelled()})
     part = make({"labelled_pairs": labelled(3, 4)})
     for name, x in part.items():
@@ -81,22 +81,22 @@ def test_a_sample_is_the_same_in_another_batch(make):
 
 def test_pairs_have_no_labels_and_no_known_reflection(make):
     batch = make({"labelled_pairs": labelled(0, 4), "pairs": pairs()})
-    assert batch["parted"].tolist() == [True] * 4 + [False] * COUNT
+    assert batch["has_reflection"].tolist() == [True] * 4 + [False] * COUNT
     assert (batch["labels"][4:] == 255).all()
     raw = pairs()
     same = [np.allclose(batch["mixture"][4 + i], raw["mixture"][i] / 255.0, atol=1e-6) for i in range(COUNT)]
     turned = [np.allclose(batch["mixture"][4 + i], raw["mixture"][i, :, ::-1] / 255.0, atol=1e-6) for i in range(COUNT)]
     assert all(a != b for a, b in zip(same, turned, strict=True))
     assert 2 <= sum(same) <= COUNT - 2
-    # Of the same index as a labelled sample, but not its draws.
+    # A pair and a labelled sample of the same index have different random numbers.
     assert not set(batch["sample"][:4].tolist()) & set(batch["sample"][4:].tolist())
 
 
-def test_void_may_be_background():
+def test_void_pixels_become_background_on_request():
     def make(*, void_is_background):
         def labels(raw):
-            made = separation_batch(raw, KEY, **MIXING, flip=False, void_is_background=void_is_background)
-            return made["labels"]
+            batch = separation_batch(raw, KEY, **MIXING, flip=False, void_is_background=void_is_background)
+            return batch["labels"]
 
         return labels
 
@@ -105,6 +105,6 @@ def test_void_may_be_background():
     np.testing.assert_array_equal(
         as_released[:2], np.where(raw["labelled_pairs"]["labels"] == 255, 0, raw["labelled_pairs"]["labels"])
     )
-    # Real pairs were never labelled: they teach no class.
+    # Real pairs have no labels: all of their pixels are ignored.
     assert (as_released[2:] == 255).all()
     assert jnp.max(jax.jit(make(void_is_background=False))(raw)[:2]) == 255

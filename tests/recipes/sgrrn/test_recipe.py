@@ -1,4 +1,4 @@
-"""SGRRN's recipe: what it declares, and where it starts."""
+"""SGRRN's recipe: stages, losses and initial values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.variables import flatten
 from tests.helpers.published import fill_random
 from tests.helpers.recipe_runs import config_of
-from tests.helpers.small_sgrrn import JUDGES, SIZE, draw_zeros, small_config, use_shallow
+from tests.helpers.small_sgrrn import DISCRIMINATORS, SIZE, draw_zeros, small_config, use_shallow
 from tests.helpers.torch_files import write_zip
 
 
@@ -37,22 +37,22 @@ def config():
     return small_config()
 
 
-# --- what it declares -------------------------------------------------------------------------------------------------
+# --- stages and losses ------------------------------------------------------------------------------------------------
 
 
 def test_the_schedule(config):
     config.steps.semantic, config.steps.joint = 30, 20
     learns = {s.name: (s.steps, [set(u.learns) for u in s.updates], s.mix) for s in Sgrrn(config).stages}
     mix = {"labelled_pairs": 1.0}
-    assert learns == {"semantic": (30, [{"generator"}], mix), "joint": (20, [{"generator"}, JUDGES], mix)}
-    assert learning_networks(get_recipe("sgrrn")(config)) == {"generator": 50} | dict.fromkeys(JUDGES, 20)
+    assert learns == {"semantic": (30, [{"generator"}], mix), "joint": (20, [{"generator"}, DISCRIMINATORS], mix)}
+    assert learning_networks(get_recipe("sgrrn")(config)) == {"generator": 50} | dict.fromkeys(DISCRIMINATORS, 20)
     config.adversarial, config.steps.semantic = False, 0
     (joint,) = Sgrrn(config).stages
     assert [u.learns for u in joint.updates] == [("generator",)]
     assert Sgrrn(config)._network.keys() == {"generator"}
 
 
-def test_real_pairs_enter_the_second_stage_by_share(config):
+def test_the_mix_of_the_second_stage_follows_pairs_share(config):
     config.data.pairs_share = 0.25
     recipe = Sgrrn(config)
     assert [stage.mix for stage in recipe.stages] == [
@@ -63,7 +63,7 @@ def test_real_pairs_enter_the_second_stage_by_share(config):
     config.data.pairs_share = 1.0
     recipe = Sgrrn(config)
     assert recipe.stages[1].mix == {"pairs": 1.0}
-    # They have no labels to score.
+    # Real pairs have no labels to score.
     assert (recipe.validation, recipe.classes) == ("pairs", 0)
 
 
@@ -76,7 +76,7 @@ def test_real_pairs_enter_the_second_stage_by_share(config):
         ("Basic+Channel+Pyramid+Guidance", ["semantic", "joint"], True),
     ],
 )
-def test_modes_without_semantics_have_no_labels_to_learn_or_to_show(config, mode, stages, labels):
+def test_modes_without_semantics_have_neither_label_stage_nor_label_panels(config, mode, stages, labels):
     config.decoder_mode = mode
     recipe = Sgrrn(config)
     assert [stage.name for stage in recipe.stages] == stages
@@ -84,25 +84,25 @@ def test_modes_without_semantics_have_no_labels_to_learn_or_to_show(config, mode
     assert set(recipe.maps) <= set(recipe.panels)
 
 
-def test_the_released_config_trains_the_network_as_it_is_converted(monkeypatch):
+def test_model_args_of_the_released_config_equal_those_of_converted_files(monkeypatch):
     config = config_of("sgrrn")("released")
     config.data.labelled, config.data.classes = "/VOC2012", 21
     recipe = Sgrrn(config)
     assert recipe._model_args == {"generator": {}}
     assert recipe.notes == (
-        "profile released, no adversarial term; no L_P, as it was released; Basic+Channel+Pyramid+Guidance; resnet101 "
-        "from scratch",
+        "profile released, no discriminator; perceptual loss: none, as released; decoder mode "
+        "Basic+Channel+Pyramid+Guidance; backbone resnet101 from scratch",
     )
     config = config_of("sgrrn")("base")
     assert Sgrrn(config)._model_args == {"generator": {"classes": 7}}
     config.data.labelled, config.data.classes = "/VOC2012", 21
     config.adversarial = True
-    assert Sgrrn(config)._model_args == {"generator": {}} | {role: {} for role in JUDGES}
-    assert "profile intended, 0.01 adversarial term; L_P is left out: " in Sgrrn(config).notes[0]
+    assert Sgrrn(config)._model_args == {"generator": {}} | {role: {} for role in DISCRIMINATORS}
+    assert "profile intended, adversarial loss of weight 0.01; perceptual loss: none (" in Sgrrn(config).notes[0]
 
 
 @pytest.mark.parametrize("variant", ["base", "released"])
-def test_what_the_optimizer_leaves_alone(variant):
+def test_lr_mults_freeze_and_slow_parameters_as_specified(variant):
     """SGRRN specification, section 8: 109,752 parameters as released."""
     config = config_of("sgrrn")(variant)
     params = parameter_shapes(config)
@@ -150,14 +150,14 @@ def parameter_shapes(config):
     ],
     ids=str,
 )
-def test_mistakes_are_told(config, values, message):
+def test_wrong_config_values_are_errors(config, values, message):
     config.update_from_flattened_dict(values)
     with pytest.raises(UserError, match=message):
         Sgrrn(config)
 
 
 def shapes_of(recipe):
-    """Shapes of the state, without compiling anything."""
+    """Shapes of the state, by tracing alone."""
 
     def init():
         drawn = {
@@ -172,17 +172,23 @@ def shapes_of(recipe):
 def raw_shapes(*, pairs):
     image, labels = np.zeros((2, 2, SIZE, SIZE, 3), np.uint8), np.zeros((2, 2, SIZE, SIZE), np.uint8)
     index = np.zeros((2, 2), np.uint32)
-    mixed = {"transmission": image, "reflection": image, "labels": labels, "reflection_labels": labels, "index": index}
+    labelled = {
+        "transmission": image,
+        "reflection": image,
+        "labels": labels,
+        "reflection_labels": labels,
+        "index": index,
+    }
     real = {"pairs": {"mixture": image, "transmission": image, "index": index}} if pairs else {}
-    return {"labelled_pairs": mixed} | real
+    return {"labelled_pairs": labelled} | real
 
 
 def terms_of(config, stage):
-    """Names of the terms of the updates of a stage, by tracing."""
+    """Names of the loss terms of each update of a stage, by tracing alone."""
     recipe = Sgrrn(config)
     params, collections = shapes_of(recipe)
     raw = jax.tree.map(lambda x: x[0], raw_shapes(pairs="pairs" in recipe.stages[stage].mix))
-    made = []
+    names = []
     for update in recipe.stages[stage].updates:
 
         def loss(params, collections, raw, update=update):
@@ -190,8 +196,8 @@ def terms_of(config, stage):
             return update.loss(params, collections, batch, jax.random.key(1))[1].scalars
 
         traced = jax.make_jaxpr(loss, axis_env=[(parallel.AXIS, 1)], return_shape=True)(params, collections, raw)
-        made.append(set(traced[1]))
-    return made
+        names.append(set(traced[1]))
+    return names
 
 
 def layers(*names):
@@ -211,22 +217,22 @@ def layers(*names):
     ],
     ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
-def test_the_terms_of_the_profiles(variant, values, expected):
+def test_loss_terms_of_the_profiles(variant, values, expected):
     config = small_config(variant)
     config.adversarial, config.exclusion = False, 0.0
     config.update_from_flattened_dict(values)
-    made = terms_of(config, -1)
-    assert made[0] == expected | {"generator/loss"}
-    assert made[1:] == ([{f"{role}/loss" for role in JUDGES}] if config.adversarial else [])
+    names = terms_of(config, -1)
+    assert names[0] == expected | {"generator/loss"}
+    assert names[1:] == ([{f"{role}/loss" for role in DISCRIMINATORS}] if config.adversarial else [])
 
 
 @pytest.mark.parametrize(
     ("variant", "compute_dtype", "stage"),
     [("base", "bfloat16", 0), ("base", "bfloat16", 1), ("released", "float32", 1)],
 )
-def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
+def test_the_step_is_traced_with_replication_checks(variant, compute_dtype, stage):
     config = small_config(variant)
-    config.compute_dtype, config.data.pairs_share = precision, 0.5
+    config.compute_dtype, config.data.pairs_share = compute_dtype, 0.5
     recipe = Sgrrn(config)
     optimizers = {n: make_optimizer(config.optimizer, n, u) for n, u in learning_networks(recipe).items()}
     params, collections = shapes_of(recipe)
@@ -237,10 +243,10 @@ def test_every_step_is_proved_to_be_replicated(variant, precision, stage):
     parallel.trace_checked(step, state, raw_shapes(pairs=stage == 1))
 
 
-# --- where it starts --------------------------------------------------------------------------------------------------
+# --- initial values ---------------------------------------------------------------------------------------------------
 
 
-def test_as_released_values_start_as_pytorchs():
+def test_released_start_draws_pytorchs_initial_values():
     rng = np.random.default_rng(0)
     leaf = lambda *shape: jnp.asarray(rng.random(shape, np.float32))  # noqa: E731
     conv, norm = {"kernel": leaf(3, 3, 8, 64), "bias": leaf(64)}, {"scale": leaf(8), "bias": leaf(8)}
@@ -253,25 +259,26 @@ def test_as_released_values_start_as_pytorchs():
     }
     drawn = released_start(jax.random.key(0), params, discriminator=False)
     assert jax.tree.structure(drawn) == jax.tree.structure(params)
-    for made in (drawn["encoder"]["backbone"]["stem_norm"], drawn["semantic"]["mix1"]["norm"]):
-        jax.tree.map(np.testing.assert_array_equal, made, norm)
+    for drawn_norm in (drawn["encoder"]["backbone"]["stem_norm"], drawn["semantic"]["mix1"]["norm"]):
+        jax.tree.map(np.testing.assert_array_equal, drawn_norm, norm)
     stem, merge = drawn["encoder"]["backbone"]["stem_conv"]["kernel"], drawn["encoder"]["aspp"]["merge"]
     np.testing.assert_allclose(np.std(stem), np.sqrt(2 / (49 * 64)), rtol=0.05)
     np.testing.assert_allclose(np.std(drawn["semantic"]["mix1"]["conv"]["kernel"]), np.sqrt(2 / (9 * 64)), rtol=0.05)
-    for made in (*merge.values(), drawn["semantic"]["mix1"]["conv"]["bias"]):
-        assert 0.85 / np.sqrt(72) < np.abs(made).max() <= 1 / np.sqrt(72)
-    judge = released_start(jax.random.key(1), {"scale0": {"conv0": conv}}, discriminator=True)["scale0"]["conv0"]
-    np.testing.assert_allclose(np.std(judge["kernel"]), 0.02, rtol=0.05)
-    assert not judge["bias"].any()
+    for values in (*merge.values(), drawn["semantic"]["mix1"]["conv"]["bias"]):
+        assert 0.85 / np.sqrt(72) < np.abs(values).max() <= 1 / np.sqrt(72)
+    discriminator = released_start(jax.random.key(1), {"scale0": {"conv0": conv}}, discriminator=True)
+    values = discriminator["scale0"]["conv0"]
+    np.testing.assert_allclose(np.std(values["kernel"]), 0.02, rtol=0.05)
+    assert not values["bias"].any()
 
 
 @pytest.fixture
 def drawn(config, monkeypatch):
-    """The recipe's networks drawn in no time: zeros."""
+    """A config whose networks start as zeros, without compilation."""
     return draw_zeros(config, monkeypatch)
 
 
-def test_the_backbone_starts_from_a_torchvision_file(drawn, tmp_path):
+def test_backbone_weights_are_read_from_a_torchvision_file(drawn, tmp_path):
     state_dict = fill_random(expected_shapes("resnet50", width="tiny"))
     path = tmp_path / "resnet50.pth"
     write_zip(path, state_dict)
@@ -286,5 +293,7 @@ def test_the_backbone_starts_from_a_torchvision_file(drawn, tmp_path):
     np.testing.assert_array_equal(statistics["stem_norm"]["mean"], state_dict["bn1.running_mean"])
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(params["generator"]["separation"]))
     drawn.backbone = "resnet101"
-    with pytest.raises(UserError, match=r"holds resnet50 .*; expected a resnet101 of width tiny: correct config\.back"):
+    with pytest.raises(
+        UserError, match=r"contains resnet50 .*; expected a resnet101 of width tiny: correct config\.back"
+    ):
         Sgrrn(drawn).init(jax.random.key(0))

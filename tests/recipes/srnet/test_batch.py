@@ -1,4 +1,4 @@
-"""Degraded photographs become batches: ranges, mirrors, and what left and right parts of faces are called then."""
+"""Batches of degraded photographs: ranges, mirroring, and the labels of mirrored faces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def raw(count=8, *, size=6):
     return {"degraded": samples | {"kind": np.zeros(count, np.int32)}}
 
 
-def test_without_flips_samples_are_scaled_alone():
+def test_without_flip_samples_are_only_scaled():
     samples, batch = raw()["degraded"], degraded_batch(raw(), KEY, flip=False, faces=True)
     assert batch.keys() == {"mixture", "target", "labels"}
     np.testing.assert_allclose(batch["mixture"], samples["mixture"] / 255.0, atol=1e-6)
@@ -30,7 +30,7 @@ def test_without_flips_samples_are_scaled_alone():
 
 
 @pytest.mark.parametrize("faces", [False, True])
-def test_mirrors_turn_all_layers_of_a_sample_and_sides_of_faces(faces):
+def test_mirroring_flips_all_layers_and_swaps_left_and_right_of_faces(faces):
     plain, batch = (degraded_batch(raw(), KEY, flip=flip, faces=faces) for flip in (False, True))
     names = np.arange(256)
     if faces:
@@ -45,12 +45,12 @@ def test_mirrors_turn_all_layers_of_a_sample_and_sides_of_faces(faces):
         else:
             mirrored += 1
             expected = image[:, ::-1], target[:, ::-1], names[labels[:, ::-1]]
-        for made, wanted in zip(after, expected, strict=True):
-            np.testing.assert_array_equal(made, wanted)
+        for x, y in zip(after, expected, strict=True):
+            np.testing.assert_array_equal(x, y)
     assert 0 < mirrored < 8
 
 
-def test_a_sample_s_mirror_depends_on_its_index_alone():
+def test_mirroring_depends_on_the_index_alone():
     whole = degraded_batch(raw(), KEY, flip=True, faces=False)
     part = degraded_batch(jax.tree.map(lambda x: x[3:5], raw()), KEY, flip=True, faces=False)
     for name, value in part.items():

@@ -1,4 +1,4 @@
-"""SR-Net's recipe: what it declares, its losses by hand, and the steps of its variants."""
+"""SR-Net's recipe: stages, losses computed by hand, and the steps of its variants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import Model, StoredNetwork, load_model, save_model
 from tests.helpers.networks import parameter_shapes
 from tests.helpers.recipe_runs import config_of, same_bits
-from tests.helpers.small_srnet import JUDGES, LEARNS, SIZE, draw_quickly, drawn, optimizers_of, small_config
+from tests.helpers.small_srnet import DISCRIMINATORS, LEARNS, SIZE, draw_quickly, drawn, optimizers_of, small_config
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def quick_start(monkeypatch):
 
 
 def foreign_segmenter(path, **model_args):
-    """A model file of an ESPNetv2 with random weights."""
+    """Writes a model file of an ESPNetv2 with random weights."""
     module = build("espnetv2", width="tiny", **model_args)
     variables = drawn(module, jax.random.key(0), (1, 16, 16, 3))
     network = StoredNetwork("espnetv2", {"width": "tiny", **model_args}, jax.tree.map(np.asarray, variables))
@@ -46,7 +46,7 @@ def foreign_segmenter(path, **model_args):
     return str(path)
 
 
-# --- what it declares -------------------------------------------------------------------------------------------------
+# --- stages and networks ----------------------------------------------------------------------------------------------
 
 
 def test_the_schedule(config):
@@ -63,7 +63,7 @@ def test_the_schedule(config):
     assert [stage.name for stage in SrNet(config).stages] == ["segmenter", "refine", "joint"]
 
 
-def test_networks_are_described_as_converted_files_are(config):
+def test_model_args_equal_those_of_converted_files(config):
     recipe = SrNet(config_of("srnet")("base"))
     assert recipe._networks._model_args == {
         "refiner": {"classes": 7},
@@ -72,9 +72,10 @@ def test_networks_are_described_as_converted_files_are(config):
         "image_discriminator": {},
         "segmenter": {},
     }
-    assert recipe.notes[0].startswith("L_P is the 3-scale gradient L1")
-    assert "no style term" in recipe.notes[0]
-    assert "SR-Net as reconstructed, mode logits, transposed synthesis of a correction; 7 classes" in recipe.notes[1]
+    assert recipe.notes[0].startswith("perceptual loss: 3-scale gradient L1")
+    assert "no style loss" in recipe.notes[0]
+    assert recipe.notes[1].startswith("SR-Net reconstruction, label maps as logits, 7 classes; ")
+    assert "transposed synthesis, which predicts a correction" in recipe.notes[1]
     palette_recipe = SrNet(config_of("srnet")("palette"))
     assert palette_recipe._networks._model_args["refiner"] == {"mode": "palette", "classes": 7}
 
@@ -87,34 +88,34 @@ def test_networks_are_described_as_converted_files_are(config):
         ({"mode": "colors"}, "no mode 'colors'; choose one of logits, palette"),
         ({"width": "huge"}, "no width 'huge'"),
         ({"restorer.synthesis": "adain"}, "no synthesis 'adain'"),
-        ({"data.crop": 30}, r"config\.data\.crop=30; choose a multiple of 4 from 24 on"),
-        ({"data.crop": 20}, r"config\.data\.crop=20; choose a multiple of 4 from 24 on"),
+        ({"data.crop": 30}, r"config\.data\.crop=30; choose a multiple of 4, at least 24"),
+        ({"data.crop": 20}, r"config\.data\.crop=20; choose a multiple of 4, at least 24"),
         ({"data.labelled": "/VOC"}, r"config\.data\.classes=0; give the number of classes of /VOC"),
         ({"segmenter.weights": "/no.safetensors"}, "no model file at /no.safetensors"),
         ({"perceptual_weights": "/no.npz"}, "no VGG-19 weight file"),
     ],
     ids=str,
 )
-def test_mistakes_are_told(config, values, message):
+def test_wrong_config_values_are_errors(config, values, message):
     config.update_from_flattened_dict(values)
     with pytest.raises(UserError, match=message):
         SrNet(config)
 
 
-def test_a_segmenter_of_others_is_used_as_it_is(config, tmp_path, quick_start):
+def test_a_segmenter_from_a_file_is_used_unchanged(config, tmp_path, quick_start):
     config.segmenter.weights = foreign_segmenter(tmp_path / "s.safetensors", classes=7)
     recipe = SrNet(config)
     assert [stage.name for stage in recipe.stages] == ["refine", "restore", "joint"]
     assert "segmenter espnetv2" in recipe.notes[1]
     params, collections = recipe.init(jax.random.key(0))
-    held = load_model(config.segmenter.weights).networks["espnetv2"].variables
-    assert same_bits(params["segmenter"], held["params"])
-    assert same_bits(collections["segmenter"], held["batch_stats"])
-    shipped = recipe.exports(params, collections)["srnet"]["segmenter"]
-    assert (shipped.id, shipped.model_args) == ("espnetv2", {"width": "tiny", "classes": 7})
-    assert shipped.variables.keys() == {"params", "batch_stats"}
+    stored = load_model(config.segmenter.weights).networks["espnetv2"].variables
+    assert same_bits(params["segmenter"], stored["params"])
+    assert same_bits(collections["segmenter"], stored["batch_stats"])
+    exported = recipe.exports(params, collections)["srnet"]["segmenter"]
+    assert (exported.id, exported.model_args) == ("espnetv2", {"width": "tiny", "classes": 7})
+    assert exported.variables.keys() == {"params", "batch_stats"}
     config.segmenter.weights = foreign_segmenter(tmp_path / "voc.safetensors")
-    with pytest.raises(UserError, match="tells 21 classes apart and the data have 7: choose another"):
+    with pytest.raises(UserError, match="has 21 classes and the data have 7: choose another"):
         SrNet(config)
 
 
@@ -134,7 +135,7 @@ def test_the_segmenter_is_frozen_as_its_moving_average(config):
 
 
 @pytest.mark.parametrize("mode", ["logits", "palette"])
-def test_codes_are_read_back(mode):
+def test_decode_inverts_encode(mode):
     code = LabelCode(mode, 19)
     labels = jnp.asarray(np.random.default_rng(0).integers(0, 19, (2, 4, 5)), jnp.int32)
     coded = code.encode(labels)
@@ -143,7 +144,7 @@ def test_codes_are_read_back(mode):
     np.testing.assert_allclose(code.colors(labels), colors, atol=1e-6)
     if mode == "palette":
         np.testing.assert_allclose(coded, 2 * colors - 1, atol=1e-6)
-        # Off the palette, the nearest color counts.
+        # Other colors are decoded to the nearest one.
         np.testing.assert_array_equal(code.decode(0.95 * coded), labels)
     else:
         np.testing.assert_array_equal(coded, np.eye(19)[np.asarray(labels)])
@@ -157,18 +158,18 @@ def test_codes_are_read_back(mode):
 
 
 class Fake:
-    """A network that is a function."""
+    """A network made of a function."""
 
     def __init__(self, function):
         self._function = function
 
     def apply(self, variables, *inputs, train=False, mutable=()):
         del variables, train
-        made = self._function(*inputs)
-        return (made, {"batch_stats": {}}) if mutable else made
+        outputs = self._function(*inputs)
+        return (outputs, {"batch_stats": {}}) if mutable else outputs
 
 
-def verdict(x):
+def discriminate(x):
     return {"scores": x[:, ::2, ::2, :1], "features": (x[:, ::2], x[:, ::2, ::2, :1])}
 
 
@@ -177,8 +178,8 @@ def labels_of(image, classes=7):
 
 
 @pytest.fixture
-def faked(config):
-    """A recipe whose networks are functions, and a batch."""
+def with_fakes(config):
+    """A recipe whose networks are made of functions, and a batch."""
 
     def make(mode):
         config.mode = mode
@@ -189,8 +190,8 @@ def faked(config):
         recipe._networks._network = {
             "refiner": Fake(lambda image, labels: {output: 0.5 * labels + 0.1 * image[..., :1]}),
             "restorer": Fake(lambda image, labels: {"restored": 0.8 * image + 0.1 * labels[..., :3]}),
-            "map_discriminator": Fake(verdict),
-            "image_discriminator": Fake(verdict),
+            "map_discriminator": Fake(discriminate),
+            "image_discriminator": Fake(discriminate),
         }
         segment = lambda _, image: 2.0 * code_of(labels_of(image)) + image[..., :1]  # noqa: E731
         code_of = functools.partial(jax.nn.one_hot, num_classes=7)
@@ -205,13 +206,13 @@ def faked(config):
     return make
 
 
-ROLES = ("segmenter", "refiner", "restorer", *sorted(JUDGES))
+ROLES = ("segmenter", "refiner", "restorer", *sorted(DISCRIMINATORS))
 
 
 def scalars(update, batch):
-    """The loss and its parts, as on one device of one."""
+    """The loss and its terms, on a single device."""
     params = {role: {} for role in ROLES}
-    collections = {role: {} for role in JUDGES}
+    collections = {role: {} for role in DISCRIMINATORS}
     call = lambda batch: update.loss(params, collections, batch, jax.random.key(0))  # noqa: E731
     total, aux = jax.vmap(call, axis_name=AXIS)(jax.tree.map(lambda x: x[None], batch))
     return float(total[0]), {name: float(x[0]) for name, x in aux.scalars.items()}
@@ -225,28 +226,28 @@ def entropy(logits, labels):
 
 
 @pytest.mark.parametrize("mode", ["logits", "palette"])
-def test_the_losses_are_the_specifications(faked, mode):
-    recipe, code, batch = faked(mode)
+def test_losses_match_the_specification(with_fakes, mode):
+    recipe, code, batch = with_fakes(mode)
     image, target, labels = batch["mixture"], batch["target"], batch["labels"]
     stages = {stage.name: stage.updates for stage in recipe.stages}
-    seen = code.encode(labels_of(image))
-    refined = 0.5 * seen + 0.1 * (2 * image - 1)[..., :1]
+    segmented = code.encode(labels_of(image))
+    refined = 0.5 * segmented + 0.1 * (2 * image - 1)[..., :1]
     soft = jax.nn.softmax(refined) if mode == "logits" else refined
     true = code.encode(labels)
-    shown = np.where(np.asarray(labels != 255)[..., None], soft, true)
-    real, fake = verdict(np.asarray(true)), verdict(shown)
+    estimate = np.where(np.asarray(labels != 255)[..., None], soft, true)
+    real, fake = discriminate(np.asarray(true)), discriminate(estimate)
     half = lambda x, y: 0.5 * np.mean((np.asarray(x) - y) ** 2)  # noqa: E731
 
-    total, found = scalars(stages["refine"][0], batch)
-    assert total == found["map_discriminator/loss"]
+    total, terms = scalars(stages["refine"][0], batch)
+    assert total == terms["map_discriminator/loss"]
     assert total == pytest.approx(half(real["scores"], 1) + half(fake["scores"], 0), rel=1e-4)
 
     matched = sum(np.abs(a - b).mean() for a, b in zip(real["features"], fake["features"], strict=True))
-    supervised = entropy(refined, labels) if mode == "logits" else 0.5 * np.abs(shown - np.asarray(true)).mean()
+    supervised = entropy(refined, labels) if mode == "logits" else 0.5 * np.abs(estimate - np.asarray(true)).mean()
     refiner = {"adversarial": half(fake["scores"], 1), "feature_matching": 10 * matched, "supervised": 10 * supervised}
-    total, found = scalars(stages["refine"][1], batch)
+    total, terms = scalars(stages["refine"][1], batch)
     for name, value in refiner.items():
-        assert found[f"refiner/{name}"] == pytest.approx(value, rel=1e-4), name
+        assert terms[f"refiner/{name}"] == pytest.approx(value, rel=1e-4), name
     assert total == pytest.approx(sum(refiner.values()), rel=1e-4)
 
     def restorer(guide):
@@ -255,32 +256,32 @@ def test_the_losses_are_the_specifications(faked, mode):
         variation = np.abs(np.diff(positive, axis=1)).mean() + np.abs(np.diff(positive, axis=2)).mean()
         return restored, {
             "l1": np.abs(positive - np.asarray(target)).mean(),
-            "adversarial": 0.1 * half(verdict(restored)["scores"], 1),
+            "adversarial": 0.1 * half(discriminate(restored)["scores"], 1),
             "perceptual": 0.1 * float(multiscale_gradient_l1(positive, target)),
             "style": 0.0,
             "total_variation": 0.01 * variation,
         }
 
-    # Alone, the restorer sees the true labels.
+    # In the stage "restore", the true labels guide the restorer.
     restored, alone = restorer(true)
-    total, found = scalars(stages["restore"][0], batch)
-    expected = half(verdict(2 * target - 1)["scores"], 1) + half(verdict(restored)["scores"], 0)
+    total, terms = scalars(stages["restore"][0], batch)
+    expected = half(discriminate(2 * target - 1)["scores"], 1) + half(discriminate(restored)["scores"], 0)
     assert total == pytest.approx(expected, rel=1e-4)
-    total, found = scalars(stages["restore"][1], batch)
-    assert {name.split("/")[1]: x for name, x in found.items()} == pytest.approx(
+    total, terms = scalars(stages["restore"][1], batch)
+    assert {name.split("/")[1]: x for name, x in terms.items()} == pytest.approx(
         alone | {"loss": sum(alone.values())}, rel=1e-4
     )
 
-    # Together, it sees the refined ones, and its answer is segmented.
+    # In the stage "joint", the refined labels guide it, and its output is segmented.
     restored, together = restorer(soft)
-    total, found = scalars(stages["joint"][1], batch)
+    total, terms = scalars(stages["joint"][1], batch)
     assert total == pytest.approx(
-        half(verdict(2 * target - 1)["scores"], 1) + half(verdict(restored)["scores"], 0), rel=1e-4
+        half(discriminate(2 * target - 1)["scores"], 1) + half(discriminate(restored)["scores"], 0), rel=1e-4
     )
-    total, found = scalars(stages["joint"][2], batch)
+    total, terms = scalars(stages["joint"][2], batch)
     logits = recipe._networks.segmenter.segment(None, 0.5 * restored + 0.5)
     consistency = 0.1 * entropy(logits, labels)
-    assert found["joint/consistency"] == pytest.approx(consistency, rel=1e-4)
+    assert terms["joint/consistency"] == pytest.approx(consistency, rel=1e-4)
     assert total == pytest.approx(sum(refiner.values()) + sum(together.values()) + consistency, rel=1e-4)
     recipe._weights["joint"]["consistency"] = 0.0
     assert "joint/consistency" not in scalars(stages["joint"][2], batch)[1]
@@ -300,14 +301,14 @@ def raw_samples(*lead):
 
 
 @pytest.mark.slow
-def test_every_step_is_proved_to_be_replicated(quick_start):
-    """The last stage, which has all losses but one, of the variant that is furthest from the one that is trained."""
+def test_the_step_is_traced_with_replication_checks(quick_start):
+    """The last stage, which has all losses but one, of the variant that differs most from the trained one."""
     config = small_config("palette")
     config.compute_dtype, config.restorer.synthesis, config.refiner.spectral_norm = "bfloat16", "spade", True
     recipe = SrNet(config)
     optimizers = optimizers_of(recipe, config)
     params, collections = recipe.init(jax.random.key(0))
-    assert collections.keys() == JUDGES | {"refiner"}
+    assert collections.keys() == DISCRIMINATORS | {"refiner"}
     opt_state = {n: jax.eval_shape(o.init, params[n]) for n, o in optimizers.items()}
     scalar = jax.ShapeDtypeStruct((), jnp.int32)
     state = TrainState(scalar, scalar, scalar, params, collections, {n: params[n] for n in optimizers}, opt_state)
@@ -315,17 +316,17 @@ def test_every_step_is_proved_to_be_replicated(quick_start):
     parallel.trace_checked(step, state, raw_samples(2, 2))
 
 
-# --- where it starts --------------------------------------------------------------------------------------------------
+# --- initial values ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("initial", ["normal", "he"])
-def test_kernels_start_narrow_on_request(config, initial, quick_start):
+def test_config_initial_selects_the_distribution_of_kernels(config, initial, quick_start):
     config.initial = initial
     params, _ = SrNet(config).init(jax.random.key(0))
     kernel = params["refiner"]["trunk"]["stem"]["kernel"]
     assert (np.abs(np.std(kernel) - 0.02) < 2e-3) == (initial == "normal")
     assert not np.any(params["refiner"]["trunk"]["stem"]["bias"])
-    # A correction begins as none.
+    # A correction is zero at first.
     assert not np.any(params["restorer"]["correction_map"]["kernel"])
     assert not np.any(params["refiner"]["label_correction"]["kernel"])
     shapes = parameter_shapes(build("segmenter", width="tiny"), (1, SIZE, SIZE, 3))

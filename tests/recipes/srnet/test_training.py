@@ -1,4 +1,4 @@
-"""SR-Net's recipe: one short run of all its stages, and what it leaves."""
+"""SR-Net's recipe: one short run of all its stages, and its run folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sirr_jax.training.checkpoints import Checkpoints
 from sirr_jax.training.train_step import Settings, build_step
 from sirr_jax.weights.model_file import load_model
 from tests.helpers.recipe_runs import Run, changed_networks, recording, same_bits
-from tests.helpers.small_srnet import JUDGES, LEARNS, SIZE, STEPS, draw_quickly, optimizers_of, small_config
+from tests.helpers.small_srnet import DISCRIMINATORS, LEARNS, SIZE, STEPS, draw_quickly, optimizers_of, small_config
 
 pytestmark = pytest.mark.slow
 
@@ -52,15 +52,15 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("stage", LEARNS)
-def test_each_stage_moves_its_networks_alone(run, stage):
+def test_each_stage_changes_its_networks_alone(run, stage):
     for step in run.of(stage):
         assert changed_networks(step.before.params, step.after.params) == LEARNS[stage]
-        # Spectral normalization is the discriminators'.
-        assert changed_networks(step.before.collections, step.after.collections) == JUDGES & LEARNS[stage]
+        # Only the discriminators have spectral normalization.
+        assert changed_networks(step.before.collections, step.after.collections) == DISCRIMINATORS & LEARNS[stage]
         assert all(np.isfinite(value) for value in step.scalars.values())
 
 
-def test_the_segmenter_stays_the_average_that_was_trained(run):
+def test_the_segmenter_is_frozen_as_its_moving_average(run):
     trained, end = run.of("segmenter")[-1].after, run.steps[-1].after
     assert same_bits(trained.ema["segmenter"], end.params["segmenter"])
     assert not same_bits(trained.params["segmenter"], end.params["segmenter"])
@@ -76,21 +76,21 @@ def test_the_segmenter_stays_the_average_that_was_trained(run):
     ],
 )
 def test_the_loss_falls(run, stage, name):
-    step, seen = run.of(stage)[-1], []
+    step, losses = run.of(stage)[-1], []
     state = parallel.replicate(step.before)
     for _ in range(12):
         state, scalars = step.compiled(state, step.raw)
-        seen.append(float(scalars[name]))
-    assert min(seen[-3:]) < 0.99 * seen[0]
+        losses.append(float(scalars[name]))
+    assert min(losses[-3:]) < 0.99 * losses[0]
 
 
 @pytest.mark.parametrize("stage", LEARNS)
-def test_a_run_goes_on_inside_each_stage(run, stage, tmp_path):
-    """From the middle of a stage, what the checkpoint holds makes the same step again."""
+def test_a_run_resumes_inside_each_stage(run, stage, tmp_path):
+    """A checkpoint from the middle of a stage reproduces the next step."""
     step = run.of(stage)[-1]
     saved = Path("checkpoints") / str(int(step.before.step))
     shutil.copytree(run.folder / saved, tmp_path / saved)
-    checkpoints = Checkpoints(tmp_path, run.config.to_dict(), keep=1)
+    checkpoints = Checkpoints(tmp_path, run.config.to_dict(), max_to_keep=1)
     restored = checkpoints.restore(step.before)
     checkpoints.close()
     assert int(restored.stage) == list(LEARNS).index(stage)
@@ -100,7 +100,7 @@ def test_a_run_goes_on_inside_each_stage(run, stage, tmp_path):
 
 
 @pytest.mark.parametrize("stage", ["segmenter", "joint"])
-def test_one_device_computes_what_two_do(run, stage):
+def test_one_device_gives_the_same_step_as_two(run, stage):
     step, recipe = run.of(stage)[0], SrNet(run.config)
     index = list(LEARNS).index(stage)
     settings = Settings(run.config.seed, 1, run.config.ema_decay)
@@ -115,25 +115,25 @@ def test_one_device_computes_what_two_do(run, stage):
     )
 
 
-# --- what it leaves ---------------------------------------------------------------------------------------------------
+# --- run folder -------------------------------------------------------------------------------------------------------
 
 
-def test_scores_are_of_pictures_and_of_label_maps(run):
+def test_scores_include_images_and_label_maps(run):
     scores = json.loads((run.folder / "scores.json").read_text())
     assert scores.keys() == {"input", "restored", "clean", "refined"}
-    assert all("miou" in found for found in scores.values())
-    assert {name for name, found in scores.items() if "psnr" in found} == {"input", "restored"}
+    assert all("miou" in values for values in scores.values())
+    assert {name for name, values in scores.items() if "psnr" in values} == {"input", "restored"}
     from PIL import Image
 
     with Image.open(max((run.folder / "panels").iterdir())) as panel:
         assert panel.size == (6 * SIZE + 5 * 2, 2 * SIZE + 2)
 
 
-def test_the_exported_model_restores_as_the_run_did(run):
+def test_the_exported_model_restores_as_the_recipe_does(run):
     file = run.folder / "models" / "srnet.safetensors"
     model = load_model(file)
     assert (model.recipe, model.networks.keys()) == ("srnet", {"segmenter", "refiner", "restorer"})
-    assert load_model(run.folder / "models" / "discriminators.safetensors").networks.keys() == JUDGES
+    assert load_model(run.folder / "models" / "discriminators.safetensors").networks.keys() == DISCRIMINATORS
     recipe, last = SrNet(run.config), run.steps[-1].after
     image = np.random.default_rng(0).random((1, SIZE, SIZE, 3), np.float32)
     batch = {"mixture": jnp.asarray(image), "target": jnp.zeros(image.shape)}
@@ -141,14 +141,14 @@ def test_the_exported_model_restores_as_the_run_did(run):
     expected = jax.jit(recipe.compare)(last.params | last.ema, last.collections, batch)
     assert set(expected) == set(recipe.panels)
     restorer = sirr_jax.load(file)
-    found = restorer(image)
-    assert found.maps.keys() == {"segmented", "refined"}
-    np.testing.assert_allclose(found.restored, expected["restored"], atol=3e-4)
-    for name, seen in found.maps.items():
-        assert (np.abs(seen - expected[name]) > 1e-3).mean() < 0.01
+    outputs = restorer(image)
+    assert outputs.maps.keys() == {"segmented", "refined"}
+    np.testing.assert_allclose(outputs.restored, expected["restored"], atol=3e-4)
+    for name, value in outputs.maps.items():
+        assert (np.abs(value - expected[name]) > 1e-3).mean() < 0.01
 
 
-def test_training_goes_on_from_what_a_file_holds(run, config, quick_start):
+def test_init_from_loads_the_networks_of_a_file(run, config, quick_start):
     config.seed, config.init_from = 5, str(run.folder / "models" / "srnet.safetensors")
     params, _ = SrNet(config).init(jax.random.key(1))
     last = run.steps[-1].after

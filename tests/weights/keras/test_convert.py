@@ -1,4 +1,4 @@
-"""Keras files of edge_gan: every layout, every trap of the mapping, and requests that cannot be met."""
+"""Keras files of edge_gan: all layouts, errors of the mapping, unsupported requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.keras import convert
 from sirr_jax.weights.keras.convert import detect_keras, from_keras, to_keras
-from sirr_jax.weights.key_maps.edge_gan import KERAS, PARTS
+from sirr_jax.weights.key_maps.edge_gan import KERAS_NETWORKS, LAYER_ARRAYS
 from sirr_jax.weights.variables import flatten, variable_shapes
 from tests.helpers import keras_files, published
 from tests.helpers.keras_files import (
@@ -33,17 +33,17 @@ from tests.helpers.narrow_edge_gan import NETWORKS, arrays, assert_same, keras_s
 pytestmark = pytest.mark.usefixtures("trace_once")
 
 
-# The table -----------------------------------------------------------------------------------------------------------
+# Table of layers -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("network_id", NETWORKS)
-def test_the_table_is_the_published_list(network_id):
+def test_keras_networks_match_the_published_list(network_id):
     expected = published.shapes(f"{network_id} keras")
     assert keras_shapes(network_id) == expected
     assert list(keras_shapes(network_id)) == list(expected)
 
 
-def test_the_attention_net_is_saved_in_the_order_of_depth():
+def test_attention_net_is_saved_in_order_of_depth():
     order = [
         *range(15),  # step 1
         *range(15, 26),  # trunk of step 2
@@ -51,25 +51,25 @@ def test_the_attention_net_is_saved_in_the_order_of_depth():
         *(*range(47, 56), 43, 42, 44, 56, 57, 45),  # trunk of step 4, in it those of step 3
         *(59, 58, 60, 61, 62),  # gates and mask of step 4
     ]
-    assert [layer.index for layer in KERAS[ATTENTION_NET].layers] == order
-    # By creation the gates come as i, f, g, o.
-    by_index = {layer.index: layer.name for layer in KERAS[ATTENTION_NET].layers}
+    assert [layer.relative_index for layer in KERAS_NETWORKS[ATTENTION_NET].layers] == order
+    # In order of creation the gates are i, f, g, o.
+    by_index = {layer.relative_index: layer.name for layer in KERAS_NETWORKS[ATTENTION_NET].layers}
     assert [by_index[i] for i in (11, 12, 13, 14)] == ["step1.gate_i", "step1.gate_g", "step1.gate_o", "step1.mask"]
     for step, start in ((2, 26), (3, 42), (4, 58)):
         assert [by_index[start + i] for i in range(4)] == [f"step{step}.gate_{gate}" for gate in "ifgo"]
-    assert not {30, 46} & by_index.keys()  # masks that led nowhere
+    assert not {30, 46} & by_index.keys()  # masks that are not connected to the output
 
 
 # Layouts -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("network_id", NETWORKS)
-def test_what_is_written_comes_back(tmp_path, network_id):
+def test_to_keras_from_keras_round_trip(tmp_path, network_id):
     rng = np.random.default_rng(1)
     variables = jax.tree.map(
         lambda leaf: rng.standard_normal(leaf.shape).astype(np.float32), variable_shapes(network_id, width="tiny")
     )
-    jax.tree.leaves(variables)[0].flat[0] = np.uint32(0x7FC00123).view(np.float32)  # a NaN with a message
+    jax.tree.leaves(variables)[0].flat[0] = np.uint32(0x7FC00123).view(np.float32)  # a NaN with payload
     path = tmp_path / "new" / "w.h5"
     to_keras(network_id, variables, path, width="tiny")
     assert_same(from_keras(network_id, path, width="tiny"), variables)
@@ -77,40 +77,40 @@ def test_what_is_written_comes_back(tmp_path, network_id):
     assert [file.name for file in path.parent.iterdir()] == ["w.h5"]
 
 
-def test_the_written_layout_is_kerass(tmp_path):
+def test_to_keras_writes_the_layout_of_keras(tmp_path):
     save_weights(tmp_path / "in.h5", layers(ATTENTION_NET))
     to_keras(
         ATTENTION_NET, from_keras(ATTENTION_NET, tmp_path / "in.h5", width="tiny"), tmp_path / "out.h5", width="tiny"
     )
-    with h5py.File(tmp_path / "in.h5") as expected, h5py.File(tmp_path / "out.h5") as found:
-        assert list(found.attrs["layer_names"]) == [n for n in expected.attrs["layer_names"] if len(expected[n])]
-        assert found.attrs["layer_names"].dtype.kind == "S"
-        assert found.attrs["layer_names"][35:37].tolist() == [b"conv2d_58", b"conv2d_57"]
-        assert (found.attrs["backend"], found.attrs["keras_version"]) == (b"tensorflow", b"2.1.6-tf")
-        for name in found.attrs["layer_names"]:
-            weights = found[name].attrs["weight_names"]
+    with h5py.File(tmp_path / "in.h5") as expected, h5py.File(tmp_path / "out.h5") as written:
+        assert list(written.attrs["layer_names"]) == [n for n in expected.attrs["layer_names"] if len(expected[n])]
+        assert written.attrs["layer_names"].dtype.kind == "S"
+        assert written.attrs["layer_names"][35:37].tolist() == [b"conv2d_58", b"conv2d_57"]
+        assert (written.attrs["backend"], written.attrs["keras_version"]) == (b"tensorflow", b"2.1.6-tf")
+        for name in written.attrs["layer_names"]:
+            weights = written[name].attrs["weight_names"]
             assert weights.tolist() == expected[name].attrs["weight_names"].tolist()
             for weight in weights:
-                assert found[name][weight].dtype == np.float32
-                np.testing.assert_array_equal(found[name][weight], expected[name][weight])
+                assert written[name][weight].dtype == np.float32
+                np.testing.assert_array_equal(written[name][weight], expected[name][weight])
 
 
 @pytest.mark.parametrize("network_id", NETWORKS)
 @pytest.mark.parametrize("save", [save_weights, save_model])
-def test_weights_and_models_are_read_alike(tmp_path, network_id, save):
+def test_from_keras_of_weights_and_models(tmp_path, network_id, save):
     variables = flatten(from_keras(network_id, save(tmp_path / "w.h5", layers(network_id)), width="tiny"))
-    for layer in KERAS[network_id].layers:
-        for part in PARTS[layer.kind]:
+    for layer in KERAS_NETWORKS[network_id].layers:
+        for part in LAYER_ARRAYS[layer.class_name]:
             expected = arrays(network_id)[f"{layer.name}/{part}"]
-            if layer.kind == "conv2d_transpose" and part == "kernel":
+            if layer.class_name == "conv2d_transpose" and part == "kernel":
                 expected = expected.transpose(0, 1, 3, 2)  # stored as (height, width, out, in)
             np.testing.assert_array_equal(variables[layer.variable(part)], expected)
     assert len(variables) == len(arrays(network_id))
 
 
 @pytest.mark.parametrize("uniquifier", ["", "_1"])
-def test_models_inside_a_model_are_read(tmp_path, uniquifier):
-    # Counters that start at 0 are where a uniquifier cannot be told from a counter.
+def test_from_keras_of_nested_models(tmp_path, uniquifier):
+    # With counters that start at 0, a uniquifier cannot be distinguished from a counter.
     generator, discriminator = layers(GENERATOR, {}), layers(DISCRIMINATOR)
     path = save_combined(tmp_path / "combined.h5", generator, discriminator, uniquifier=uniquifier)
     alone = save_weights(tmp_path / "alone.h5", generator)
@@ -118,23 +118,23 @@ def test_models_inside_a_model_are_read(tmp_path, uniquifier):
     alone = save_weights(tmp_path / "alone.h5", discriminator)
     assert_same(small(DISCRIMINATOR, path=path), small(DISCRIMINATOR, path=alone))
     assert detect_keras(path) == (GENERATOR, {"width": "tiny"})
-    with pytest.raises(ConversionError, match=f"combined.h5 holds {GENERATOR} and {DISCRIMINATOR}, not {EDGE_NET}"):
+    with pytest.raises(ConversionError, match=f"combined.h5 contains {GENERATOR} and {DISCRIMINATOR}, not {EDGE_NET}"):
         small(EDGE_NET, path=path)
 
 
 @pytest.mark.parametrize("first", [{}, {"conv2d": 7}, {"conv2d": 1031}])
-def test_names_may_start_anywhere(tmp_path, first):
+def test_counters_may_start_anywhere(tmp_path, first):
     expected = small(ATTENTION_NET, path=save_weights(tmp_path / "fresh.h5", layers(ATTENTION_NET)))
     assert_same(small(ATTENTION_NET, path=save_weights(tmp_path / "w.h5", layers(ATTENTION_NET, first))), expected)
 
 
-def test_every_class_counts_by_itself(tmp_path):
+def test_each_class_has_its_own_counter(tmp_path):
     first = {"conv2d": 5, "batch_normalization": 40, "conv2d_transpose": 2}
     expected = small(EDGE_NET, path=save_weights(tmp_path / "fresh.h5", layers(EDGE_NET)))
     assert_same(small(EDGE_NET, path=save_weights(tmp_path / "w.h5", layers(EDGE_NET, first))), expected)
 
 
-def test_names_stored_as_text_and_in_pieces_are_read(tmp_path):
+def test_names_stored_as_text_and_in_several_attributes(tmp_path):
     expected = small(GENERATOR, path=save_weights(tmp_path / "bytes.h5", layers(GENERATOR)))
     path = save_weights(tmp_path / "w.h5", layers(GENERATOR), names="O")
     assert_same(small(GENERATOR, path=path), expected)
@@ -146,38 +146,38 @@ def test_names_stored_as_text_and_in_pieces_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [">f4", "<f8", "<f2"])
-def test_other_number_types_become_float32(tmp_path, dtype):
+def test_other_dtypes_become_float32(tmp_path, dtype):
     kernel = np.full((5, 5, 5, 4), 0.1).astype(dtype)
     path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"conv1/kernel": kernel}))
-    found = small(GENERATOR, path=path)["params"]["conv1"]["kernel"]
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, kernel.astype(np.float32))
+    converted = small(GENERATOR, path=path)["params"]["conv1"]["kernel"]
+    assert converted.dtype == np.float32
+    np.testing.assert_array_equal(converted, kernel.astype(np.float32))
 
 
-# Traps of the mapping ------------------------------------------------------------------------------------------------
+# Errors of the mapping -----------------------------------------------------------------------------------------------
 
 
-def exchanged(found, one, other):
-    """The layers with the places of two exchanged."""
-    names = [name for name, _ in found]
+def swap_layers(file_layers, one, other):
+    """Swaps two layers."""
+    names = [name for name, _ in file_layers]
     a, b = names.index(one), names.index(other)
-    found[a], found[b] = found[b], found[a]
-    return found
+    file_layers[a], file_layers[b] = file_layers[b], file_layers[a]
+    return file_layers
 
 
 def test_names_and_order_must_agree(tmp_path):
-    # All gates have one shape: a file that lists them by creation would load without complaint.
-    path = save_weights(tmp_path / "w.h5", exchanged(layers(ATTENTION_NET), "conv2d_57", "conv2d_58"))
+    # All gates have the same shape: without this check a file in order of creation would load without an error.
+    path = save_weights(tmp_path / "w.h5", swap_layers(layers(ATTENTION_NET), "conv2d_57", "conv2d_58"))
     with pytest.raises(ConversionError, match=r"conv2d_57 is step2.gate_i by its name, .* step2.gate_f was expected"):
         small(ATTENTION_NET, path=path)
     combined = save_combined(
-        tmp_path / "combined.h5", exchanged(layers(GENERATOR), "conv2d_98", "conv2d_99"), layers(DISCRIMINATOR)
+        tmp_path / "combined.h5", swap_layers(layers(GENERATOR), "conv2d_98", "conv2d_99"), layers(DISCRIMINATOR)
     )
     with pytest.raises(ConversionError, match=r"conv2d_98 comes after conv2d_99; neither names nor order"):
         small(GENERATOR, path=combined)
 
 
-def test_a_transposed_kernel_of_torchs_order_is_refused(tmp_path):
+def test_transposed_kernel_in_torch_order_is_rejected(tmp_path):
     kernel = arrays(GENERATOR)["deconv2/kernel"]
     assert kernel.shape == (4, 4, 4, 8)  # (height, width, out, in)
     path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"deconv2/kernel": kernel.swapaxes(2, 3)}))
@@ -185,36 +185,36 @@ def test_a_transposed_kernel_of_torchs_order_is_refused(tmp_path):
         small(GENERATOR, path=path)
 
 
-def test_everything_that_does_not_fit_is_listed(tmp_path):
-    found = [entry for entry in layers(GENERATOR) if entry[0] not in ("conv2d_99", "conv2d_103")]
-    found.append(["conv2d_300", [["conv2d_300/kernel:0", np.zeros((3, 3, 2, 2), np.float32)]]])
-    found.append(["embedding", [["embedding/embeddings:0", np.zeros((3, 3), np.float32)]]])
-    by_name = dict(found)
+def test_from_keras_lists_missing_unexpected_and_misshaped_arrays(tmp_path):
+    file_layers = [entry for entry in layers(GENERATOR) if entry[0] not in ("conv2d_99", "conv2d_103")]
+    file_layers.append(["conv2d_300", [["conv2d_300/kernel:0", np.zeros((3, 3, 2, 2), np.float32)]]])
+    file_layers.append(["embedding", [["embedding/embeddings:0", np.zeros((3, 3), np.float32)]]])
+    by_name = dict(file_layers)
     by_name["conv2d_94"][0][1] = np.zeros((5, 5, 4, 4), np.float32)
     by_name["conv2d_95"].pop()
     by_name["conv2d_96"].append(["conv2d_96/gamma:0", np.zeros(8, np.float32)])
     with pytest.raises(ConversionError) as caught:
-        small(GENERATOR, path=save_weights(tmp_path / "w.h5", found))
+        small(GENERATOR, path=save_weights(tmp_path / "w.h5", file_layers))
     error = caught.value
-    lost = [f"{name}/{part}" for name in ("conv6", "dil4_r16") for part in ("kernel", "bias")]
-    assert error.missing == (*lost, "conv2_s2/bias")
+    missing = [f"{name}/{part}" for name in ("conv6", "dil4_r16") for part in ("kernel", "bias")]
+    assert error.missing == (*missing, "conv2_s2/bias")
     assert error.unexpected == ("conv2d_300", "embedding", "conv2d_96/gamma")
     assert error.misshaped == (("conv1/kernel (conv2d_94)", (5, 5, 4, 4), (5, 5, 5, 4)),)
     assert str(error).startswith(f"{tmp_path}/w.h5: the weights do not fit {GENERATOR}; 5 missing: conv6/kernel, ")
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize(("held", "wanted"), [*itertools.pairwise(NETWORKS), (DISCRIMINATOR, EDGE_NET)])
-def test_a_file_of_another_network_is_named(tmp_path, held, wanted):
-    path = save_weights(tmp_path / "w.h5", layers(held))
-    with pytest.raises(ConversionError, match=f"w.h5 holds {held}, not {wanted}"):
-        small(wanted, path=path)
+@pytest.mark.parametrize(("stored", "requested"), [*itertools.pairwise(NETWORKS), (DISCRIMINATOR, EDGE_NET)])
+def test_file_of_another_network_is_rejected(tmp_path, stored, requested):
+    path = save_weights(tmp_path / "w.h5", layers(stored))
+    with pytest.raises(ConversionError, match=f"w.h5 contains {stored}, not {requested}"):
+        small(requested, path=path)
 
 
-def test_the_width_must_be_said(tmp_path):
+def test_width_is_not_inferred_by_from_keras(tmp_path):
     path = save_weights(tmp_path / "w.h5", layers(DISCRIMINATOR))
     with pytest.raises(
-        ConversionError, match=r"21 mis-shaped: conv1/kernel \(conv2d_109\) is 5x5x3x2, expected 5x5x3x8"
+        ConversionError, match=r"21 of wrong shape: conv1/kernel \(conv2d_109\) is 5x5x3x2, expected 5x5x3x8"
     ):
         from_keras(DISCRIMINATOR, path)
 
@@ -222,14 +222,14 @@ def test_the_width_must_be_said(tmp_path):
 # Detection -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_head_is_detected(tmp_path):
-    found = keras_files.layers(DISCRIMINATOR, arrays(DISCRIMINATOR, head="gap"))
-    path = save_weights(tmp_path / "w.h5", found)
+def test_detect_keras_infers_the_head(tmp_path):
+    file_layers = keras_files.layers(DISCRIMINATOR, arrays(DISCRIMINATOR, head="gap"))
+    path = save_weights(tmp_path / "w.h5", file_layers)
     assert detect_keras(path) == (DISCRIMINATOR, {"width": "tiny", "head": "gap"})
     assert from_keras(DISCRIMINATOR, path, width="tiny", head="gap")["params"]["fc1"]["kernel"].shape == (1, 8)
 
 
-def test_the_published_width_is_the_default(tmp_path):
+def test_detect_keras_of_published_width(tmp_path):
     zeros = {name: np.zeros(shape, np.float32) for name, shape in keras_shapes(ATTENTION_NET).items()}
     assert detect_keras(save_weights(tmp_path / "w.h5", keras_files.layers(ATTENTION_NET, zeros))) == (
         ATTENTION_NET,
@@ -238,69 +238,72 @@ def test_the_published_width_is_the_default(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("found", "message"),
+    ("file_layers", "message"),
     [
         (
             [["lstm", [["lstm/kernel:0", np.zeros((2, 8), np.float32)]]]],
-            r"holds no known network \(its layers .*: lstm\)",
+            r"contains no known network \(its layers .*: lstm\)",
         ),
-        ([["input_1", []]], r"holds no known network \(no weights\); Keras files are known of edge_gan/edge_net, "),
+        (
+            [["input_1", []]],
+            r"contains no known network \(no weights\); Keras files are supported for edge_gan/edge_net, ",
+        ),
     ],
     ids=["foreign", "empty"],
 )
-def test_unknown_networks_are_not_guessed(tmp_path, found, message):
+def test_detect_keras_rejects_unknown_networks(tmp_path, file_layers, message):
     with pytest.raises(ConversionError, match=message):
-        detect_keras(save_weights(tmp_path / "w.h5", found))
+        detect_keras(save_weights(tmp_path / "w.h5", file_layers))
 
 
-def test_unknown_shapes_are_listed(tmp_path):
+def test_detect_keras_lists_wrong_shapes(tmp_path):
     path = save_weights(tmp_path / "w.h5", layers(GENERATOR, changes={"conv5/bias": np.zeros(9, np.float32)}))
-    with pytest.raises(ConversionError, match=r"1 mis-shaped: conv5/bias \(conv2d_98\) is 9, expected 8$"):
+    with pytest.raises(ConversionError, match=r"1 of wrong shape: conv5/bias \(conv2d_98\) is 9, expected 8$"):
         detect_keras(path)
 
 
-# Requests that cannot be met -----------------------------------------------------------------------------------------
+# Unsupported requests ------------------------------------------------------------------------------------------------
 
 
-def test_h5py_is_asked_for(tmp_path, monkeypatch):
+def test_missing_h5py(tmp_path, monkeypatch):
     path = save_weights(tmp_path / "w.h5", layers(DISCRIMINATOR))
     variables = small(DISCRIMINATOR, path=path)
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "h5py" else find(name))
-    asked = r"w.h5 is a Keras file, for which h5py is needed: pip install 'sirr_jax\[keras\]'"
-    with pytest.raises(UserError, match=asked):
+    message = r"w.h5 is a Keras file, which needs h5py: pip install 'sirr_jax\[keras\]'"
+    with pytest.raises(UserError, match=message):
         small(DISCRIMINATOR, path=path)
-    with pytest.raises(UserError, match=asked):
+    with pytest.raises(UserError, match=message):
         detect_keras(path)
-    with pytest.raises(UserError, match=asked):
+    with pytest.raises(UserError, match=message):
         to_keras(DISCRIMINATOR, variables, path, overwrite=True, width="tiny")
 
 
-def test_importing_needs_no_h5py():
+def test_import_does_not_need_h5py():
     code = "import sys, sirr_jax.weights.keras.convert; print('h5py' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize(
-    ("network_id", "model_args", "said"),
+    ("network_id", "model_args", "message"),
     [
-        ("ibcln/cascade", {}, "ibcln/cascade has no Keras layout; Keras files are known of edge_gan/edge_net, "),
+        ("ibcln/cascade", {}, "ibcln/cascade has no Keras layout; Keras files are supported for edge_gan/edge_net, "),
         ("edge_gan/dynamo", {}, "no network is called 'edge_gan/dynamo'"),
-        (ATTENTION_NET, {"variant": "corrected"}, "has a Keras layout as variant='released' only"),
+        (ATTENTION_NET, {"variant": "corrected"}, "has a Keras layout only for variant='released'"),
     ],
 )
-def test_networks_without_a_layout_are_refused(tmp_path, network_id, model_args, said):
-    with pytest.raises(UserError, match=said):
+def test_networks_without_keras_layout_are_rejected(tmp_path, network_id, model_args, message):
+    with pytest.raises(UserError, match=message):
         from_keras(network_id, tmp_path / "w.h5", **model_args)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         to_keras(network_id, {}, tmp_path / "w.h5", **model_args)
-    with pytest.raises(UserError, match="vgg16 is not written as Keras files"):
+    with pytest.raises(UserError, match="vgg16 cannot be written as a Keras file"):
         to_keras("vgg16", {}, tmp_path / "w.h5")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_existing_files_are_replaced_on_request_only(tmp_path, discriminator):
+def test_to_keras_overwrites_only_on_request(tmp_path, discriminator):
     path = tmp_path / "w.h5"
     path.write_bytes(b"precious")
     with pytest.raises(UserError, match=r"w.h5 exists; choose another name or ask to overwrite it"):
@@ -311,7 +314,7 @@ def test_existing_files_are_replaced_on_request_only(tmp_path, discriminator):
 
 
 @pytest.mark.parametrize("failing", [OSError("no space left"), RuntimeError("a bug")])
-def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, discriminator, failing):
+def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch, discriminator, failing):
     path = tmp_path / "w.h5"
     path.write_bytes(b"precious")
     write = convert._write
@@ -327,14 +330,14 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch, discriminator,
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("w.h5", b"precious")]
 
 
-def test_a_folder_that_is_a_file_is_told(tmp_path, discriminator):
+def test_parent_that_is_a_file(tmp_path, discriminator):
     (tmp_path / "folder").write_bytes(b"precious")
     with pytest.raises(UserError, match=r"folder/w.h5 cannot be written .*; check the folder"):
         to_keras(DISCRIMINATOR, discriminator, tmp_path / "folder" / "w.h5", width="tiny")
     assert (tmp_path / "folder").read_bytes() == b"precious"
 
 
-def test_variables_that_do_not_fit_are_listed(tmp_path, discriminator):
+def test_to_keras_lists_missing_unexpected_and_misshaped_paths(tmp_path, discriminator):
     params = dict(discriminator["params"])
     params["other"] = params.pop("fc2")
     params["fc1"] = params["fc1"] | {"bias": np.zeros(3, np.float32)}

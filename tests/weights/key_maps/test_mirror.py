@@ -1,4 +1,4 @@
-"""State dicts of networks of our own: names, layouts, the way there and back, and what is read off them."""
+"""Key maps of networks without published weights: names, layouts, round trips, inferred arguments."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ VARIANTS = [
 ]
 
 
-def drawn(network_id, **model_args):
+def draw_state_dict(network_id, **model_args):
     rng = np.random.default_rng(0)
     shapes = expected_shapes(network_id, **model_args)
     return {key: rng.standard_normal(shape).astype(np.float32) for key, shape in shapes.items()}
 
 
-def read(network_id, shapes):
+def infer(network_id, shapes):
     try:
         return key_map(network_id).infer_model_args(shapes)
     except (KeyError, IndexError):
@@ -44,21 +44,21 @@ def read(network_id, shapes):
 
 
 @pytest.mark.parametrize(("network_id", "model_args"), VARIANTS, ids=str)
-def test_width_and_switches_are_read_off_the_keys(network_id, model_args):
+def test_model_args_are_inferred_from_keys(network_id, model_args):
     shapes = expected_shapes(network_id, **model_args)
     for other in (TEACHER, STUDENT, DISCRIMINATOR, "srnet/image_discriminator", "srnet/restorer"):
-        assert read(other, shapes) == (model_args if other == network_id else None), other
+        assert infer(other, shapes) == (model_args if other == network_id else None), other
 
 
-def test_switches_without_effect_are_not_read():
-    # Without the whole module its parts do not exist.
+def test_switches_without_effect_are_not_inferred():
+    # Without the module its parts do not exist.
     shapes = expected_shapes(TEACHER, width="tiny", mkl=False, flow_net=False)
-    assert read(TEACHER, shapes) == {"width": "tiny", "mkl": False}
+    assert infer(TEACHER, shapes) == {"width": "tiny", "mkl": False}
 
 
-def test_a_width_between_two_is_none_of_ours():
+def test_unknown_width_is_rejected():
     shapes = expected_shapes(STUDENT, width="tiny")
-    assert read(STUDENT, shapes | {"encoder.conv4.weight": (20, 12, 3, 3)}) is None
+    assert infer(STUDENT, shapes | {"encoder.conv4.weight": (20, 12, 3, 3)}) is None
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_width_between_two_is_none_of_ours():
     [variant for variant in VARIANTS if variant[1].get("width") == "tiny" or "features" in variant[1]],
     ids=str,
 )
-def test_weights_come_back_as_they_were(network_id, model_args):
-    state = drawn(network_id, **model_args)
+def test_from_torch_to_torch_round_trip(network_id, model_args):
+    state = draw_state_dict(network_id, **model_args)
     variables = from_torch(network_id, state, **model_args)
     shapes = {path: leaf.shape for path, leaf in flatten(variable_shapes(network_id, **model_args)).items()}
     assert {path: leaf.shape for path, leaf in flatten(variables).items()} == shapes
@@ -78,8 +78,8 @@ def test_weights_come_back_as_they_were(network_id, model_args):
         assert back[key].flags.c_contiguous
 
 
-def test_names_follow_the_modules_and_layouts_are_torchs():
-    shapes, state = expected_shapes(STUDENT), drawn(STUDENT)
+def test_keys_follow_module_paths_in_torch_layout():
+    shapes, state = expected_shapes(STUDENT), draw_state_dict(STUDENT)
     assert shapes["encoder.conv1.weight"] == (64, 3, 5, 5)
     assert shapes["encoder.conv1.bias"] == (64,)
     assert shapes["encoder.quarter5.excite.squeeze.weight"] == (16, 128)
@@ -90,7 +90,7 @@ def test_names_follow_the_modules_and_layouts_are_torchs():
     np.testing.assert_array_equal(dense[3, 4], state["decoder.deep1.excite.excite.weight"][4, 3])
 
 
-def test_statistics_have_torchs_names():
+def test_batch_and_spectral_norm_have_torch_names():
     keys = expected_shapes("edge_gan/edge_net", width="tiny").keys()
     layers = {key.removesuffix(".running_mean") for key in keys if key.endswith(".running_mean")}
     assert layers

@@ -1,4 +1,4 @@
-"""What kind of file lies there."""
+"""Detection of file types."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sirr_jax.weights.readers.safetensors_file import read_safetensors
 
 
 @pytest.mark.parametrize("length", [128, 384, 640, 1408, 19280])
-def test_a_header_of_any_length_is_safetensors(tmp_path, length):
-    """128 begins as a pickle does, 19280 as a zip archive."""
+def test_safetensors_headers_of_any_length_are_detected(tmp_path, length):
+    """Length 128 starts like a pickle, 19280 like a zip archive."""
     header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     path = tmp_path / "weights.safetensors"
     path.write_bytes(struct.pack("<Q", length) + header.ljust(length) + np.float32([1.0, 2.0]).tobytes())

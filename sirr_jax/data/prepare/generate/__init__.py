@@ -1,4 +1,4 @@
-"""Samples made from clean photographs: one interface over syntheses, raindrops and degradations."""
+"""Generation of samples from clean photos: one interface to reflection models, raindrops and degradations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a generator is, and what all generators share."""
+"""The interface of a sample generator, and helpers of all generators."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import numpy as np
 
 from sirr_jax.data.random_access import StreamKey
 
-# Larger fields (masks, glass maps) would drown the manifest.
-_MOST_NUMBERS = 64
+# Larger arrays (masks, glass maps) do not belong in the manifest.
+_MAX_NUMBERS = 64
 
 
 class GeneratedSample(NamedTuple):
-    """One sample.
+    """A generated sample.
 
     Attributes:
-        images: uint8 `[h, w, 3]` (or `[h, w]`, masks) by the folder that they belong into; the input comes first.
-        parameters: what was drawn, as plain numbers, names and lists; fields of more than 64 numbers are left out.
-        kept: whether the published rule of the model keeps the sample.
+        images: folder name -> uint8 `[h, w, 3]`, or `[h, w]` for masks; the network's input comes first.
+        parameters: drawn values as plain numbers, strings and lists; arrays of more than 64 numbers are left out.
+        accepted: whether the published rule of the model accepts the sample.
     """
 
     images: dict[str, np.ndarray]
     parameters: dict[str, Any]
-    kept: bool
+    accepted: bool
 
 
 class SampleGenerator(NamedTuple):
-    """How to make samples of one kind.
+    """A generator of samples of one kind.
 
     Attributes:
-        photographs: how many photographs a sample takes, 1 or 2.
-        make: `(seed, index, photographs) -> GeneratedSample`, photographs uint8 `[h, w, 3]` of one size. The same
-            arguments give the same bytes.
-        options: everything that decides the distribution, as plain values.
+        photographs: number of photos per sample, 1 or 2.
+        make: function `(seed, index, photographs) -> GeneratedSample` of photos, uint8 `[h, w, 3]`, of the same size.
+            The same arguments give the same bytes.
+        options: all options of the distribution, as plain values.
     """
 
     photographs: int
@@ -43,22 +43,22 @@ class SampleGenerator(NamedTuple):
     options: dict[str, Any]
 
 
-def key_of(seed: int, index: int) -> jax.Array:
-    """The PRNG key of one sample."""
+def prng_key(seed: int, index: int) -> jax.Array:
+    """Returns the PRNG key of one sample."""
     return jax.random.fold_in(jax.random.key(seed), index)
 
 
-def generator_of(kind: str, seed: int, index: int) -> np.random.Generator:
-    """The NumPy generator of one sample; kinds do not share their draws."""
+def numpy_generator(kind: str, seed: int, index: int) -> np.random.Generator:
+    """Returns the NumPy generator of one sample; kinds have independent generators."""
     return StreamKey(seed, f"degradation/{kind}").generator("sample", index)
 
 
-def in_bytes(image: jax.Array) -> np.ndarray:
-    """[...] in [0, 1] as uint8, rounded."""
+def to_uint8(image: jax.Array) -> np.ndarray:
+    """Converts an image in [0, 1] to uint8 by rounding."""
     return np.rint(np.clip(np.asarray(image), 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
 def plain_numbers(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers and arrays of at most 64 numbers as a JSON file takes them, by name in alphabetical order."""
+    """Converts numbers and arrays of at most 64 numbers to JSON values, by name in alphabetical order."""
     arrays = {name: np.asarray(value) for name, value in parameters.items()}
-    return {name: value.tolist() for name, value in sorted(arrays.items()) if value.size <= _MOST_NUMBERS}
+    return {name: value.tolist() for name, value in sorted(arrays.items()) if value.size <= _MAX_NUMBERS}

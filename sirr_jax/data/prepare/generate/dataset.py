@@ -1,4 +1,4 @@
-"""A data set on disk, made from photographs: the same seed, the same bytes."""
+"""Generation of a data set on disk from photos; the same seed gives the same bytes."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from sirr_jax.errors import UserError
 
 _SHEET_ROWS = 16
 _SHEET_SIDE = 200
-_MOST_TRIES = 50
+_MAX_TRIES = 50
 
 
-class MadeSet(NamedTuple):
-    """A data set that was made.
+class GeneratedDataset(NamedTuple):
+    """A generated data set.
 
     Attributes:
-        folder: where it lies.
-        screening: which photographs were used and which were not.
+        folder: folder of the data set.
+        screening: used and skipped photos.
     """
 
     folder: Path
     screening: Screening
 
 
-def make_set(
+def generate_dataset(
     folder: str | Path,
     photos: PhotoSource,
     *,
@@ -51,52 +51,52 @@ def make_set(
     size: int,
     on_corrupt: OnCorrupt = "error",
     report: Callable[[int], None] = lambda done: None,  # noqa: ARG005
-) -> MadeSet:
-    """Make samples and write them: a folder per layer, `manifest.json`, `contact_sheet.png`.
+) -> GeneratedDataset:
+    """Generates samples and writes them: one folder per layer, `manifest.json` and `contact_sheet.png`.
 
-    The folder appears when it is complete; what a killed process leaves is called `<folder>.partial` and is begun
-    anew. Photographs are cropped to squares at random places and up to twice their scale. Before the first sample each
-    is decoded once and looked at (`screen`).
+    The set is written to `<folder>.partial` and renamed when it is complete; leftovers of a killed process are removed.
+    Photos are cropped to squares at random positions and downscaled by a factor of up to 2. All photos are decoded and
+    checked before the first sample (`screen`).
 
     Args:
-        folder: to be made; must not exist.
-        photos: clean photographs.
-        kind: for the manifest, see `sirr_jax.data.prepare.generate.kinds`.
-        generator: of that kind, see `sirr_jax.data.prepare.generate.get_generator`.
-        count: samples, 1 or more.
-        seed: of everything that is random.
+        folder: output folder; must not exist.
+        photos: source of clean photos.
+        kind: kind of sample for the manifest, see `sirr_jax.data.prepare.generate.kinds`.
+        generator: generator of that kind, see `sirr_jax.data.prepare.generate.get_generator`.
+        count: number of samples, 1 or more.
+        seed: base random seed.
         size: side of the images in pixels, 16 or more.
-        on_corrupt: what to do with a photograph that is unreadable, nearly black or smaller than `size`: "error"
-            raises, "skip" leaves it out and lists it in the manifest.
-        report: called with the number of samples done.
+        on_corrupt: rule for photos that are unreadable, nearly black or smaller than `size`. "error" raises an error;
+            "skip" leaves them out and lists them in the manifest.
+        report: progress callback; takes the number of finished samples.
 
     Returns:
-        The folder, and which photographs were left out.
+        The folder, and the used and skipped photos.
 
     Raises:
-        UserError: if the folder exists, a value is impossible, a photograph cannot be used and `on_corrupt` is
-            "error", none can be used, or the kind's own rule rejects 50 tries in a row.
+        UserError: The folder exists, a value is out of range, a photo is unusable and `on_corrupt` is "error", no photo
+            is usable, or the rule of the kind rejects 50 tries in a row.
     """
     folder = Path(folder)
     if folder.exists():
         raise UserError(f"{folder} exists; choose another folder or remove it first")
     if count < 1 or size < 16:
         raise UserError(f"count is {count} and size {size}; expected at least 1 sample of at least 16 px")
-    screening = screen(photos, least=size, on_corrupt=on_corrupt)
+    screening = screen(photos, min_side=size, on_corrupt=on_corrupt)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     samples, sheet = [], []
     digits = len(str(count - 1))
     for number in range(count):
-        made, said = _sample(
+        sample, origin = _sample(
             generator.photographs, generator.make, screening.photos, seed=seed, number=number, size=size
         )
         name = f"{number:0{digits}d}.png"
-        files = {layer: _write(partial / layer / name, image) for layer, image in made.images.items()}
-        samples.append({"name": name, **said, "parameters": made.parameters, "sha256": files})
+        files = {layer: _write(partial / layer / name, image) for layer, image in sample.images.items()}
+        samples.append({"name": name, **origin, "parameters": sample.parameters, "sha256": files})
         if number < _SHEET_ROWS:
-            sheet.append(list(made.images.values()))
+            sheet.append(list(sample.images.values()))
         report(number + 1)
     manifest = {
         "kind": kind,
@@ -111,7 +111,7 @@ def make_set(
     (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     _write(partial / "contact_sheet.png", contact_sheet(sheet, gap=4, side=_SHEET_SIDE))
     partial.replace(folder)
-    return MadeSet(folder, screening)
+    return GeneratedDataset(folder, screening)
 
 
 def _sample(
@@ -123,30 +123,30 @@ def _sample(
     number: int,
     size: int,
 ) -> tuple[GeneratedSample, dict[str, Any]]:
-    """A sample that the kind's rule keeps, and where it comes from."""
-    key = StreamKey(seed, "make_set")
-    for attempt in range(_MOST_TRIES):
-        # Tries of one sample lie apart from those of all others.
-        position = number * _MOST_TRIES + attempt
+    """Generates a sample that the rule of its kind accepts; returns it with its photos and number of tries."""
+    key = StreamKey(seed, "make_set")  # the name determines the random stream
+    for attempt in range(_MAX_TRIES):
+        # The tries of different samples have different positions.
+        position = number * _MAX_TRIES + attempt
         pair = two_items_at(key, position, len(photos))
-        chosen = pair if photographs == 2 else pair[:1]
+        indices = pair if photographs == 2 else pair[:1]
         rng = key.generator("crop", position)
         crops = []
-        for index in chosen:
+        for index in indices:
             photo = photos.read(index)
             region = draw_region(rng, photo.shape[:2], canvas=size, crop=size, max_scale=2.0, name=photos.name(index))
             crops.append(cut(photo, region, size))
-        made = make(seed, position, tuple(crops))
-        if made.kept:
-            return made, {"photographs": [Path(photos.name(index)).name for index in chosen], "tries": attempt + 1}
+        sample = make(seed, position, tuple(crops))
+        if sample.accepted:
+            return sample, {"photographs": [Path(photos.name(index)).name for index in indices], "tries": attempt + 1}
     raise UserError(
-        f"sample {number} was rejected {_MOST_TRIES} times by the rule of its kind; the photographs are too dark or "
-        "too alike: give others"
+        f"sample {number} was rejected {_MAX_TRIES} times by the rule of its kind; the photos are too dark or "
+        "too similar: use other photos"
     )
 
 
 def _write(path: Path, image: np.ndarray) -> str:
-    """Write a PNG; returns its SHA-256."""
+    """Writes a PNG file and returns its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")

@@ -1,4 +1,4 @@
-"""Makers of mixtures: two photographs, one before and one behind glass."""
+"""Generators of mixtures of two photos: a transmission behind glass and a reflection in it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import numpy as np
 from sirr_jax.data.prepare.generate.base import (
     GeneratedSample,
     SampleGenerator,
-    generator_of,
-    in_bytes,
-    key_of,
+    numpy_generator,
     plain_numbers,
+    prng_key,
+    to_uint8,
 )
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.window_reflection import FORMS, window_reflection
@@ -30,10 +30,10 @@ class WindowReflectionOptions:
     """Options of window reflections.
 
     Attributes:
-        form: see `sirr_jax.synthesis.degradations.window_reflection`.
+        form: mixing formula, see `sirr_jax.synthesis.degradations.window_reflection`.
 
     Raises:
-        UserError: if there is no such form.
+        UserError: The form is unknown.
     """
 
     form: str = "cityscapes"
@@ -43,32 +43,32 @@ class WindowReflectionOptions:
             raise UserError(f"form is {self.form!r}: use one of {', '.join(FORMS)}")
 
 
-def mixtures(kind: str, given: Mapping[str, Any]) -> SampleGenerator:
-    """Makes mixtures by a model of `sirr_jax.synthesis.reflection`.
+def mixtures(kind: str, values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of mixtures of a model of `sirr_jax.synthesis.reflection`.
 
     Args:
-        kind: one of `SYNTHESES`.
-        given: fields of the model's options.
+        kind: name of the model, one of `SYNTHESES`.
+        values: options of the model that differ from the defaults.
 
     Raises:
-        UserError: if an option or its value is unknown.
+        UserError: An option is unknown or its value is invalid.
     """
     synthesis = get_synthesis(kind)
-    options = options_of(kind, synthesis.options, given)
+    options = options_of(kind, synthesis.options, values)
     synthesize = jax.jit(partial(synthesis.synthesize, options=options))
     return SampleGenerator(2, partial(_mixture, synthesize), dataclasses.asdict(options))
 
 
-def window_reflections(given: Mapping[str, Any]) -> SampleGenerator:
-    """Makes SR-Net's window reflections: the degraded image, the clean one, and what the reflection adds.
+def window_reflections(values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of SR-Net's window reflections: degraded image, clean image and reflection.
 
     Args:
-        given: fields of `WindowReflectionOptions`.
+        values: fields of `WindowReflectionOptions` that differ from the defaults.
 
     Raises:
-        UserError: if an option or its value is unknown.
+        UserError: An option is unknown or its value is invalid.
     """
-    options = options_of("window_reflection", WindowReflectionOptions, given)
+    options = options_of("window_reflection", WindowReflectionOptions, values)
     return SampleGenerator(2, partial(_window_reflection, options), dataclasses.asdict(options))
 
 
@@ -76,18 +76,21 @@ def _mixture(
     synthesize: Callable[..., Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]
 ) -> GeneratedSample:
     transmission, reflection = (jnp.asarray(photograph, jnp.float32) / 255.0 for photograph in photographs)
-    made = synthesize(key_of(seed, index), transmission, reflection)
+    mixture = synthesize(prng_key(seed, index), transmission, reflection)
     images = {
-        "blended": in_bytes(made.mixture),
-        "transmission_layer": in_bytes(made.transmission),
-        "reflection_layer": in_bytes(made.reflection),
+        "blended": to_uint8(mixture.mixture),
+        "transmission_layer": to_uint8(mixture.transmission),
+        "reflection_layer": to_uint8(mixture.reflection),
     }
-    return GeneratedSample(images, plain_numbers(made.parameters), bool(made.kept))
+    return GeneratedSample(images, plain_numbers(mixture.parameters), bool(mixture.kept))
 
 
 def _window_reflection(
     options: WindowReflectionOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]
 ) -> GeneratedSample:
-    made = window_reflection(*photographs, generator_of("window_reflection", seed, index), form=options.form)
-    images = {"degraded": made.image, "clean": photographs[0], "reflection": made.reflection}
-    return GeneratedSample(images, plain_numbers(made.parameters), True)
+    background, reflection = photographs
+    degraded = window_reflection(
+        background, reflection, numpy_generator("window_reflection", seed, index), form=options.form
+    )
+    images = {"degraded": degraded.image, "clean": background, "reflection": degraded.reflection}
+    return GeneratedSample(images, plain_numbers(degraded.parameters), True)

@@ -1,4 +1,4 @@
-"""Makers of the degradations that have levels."""
+"""Generators of degradations with severity levels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator, generator_of
+from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator, numpy_generator
 from sirr_jax.synthesis.degradations import KINDS, degrade
 from sirr_jax.synthesis.degradations.base import at_level
 from sirr_jax.synthesis.options import options_of
@@ -18,14 +18,14 @@ from sirr_jax.synthesis.reflection.option_checks import check_flag
 
 @dataclasses.dataclass(frozen=True)
 class LevelOptions:
-    """Options of the degradations of a level.
+    """Options of the degradations with levels.
 
     Attributes:
-        level: from 1; None to draw 1 to 4 for each sample.
-        resave_jpeg: whether to save the result as JPEG first, see `sirr_jax.synthesis.degradations.degrade`.
+        level: severity level, 1 or more; None to draw 1 to 4 for each sample.
+        resave_jpeg: whether to save the degraded image as JPEG, see `sirr_jax.synthesis.degradations.degrade`.
 
     Raises:
-        UserError: if `resave_jpeg` is neither true nor false.
+        UserError: `resave_jpeg` is neither true nor false.
     """
 
     level: int | None = None
@@ -35,17 +35,17 @@ class LevelOptions:
         check_flag(self, "resave_jpeg")
 
 
-def degradations(kind: str, given: Mapping[str, Any]) -> SampleGenerator:
-    """Makes one kind of `sirr_jax.synthesis.degradations.KINDS`.
+def degradations(kind: str, values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of one of `sirr_jax.synthesis.degradations.KINDS`.
 
     Args:
-        kind: its name.
-        given: fields of `LevelOptions`.
+        kind: name of the degradation.
+        values: fields of `LevelOptions` that differ from the defaults.
 
     Raises:
-        UserError: if an option or its value is unknown.
+        UserError: An option is unknown or its value is invalid.
     """
-    options = options_of(kind, LevelOptions, given)
+    options = options_of(kind, LevelOptions, values)
     if options.level is not None:
         at_level(kind, range(1, KINDS[kind].levels + 1), options.level)
     return SampleGenerator(1, partial(_degraded, kind, options), dataclasses.asdict(options))
@@ -54,7 +54,7 @@ def degradations(kind: str, given: Mapping[str, Any]) -> SampleGenerator:
 def _degraded(
     kind: str, options: LevelOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]
 ) -> GeneratedSample:
-    generator = generator_of(kind, seed, index)
+    generator = numpy_generator(kind, seed, index)
     level = int(generator.integers(1, 5)) if options.level is None else options.level
-    made = degrade(photographs[0], kind, level=level, generator=generator, resave_jpeg=options.resave_jpeg)
-    return GeneratedSample({"degraded": made, "clean": photographs[0]}, {"level": level}, True)
+    degraded = degrade(photographs[0], kind, level=level, generator=generator, resave_jpeg=options.resave_jpeg)
+    return GeneratedSample({"degraded": degraded, "clean": photographs[0]}, {"level": level}, True)

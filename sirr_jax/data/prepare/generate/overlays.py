@@ -1,4 +1,4 @@
-"""Makers of what covers parts of an image: raindrops, watermarks, holes."""
+"""Generators of overlays that cover parts of an image: raindrops, watermarks, holes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import numpy as np
 from sirr_jax.data.prepare.generate.base import (
     GeneratedSample,
     SampleGenerator,
-    generator_of,
-    in_bytes,
-    key_of,
+    numpy_generator,
     plain_numbers,
+    prng_key,
+    to_uint8,
 )
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.irregular_mask import irregular_mask
@@ -34,14 +34,14 @@ class WatermarkOptions:
 
     Attributes:
         logos: folder of `.png` files; None to draw a logo for each sample.
-        tiled: cover the whole image.
-        size: width of a logo in an image 1024 pixels wide; None: 800, or 100 if tiled.
-        margin: least distance from the border, for the same width.
-        opacity: above 0 and below 1.
-        angle: degrees, counter-clockwise.
+        tiled: whether to cover the whole image.
+        size: width of a logo in an image 1024 pixels wide; None for 800, or 100 if tiled.
+        margin: minimum distance from the border, for the same image width.
+        opacity: opacity in (0, 1).
+        angle: rotation in degrees, counterclockwise.
 
     Raises:
-        UserError: if a value is outside what is stated above.
+        UserError: A value is out of range.
     """
 
     logos: str | None = None
@@ -68,11 +68,11 @@ class IrregularMaskOptions:
 
     Attributes:
         count: mean and standard deviation of the number of strokes.
-        width: of a stroke, pixels of a canvas of 512 x 512.
-        scale: enlargement of the canvas.
+        width: range of the stroke width in pixels, on a canvas of 512 x 512.
+        scale: range of the scale factor of the canvas.
 
     Raises:
-        UserError: if a value is impossible.
+        UserError: A value is out of range.
     """
 
     count: tuple[float, float] = (4.0, 2.0)
@@ -85,54 +85,54 @@ class IrregularMaskOptions:
         freeze_range(self, "scale", least=1.0)
 
 
-def raindrops(given: Mapping[str, Any]) -> SampleGenerator:
-    """Makes photographs through wet panes, and the masks of the drops.
+def raindrops(values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of photos through wet glass and masks of the drops.
 
     Args:
-        given: fields of `RaindropOptions`.
+        values: fields of `RaindropOptions` that differ from the defaults.
 
     Raises:
-        UserError: if an option or its value is unknown.
+        UserError: An option is unknown or its value is invalid.
     """
-    options = options_of("raindrops", RaindropOptions, given)
+    options = options_of("raindrops", RaindropOptions, values)
     return SampleGenerator(
         1, partial(_raindrops, jax.jit(partial(render, options=options))), dataclasses.asdict(options)
     )
 
 
-def watermarks(given: Mapping[str, Any]) -> SampleGenerator:
-    """Makes watermarked photographs; their masks are the watermarks' opacity.
+def watermarks(values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of watermarked photos; the mask is the opacity of the watermark.
 
     Args:
-        given: fields of `WatermarkOptions`.
+        values: fields of `WatermarkOptions` that differ from the defaults.
 
     Raises:
-        UserError: if an option or its value is unknown, or the folder of logos cannot be used.
+        UserError: An option is unknown, its value is invalid, or the folder of logos is unusable.
     """
-    options = options_of("watermark", WatermarkOptions, given)
+    options = options_of("watermark", WatermarkOptions, values)
     logos = None if options.logos is None else load_logos(options.logos)
     return SampleGenerator(1, partial(_watermark, options, logos), dataclasses.asdict(options))
 
 
-def irregular_masks(given: Mapping[str, Any]) -> SampleGenerator:
-    """Makes photographs with strokes cut out; their masks are black in the holes.
+def irregular_masks(values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of photos with holes in the shape of strokes; the mask is black in the holes.
 
     Args:
-        given: fields of `IrregularMaskOptions`.
+        values: fields of `IrregularMaskOptions` that differ from the defaults.
 
     Raises:
-        UserError: if an option or its value is unknown.
+        UserError: An option is unknown or its value is invalid.
     """
-    options = options_of("irregular_mask", IrregularMaskOptions, given)
+    options = options_of("irregular_mask", IrregularMaskOptions, values)
     return SampleGenerator(1, partial(_irregular_mask, dataclasses.asdict(options)), dataclasses.asdict(options))
 
 
 def _raindrops(
-    drops: Callable[..., Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]
+    render_drops: Callable[..., Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]
 ) -> GeneratedSample:
-    made = drops(key_of(seed, index), jnp.asarray(photographs[0], jnp.float32) / 255.0)
-    images = {"data": in_bytes(made.image), "gt": photographs[0], "mask": in_bytes(made.mask[..., 0])}
-    return GeneratedSample(images, plain_numbers(made.parameters._asdict()), True)
+    rainy = render_drops(prng_key(seed, index), jnp.asarray(photographs[0], jnp.float32) / 255.0)
+    images = {"data": to_uint8(rainy.image), "gt": photographs[0], "mask": to_uint8(rainy.mask[..., 0])}
+    return GeneratedSample(images, plain_numbers(rainy.parameters._asdict()), True)
 
 
 def _watermark(
@@ -143,8 +143,8 @@ def _watermark(
     photographs: tuple[np.ndarray, ...],
 ) -> GeneratedSample:
     (clean,) = photographs
-    layer = draw_watermark(
-        generator_of("watermark", seed, index),
+    watermark = draw_watermark(
+        numpy_generator("watermark", seed, index),
         *clean.shape[:2],
         logos=None if logos is None else list(logos.values()),
         tiled=options.tiled,
@@ -154,11 +154,11 @@ def _watermark(
         angle=options.angle,
     )
     parameters = {
-        "logo": "drawn" if logos is None else list(logos)[layer.logo],
-        **plain_numbers({"gray": layer.gray, "places": layer.places, "size": layer.size}),
+        "logo": "drawn" if logos is None or watermark.logo is None else list(logos)[watermark.logo],
+        **plain_numbers({"gray": watermark.gray, "places": watermark.places, "size": watermark.size}),
     }
     return GeneratedSample(
-        {"degraded": lay_over(clean, layer), "clean": clean, "mask": layer.pixels[..., 3]}, parameters, True
+        {"degraded": lay_over(clean, watermark), "clean": clean, "mask": watermark.pixels[..., 3]}, parameters, True
     )
 
 
@@ -166,7 +166,7 @@ def _irregular_mask(
     options: dict[str, Any], seed: int, index: int, photographs: tuple[np.ndarray, ...]
 ) -> GeneratedSample:
     (clean,) = photographs
-    made = irregular_mask(clean, generator_of("irregular_mask", seed, index), **options)
-    mask = made.mask[..., 0]
-    images = {"degraded": made.image, "clean": clean, "mask": 255 * mask}
+    masked = irregular_mask(clean, numpy_generator("irregular_mask", seed, index), **options)
+    mask = masked.mask[..., 0]
+    images = {"degraded": masked.image, "clean": clean, "mask": 255 * mask}
     return GeneratedSample(images, {"hole_share": float(np.mean(mask == 0))}, True)

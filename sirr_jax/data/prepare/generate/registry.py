@@ -1,4 +1,4 @@
-"""Makers by the name of their kind."""
+"""Sample generators by kind."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _GENERATORS: dict[str, Callable[[Mapping[str, Any]], SampleGenerator]] = {
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds that `get_generator` knows: mixtures, what covers an image, weather, degradations of a level."""
+    """Returns the kinds of `get_generator`: mixtures, overlays, weather, degradations with levels."""
     return tuple(_GENERATORS)
 
 
-def get_generator(kind: str, given: Mapping[str, Any]) -> SampleGenerator:
-    """Find out how to make samples of a kind.
+def get_generator(kind: str, values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of a kind of sample.
 
     Args:
         kind: one of `kinds()`.
-        given: options that differ from the published ones, fields of the kind's class of options (in the modules of
+        values: options that differ from the published ones: fields of the options class of the kind (in the modules of
             this package, `sirr_jax.synthesis.reflection` and `sirr_jax.synthesis.raindrops`).
 
     Raises:
-        UserError: if the kind, an option or its value is unknown.
+        UserError: The kind or an option is unknown, or a value is invalid.
     """
     if kind in _GENERATORS:
-        return _GENERATORS[kind](given)
+        return _GENERATORS[kind](values)
     hint = did_you_mean(kind, kinds(), f"known kinds: {', '.join(kinds())}")
-    raise UserError(f"nothing of kind {kind!r} can be made; {hint}")
+    raise UserError(f"unknown kind {kind!r} of generated samples; {hint}")

@@ -1,4 +1,4 @@
-"""Makers of weather. Photographs have no depth map: one is made up for each sample, see `photograph_depth`."""
+"""Generators of weather. Photos have no depth map, so one is generated for each sample, see `photograph_depth`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator, generator_of, plain_numbers
+from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator, numpy_generator, plain_numbers
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.depth import photograph_depth
 from sirr_jax.synthesis.degradations.fog import BETAS, airlight, fog
@@ -23,11 +23,11 @@ class FogOptions:
     """Options of fog; see `sirr_jax.synthesis.degradations.fog`.
 
     Attributes:
-        betas: attenuation coefficients per meter, one of which is chosen for each sample.
-        refine: whether the transmittance follows the image's edges.
+        betas: attenuation coefficients per meter; one is chosen for each sample.
+        refine: whether the transmittance follows the edges of the image.
 
     Raises:
-        UserError: if a value is impossible.
+        UserError: A value is out of range.
     """
 
     betas: tuple[float, ...] = BETAS
@@ -43,21 +43,21 @@ class RainOptions:
     """Options of rain; see `sirr_jax.synthesis.degradations.rain`.
 
     Attributes:
-        strengths: settings (alpha, beta, drop size), one of which is chosen for each sample.
+        strengths: settings (alpha, beta, drop size); one is chosen for each sample.
 
     Raises:
-        UserError: if it is not a list of such triples of numbers of at least 0.
+        UserError: `strengths` is not a list of triples of numbers of at least 0.
     """
 
     strengths: tuple[RainStrength, ...] = RAIN_STRENGTHS
 
     def __post_init__(self) -> None:
-        given = self.strengths if isinstance(self.strengths, (list, tuple)) else ()
-        triples = [triple for triple in given if isinstance(triple, (list, tuple)) and len(triple) == 3]
+        entries = self.strengths if isinstance(self.strengths, (list, tuple)) else ()
+        triples = [triple for triple in entries if isinstance(triple, (list, tuple)) and len(triple) == 3]
         numbers = [value for triple in triples for value in triple]
         if (
             not triples
-            or len(triples) != len(given)
+            or len(triples) != len(entries)
             or not all(isinstance(value, (int, float)) and value >= 0 for value in numbers)
         ):
             raise UserError(
@@ -67,51 +67,51 @@ class RainOptions:
         object.__setattr__(self, "strengths", tuple(RainStrength(*triple) for triple in triples))
 
 
-def fogs(given: Mapping[str, Any]) -> SampleGenerator:
-    """Makes foggy photographs.
+def fogs(values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of foggy photos.
 
     Args:
-        given: fields of `FogOptions`.
+        values: fields of `FogOptions` that differ from the defaults.
 
     Raises:
-        UserError: if an option or its value is unknown.
+        UserError: An option is unknown or its value is invalid.
     """
-    options = options_of("fog", FogOptions, given)
+    options = options_of("fog", FogOptions, values)
     return SampleGenerator(1, partial(_fog, options), dataclasses.asdict(options))
 
 
-def rains(given: Mapping[str, Any]) -> SampleGenerator:
-    """Makes rainy photographs.
+def rains(values: Mapping[str, Any]) -> SampleGenerator:
+    """Returns the generator of rainy photos.
 
     Args:
-        given: fields of `RainOptions`.
+        values: fields of `RainOptions` that differ from the defaults.
 
     Raises:
-        UserError: if an option or its value is unknown.
+        UserError: An option is unknown or its value is invalid.
     """
-    options = options_of("rain", RainOptions, given)
+    options = options_of("rain", RainOptions, values)
     plain = {"strengths": [strength._asdict() for strength in options.strengths]}
     return SampleGenerator(1, partial(_rain, options), plain)
 
 
 def _fog(options: FogOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> GeneratedSample:
     (clean,) = photographs
-    generator = generator_of("fog", seed, index)
+    generator = numpy_generator("fog", seed, index)
     depth = photograph_depth(generator, *clean.shape[:2])
     beta = options.betas[int(generator.integers(len(options.betas)))]
-    made = fog(clean, generator, depth=depth, betas=(beta,), refine=options.refine)
-    return GeneratedSample({"degraded": made, "clean": clean}, _said(clean, depth, beta=beta), True)
+    foggy = fog(clean, generator, depth=depth, betas=(beta,), refine=options.refine)
+    return GeneratedSample({"degraded": foggy, "clean": clean}, _parameters(clean, depth, beta=beta), True)
 
 
 def _rain(options: RainOptions, seed: int, index: int, photographs: tuple[np.ndarray, ...]) -> GeneratedSample:
     (clean,) = photographs
-    generator = generator_of("rain", seed, index)
+    generator = numpy_generator("rain", seed, index)
     depth = photograph_depth(generator, *clean.shape[:2])
     strength = options.strengths[int(generator.integers(len(options.strengths)))]
-    made = rain(clean, generator, depth=depth, strengths=(strength,))
-    return GeneratedSample({"degraded": made, "clean": clean}, _said(clean, depth, **strength._asdict()), True)
+    rainy = rain(clean, generator, depth=depth, strengths=(strength,))
+    return GeneratedSample({"degraded": rainy, "clean": clean}, _parameters(clean, depth, **strength._asdict()), True)
 
 
-def _said(clean: np.ndarray, depth: np.ndarray, **drawn: float) -> dict[str, Any]:
+def _parameters(clean: np.ndarray, depth: np.ndarray, **drawn: float) -> dict[str, Any]:
     measured = {"airlight": airlight(clean), "nearest": depth.min(), "farthest": depth.max()}
     return {"depth": "made up", **plain_numbers(drawn | measured)}

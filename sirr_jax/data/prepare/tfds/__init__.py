@@ -1,7 +1,7 @@
-"""Data sets that a user holds as TensorFlow Datasets: `tfds.load("sirr_real20")` after `register()`.
+"""TensorFlow Datasets (TFDS) builders for local copies of data sets: `tfds.load("sirr_real20")` after `register()`.
 
-TFDS is imported by the functions, not by the import of this package. Building and `as_data_source` need TFDS and
-array_record; TensorFlow itself only for the file format "tfrecord" and for `as_dataset`. Nothing is downloaded.
+Importing this package does not import TFDS. Building and `as_data_source` need TFDS and array_record; only the file
+format "tfrecord" and `as_dataset` need TensorFlow itself. Nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""TFDS builders of the sets that `catalogue` lists, defined when they are asked for."""
+"""TFDS builders of the data sets in `catalogue`, defined on first use."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sirr_jax.data.tensorflow_import import load_tensorflow
 from sirr_jax.errors import UserError
 
 _VERSION = "1.0.0"
-# The first is the default: read by index, and without TensorFlow.
+# The first is the default: it has random access and does not need TensorFlow.
 _FILE_FORMATS = ("array_record", "tfrecord")
-_READ_TOGETHER = 32
+_READ_AHEAD = 32
 
 
 def builder(
@@ -31,29 +31,31 @@ def builder(
     file_format: str | None = None,
     prepare: bool = False,
 ) -> Any:
-    """Makes the TFDS builder of a data set, and builds the set if asked to.
+    """Returns the TFDS builder of a data set, and optionally builds the set.
 
     Args:
-      name: One of `names()`.
-      manual_dir: Holds the user's copy: as its sub-folder named like the data set without `sirr_` (`real20`), as
-        itself, or as the one set of that layout in it. None for TFDS's own place, `<data_dir>/downloads/manual`.
-      data_dir: Where TFDS keeps what it built; None for `~/tensorflow_datasets`.
-      config: Which layers an example has, where a data set catalogue a choice: "pairs", "triplets" (with the
-        reflection), "labelled", "mixtures". None for the first.
-      file_format: "array_record", for `as_data_source`, or "tfrecord", for `as_dataset`. None for that of the set
-        that is already built, and "array_record" otherwise.
-      prepare: Whether to build the set if `data_dir` does not hold it; what it holds is not built again.
+        name: name of the data set, one of `names()`.
+        manual_dir: folder with the user's copy: in a subfolder named like the data set without `sirr_` (`real20`), as
+            the folder itself, or as the only set of that layout in it. None for the default of TFDS,
+            `<data_dir>/downloads/manual`.
+        data_dir: folder of built TFDS data sets; None for `~/tensorflow_datasets`.
+        config: layers of an example, for data sets with a choice: "pairs", "triplets" (with the reflection),
+            "labelled", "mixtures". None for the first.
+        file_format: "array_record", for `as_data_source`, or "tfrecord", for `as_dataset`. None for that of an already
+            built set, otherwise "array_record".
+        prepare: whether to build the set if `data_dir` does not contain it.
 
     Returns:
-      The `tfds.core.DatasetBuilder`. Examples have "name", "sequence" (of sequences), and by config "mixture",
-      "transmission", "reflection": uint8 [H, W, 3], and "labels", "reflection_labels": uint8 [H, W, 1], which
-      `info.metadata` explains. Order and splits are the layout's; "train" or "test" for a set without parts.
+        The `tfds.core.DatasetBuilder`. Examples have "name", "sequence" (of sequences), and by config "mixture",
+        "transmission", "reflection": uint8 [H, W, 3], and "labels", "reflection_labels": uint8 [H, W, 1], whose meaning
+        is in `info.metadata`. Order and splits are those of the layout; a set without parts has the split "train" or
+        "test".
 
     Raises:
-      UserError: An unknown name, config or file format, or a set that is already built in another format; on
-        building: the set is not there (the message says where it is published), has files without partners, or
-        lacks a layer; TFDS is not installed.
-      UnreadableImageError: On building, a file cannot be decoded.
+        UserError: The name, config or file format is unknown, the set is already built in another format, or TFDS is
+            not installed. On building: the set is missing (the message states where it is published), has files without
+            partners, or lacks a layer.
+        UnreadableImageError: A file cannot be decoded on building.
     """
     spec = dataset_spec(name)
     if config is not None and config not in spec.layers:
@@ -62,20 +64,22 @@ def builder(
         raise UserError(f"file_format={file_format!r}: expected one of {', '.join(_FILE_FORMATS)}")
     tfds = register()
     if file_format == "tfrecord":
-        load_tensorflow()  # before TFDS does, which would leave it the GPU
-    made = tfds.builder(name, data_dir=data_dir, config=config if len(spec.layers) > 1 else None)
-    if file_format is not None and not made.info.initialized:
-        made.info.set_file_format(file_format, override=True)
-    elif file_format not in (None, made.info.file_format.value):
+        load_tensorflow()  # before TFDS imports it without hiding the GPU
+    tfds_builder = tfds.builder(name, data_dir=data_dir, config=config if len(spec.layers) > 1 else None)
+    if file_format is not None and not tfds_builder.info.initialized:
+        tfds_builder.info.set_file_format(file_format, override=True)
+    elif file_format not in (None, tfds_builder.info.file_format.value):
         raise UserError(
-            f"{made.data_path} is built as {made.info.file_format.value}, not {file_format}: give another data_dir, "
-            "or delete that folder"
+            f"{tfds_builder.data_path} is built as {tfds_builder.info.file_format.value}, not {file_format}: "
+            "use another data_dir or delete that folder"
         )
-    if prepare and not made.info.initialized:
-        home = Path(made.data_dir_root, "downloads", "manual") if manual_dir is None else Path(manual_dir)
+    if prepare and not tfds_builder.info.initialized:
+        home = Path(tfds_builder.data_dir_root, "downloads", "manual") if manual_dir is None else Path(manual_dir)
         spec.find(home)
-        made.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=home, try_download_gcs=False))
-    return made
+        tfds_builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=home, try_download_gcs=False)
+        )
+    return tfds_builder
 
 
 @functools.cache
@@ -83,10 +87,10 @@ def register() -> ModuleType:
     """Makes the data sets known to TFDS, for `tfds.load` and `tfds.builder`; further calls do nothing.
 
     Returns:
-      The module `tensorflow_datasets`.
+        The module `tensorflow_datasets`.
 
     Raises:
-      UserError: TFDS is not installed.
+        UserError: TFDS is not installed.
     """
     try:
         import tensorflow_datasets as tfds
@@ -94,7 +98,7 @@ def register() -> ModuleType:
         raise UserError(f"TFDS data sets need tensorflow-datasets ({error}): pip install 'sirr_jax[train]'") from None
     base = _base(tfds)
     for spec in CATALOGUE.values():
-        # The creation of the class registers it.
+        # Creating the class registers it.
         type("".join(word.title() for word in spec.name.split("_")), (base,), _class_body(tfds, spec))
     return tfds
 
@@ -117,9 +121,10 @@ def _class_body(tfds: ModuleType, spec: DatasetSpec) -> dict[str, Any]:
 
 
 def _base(tfds: ModuleType) -> type:
-    """The one builder behind all data sets."""
+    """Returns the base class of the builders of all data sets."""
 
-    class Base(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    # TFDS is imported lazily, so its classes have no static type.
+    class Base(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[name-defined,call-arg]
         spec: DatasetSpec
 
         def __init__(self, *, file_format: str | None = None, **options: Any) -> None:
@@ -144,14 +149,14 @@ def _base(tfds: ModuleType) -> type:
                 description=self.spec.layouts[0].title,
                 features=tfds.features.FeaturesDict(features),
                 metadata=tfds.core.MetadataDict(),
-                # Numbers are quoted per picture, and frames belong together: the order stays that of the names.
+                # Results are reported per picture and frames belong together: keep the order of the names.
                 disable_shuffling=True,
             )
 
         def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
             try:
                 home = dl_manager.manual_dir
-            except AssertionError:  # TFDS found the folder missing or empty
+            except AssertionError:  # TFDS raises it for a missing or empty folder
                 raise UserError(f"{self.name}: manual_dir is missing or empty: {self.spec.instructions}") from None
             layout, root = self.spec.find(home)
             splits = self.spec.splits(layout, root)
@@ -160,16 +165,16 @@ def _base(tfds: ModuleType) -> type:
             space = label_space(layout, entries, self.layers)
             if space is not None:
                 self.info.metadata.update(label_space=space.title, classes=space.classes, ignore=space.ignore)
-            return {split: self._generate_examples(layout, found) for split, found in splits.items()}
+            return {split: self._generate_examples(layout, pictures) for split, pictures in splits.items()}
 
         def _generate_examples(
             self, layout: Layout, entries: tuple[Entry, ...]
         ) -> Iterator[tuple[str, dict[str, Any]]]:
             read = functools.partial(read_example, layout, layers=self.layers)
             with ThreadPoolExecutor() as pool:
-                # A few at a time: a pool takes whatever it is given at once, and photographs are large.
-                for start in range(0, len(entries), _READ_TOGETHER):
-                    for example in pool.map(read, entries[start : start + _READ_TOGETHER]):
+                # In small groups: `map` reads all its inputs at once, and photos are large.
+                for start in range(0, len(entries), _READ_AHEAD):
+                    for example in pool.map(read, entries[start : start + _READ_AHEAD]):
                         yield example["name"], example
 
     return Base

@@ -1,4 +1,4 @@
-"""Which data sets become TensorFlow Datasets, with which layers, and where a user's copy is looked for."""
+"""The catalogue of TFDS data sets: their layers, and where a user's copy is searched."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class DatasetSpec:
     """One TFDS data set.
 
     Attributes:
-      name: Its name in TFDS.
-      layouts: The layouts that it is read from; the first gives the folder its name.
-      layers: Config to the layers that an example of it has. The first is the default, and what every such set has.
-      split: The split of a set without parts, unless the end of its folder's name says another.
+        name: name in TFDS.
+        layouts: layouts of copies of the set; the first names the folder.
+        layers: config -> layers of its examples. The first config is the default; every copy of the set has its layers.
+        split: split of a set without parts, unless the name of its folder ends in another split.
     """
 
     name: str
@@ -45,73 +45,75 @@ class DatasetSpec:
 
     @property
     def folder(self) -> str:
-        """The folder inside TFDS's `manual_dir` in which the set is looked for first."""
+        """Folder inside the `manual_dir` of TFDS that is searched first."""
         return self.layouts[0].name
 
     @property
     def instructions(self) -> str:
-        """What to get, where from, and where to put it, in one line."""
+        """Instructions for obtaining the set, in one line."""
         sources = list(dict.fromkeys(layout.published for layout in self.layouts if layout.published))
         layouts = list(dict.fromkeys(layout.tree for layout in self.layouts))
         published = f" (published at {' and '.join(sources)})" if sources else ""
         return (
-            f"put {self.layouts[0].title}{published} into the folder {self.folder} of manual_dir, or give the set "
+            f"put {self.layouts[0].title}{published} into the folder {self.folder} of manual_dir, or use the set "
             f"itself as manual_dir; expected {', or '.join(layouts)}"
         )
 
     def find(self, manual_dir: str | Path) -> tuple[Layout, Path]:
-        """Finds the set: in `manual_dir/<folder>`, as `manual_dir` itself, or as the one such set inside it.
+        """Finds the set in `manual_dir/<folder>`, as `manual_dir` itself, or as the only such set inside it.
 
         Args:
-          manual_dir: Where to look.
+            manual_dir: folder to search.
 
         Returns:
-          The layout that reads it, and its root.
+            Layout and root of the set.
 
         Raises:
-          UserError: There is no such set, with where its authors publish it, or there are several.
+            UserError: There is no such set (the message states where it is published), or there are several.
         """
         home = Path(manual_dir).expanduser()
         for root in (home / self.folder, home):
             layout = next((layout for layout in self.layouts if root.is_dir() and layout.recognize(root)), None)
             if layout is not None:
                 return layout, root
-        inside = [path for path in list_folder(home) if path.is_dir()] if home.is_dir() else []
-        # A set with a name of its own is no set of any layout: Real20 is not taken for somebody's pairs.
-        firsts = {root: next((layout for layout in LAYOUTS if layout.recognize(root)), None) for root in inside}
-        found = [(layout, root) for root, layout in firsts.items() if layout in self.layouts and layout]
-        if len(found) > 1:
-            raise UserError(f"{self.name}: {home} holds several: give one as manual_dir, such as {found[0][1]}")
-        if not found:
+        subfolders = [path for path in list_folder(home) if path.is_dir()] if home.is_dir() else []
+        # A named set does not count as a generic layout: Real20 is not a custom set of pairs.
+        firsts = {root: next((layout for layout in LAYOUTS if layout.recognize(root)), None) for root in subfolders}
+        candidates = [(layout, root) for root, layout in firsts.items() if layout in self.layouts and layout]
+        if len(candidates) > 1:
+            raise UserError(
+                f"{self.name}: {home} contains several such sets: use one as manual_dir, such as {candidates[0][1]}"
+            )
+        if not candidates:
             raise UserError(f"{self.name}: no such set in {home}: {self.instructions}")
-        return found[0]
+        return candidates[0]
 
     def splits(self, layout: Layout, root: Path) -> dict[str, tuple[Entry, ...]]:
         """Finds the pictures by split.
 
         Args:
-          layout: What the set was recognized as.
-          root: Its folder.
+            layout: recognized layout.
+            root: folder of the set.
 
         Returns:
-          Split to its pictures, one or more each: the layout's parts. Of a set without parts, "train", "val" or
-          "test" if its folder's name ends so (`nature_train`), and otherwise the split that the spec names.
+            Split -> pictures, at least one each. The splits are the parts of the layout; a set without parts has the
+            split "train", "val" or "test" if its folder name ends with it (`nature_train`), otherwise `split`.
 
         Raises:
-          UserError: A file lacks a partner, a name occurs twice, or there is no picture.
+            UserError: A file lacks a partner, a name occurs twice, or there is no picture.
         """
         name = root.absolute().name.lower()
-        only = next((split for split in ("train", "val", "test") if name.endswith(split)), self.split)
-        return {part or only: entries for part, entries in layout.parts(root).items() if entries}
+        default = next((split for split in ("train", "val", "test") if name.endswith(split)), self.split)
+        return {part or default: entries for part, entries in layout.parts(root).items() if entries}
 
 
-def _offers(*table: tuple[tuple[Layout, ...], Mapping[str, tuple[str, ...]], str]) -> dict[str, DatasetSpec]:
-    found = [DatasetSpec(f"sirr_{layouts[0].name}", layouts, layers, split) for layouts, layers, split in table]
-    return {spec.name: spec for spec in found}
+def _catalogue(*table: tuple[tuple[Layout, ...], Mapping[str, tuple[str, ...]], str]) -> dict[str, DatasetSpec]:
+    specs = [DatasetSpec(f"sirr_{layouts[0].name}", layouts, layers, split) for layouts, layers, split in table]
+    return {spec.name: spec for spec in specs}
 
 
-# Sets that are for scores alone are "test" where they have no parts; all others "train".
-CATALOGUE = _offers(
+# Sets without parts have the split "test" if they are only for evaluation, otherwise "train".
+CATALOGUE = _catalogue(
     ((pair_folders.REAL20,), {"pairs": _PAIR}, "test"),
     ((pair_folders.REAL89,), {"pairs": _PAIR}, "train"),
     ((pair_folders.NATURE, pair_folders.IBCLN), {"pairs": _PAIR}, "test"),
@@ -138,16 +140,19 @@ CATALOGUE = _offers(
 
 
 def names() -> tuple[str, ...]:
-    """Names of the data sets, as TFDS knows them after `register`."""
+    """Returns the names of the data sets in TFDS after `register`."""
     return tuple(CATALOGUE)
 
 
 def dataset_spec(name: str) -> DatasetSpec:
-    """Finds an spec.
+    """Returns the specification of a data set.
+
+    Args:
+        name: name of the data set, one of `names()`.
 
     Raises:
-      UserError: There is none of that name.
+        UserError: The name is unknown.
     """
     if name not in CATALOGUE:
-        raise UserError(f"no TFDS data set {name!r} here; there are {', '.join(CATALOGUE)}")
+        raise UserError(f"unknown TFDS data set {name!r}; known: {', '.join(CATALOGUE)}")
     return CATALOGUE[name]

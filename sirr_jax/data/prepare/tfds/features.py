@@ -1,4 +1,4 @@
-"""One picture of a data set -> what TFDS stores of it, pixel for pixel what the rest of the project reads."""
+"""Conversion of one picture to a TFDS example with exactly the pixels that the rest of the project reads."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _MASK = "mask/"
 
 
 def check_layers(entries: Iterable[Entry], layers: Iterable[str], name: str) -> None:
-    """Refuses pictures that lack a layer.
+    """Raises an error for pictures that lack a layer.
 
     Args:
-      entries: The pictures.
-      layers: What each must have; masks of parts of a face stand for "labels".
-      name: Data set and config, for the message.
+        entries: pictures.
+        layers: required layers; masks of face parts count as "labels".
+        name: data set and config, for the message.
 
     Raises:
-      UserError: Names the first picture and layer.
+        UserError: A picture lacks a layer; the message names the first one.
     """
     for entry in entries:
-        has = {"labels" if layer.startswith(_MASK) else layer for layer in entry.files}
-        missing = [layer for layer in layers if layer not in has]
+        present = {"labels" if layer.startswith(_MASK) else layer for layer in entry.files}
+        missing = [layer for layer in layers if layer not in present]
         if missing:
             raise UserError(
                 f"{next(iter(entry.files.values()))} has no {missing[0]}, which {name} needs; choose another config"
@@ -42,49 +42,51 @@ def check_layers(entries: Iterable[Entry], layers: Iterable[str], name: str) -> 
 
 
 def label_space(layout: Layout, entries: Iterable[Entry], layers: Iterable[str]) -> LabelSpace | None:
-    """Finds what the labels of a set mean.
+    """Returns the label space of a data set.
 
     Args:
-      layout: What the set was recognized as.
-      entries: Its pictures, with all the layers.
-      layers: The layers that are read.
+        layout: recognized layout.
+        entries: pictures, with all of `layers`.
+        layers: layers to read.
 
     Returns:
-      The space; None if no layer is of labels.
+        The label space; None if no layer contains labels.
 
     Raises:
-      UserError: The files have labels of several spaces: Cityscapes' labelIds and labelTrainIds.
+        UserError: The files have different label spaces, such as labelIds and labelTrainIds of Cityscapes.
     """
-    labelled = [layer for layer in layers if layer in LABEL_LAYERS]
-    if not labelled:
+    label_layers = [layer for layer in layers if layer in LABEL_LAYERS]
+    if not label_layers:
         return None
     if layout.label_space is None:
         return FACES
-    firsts = {layout.label_space(entry.files[layer]): entry.files[layer] for entry in entries for layer in labelled}
+    firsts = {layout.label_space(entry.files[layer]): entry.files[layer] for entry in entries for layer in label_layers}
     if len(firsts) > 1:
         (one, path), (other, other_path) = list(firsts.items())[:2]
         raise UserError(
-            f"{path} has labels of {one.title} and {other_path} of {other.title}: give all pictures labels of one kind"
+            f"{path} has labels of {one.title} and {other_path} of {other.title}: "
+            "all pictures must have the same kind of labels"
         )
     return next(iter(firsts))
 
 
 def read_example(layout: Layout, entry: Entry, layers: Iterable[str]) -> dict[str, Any]:
-    """Reads the layers of one picture, as PNG in memory.
+    """Reads the layers of one picture as PNG files in memory.
 
-    TFDS would encode arrays too, but with TensorFlow, one session run each.
+    TFDS can encode arrays itself, but it needs TensorFlow and one session run per array.
 
     Args:
-      layout: What the set was recognized as.
-      entry: The picture; it has all the layers.
-      layers: The layers to read.
+        layout: recognized layout.
+        entry: picture with all of `layers`.
+        layers: layers to read.
 
     Returns:
-      "name", "sequence" for frames of one, and for each layer a file with uint8 [H, W, 3], or gray [H, W] for labels.
+        "name", "sequence" for frames of a sequence, and for each layer a PNG file, uint8 [H, W, 3], or [H, W] for
+        labels.
 
     Raises:
-      UserError: The layers have different sizes, or labels other values than the layout's label space.
-      UnreadableImageError: A file cannot be decoded.
+        UserError: The layers have different sizes, or labels have values outside the label space of the layout.
+        UnreadableImageError: A file cannot be decoded.
     """
     images = {layer: _read(layout, entry, layer) for layer in layers}
     pictures = {

@@ -1,1 +1,1 @@
-"""Data sets packed into shards: a few large files that are read at random, in place of many small ones."""
+"""Data sets packed into shards: a few large files with random access instead of many small files."""

@@ -1,4 +1,4 @@
-"""A packed set as one more layout of files: what is in it is found in its index."""
+"""The layout of a packed set, whose pictures are listed in its index."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.storage.array_record.manifest import INDEX, Manifest, digest, is_packed, read_manifest
 from sirr_jax.errors import UserError
 
-# Records are read one at a time, in any order: reading ahead would only fetch what nobody wants.
+# Records are read one at a time in random order: reading ahead would fetch unused records.
 _OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
 _BUFFER_BYTES = 64 * 2**10
 
 
 def load_array_record() -> ModuleType:
-    """Imports the library that reads and writes shards.
+    """Imports array_record, the library that reads and writes shards.
+
+    Returns:
+        The module `array_record.python.array_record_module`.
 
     Raises:
-      UserError: It is not installed.
+        UserError: Array_record is not installed.
     """
     try:
         from array_record.python import array_record_module
@@ -38,12 +41,15 @@ def load_array_record() -> ModuleType:
 
 
 def index_entry(entry: Entry, part: str, files: Iterable[tuple[str, str, int, int, tuple[int, int], Any]]) -> Any:
-    """One line of the index.
+    """Returns one entry of the index.
 
     Args:
-      entry: The picture.
-      part: The part that it belongs to.
-      files: Of each layer: name of the layer, name of the file, shard, record, (height, width), label space or None.
+        entry: picture.
+        part: name of its part.
+        files: for each layer: layer, file name, shard number, record number, (height, width), label space or None.
+
+    Returns:
+        A list that msgpack can store.
     """
     return [
         entry.name,
@@ -54,7 +60,7 @@ def index_entry(entry: Entry, part: str, files: Iterable[tuple[str, str, int, in
 
 
 class _Shard:
-    """One shard, opened when it is first read."""
+    """One shard, opened on first use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -83,7 +89,7 @@ def _scan(root: Path) -> Scan:
     parts: dict[str, list[Entry]] = {name: [] for name in manifest.parts}
     try:
         for name, sequence, part, files in msgpack.unpackb((root / INDEX).read_bytes()):
-            found = {
+            packed_files: dict[str, ImageFile] = {
                 layer: PackedFile(
                     root / file,
                     (size[0], size[1]),
@@ -92,7 +98,7 @@ def _scan(root: Path) -> Scan:
                 )
                 for layer, file, shard, record, size, space in files
             }
-            parts[part].append(Entry(name, found, sequence))
+            parts[part].append(Entry(name, packed_files, sequence))
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise UserError(f"{root / INDEX}: damaged ({error}); copy or pack the set again") from None
     _check_counts(root, manifest, parts)
@@ -103,7 +109,7 @@ def _check_counts(root: Path, manifest: Manifest, parts: dict[str, list[Entry]])
     for name, entries in parts.items():
         if len(entries) != manifest.parts[name]:
             raise UserError(
-                f"{root / INDEX}: {len(entries)} pictures{f' in {name}' if name else ''} where the manifest says "
+                f"{root / INDEX}: {len(entries)} pictures{f' in {name}' if name else ''} but the manifest states "
                 f"{manifest.parts[name]}; copy or pack the set again"
             )
 
@@ -111,7 +117,7 @@ def _check_counts(root: Path, manifest: Manifest, parts: dict[str, list[Entry]])
 def _verify(root: Path) -> list[Finding]:
     manifest = read_manifest(root)
     return [
-        Finding("unreadable", root / stored.name, "its SHA-256 is not the manifest's; copy or pack the set again")
+        Finding("unreadable", root / stored.name, "its SHA-256 differs from the manifest; copy or pack the set again")
         for stored in (manifest.index, *manifest.shards)
         if digest(root / stored.name) != stored.sha256
     ]

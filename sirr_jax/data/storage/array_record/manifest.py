@@ -1,6 +1,6 @@
-"""What a packed set says of itself: `manifest.json` for people and checks, `index.msgpack` for finding a file.
+"""The metadata of a packed set: `manifest.json` for people and checks, `index.msgpack` for finding files.
 
-A shard is an ArrayRecord file whose records are the encoded image files, byte for byte as they were.
+A shard is an ArrayRecord file. Its records are the encoded image files, byte for byte.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Stored:
     """One file of a packed set.
 
     Attributes:
-      name: Its name in the set's folder.
-      bytes: Its size.
-      sha256: Its digest, hexadecimal.
-      records: How many records it holds; 0 for the index.
+        name: file name in the folder of the set.
+        bytes: file size in bytes.
+        sha256: SHA-256 of the file, hexadecimal.
+        records: number of records; 0 for the index.
     """
 
     name: str
@@ -43,16 +43,16 @@ class Manifest:
     """The contents of `manifest.json`.
 
     Attributes:
-      layout: Name of the layout that the set had: `real20`.
-      title: What the set is, for people.
-      published: Where its authors publish it; may be empty.
-      license: Under which terms, as whoever packed it wrote.
-      parts: Part to number of pictures; the part's name is empty where the set has none.
-      layers: Layer to number of files.
-      shards: The shards, in order.
-      index: The index.
-      skipped: Files that were left out because they could not be decoded.
-      sirr_jax: Version that wrote it.
+        layout: name of the layout of the unpacked set, such as `real20`.
+        title: human-readable name of the set.
+        published: where the authors publish the set; may be empty.
+        license: license of the pictures, as stated when packing.
+        parts: part name -> number of pictures; the name is empty if the set has no parts.
+        layers: layer -> number of files.
+        shards: shards, in order.
+        index: index file.
+        skipped: messages about files that were left out because they could not be decoded.
+        sirr_jax: version of sirr_jax that packed the set.
     """
 
     layout: str
@@ -67,46 +67,52 @@ class Manifest:
     sirr_jax: str
 
     def to_json(self) -> str:
-        """The file's text."""
+        """Returns the text of the file."""
         return json.dumps({"format": _FORMAT, "version": _VERSION} | dataclasses.asdict(self), indent=1) + "\n"
 
 
 def is_packed(root: Path) -> bool:
-    """Whether a folder holds a packed set."""
-    return (root / INDEX).is_file() or _said(root).get("format") == _FORMAT
+    """Returns whether a folder contains a packed set."""
+    return (root / INDEX).is_file() or _load_json(root).get("format") == _FORMAT
 
 
 def read_manifest(root: Path) -> Manifest:
-    """Reads `manifest.json` and looks whether all files that it names are there, with their sizes.
+    """Reads `manifest.json` and checks that all files that it lists exist and have the listed sizes.
+
+    Args:
+        root: folder of the packed set.
+
+    Returns:
+        The manifest.
 
     Raises:
-      UserError: The manifest is missing, damaged or of another version, or a file is missing or of another size.
+        UserError: The manifest is missing, damaged or of another version, or a file is missing or of another size.
     """
-    said = _said(root)
-    if said.pop("format", None) != _FORMAT:
-        raise UserError(f"{root / MANIFEST}: no manifest of a packed set; pack the set again (sirr data pack)")
-    if (version := said.pop("version", None)) != _VERSION:
+    content = _load_json(root)
+    if content.pop("format", None) != _FORMAT:
+        raise UserError(f"{root / MANIFEST}: not the manifest of a packed set; pack the set again (sirr data pack)")
+    if (version := content.pop("version", None)) != _VERSION:
         raise UserError(
-            f"{root / MANIFEST}: version {version!r}, and this sirr_jax reads {_VERSION}; pack the set again"
+            f"{root / MANIFEST}: version {version!r}, but this sirr_jax reads version {_VERSION}; pack the set again"
         )
     try:
-        shards = tuple(Stored(**shard) for shard in said.pop("shards"))
+        shards = tuple(Stored(**shard) for shard in content.pop("shards"))
         manifest = Manifest(
-            **said | {"index": Stored(**said["index"]), "skipped": tuple(said["skipped"])}, shards=shards
+            **content | {"index": Stored(**content["index"]), "skipped": tuple(content["skipped"])}, shards=shards
         )
     except (TypeError, KeyError):
         raise UserError(f"{root / MANIFEST}: damaged; pack the set again (sirr data pack)") from None
     for stored in (manifest.index, *shards):
         path = root / stored.name
-        found = path.stat().st_size if path.is_file() else 0
-        if found != stored.bytes:
-            state = f"has {found} bytes" if path.is_file() else "is missing"
-            raise UserError(f"{path} {state}; {MANIFEST} says {stored.bytes} bytes: copy or pack the set again")
+        size = path.stat().st_size if path.is_file() else 0
+        if size != stored.bytes:
+            state = f"has {size} bytes" if path.is_file() else "is missing"
+            raise UserError(f"{path} {state}; {MANIFEST} states {stored.bytes} bytes: copy or pack the set again")
     return manifest
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Returns the SHA-256 of a file, hexadecimal."""
     sha256 = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -114,9 +120,10 @@ def digest(path: Path) -> str:
     return sha256.hexdigest()
 
 
-def _said(root: Path) -> dict[str, Any]:
+def _load_json(root: Path) -> dict[str, Any]:
+    """Returns the content of `manifest.json`; empty if it is missing or damaged."""
     try:
-        said = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        content = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/distill
 
-.PHONY: distill test test-slow test-torch docs lint format clean
+.PHONY: demo distill test test-slow test-torch docs lint format clean
+
+demo: .venv/train.stamp  ## restore a mixture of embedded photographs; writes runs/demo/before_after.png
+	$(BIN)/python scripts/demo.py --out runs/demo
 
 distill: .venv/train.stamp  ## train a tiny teacher and student, then remove a reflection with the student
 	$(BIN)/python scripts/distill.py --workdir=$(RUN)

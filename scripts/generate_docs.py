@@ -195,7 +195,10 @@ def _prose(words: str) -> str:
     for paragraph in re.split(r"\n\s*\n", words.strip("\n")):
         lines = paragraph.splitlines()
         if not in_list and all(line.startswith("    ") for line in lines):
-            paragraphs.append(f"```sh\n{textwrap.dedent(paragraph)}\n```")
+            command = re.sub(
+                r"(?<!\\)\n(?=\s)", r" \\\n", textwrap.dedent(paragraph)
+            )  # one command, so far on one line
+            paragraphs.append(f"```sh\n{command}\n```")
             continue
         lines = text(paragraph).splitlines()
         for i, line in enumerate(lines):
@@ -498,6 +501,13 @@ def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield prefix + name, value
 
 
+def optimizer_keys() -> dict[str, str]:
+    """Returns the keys of an optimizer that the docstring of `make_optimizer` describes."""
+    module, node = find("sirr_jax.training.optimizers", "make_optimizer")
+    items = re.findall(r"^\* `(\w+)`: (.+(?:\n  .+)*)", docstring(module, node), flags=re.M)
+    return {key: " ".join(meaning.split()) for key, meaning in items}
+
+
 def config_rows(name: str) -> list[tuple[str, Any, str]]:
     """Returns the keys that a config defines ("": those of all recipes): key, default, meaning.
 
@@ -514,8 +524,10 @@ def config_rows(name: str) -> list[tuple[str, Any, str]]:
     def of_network(key: str) -> str:
         """The meaning of a key of one network's optimizer is that of the key for all networks."""
         match = re.fullmatch(r"optimizer\.networks\.(\w+)\.(\w+)", key)
-        common = meaning_of(f"optimizer.{match[2]}", shared) if match else ""
-        return f"{common} (network `{match[1]}`)" if match and common else ""
+        if not match:
+            return ""
+        common = meaning_of(f"optimizer.{match[2]}", shared) or optimizer_keys().get(match[2], "")
+        return f"{common} (network `{match[1]}`)" if common else ""
 
     return [
         (key, value, meaning_of(key, keys) or of_options(key) or of_network(key))
@@ -892,7 +904,8 @@ def layouts_page() -> str:
         lines = [f"- files: {text(layout.tree) if '`' in layout.tree else code(layout.tree)}"]
         lines += [f"- published at {published}"] if published else []
         lines += [f"- TFDS name: `{tfds[layout.name]}`"] if layout.name in tfds else []
-        parts += [f"## {layout.name}", text(layout.title[0].upper() + layout.title[1:]) + ".", "\n".join(lines)]
+        title = text(layout.title[0].upper() + layout.title[1:]).rstrip(".")
+        parts += [f"## {layout.name}", f"{title}.", "\n".join(lines)]
     return page("Data set layouts", *parts)
 
 

@@ -217,7 +217,7 @@ def test_paths_of_the_repository_exist(page):
 
 def commands():
     """Commands of fenced shell blocks: page, line, words without environment variables."""
-    for page in WRITTEN:
+    for page in [*WRITTEN, generator.REFERENCE / "config.md"]:
         for line, block, _ in blocks(page, "sh"):
             for command in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(command, comments=True)

@@ -1,13 +1,16 @@
-"""The style of the public API and the direction of imports, enforced by reflection over the whole package."""
+"""The style of the public API, its glossary and the direction of imports, enforced over the whole package."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import inspect
+import io
 import pkgutil
+import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -182,7 +185,7 @@ def test_lists_of_public_names_are_true(modules):
 
 def test_the_package_offers_what_it_lists_and_nothing_else():
     assert dir(sirr_jax) == sorted(sirr_jax.__all__)
-    assert set(sirr_jax._HOMES) | {"__version__"} == set(sirr_jax.__all__)
+    assert set(sirr_jax._MODULES) | {"__version__"} == set(sirr_jax.__all__)
     with pytest.raises(AttributeError, match="'sirr_jax' has no attribute 'restore'"):
         _ = sirr_jax.restore
 
@@ -230,6 +233,109 @@ def mentions(tree, name):
         if used == name:
             return True
     return any(name in target.split(".") for target in imported(tree))
+
+
+# Words that identifiers no longer use -> what they are called. House glossary: one name a thing, the ecosystem's.
+GLOSSARY = {
+    r"optimis|initialis|normalis|synthesis(e|ing)|recognis|quantis|colour|licen[c]e|neighbour|centre|grey": "American",
+    r"judge": "evaluator (of a run), discriminator (of a GAN)",
+    r"lookalike": "hard_negative",
+    r"steps_per_call|steps_in_a_row": "scan_steps",
+    r"weights_file|start_from": "init_from",
+    r"hyper(_?param\w*)?$": "model_args",
+    r"multiply_adds": "macs",
+    r"origin_of|^origins?$": "pretrained_info, PretrainedInfo, description",
+    r"sniff": "detect_file_type",
+    r"untold": "undetectable",
+    r"carried": "passthrough",
+    r"^(blended|degraded_image|rainy_image)$": "mixture",
+    r"^truths?$": "target, targets",
+    r"^(said|told|verdict)$": "what it holds",
+    r"^run_ahead|RunAhead$": "DispatchLimiter",
+    r"^(makers?|Made|Maker)$": "SampleGenerator, GeneratedSample",
+    r"^(adapters?|Adapter|ADAPTERS)$": "layout, Layout",
+}
+
+
+def identifiers(path):
+    """Names and attributes of a source file, without strings and comments."""
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline):
+        if token.type == tokenize.NAME:
+            yield token.string
+
+
+def test_identifiers_keep_to_the_glossary():
+    sources = [*SOURCES.values(), *sorted((ROOT.parent / "configs").glob("*.py"))]
+    stale = {
+        f"{path.relative_to(ROOT.parent)}: {name} -> {instead}"
+        for path in sources
+        for name in {*identifiers(path), path.stem}
+        for pattern, instead in GLOSSARY.items()
+        if re.search(pattern, name)
+    }
+    assert stale == set()
+
+
+def test_the_first_editions_config_keys_are_gone():
+    keys = "optimiser|accumulate|steps_per_call|evaluate_every|panels_every|keep|precision|without|grown"
+    old = rf"config\.(\w+\.)*({keys})\b"
+    found = [
+        f"{path.relative_to(ROOT.parent)}: {match[0]}"
+        for path in [*SOURCES.values(), *sorted((ROOT.parent / "configs").glob("*.py"))]
+        for match in re.finditer(old, path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_one_class_name_stands_for_one_thing():
+    """Networks are named by their role in a published system; everything else has a name of its own."""
+    roles = {
+        "Generator",
+        "Discriminator",
+        "Encoder",
+        "Decoder",
+        "ResidualBlock",
+        "PyramidPooling",
+        "Refiner",
+        "Encoded",
+    }
+    places = {}
+    for name, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name)
+    assert {name: where for name, where in places.items() if len(where) > 1 and name not in roles} == {}
+
+
+DOCSTRINGS = {
+    f"{name}:{getattr(node, 'lineno', 1)}": ast.get_docstring(node, clean=False)
+    for name, tree in TREES.items()
+    for node in ast.walk(tree)
+    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node)
+}
+
+
+def test_docstrings_have_one_style():
+    """Google's, sections indented by 4 spaces; arguments are noun phrases, errors are sentences."""
+    wrong = []
+    for place, text in DOCSTRINGS.items():
+        lines = text.splitlines()
+        for number, line in enumerate(lines):
+            section = re.fullmatch(r"( *)(Args|Attributes|Returns|Raises|Yields):", line)
+            if not section:
+                continue
+            following = next((after for after in lines[number + 1 :] if after.strip()), "")
+            if len(following) - len(following.lstrip()) != len(section[1]) + 4:
+                wrong.append(f"{place}: {section[2]} is not indented by 4 spaces")
+        wrong += [
+            f"{place}: {match[0].strip()!r} is a fragment"
+            for match in re.finditer(r"^ +\w+: (of|by|with|how|what|where|which|whose) .*$", text, re.MULTILINE)
+        ]
+        wrong += [
+            f"{place}: {match[0].strip()!r} is not a sentence"
+            for match in re.finditer(r"^ +\w+Error: (if|when|where) .*$", text, re.MULTILINE)
+        ]
+    assert wrong == []
 
 
 def test_linen_stays_in_layers_and_models():

@@ -13,7 +13,7 @@ from typing import Protocol
 from ml_collections import ConfigDict
 
 from sirr_jax.data.from_config import training_streams
-from sirr_jax.data.loaders.build import BatchLoader, build_loader, check_loader
+from sirr_jax.data.loaders.build import BatchLoader, LoaderName, build_loader, check_loader
 from sirr_jax.data.samples.base import Stream
 from sirr_jax.errors import UserError
 
@@ -51,7 +51,7 @@ class TrainingData:
         *,
         batch_size: int,
         unit: int,
-        loader: str,
+        loader: LoaderName,
         seed: int,
         process_index: int = 0,
         process_count: int = 1,

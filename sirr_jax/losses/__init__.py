@@ -1,1 +1,1 @@
-"""Losses: pure functions of arrays, float32 scalars out. Images are NHWC in [0, 1]."""
+"""Loss functions: pure functions of arrays that return float32 scalars. Images are NHWC in [0, 1]."""

@@ -1,6 +1,7 @@
-"""GAN losses: binary cross-entropies (Goodfellow et al. 2014), relativistic averages, least squares.
+"""GAN losses: binary cross-entropy, relativistic average, least squares.
 
-Relativistic average losses (Jolicoeur-Martineau 2018) as ERRNet uses them; least squares (Mao et al. 2017) as SGRRN.
+Binary cross-entropy as in Goodfellow et al. 2014, the relativistic average (Jolicoeur-Martineau 2018) as in ERRNet,
+least squares (Mao et al. 2017) as in SGRRN.
 """
 
 from __future__ import annotations
@@ -10,32 +11,56 @@ import jax.numpy as jnp
 
 
 def cross_entropy(logits: jax.Array, *, real: bool) -> jax.Array:
-    """Mean of -log p for the label real, of -log(1 - p) for the other; p is the sigmoid of the logits.
+    """Computes the mean binary cross-entropy with one label for all logits.
 
-    Finite for all logits, where a loss of probabilities needs them clipped and then has no gradient.
+    It is -log p for the label real and -log(1 - p) for the label fake, where p is the sigmoid of the logits. It is
+    finite for all logits; a loss of probabilities would have to clip them, and clipped values have no gradient.
+
+    Args:
+        logits: logits of a discriminator, any shape.
+        real: label of all logits.
+
+    Returns:
+        float32 scalar.
     """
     return jax.nn.softplus(-logits if real else logits).mean()
 
 
 def cross_entropy_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """L_D from the logits on real and on restored images: -log p(real) - log(1 - p(fake)), each its mean."""
+    """Computes L_D by cross-entropy: mean of -log p(real) plus mean of -log(1 - p(fake)).
+
+    Args:
+        real: logits on real images, any shape.
+        fake: logits on restored images, any shape.
+
+    Returns:
+        float32 scalar.
+    """
     return cross_entropy(real, real=True) + cross_entropy(fake, real=False)
 
 
 def cross_entropy_generator(fake: jax.Array, *, saturating: bool = False) -> jax.Array:
-    """L_G from the logits on restored images: the mean of -log p.
+    """Computes L_G by cross-entropy: mean of -log p(fake).
 
     Args:
-        fake: the logits, any shape.
-        saturating: use log(1 - p) instead, as papers write it: the gradient vanishes where the discriminator is sure.
+        fake: logits on restored images, any shape.
+        saturating: use log(1 - p) instead, as in papers; its gradient vanishes where the discriminator is certain.
+
+    Returns:
+        float32 scalar.
     """
     return -cross_entropy(fake, real=False) if saturating else cross_entropy(fake, real=True)
 
 
 def relativistic_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """L_D from the discriminator's logits on real and on restored images, arrays of one shape.
+    """Computes the relativistic average L_D: 1/2 [BCE(real - mean fake, 1) + BCE(fake - mean real, 0)].
 
-    1/2 [BCE(real - mean fake, 1) + BCE(fake - mean real, 0)].
+    Args:
+        real: logits on real images, any shape.
+        fake: logits on restored images, the same shape.
+
+    Returns:
+        float32 scalar.
     """
     above = jax.nn.softplus(-(real - fake.mean())).mean()
     below = jax.nn.softplus(fake - real.mean()).mean()
@@ -43,20 +68,51 @@ def relativistic_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
 
 
 def relativistic_generator(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """L_G: `relativistic_discriminator` with the labels swapped; the real logits carry no gradient."""
+    """Computes the relativistic average L_G: `relativistic_discriminator` with swapped labels.
+
+    Args:
+        real: logits on real images, any shape; no gradient flows into them.
+        fake: logits on restored images, the same shape.
+
+    Returns:
+        float32 scalar.
+    """
     return relativistic_discriminator(fake, jax.lax.stop_gradient(real))
 
 
 def logit_margin(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """Mean logit difference between real and restored images: the discriminator's lead, for the log."""
+    """Computes the mean logit difference between real and restored images, a metric of the discriminator.
+
+    Args:
+        real: logits on real images, any shape.
+        fake: logits on restored images, any shape.
+
+    Returns:
+        float32 scalar.
+    """
     return jnp.mean(real) - jnp.mean(fake)
 
 
 def least_squares_generator(fake: jax.Array) -> jax.Array:
-    """L_G from verdicts on restored images (Mao et al. 2017): the mean of (D - 1)^2, `[B, ...]` of any shape."""
+    """Computes the least-squares L_G (Mao et al. 2017): mean of (D(fake) - 1)^2.
+
+    Args:
+        fake: outputs of the discriminator on restored images, [B, ...] of any shape.
+
+    Returns:
+        float32 scalar.
+    """
     return jnp.square(fake - 1.0).mean()
 
 
 def least_squares_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
-    """L_D from verdicts on real and on restored images: mean (D(real) - 1)^2 + mean D(fake)^2."""
+    """Computes the least-squares L_D: mean of (D(real) - 1)^2 plus mean of D(fake)^2.
+
+    Args:
+        real: outputs of the discriminator on real images, [B, ...] of any shape.
+        fake: outputs of the discriminator on restored images, [B, ...] of any shape.
+
+    Returns:
+        float32 scalar.
+    """
     return least_squares_generator(real) + jnp.square(fake).mean()

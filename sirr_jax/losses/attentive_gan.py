@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,13 @@ from sirr_jax.layers.resize import downsample_area
 
 
 class Weights(NamedTuple):
-    """The numbers in which the paper and the authors' code differ, and those that they share.
+    """Loss weights, some of which differ between the paper and the authors' code.
 
     Attributes:
-        theta: by how much an attention map weighs less than the next one.
-        last: theta's exponent at the last map; the code starts to count at 1.
-        scales: of the errors at a quarter, half and the full resolution.
-        discriminator_map: gamma, of the discriminator's map; 0 leaves its loss out.
+        theta: ratio of the weight of an attention map to that of the next one.
+        last: exponent of theta at the last map; the code counts from 1.
+        scales: weights of the errors at quarter, half and full resolution.
+        discriminator_map: weight gamma of the loss of the discriminator's map; 0 disables it.
     """
 
     theta: float
@@ -35,60 +35,69 @@ RELEASED = Weights(theta=0.6, last=1)
 
 
 def attention_loss(maps: Sequence[jax.Array], mask: jax.Array, *, theta: float, last: int) -> jax.Array:
-    """L_ATT: the sum over maps A_t, t = 1..N, of theta^(N - t + last) MSE(A_t, M).
+    """Computes L_ATT: the sum over maps A_t, t = 1..N, of theta^(N - t + last) MSE(A_t, M).
 
     Args:
-        maps: A_1..A_N, [B, H, W, 1] each.
-        mask: M, [B, H, W, 1], 1 where drops are.
+        maps: attention maps A_1..A_N, [B, H, W, 1] each.
+        mask: mask M of the drops, [B, H, W, 1], 1 in drops.
         theta: base of the weights.
         last: exponent at the last map.
-    """
-    exponents = range(len(maps) - 1 + last, last - 1, -1)
-    return sum(theta**e * _mse(a, mask) for e, a in zip(exponents, maps, strict=True))
-
-
-def truth_pyramid(target: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The target at a quarter and at half the resolution, as OpenCV's bilinear reduction gives it.
-
-    It does not filter first: a pixel of the half image is the mean of 2x2, one of the quarter image the mean of the
-    *central* 2x2 of 4x4.
-
-    Args:
-        target: [B, H, W, C]; H and W multiples of 4.
 
     Returns:
-        [B, H/4, W/4, C] and [B, H/2, W/2, C].
+        float32 scalar.
+    """
+    exponents = range(len(maps) - 1 + last, last - 1, -1)
+    return cast(jax.Array, sum(theta**e * _mse(a, mask) for e, a in zip(exponents, maps, strict=True)))
+
+
+def target_pyramid(target: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Downsamples the target to quarter and half resolution, as OpenCV's bilinear resize does.
+
+    It does not filter first: a pixel of the half image is the mean of 2x2 pixels, one of the quarter image the mean of
+    the *central* 2x2 of 4x4 pixels.
+
+    Args:
+        target: [B, H, W, C] images; H and W multiples of 4.
+
+    Returns:
+        The images at [B, H/4, W/4, C] and at [B, H/2, W/2, C].
 
     Raises:
-        UserError: if H or W is not a multiple of 4.
+        UserError: H or W is not a multiple of 4.
     """
-    # One pixel further on, the blocks of 2x2 are the middles of every other block of 4x4.
-    between = downsample_area(jnp.roll(target, (-1, -1), axis=(1, 2)), 2)
-    return between[:, ::2, ::2], downsample_area(target, 2)
+    # Shifted by one pixel, every other block of 2x2 is the center of a block of 4x4.
+    shifted = downsample_area(jnp.roll(target, (-1, -1), axis=(1, 2)), 2)
+    return shifted[:, ::2, ::2], downsample_area(target, 2)
 
 
 def multiscale_loss(images: Sequence[jax.Array], target: jax.Array, *, scales: Sequence[float]) -> jax.Array:
-    """L_M: the weighted sum of the mean squared errors at three resolutions.
+    """Computes L_M: the weighted sum of the mean squared errors at three resolutions.
 
     Args:
-        images: the estimates at a quarter, half and the full resolution, [B, h, w, 3].
-        target: [B, H, W, 3]; H and W multiples of 4.
-        scales: their weights, in the same order.
+        images: estimates at quarter, half and full resolution, [B, h, w, 3] each.
+        target: [B, H, W, 3] images; H and W multiples of 4.
+        scales: weights of the errors, in the same order.
+
+    Returns:
+        float32 scalar.
 
     Raises:
-        UserError: if H or W is not a multiple of 4.
+        UserError: H or W is not a multiple of 4.
     """
-    targets = (*truth_pyramid(target), target)
-    return sum(w * _mse(s, t) for w, s, t in zip(scales, images, targets, strict=True))
+    targets = (*target_pyramid(target), target)
+    return cast(jax.Array, sum(w * _mse(s, t) for w, s, t in zip(scales, images, targets, strict=True)))
 
 
 def map_loss(real: jax.Array, fake: jax.Array, drops: jax.Array) -> jax.Array:
-    """L_map: the discriminator's map should show the drops of a restored image, and nothing of a real one.
+    """Computes L_map, which trains the discriminator's map towards the drops of restored and towards 0 on real images.
 
     Args:
-        real: its map of clean photographs, [B, H, W, 1].
-        fake: its map of restored images, the same shape.
-        drops: the generator's last attention map or the mask; carries no gradient.
+        real: map of the discriminator for clean photographs, [B, H, W, 1].
+        fake: map of the discriminator for restored images, the same shape.
+        drops: last attention map of the generator, or the mask; no gradient flows into it.
+
+    Returns:
+        float32 scalar.
     """
     return _mse(fake, jax.lax.stop_gradient(drops)) + jnp.square(real).mean()
 

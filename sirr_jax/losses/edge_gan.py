@@ -13,15 +13,15 @@ from sirr_jax.losses.pixel import l1
 
 
 class GeneratorLoss(NamedTuple):
-    """Weights of the terms of the generator's loss, and what they are computed of.
+    """Weights of the terms of the generator's loss, and the value range of its inputs.
 
     Attributes:
-        pixel: weight of the pixels' error.
-        structure: of 1 - MS-SSIM.
-        perceptual: of the distance of VGG-16 features.
-        adversarial: of the discriminator's verdict.
-        raw: as released: the pixels' error is the mean square in 0..255, MS-SSIM compares images in [-1, 1]. Else the
-            error is the mean absolute one and both are measured in [0, 1].
+        pixel: weight of the pixel error.
+        structure: weight of 1 - MS-SSIM.
+        perceptual: weight of the distance of VGG-16 features.
+        adversarial: weight of the adversarial loss.
+        raw: compute the pixel error as the mean square in 0..255 and MS-SSIM in [-1, 1], as released. Else the pixel
+            error is the mean absolute error, and both are computed in [0, 1].
     """
 
     pixel: float
@@ -32,10 +32,10 @@ class GeneratorLoss(NamedTuple):
 
 
 RELEASE = GeneratorLoss(pixel=1.0, structure=10.0, perceptual=1.0, adversarial=10.0, raw=True)
-"""As released: errors in 0..255 outweigh structure and discriminator by orders of magnitude."""
+"""As released: errors in 0..255 outweigh the structure and adversarial terms by orders of magnitude."""
 
 BALANCED = GeneratorLoss(pixel=1.0, structure=0.1, perceptual=0.1, adversarial=0.01)
-"""Ours, for training anew."""
+"""Our weights, for training from scratch."""
 
 PRESETS = {"release": RELEASE, "balanced": BALANCED}
 
@@ -49,18 +49,21 @@ def generator_terms(
     *,
     scales: int,
 ) -> dict[str, jax.Array]:
-    """The weighted terms `pixel`, `structure`, `perceptual` and `adversarial`, whose sum is the loss.
+    """Computes the weighted terms `pixel`, `structure`, `perceptual` and `adversarial`, whose sum is the loss.
 
     Args:
-        loss: weights, one of `PRESETS` or others.
+        loss: weights, for example one of `PRESETS`.
         restored: [B, H, W, 3] in [0, 1]: (g + 1) / 2 of the generator's output g.
         target: the same shape and range.
-        perceptual: the distance of the features, not weighted yet.
-        logits: the discriminator's, of the restored images.
-        scales: of MS-SSIM; 5 as released takes images from 161 pixels a side.
+        perceptual: [] distance of VGG-16 features, not weighted.
+        logits: logits of the discriminator on the restored images.
+        scales: number of scales of MS-SSIM; 5, as released, needs images of at least 161 pixels a side.
+
+    Returns:
+        float32 scalars by name.
 
     Raises:
-        UserError: if the images are too small for the scales.
+        UserError: The images are too small for the scales.
     """
     if loss.raw:
         pixel = 255.0**2 * jnp.square(restored - target).mean()

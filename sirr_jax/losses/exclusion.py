@@ -1,4 +1,4 @@
-"""Exclusion loss (Zhang et al. 2018): edges of the two layers should not coincide."""
+"""Exclusion loss (Zhang et al. 2018), which penalizes coinciding edges of the two layers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ def _term(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def exclusion(a: jax.Array, b: jax.Array, *, levels: int = 3) -> jax.Array:
-    """Exclusion loss of two layers `[B, H, W, C]`, H and W at least 2^levels.
+    """Computes the exclusion loss of two layers.
 
     Follows the authors' released code, which they call authoritative over the paper: 2 sigmoid(v) - 1 = tanh(v / 2),
-    fourth root, mean over levels, halves of the horizontal and the vertical term. Their batches hold one image: here
-    each image is judged on its own and the results are averaged. 1e-12 inside the root and 1e-6 under the ratio are
-    ours, against infinite gradients at flat layers.
+    fourth root, mean over levels, halves of the horizontal and the vertical term. Their batches have one image; here
+    the loss is computed per image and averaged. 1e-12 inside the root and 1e-6 under the ratio are our additions, to
+    keep gradients finite at flat layers.
+
+    Args:
+        a: [B, H, W, C] layer, H and W at least 2^levels.
+        b: the same shape.
+        levels: number of octaves.
+
+    Returns:
+        float32 scalar.
     """
     total = jnp.zeros(())
     for level in range(levels):

@@ -1,4 +1,4 @@
-"""Feature matching: what a discriminator sees in a made image should be what it sees in a real one."""
+"""Feature matching: distance between a discriminator's features of real and generated images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import jax.numpy as jnp
 
 
 def feature_matching(real: Sequence[jax.Array], fake: Sequence[jax.Array]) -> jax.Array:
-    """Mean absolute difference of a discriminator's maps, summed over the maps (Wang et al. 2018).
+    """Computes the mean absolute difference of feature maps, summed over the maps (Wang et al. 2018).
 
     Args:
-        real: its maps [B, h, w, C] of real images; they carry no gradient.
-        fake: the same maps of made ones.
+        real: feature maps [B, h, w, C] of the discriminator for real images; no gradient flows into them.
+        fake: the same maps for generated images.
+
+    Returns:
+        float32 scalar.
     """
     pairs = zip(jax.lax.stop_gradient(tuple(real)), fake, strict=True)
     return sum((jnp.abs(a - b).mean() for a, b in pairs), jnp.zeros(()))

@@ -1,4 +1,4 @@
-"""Multi-scale structural similarity as a loss term, with gradients that stay finite."""
+"""Multi-scale structural similarity (MS-SSIM) as a loss term, with finite gradients."""
 
 from __future__ import annotations
 
@@ -9,43 +9,46 @@ from sirr_jax.errors import UserError
 from sirr_jax.layers.resize import downsample_area
 from sirr_jax.losses.pixel import windowed_moments
 
-# Wang, Simoncelli and Bovik 2003, from the finest scale on.
+# Wang, Simoncelli and Bovik 2003, from the finest scale to the coarsest.
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW = 11
 _FLOOR = 1e-6
 
 
 def ms_ssim(a: jax.Array, b: jax.Array, *, max_value: float, scales: int = 5) -> jax.Array:
-    """MS-SSIM of each image, at most 1, as `tf.image.ssim_multiscale` computes it.
+    """Computes MS-SSIM of each image, as `tf.image.ssim_multiscale` does (EdgeGAN specification, section 5).
 
-    Per channel: the mean contrast term of every scale but the last, the mean SSIM of the last, each to the power of
-    its weight; then the mean over channels. Gaussian windows of 11x11 pixels, sigma 1.5, that lie inside the image;
-    2x2 means between the scales, the last row or column repeated where a side is odd. TensorFlow cuts the factors off
-    at 0, where the power's slope is infinite; we cut at 1e-6, below which the gradient is 0.
+    Per channel it is the product of the mean contrast term of every scale except the last and of the mean SSIM of the
+    last, each to the power of its weight; then the mean over channels. Windows are Gaussian, of 11x11 pixels and sigma
+    1.5, inside the image; between scales 2x2 pixels are averaged, with the last row or column of odd sides repeated.
+    TensorFlow clips the factors at 0, where the power has an infinite slope; here they are clipped at 1e-6, below which
+    the gradient is 0.
 
     Args:
-        a: [B, H, W, C], float32.
+        a: [B, H, W, C] images, float32.
         b: the same shape.
-        max_value: the images' range: 1 for [0, 1], 2 for [-1, 1].
-        scales: how many, 1 to 5. Fewer than 5 take images from 10 * 2^(scales - 1) + 1 pixels a side instead of 161,
-            and the first weights, scaled up so that they add up to 1.
+        max_value: width of the value range: 1 for [0, 1], 2 for [-1, 1].
+        scales: number of scales, 1 to 5. Images need at least 10 * 2^(scales - 1) + 1 pixels a side, 161 for 5 scales.
+            Fewer than 5 scales use the first weights, normalized to a sum of 1.
 
     Returns:
-        [B], float32. EdgeGAN specification, section 5.
+        [B] float32, at most 1.
 
     Raises:
-        UserError: if there is no such number of scales, the shapes differ or the images are too small.
+        UserError: The number of scales is out of range, the shapes differ, or the images are too small.
     """
     if not 1 <= scales <= len(_WEIGHTS):
-        raise UserError(f"ms_ssim has no {scales} scales; choose 1 to {len(_WEIGHTS)}")
+        raise UserError(f"ms_ssim: scales is {scales}, expected 1 to {len(_WEIGHTS)}")
     if a.shape != b.shape:
-        raise UserError(f"ms_ssim compares images of one shape, not {a.shape} with {b.shape}")
+        raise UserError(
+            f"ms_ssim: the images have shapes {a.shape} and {b.shape}, expected equal shapes: crop or resize one"
+        )
     height, width = a.shape[1:3]
     smallest = (_WINDOW - 1) * 2 ** (scales - 1) + 1
     if min(height, width) < smallest:
         raise UserError(
-            f"image size {height}x{width} is too small for MS-SSIM of {scales} scales, which takes {smallest} pixels "
-            "a side; choose fewer scales or larger crops"
+            f"image size {height}x{width} is too small for MS-SSIM of {scales} scales, which needs {smallest} pixels "
+            "a side: use fewer scales or larger crops"
         )
     weights, similarity = _WEIGHTS[:scales], jnp.ones(())
     for scale, weight in enumerate(weights):

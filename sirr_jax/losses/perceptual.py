@@ -1,4 +1,4 @@
-"""L_P: distance of VGG features."""
+"""L_P: perceptual loss, the distance of VGG features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VGG_WEIGHTS = {
 }
 
 ERRORS = {"l1": jnp.abs, "mse": jnp.square}
-"""What `perceptual` may take the mean of."""
+"""Pointwise errors of `perceptual` by name."""
 
 
 def perceptual(
@@ -28,17 +28,20 @@ def perceptual(
     weights: Mapping[str, float] = VGG_WEIGHTS,
     error: str = "l1",
 ) -> jax.Array:
-    """L_P from the VGG features of two images; layers that are not given are left out.
+    """Computes L_P from the VGG features of two images; layers missing in `target` are skipped.
 
     Args:
-        estimate: `relu1_1`, ... [B, h, w, C] of the estimate.
-        target: the same layers of the target.
-        unit: factor that brings the features' scale to that of torchvision's weights.
-        weights: of the layers; ERRNet's if nothing is said.
+        estimate: features of the estimate by layer name, `relu1_1`, ..., [B, h, w, C] each.
+        target: features of the target, the same layers.
+        unit: factor that converts the features to the scale of torchvision's weights.
+        weights: weights of the layers; ERRNet's by default.
         error: "l1" for mean absolute, "mse" for mean squared differences.
+
+    Returns:
+        float32 scalar.
     """
     total = jnp.zeros(())
-    # A squared difference is measured in squared units.
+    # Squared differences scale with the square of the unit.
     factor = unit**2 if error == "mse" else unit
     for name, weight in weights.items():
         if name in target:

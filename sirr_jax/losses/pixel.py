@@ -1,6 +1,8 @@
-"""Losses on pixels, their differences and their local structure."""
+"""Losses of pixels, of image gradients and of local structure."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -10,29 +12,67 @@ from sirr_jax.layers.resize import downsample_area
 
 
 def differences(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Forward differences of `[..., H, W, C]` along the width `[..., H, W-1, C]` and the height `[..., H-1, W, C]`."""
+    """Computes forward differences along width and height.
+
+    Args:
+        x: [..., H, W, C] images.
+
+    Returns:
+        The differences along the width, [..., H, W-1, C], and along the height, [..., H-1, W, C].
+    """
     return x[..., :, 1:, :] - x[..., :, :-1, :], x[..., 1:, :, :] - x[..., :-1, :, :]
 
 
 def l1(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Mean absolute difference of two arrays of the same shape."""
+    """Computes the mean absolute difference.
+
+    Args:
+        a: array of any shape.
+        b: the same shape.
+
+    Returns:
+        Scalar.
+    """
     return jnp.abs(a - b).mean()
 
 
 def total_variation(x: jax.Array) -> jax.Array:
-    """Mean absolute forward difference of `[..., H, W, C]`, summed over both directions."""
-    return sum(jnp.abs(d).mean() for d in differences(x))
+    """Computes the mean absolute forward difference, summed over both directions.
+
+    Args:
+        x: [..., H, W, C] images.
+
+    Returns:
+        Scalar.
+    """
+    return cast(jax.Array, sum(jnp.abs(d).mean() for d in differences(x)))
 
 
 def gradient_l1(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Mean absolute difference of the forward differences, summed over both directions."""
+    """Computes the mean absolute difference of the forward differences, summed over both directions.
+
+    Args:
+        a: [..., H, W, C] images.
+        b: the same shape.
+
+    Returns:
+        Scalar.
+    """
     return total_variation(a - b)
 
 
 def multiscale_gradient_l1(a: jax.Array, b: jax.Array, *, scales: int = 3) -> jax.Array:
-    """`gradient_l1` averaged over `scales` octaves (2x2 means between them) of `[B, H, W, C]`.
+    """Computes `gradient_l1` averaged over octaves, with 2x2 means between them.
 
-    Stands in for the perceptual loss where no VGG-19 weights are at hand (specification, section 3).
+    Replaces the perceptual loss without VGG-19 weights (specification, section 3).
+
+    Args:
+        a: [B, H, W, C] images.
+        b: the same shape.
+        scales: number of octaves.
+
+    Returns:
+        Scalar.
     """
     error, total = a - b, jnp.zeros(())
     for scale in range(scales):
@@ -44,7 +84,7 @@ def multiscale_gradient_l1(a: jax.Array, b: jax.Array, *, scales: int = 3) -> ja
 
 
 def _gaussian_filter(length: int, size: int, sigma: float) -> np.ndarray:
-    """Matrix [length - size + 1, length] that filters a row with a normalized Gaussian, without padding."""
+    """Matrix [length - size + 1, length] that filters a row by a normalized Gaussian, without padding."""
     taps = np.exp(-0.5 * ((np.arange(size) - (size - 1) / 2) / sigma) ** 2)
     rows = length - size + 1
     matrix = np.zeros((rows, length), np.float32)
@@ -54,15 +94,15 @@ def _gaussian_filter(length: int, size: int, sigma: float) -> np.ndarray:
 
 
 def windowed_moments(a: jax.Array, b: jax.Array, *, size: int, sigma: float) -> tuple[jax.Array, ...]:
-    """Means, variances and covariance of `[B, H, W, C]` images in every Gaussian window that fits inside.
+    """Computes means, variances and covariance of images in every Gaussian window inside the image.
 
-    Filtering is a product with a banded matrix: XLA's depthwise convolutions are slow on CPUs.
+    Filters by a product with a banded matrix, because XLA's depthwise convolutions are slow on CPUs.
 
     Args:
-        a: [B, H, W, C], float32; H and W at least `size`.
+        a: [B, H, W, C] images, float32; H and W at least `size`.
         b: the same shape.
         size: side of the window in pixels.
-        sigma: standard deviation of its weights in pixels.
+        sigma: standard deviation of the window weights in pixels.
 
     Returns:
         Mean of a, mean of b, variance of a, variance of b, covariance: [B, H - size + 1, W - size + 1, C] each.
@@ -71,7 +111,7 @@ def windowed_moments(a: jax.Array, b: jax.Array, *, size: int, sigma: float) -> 
     down, across = _gaussian_filter(height, size, sigma), _gaussian_filter(width, size, sigma)
 
     def blur(x: jax.Array) -> jax.Array:
-        # Variances are small differences of large numbers: TF32 or bfloat16 products would leave only noise.
+        # Variances are small differences of large numbers, which TF32 or bfloat16 products would turn into noise.
         return jnp.einsum("ih,bhwc,jw->bijc", down, x, across, precision="highest")
 
     mean_a, mean_b = blur(a), blur(b)
@@ -80,10 +120,18 @@ def windowed_moments(a: jax.Array, b: jax.Array, *, size: int, sigma: float) -> 
 
 
 def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 1.5) -> jax.Array:
-    """Mean SSIM of `[B, H, W, C]` images with a Gaussian window (Wang et al. 2004), range 1.
+    """Computes the mean SSIM with a Gaussian window (Wang et al. 2004) for images of range 1.
 
-    A differentiable loss term; scores are reported by `sirr_jax.metrics`. The window shrinks to the image where that
-    is smaller.
+    A differentiable loss term; `sirr_jax.metrics` computes the scores of reports.
+
+    Args:
+        a: [B, H, W, C] images in [0, 1].
+        b: the same shape.
+        size: side of the window in pixels, reduced to the side of smaller images.
+        sigma: standard deviation of the window weights in pixels.
+
+    Returns:
+        Scalar, at most 1.
     """
     size = min(size, *a.shape[1:3])
     mean_a, mean_b, variance_a, variance_b, covariance = windowed_moments(a, b, size=size, sigma=sigma)
@@ -93,26 +141,36 @@ def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 
 
 
 def psnr_loss(a: jax.Array, b: jax.Array) -> jax.Array:
-    """0.03 ln(1 + MSE / 1e-4) of each of `[B, H, W, C]` images, averaged: 0.13 at 21 dB, 0.02 at 40 dB.
+    """Computes 0.03 ln(1 + MSE / 1e-4) of each image, averaged: 0.13 at 21 dB, 0.02 at 40 dB.
 
-    A decibel counts the same whether an image is far from the target or near. Where a pixel may be either of two
-    things, a squared error is least at their mean, and L1 at the likelier one: for a sharp reflection, no change.
+    A decibel has the same weight for images far from the target and close to it. If a pixel has two likely values, the
+    squared error is smallest at their mean and L1 at the likelier one, which for a sharp reflection is no change.
+
+    Args:
+        a: [B, H, W, C] images in [0, 1].
+        b: the same shape.
+
+    Returns:
+        Scalar, at least 0.
     """
     mse = jnp.square(a - b).mean(axis=(1, 2, 3))
     return 0.03 * jnp.log1p(mse / 1e-4).mean()
 
 
 ERRORS = {"l1": l1, "psnr": psnr_loss}
-"""What `reconstruction` may measure the distance of pixels by."""
+"""Pixel errors of `reconstruction` by name."""
 
 
 def reconstruction(estimate: jax.Array, target: jax.Array, *, error: str = "l1") -> jax.Array:
-    """L_R: an error + 0.5 gradient L1 + 0.2 (1 - SSIM) of `[B, H, W, 3]`. Specification, section 3 (our form).
+    """Computes L_R: pixel error + 0.5 gradient L1 + 0.2 (1 - SSIM). Specification, section 3 (our form).
 
     Args:
-        estimate: [B, H, W, 3].
+        estimate: [B, H, W, 3] images in [0, 1].
         target: the same shape.
-        error: "l1", as specified, or "psnr", see there.
+        error: pixel error: "l1", as specified, or "psnr" for `psnr_loss`.
+
+    Returns:
+        Scalar.
     """
     structure = 1.0 - ssim_gaussian(estimate, target)
     return ERRORS[error](estimate, target) + 0.5 * gradient_l1(estimate, target) + 0.2 * structure

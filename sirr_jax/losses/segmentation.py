@@ -1,4 +1,4 @@
-"""Losses of label maps."""
+"""Losses for semantic segmentation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import jax.numpy as jnp
 def cross_entropy(
     logits: jax.Array, labels: jax.Array, *, ignore: int = 255, axis_name: str | None = None
 ) -> jax.Array:
-    """Mean of -log p(label) over the pixels that have a class; p is the softmax over the classes.
+    """Computes the mean of -log p(label) over labelled pixels, where p is the softmax over the classes.
 
-    As torch's `cross_entropy` with `ignore_index`, but 0 where no pixel has a class.
+    Equals torch's `cross_entropy` with `ignore_index`, except that it is 0 if no pixel is labelled.
 
     Args:
-        logits: [B, H, W, C].
+        logits: [B, H, W, C] logits.
         labels: [B, H, W] integers below C, or `ignore`.
-        ignore: the label of pixels without a class.
-        axis_name: a pmapped axis to count such pixels over. Averaged over that axis, the loss is then the mean over
-            the pixels of all devices; without it, the mean of the devices' means.
+        ignore: label of pixels without a class.
+        axis_name: mapped device axis over which labelled pixels are counted. Averaged over that axis, the loss is then
+            the mean over the pixels of all devices; without it, the mean of the means of the devices.
+
+    Returns:
+        float32 scalar.
     """
     labelled = labels != ignore
     target = jax.nn.one_hot(jnp.where(labelled, labels, 0), logits.shape[-1])

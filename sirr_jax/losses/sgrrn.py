@@ -1,4 +1,4 @@
-"""SGRRN's generator loss, as released and as meant (SGRRN specification, section 7)."""
+"""SGRRN's generator loss, as released and as intended (SGRRN specification, section 7)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sirr_jax.losses.pixel import l1, multiscale_gradient_l1
 
 
 class Objective(NamedTuple):
-    """Weights of the terms, each of the first four for both layers, and how two of them are taken.
+    """Weights of the terms (the first four apply to both layers), and variants of two terms.
 
     Attributes:
         pixel: weight of the mean absolute error.
-        perceptual: of the distance of VGG-19 features.
-        gradient: of the gradients' distance.
-        adversarial: of the discriminators' verdicts.
-        semantic: of the labels' cross-entropy.
-        exclusion: of edges that both layers have.
-        batch_sum: sum the verdicts over the images of a batch, as released, where else their mean is taken.
-        void_is_background: pixels without a class count as background, as released, where else they are ignored.
+        perceptual: weight of the distance of VGG-19 features.
+        gradient: weight of the distance of image gradients.
+        adversarial: weight of the adversarial loss.
+        semantic: weight of the cross-entropy of the labels.
+        exclusion: weight of the exclusion loss.
+        batch_sum: sum the adversarial loss over the images of a batch, as released, instead of averaging it.
+        void_is_background: treat pixels without a class as background, as released, instead of ignoring them.
     """
 
     pixel: float = 1.0
@@ -35,11 +35,11 @@ class Objective(NamedTuple):
 
 
 RELEASED = Objective(adversarial=1.0, batch_sum=True, void_is_background=True)
-"""What the released code trains. It computes the other terms without gradients, and adds their weights to them."""
+"""The objective of the released code. It computes the other terms without gradients, and adds their weights to them."""
 
 INTENDED = Objective(perceptual=0.1, gradient=1.0, adversarial=0.01)
-"""What its configuration means, with VGG-19 in the place of the generator's own features. The weight of the gradients
-is ours: the 100 in the configuration never had an effect, and its comment says 1."""
+"""The objective intended by its configuration, with VGG-19 instead of the generator's own features. The gradient weight
+is our choice: the 100 in the configuration never had an effect, and the comment there is 1."""
 
 PROFILES = {"intended": INTENDED, "released": RELEASED}
 
@@ -50,27 +50,30 @@ def layer_terms(
     target: jax.Array,
     *,
     distance: jax.Array | None = None,
-    verdict: jax.Array | None = None,
+    scores: jax.Array | None = None,
     batch_size: int = 1,
 ) -> dict[str, jax.Array]:
-    """The weighted terms of one layer whose weights are not 0: `pixel`, `gradient`, `perceptual`, `adversarial`.
+    """Computes the weighted terms of one layer: `pixel`, and `gradient`, `perceptual`, `adversarial` if not 0.
 
     Args:
-        objective: one of `PROFILES` or another.
-        estimate: [B, H, W, 3] in [-1, 1], H and W at least 8.
+        objective: weights, for example one of `PROFILES`.
+        estimate: [B, H, W, 3] images in [-1, 1], H and W at least 8.
         target: the same shape and range.
-        distance: of the VGG features; None to leave `perceptual` out. The images' own L1 is added to it.
-        verdict: the discriminator's probabilities [B, ...] of the estimate; None to leave `adversarial` out.
-        batch_size: number of images of all devices, over which `batch_sum` sums.
+        distance: [] distance of VGG features, to which the L1 of the images is added; None to omit `perceptual`.
+        scores: [B, ...] probabilities of the discriminator for the estimate; None to omit `adversarial`.
+        batch_size: number of images on all devices, over which `batch_sum` sums.
+
+    Returns:
+        Scalars by name.
     """
     error = l1(estimate, target)
     terms = {"pixel": objective.pixel * error}
     if objective.gradient > 0:
-        # The mean of both directions, where `multiscale_gradient_l1` has the sum.
+        # The mean of both directions; `multiscale_gradient_l1` is their sum.
         terms["gradient"] = 0.5 * objective.gradient * multiscale_gradient_l1(estimate, target)
     if objective.perceptual > 0 and distance is not None:
         terms["perceptual"] = objective.perceptual * (distance + error)
-    if objective.adversarial > 0 and verdict is not None:
+    if objective.adversarial > 0 and scores is not None:
         images = batch_size if objective.batch_sum else 1
-        terms["adversarial"] = objective.adversarial * images * least_squares_generator(verdict)
+        terms["adversarial"] = objective.adversarial * images * least_squares_generator(scores)
     return terms

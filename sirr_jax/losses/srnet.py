@@ -1,11 +1,12 @@
-"""SR-Net's losses: which terms, and with which weights (SR-Net specification, section 3).
+"""SR-Net's losses (SR-Net specification, section 3).
 
-A reconstruction: which of these terms the paper uses, and with what weights, is unknown.
+A reconstruction: the terms and weights of the paper are unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,32 +20,38 @@ WEIGHTS: dict[str, dict[str, float]] = {
     "restorer": {"l1": 1.0, "adversarial": 0.1, "perceptual": 0.1, "style": 250.0, "total_variation": 0.01},
     "joint": {"consistency": 0.1},
 }
-"""Of the refiner's terms, of the restorer's, and of what is added when both are trained together."""
+"""Weights of the terms of the refiner, of the restorer, and of the term added when both are trained together."""
 
 
-def discriminator_loss(verdict: Mapping[str, jax.Array]) -> jax.Array:
-    """Least squares, halved: 1/2 [(D(real) - 1)^2 + D(fake)^2], means.
+def discriminator_loss(outputs: Mapping[str, jax.Array]) -> jax.Array:
+    """Computes half the least-squares loss: 1/2 [mean (D(real) - 1)^2 + mean D(fake)^2].
 
     Args:
-        verdict: `scores` [2B, h, w, 1], of the real ones first.
+        outputs: outputs of the discriminator, of which `scores` [2B, h, w, 1] is used, real images first.
+
+    Returns:
+        float32 scalar.
     """
-    return 0.5 * least_squares_discriminator(*jnp.split(verdict["scores"], 2))
+    return 0.5 * least_squares_discriminator(*jnp.split(outputs["scores"], 2))
 
 
 def refiner_terms(
-    verdict: Mapping[str, jax.Array | Sequence[jax.Array]], supervised: jax.Array, *, weights: Mapping[str, float]
+    outputs: Mapping[str, Any], supervised: jax.Array, *, weights: Mapping[str, float]
 ) -> dict[str, jax.Array]:
-    """The weighted terms of G_ref; their sum is the loss.
+    """Computes the weighted terms of G_ref, whose sum is the loss.
 
     Args:
-        verdict: of D_map, `scores` and `features` [2B, h, w, C], of the true maps first.
-        supervised: the distance from the true labels: cross-entropy, or L1 of colors.
-        weights: see `WEIGHTS`.
+        outputs: outputs of D_map: `scores` [2B, h, w, 1] and `features`, a sequence of [2B, h, w, C], true maps first.
+        supervised: [] distance from the true labels: cross-entropy, or L1 of colors.
+        weights: weights by term, see `WEIGHTS`.
+
+    Returns:
+        Scalars by name.
     """
-    halves = [jnp.split(x, 2) for x in verdict["features"]]
-    matched = feature_matching([real for real, _ in halves], [fake for _, fake in halves])
-    fooled = 0.5 * least_squares_generator(jnp.split(verdict["scores"], 2)[1])
-    terms = {"adversarial": fooled, "feature_matching": matched, "supervised": supervised}
+    halves = [jnp.split(x, 2) for x in outputs["features"]]
+    distance = feature_matching([real for real, _ in halves], [fake for _, fake in halves])
+    adversarial = 0.5 * least_squares_generator(jnp.split(outputs["scores"], 2)[1])
+    terms = {"adversarial": adversarial, "feature_matching": distance, "supervised": supervised}
     return {name: weights[name] * value for name, value in terms.items()}
 
 
@@ -57,15 +64,18 @@ def restorer_terms(
     *,
     weights: Mapping[str, float],
 ) -> dict[str, jax.Array]:
-    """The weighted terms of G_res; their sum is the loss.
+    """Computes the weighted terms of G_res, whose sum is the loss.
 
     Args:
-        restored: I_r [B, H, W, 3], here in [0, 1]: the range in which the weights are published.
-        target: I_gt, the same.
-        scores: of D_img on I_r.
-        perceptual: distance of VGG features.
-        style: distance of their correlations.
-        weights: see `WEIGHTS`.
+        restored: restored images I_r, [B, H, W, 3] in [0, 1], the range to which the published weights refer.
+        target: true images I_gt, the same shape and range.
+        scores: outputs of D_img on I_r.
+        perceptual: [] distance of VGG features.
+        style: [] distance of the Gram matrices of VGG features.
+        weights: weights by term, see `WEIGHTS`.
+
+    Returns:
+        Scalars by name.
     """
     terms = {
         "l1": l1(restored, target),

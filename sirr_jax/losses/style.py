@@ -1,4 +1,4 @@
-"""Style: distance of the correlations between VGG features (Gatys et al. 2016)."""
+"""Style loss: distance of the Gram matrices of VGG features (Gatys et al. 2016)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import jax
 import jax.numpy as jnp
 
 STYLE_LAYERS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
-"""SR-Net's (specification, section 3: a reconstruction)."""
+"""VGG layers of SR-Net's style loss (specification, section 3; a reconstruction)."""
 
 
 def gram(features: jax.Array) -> jax.Array:
-    """`[B, H, W, C] -> [B, C, C]`: products of channels, summed over the pixels, over C H W. float32."""
+    """Computes Gram matrices: products of channels, summed over the pixels and divided by C H W.
+
+    Args:
+        features: [B, H, W, C] features of any floating type.
+
+    Returns:
+        [B, C, C] float32.
+    """
     batch, height, width, channels = features.shape
     flat = features.astype(jnp.float32).reshape(batch, height * width, channels)
     products = jnp.einsum("bpc,bpd->bcd", flat, flat, precision="highest")
@@ -26,17 +33,20 @@ def style(
     unit: float = 1.0,
     layers: tuple[str, ...] = STYLE_LAYERS,
 ) -> jax.Array:
-    """Mean absolute difference of the Gram matrices, summed over the layers that are given; 0 if none is.
+    """Computes the mean absolute difference of the Gram matrices, summed over the layers present in `target`.
 
     Args:
-        estimate: `relu1_1`, ... [B, h, w, C] of the estimate.
-        target: the same layers of the target.
-        unit: factor that brings the features' scale to that of torchvision's weights.
-        layers: to compare.
+        estimate: features of the estimate by layer name, `relu1_1`, ..., [B, h, w, C] each.
+        target: features of the target, the same layers.
+        unit: factor that converts the features to the scale of torchvision's weights.
+        layers: names of the compared layers; layers missing in `target` are skipped.
+
+    Returns:
+        float32 scalar; 0 if no layer is present.
     """
     total = jnp.zeros(())
     for name in layers:
         if name in target:
-            # A product of two features is measured in squared units.
+            # Products of two features scale with the square of the unit.
             total += unit**2 * jnp.abs(gram(estimate[name]) - gram(target[name])).mean()
     return total

@@ -1,7 +1,7 @@
 """Image quality metrics and the named protocols that combine them.
 
-Each metric is written once: NumPy arrays are scored in float64 for reports, JAX arrays and tracers in float32
-inside jitted training and validation steps.
+The same functions score NumPy arrays in float64, for reports, and JAX arrays and tracers in float32, inside jitted
+training and validation steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every metric does first: choose the arithmetic, check the pair, clip the estimate."""
+"""Common first steps of all metrics: choose the array library, check the pair, clip the estimate."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ _FAR_ABOVE = 16.0
 
 
 def prepare(estimate: Any, target: Any, *, metric: str, smallest: int = 1) -> tuple[ModuleType, Image, Image]:
-    """Checks a pair of images and prepares it as every metric wants it (benchmark protocol, section 1).
+    """Checks a pair of images and prepares it for a metric (benchmark protocol, section 1).
 
-    The estimate is clipped to [0, 1], the target is taken as it is, and neither is rounded. The published code
-    then multiplies both by 255. Here the constants of the metrics are scaled down instead, which is the
-    same score: a compiler may fuse that product into the subtraction that follows, and equal pixels would
-    differ by a rounding.
+    The estimate is clipped to [0, 1], the target is not changed, and neither is rounded. The published code then
+    multiplies both by 255. Here the constants of the metrics are scaled down instead, which gives the same score: a
+    compiler may fuse that product into the following subtraction, and equal pixels would differ by a rounding.
 
     Args:
-        estimate: [H, W, C] or [N, H, W, C], floating point, meant to lie in [0, 1].
+        estimate: image [H, W, C] or batch [N, H, W, C], floating point, nominally in [0, 1].
         target: the same shape, floating point, in [0, 1].
         metric: name of the metric, for the error message.
-        smallest: the fewest pixels per side that the metric can score.
+        smallest: smallest side in pixels that the metric can score.
 
     Returns:
-        The namespace (`jax.numpy` if either argument is a JAX array or tracer, else `numpy`) and the two
-        images in its working precision, float32 or float64.
+        The array library (`jax.numpy` if either argument is a JAX array or tracer, else `numpy`) and the two images in
+        its working precision, float32 or float64.
 
     Raises:
-        UserError: the arguments are not floating point, differ in shape, are not images, or are too small; NumPy arrays
-            also if their values are far above 1.
+        UserError: The arguments are not floating point, differ in shape, are not images, or are too small; or values of
+            NumPy arrays are far above 1.
     """
     xp = jnp if isinstance(estimate, jax.Array) or isinstance(target, jax.Array) else np
     images = {"estimate": xp.asarray(estimate), "target": xp.asarray(target)}
@@ -71,7 +70,7 @@ def prepare(estimate: Any, target: Any, *, metric: str, smallest: int = 1) -> tu
 
 
 def _check_range(images: dict[str, np.ndarray], metric: str) -> None:
-    """Refuse what is clearly not meant in [0, 1]; a little beyond it images may be."""
+    """Rejects images that are clearly not in [0, 1]; values slightly beyond it are allowed."""
     for role, image in images.items():
         if (high := float(image.max())) > _FAR_ABOVE:
             raise UserError(
@@ -80,5 +79,5 @@ def _check_range(images: dict[str, np.ndarray], metric: str) -> None:
 
 
 def finish(score: Image) -> Score:
-    """Turns the score of a single NumPy image into a plain `float`; leaves batches and JAX arrays alone."""
+    """Converts the score of a single NumPy image to `float`; returns batches and JAX arrays unchanged."""
     return float(score) if score.ndim == 0 and not isinstance(score, jax.Array) else score

@@ -1,4 +1,4 @@
-"""Named protocols: which metrics, computed how, make up a row of a result table."""
+"""Named protocols: sets of metrics, with their exact definitions, that form a row of a result table."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ from sirr_jax.metrics.ssim import ssim
 
 
 class _Protocol(NamedTuple):
-    words: str
+    """A protocol: its description, its metrics by name, and a conversion applied to both images before."""
+
+    description: str
     metrics: Mapping[str, Callable[[Image, Image], Score]]
-    view: Callable[[Image, Image], tuple[Image, Image]] | None = None
+    convert: Callable[[Image, Image], tuple[Image, Image]] | None = None
 
 
-def _colored(estimate: Image, target: Image, protocol: str) -> tuple[ModuleType, Image, Image]:
-    """What `prepare` gives, of RGB images only."""
-    xp, *images = prepare(estimate, target, metric=f"protocol {protocol}")
-    channels = images[0].shape[-1]
+def _prepare_rgb(estimate: Image, target: Image, protocol: str) -> tuple[ModuleType, Image, Image]:
+    """`prepare` for RGB images only."""
+    xp, x, y = prepare(estimate, target, metric=f"protocol {protocol}")
+    channels = x.shape[-1]
     if channels != 3:
         raise UserError(
-            f"protocol {protocol}: the images have {channels} channels, expected 3 (RGB): use protocol sirr or rgb"
+            f"protocol {protocol}: the images have {channels} channels, expected 3 (RGB): use protocol errnet or rgb"
         )
-    return xp, *images
+    return xp, x, y
 
 
 def _luma(estimate: Image, target: Image) -> tuple[Image, Image]:
-    """Studio-swing BT.601 luma of both RGB images, [..., H, W, 1], as a fraction of 255."""
-    _, *images = _colored(estimate, target, "y")
+    """Computes the studio-swing BT.601 luma of both RGB images, [..., H, W, 1], as a fraction of 255."""
+    _, *images = _prepare_rgb(estimate, target, "y")
     red, green, blue, offset = 65.481 / 255.0, 128.553 / 255.0, 24.966 / 255.0, 16.0 / 255.0
     luma_x, luma_y = (red * rgb[..., :1] + green * rgb[..., 1:2] + blue * rgb[..., 2:] + offset for rgb in images)
     return luma_x, luma_y
 
 
 def _eight_bit(estimate: Image, target: Image) -> tuple[Image, Image]:
-    """Both RGB images as a file of eight bits per channel would hold them."""
-    xp, *images = _colored(estimate, target, "srnet")
-    stored_x, stored_y = (_levels(xp, x) / 255.0 for x in images)
-    return stored_x, stored_y
+    """Rounds both RGB images to 8 bits per channel."""
+    xp, *images = _prepare_rgb(estimate, target, "srnet")
+    rounded_x, rounded_y = (_levels(xp, x) / 255.0 for x in images)
+    return rounded_x, rounded_y
 
 
 def _levels(xp: ModuleType, image: Image) -> Image:
@@ -52,19 +54,19 @@ def _levels(xp: ModuleType, image: Image) -> Image:
 
 
 def _gray_ssim(estimate: Image, target: Image) -> Score:
-    """SSIM of OpenCV's eight-bit gray, 0.299 R + 0.587 G + 0.114 B in its fixed-point arithmetic."""
+    """Computes the SSIM of OpenCV's 8-bit gray, 0.299 R + 0.587 G + 0.114 B in fixed-point arithmetic."""
     xp, *images = prepare(estimate, target, metric="ssim")
     levels = (_levels(xp, x) for x in images)
-    # Whole numbers below 2^24: exact in float32 too.
+    # Whole numbers below 2^24, exact in float32 too.
     sums = (4899.0 * x[..., :1] + 9617.0 * x[..., 1:2] + 1868.0 * x[..., 2:] + 8192.0 for x in levels)
     return ssim(*(xp.floor(x / 16384.0) / 255.0 for x in sums))
 
 
 _PROTOCOLS = {
     "errnet": _Protocol(
-        "Reflection removal as ERRNet, YTMT and DSRNet report it: PSNR is the mean of the three channels' "
-        "dB values; SSIM has the 7x7 uniform window and sample covariance, mean over channels; LMSE "
-        "(20x20 windows, stride 10); NCC over all pixels and channels.",
+        "Reflection removal as reported by ERRNet, YTMT and DSRNet: PSNR is the mean of the dB values of the three "
+        "channels; SSIM has the 7x7 uniform window and sample covariance, mean over channels; LMSE (20x20 windows, "
+        "stride 10); NCC over all pixels and channels.",
         {"psnr": psnr, "ssim": ssim, "lmse": lmse, "ncc": ncc},
     ),
     "rgb": _Protocol(
@@ -82,35 +84,38 @@ _PROTOCOLS = {
         "Deraining tables: PSNR and SSIM (7x7 uniform window, sample covariance, range 255) of the luma "
         "alone, Y = 16 + 65.481 R + 128.553 G + 24.966 B (BT.601 studio swing, MATLAB's rgb2ycbcr), "
         "unrounded. DeRaindrop's own evaluation applies the same PSNR and SSIM to OpenCV's full-range Y "
-        "(0.299, 0.587, 0.114) of uint8 images: but for rounding, its PSNR is 1.3219 dB lower than this "
+        "(0.299, 0.587, 0.114) of uint8 images: except for rounding, its PSNR is 1.3219 dB lower than this "
         "one; its SSIM differs too.",
         {"psnr": psnr, "ssim": ssim},
         _luma,
     ),
     "srnet": _Protocol(
-        "SR-Net's evaluation scripts: images as eight-bit files; PSNR of the squared error pooled over all "
-        "channels; SSIM (7x7 uniform window, sample covariance) of OpenCV's eight-bit gray.",
+        "SR-Net's evaluation scripts: images rounded to 8 bits; PSNR of the squared error pooled over all channels; "
+        "SSIM (7x7 uniform window, sample covariance) of OpenCV's 8-bit gray.",
         {"psnr": partial(psnr, per_channel=False), "ssim": _gray_ssim},
         _eight_bit,
     ),
 }
 
-PROTOCOLS: Mapping[str, str] = MappingProxyType({name: entry.words for name, entry in _PROTOCOLS.items()})
-"""What each protocol means, in words, by name."""
+PROTOCOLS: Mapping[str, str] = MappingProxyType({name: entry.description for name, entry in _PROTOCOLS.items()})
+"""Descriptions of the protocols by name."""
 
 
-# Names that protocols had, and still answer to.
+# Former names of protocols, which remain valid.
 _ALIASES = {"sirr": "errnet"}
 
 
 def protocol_name(name: str) -> str:
-    """The name of a protocol, for itself or for an alias ("sirr" is "errnet").
+    """Resolves the name or alias of a protocol ("sirr" is an alias of "errnet").
 
     Args:
         name: name or alias.
 
+    Returns:
+        A key of `PROTOCOLS`.
+
     Raises:
-        UserError: There is no such protocol.
+        UserError: The protocol does not exist.
     """
     name = _ALIASES.get(name, name)
     if name not in _PROTOCOLS:
@@ -121,32 +126,31 @@ def protocol_name(name: str) -> str:
 def score(estimate: Image, target: Image, *, protocol: str = "errnet") -> dict[str, Score]:
     """Scores an image, or each image of a batch, by a named protocol (benchmark protocol, section 1).
 
-    `errnet` and `rgb` are described in `PROTOCOLS`. `y` follows MATLAB's `rgb2ycbcr` for the conversion and
-    DeRaindrop's evaluation (attentive GAN, section 6) for the two metrics on it. It departs from DeRaindrop's
-    evaluation in three ways. Y spans 16..235, not 0..255: errors shrink by 219/255, so that PSNR
-    is 20 log10(255/219) = 1.3219 dB higher, and SSIM's constants weigh more. Nothing is rounded: DeRaindrop
-    converts uint8 images in fixed point and rounds Y, and MATLAB rounds Y of uint8 images. The estimate is
-    clipped: DeRaindrop's uint8 cast truncates and wraps around (256 becomes 0).
+    `PROTOCOLS` describes the protocols. `y` follows MATLAB's `rgb2ycbcr` for the conversion and DeRaindrop's evaluation
+    (attentive GAN, section 6) for the two metrics. It differs from DeRaindrop's evaluation in three ways. Y spans
+    16..235, not 0..255: errors shrink by 219/255, so PSNR is 20 log10(255/219) = 1.3219 dB higher, and SSIM's constants
+    have more weight. Nothing is rounded: DeRaindrop converts uint8 images in fixed point and rounds Y, and MATLAB
+    rounds Y of uint8 images. The estimate is clipped: DeRaindrop's uint8 cast truncates and wraps around (256 becomes
+    0).
 
-    The score of a set of images is the plain mean of the images' scores.
+    The score of a set of images is the mean of the scores of the images.
 
     Args:
-        estimate: [H, W, C] or [N, H, W, C], RGB, floating point; clipped to [0, 1], not rounded.
+        estimate: image [H, W, C] or batch [N, H, W, C], RGB, floating point; clipped to [0, 1], not rounded.
         target: the same shape, RGB, floating point, in [0, 1].
-        protocol: a key of `PROTOCOLS`.
+        protocol: key of `PROTOCOLS`, or an alias.
 
     Returns:
-        "psnr" (dB) and "ssim", and for `errnet` and `rgb` also "lmse" and "ncc". Each is one value per image: a
-        `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; float32 JAX arrays if either
-        argument is a JAX array or tracer, so that it may be jitted and vmapped: convert with `numpy.asarray`
-        for a report.
+        "psnr" (dB) and "ssim", and for `errnet` and `rgb` also "lmse" and "ncc". Each is one value per image: a `float`
+        for [H, W, C], [N] for a batch. float64 for NumPy arrays; float32 JAX arrays if either argument is a JAX array
+        or tracer, so the function can be jitted and vmapped: convert with `numpy.asarray` for a report.
 
     Raises:
-        UserError: unknown protocol; images smaller than a window of the protocol (20 pixels a side for `errnet`
-            and `rgb`, 7 for `y`); shapes differ or are not images; `y` and not 3 channels; an array is not
-            floating point.
+        UserError: The protocol is unknown, the images are smaller than a window of the protocol (20 pixels a side for
+            `errnet` and `rgb`, 7 for `y` and `srnet`), the shapes differ or are not images, the images of `y` or
+            `srnet` do not have 3 channels, or an array is not floating point.
     """
-    chosen = _PROTOCOLS[protocol_name(protocol)]
-    if chosen.view is not None:
-        estimate, target = chosen.view(estimate, target)
-    return {name: metric(estimate, target) for name, metric in chosen.metrics.items()}
+    entry = _PROTOCOLS[protocol_name(protocol)]
+    if entry.convert is not None:
+        estimate, target = entry.convert(estimate, target)
+    return {name: metric(estimate, target) for name, metric in entry.metrics.items()}

@@ -8,24 +8,24 @@ from sirr_jax.metrics._images import Image, Score, finish, prepare
 
 
 def psnr(estimate: Image, target: Image, *, per_channel: bool = True) -> Score:
-    """Peak signal-to-noise ratio in dB; higher is better (benchmark protocol, section 1).
+    """Computes the peak signal-to-noise ratio in dB; higher is better (benchmark protocol, section 1).
 
-    The reflection-removal community (ERRNet and its descendants) computes one PSNR per channel and averages
-    the dB values. The textbook value pools the squared error of all channels before the logarithm. They can
-    differ by more than 1 dB where the channels are not equally good.
+    Papers on reflection removal (ERRNet and its successors) compute one PSNR per channel and average the dB values. The
+    textbook value pools the squared error of all channels before the logarithm. The two can differ by more than 1 dB if
+    the errors of the channels differ.
 
     Args:
-        estimate: [H, W, C] or [N, H, W, C], floating point; clipped to [0, 1], not rounded.
+        estimate: image [H, W, C] or batch [N, H, W, C], floating point; clipped to [0, 1], not rounded.
         target: the same shape, floating point, in [0, 1].
-        per_channel: average the dB values of the channels; False pools their squared errors.
+        per_channel: average the dB values of the channels if true, pool their squared errors if false.
 
     Returns:
-        dB, one value per image: a `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; a float32
-        JAX array if either argument is a JAX array or tracer. Infinite where a channel (pooled: the whole
-        image) is identical to the target.
+        PSNR in dB, one value per image: a `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; a float32
+        JAX array if either argument is a JAX array or tracer. Infinite if a channel (pooled: the whole image) is
+        identical to the target.
 
     Raises:
-        UserError: shapes differ, are not images or are empty, or an array is not floating point.
+        UserError: The shapes differ, are not images or are empty, or an array is not floating point.
     """
     xp, x, y = prepare(estimate, target, metric="psnr")
     error = ((x - y) ** 2).mean(axis=(-3, -2))

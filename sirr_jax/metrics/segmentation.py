@@ -1,9 +1,10 @@
-"""Scores of label maps: confusion matrices, and the four numbers of SR-Net's evaluation."""
+"""Metrics of semantic segmentation: confusion matrix, mIoU, and the four scores of SR-Net's evaluation."""
 
 from __future__ import annotations
 
 import math
 from types import ModuleType
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -14,79 +15,78 @@ from sirr_jax.metrics._images import Image, Score, finish
 
 
 def confusion(predicted: Image, target: Image, classes: int, *, ignore: int | None = 255) -> Image:
-    """Counts the pixels of each true class that were given each class.
+    """Counts the pixels of each true class by predicted class.
 
-    Confusion matrices of parts of a data set may be added up.
+    Confusion matrices of parts of a data set can be added.
 
     Args:
-        predicted: whole numbers of any shape, 0 to `classes` - 1.
-        target: the same shape, 0 to `classes` - 1, or `ignore`.
+        predicted: predicted classes, integers of any shape, 0 to `classes` - 1.
+        target: true classes, the same shape, 0 to `classes` - 1, or `ignore`.
         classes: number of classes.
-        ignore: true value of pixels that do not count; None if there is none.
+        ignore: value of `target` at pixels that are not counted; None to count all pixels.
 
     Returns:
-        [classes, classes]: row the true class, column the predicted one. int64 for NumPy arrays; an int32 JAX array
-        if either argument is a JAX array or tracer, and then values outside the range, which cannot be told there,
-        do not count.
+        [classes, classes], rows true classes, columns predicted ones. int64 for NumPy arrays; an int32 JAX array if
+        either argument is a JAX array or tracer. Values out of range are not counted there, because they cannot be
+        reported.
 
     Raises:
-        UserError: shapes differ, an array holds no whole numbers, or a NumPy array holds other values.
+        UserError: The shapes differ, an array is not of integers, or a NumPy array has values out of range.
     """
     xp = _check(predicted, target, classes, ignore)
     predicted, target = (xp.asarray(labels).reshape(-1) for labels in (predicted, target))
-    return _counted(xp, predicted, target, classes, ignore)
+    return _count(xp, predicted, target, classes, ignore)
 
 
 def miou(confusion: Image) -> Score:
-    """Mean over the classes of intersection over union, of a whole data set.
+    """Computes the mean intersection over union over the classes of a whole data set.
 
-    Classes that neither occur nor were predicted are left out (SGRRN specification, section 11).
+    Classes that neither occur nor are predicted are omitted (SGRRN specification, section 11).
 
     Args:
-        confusion: [C, C] as `confusion` counts.
+        confusion: [C, C] confusion matrix from `confusion`.
 
     Returns:
-        A `float` for a NumPy array, a float32 scalar for a JAX array or tracer; not a number where nothing was
-        counted.
+        A `float` for a NumPy array, a float32 scalar for a JAX array or tracer; NaN if nothing was counted.
     """
     xp = jnp if isinstance(confusion, jax.Array) else np
-    # Converted before it is summed: a data set has more pixels than 32 bits count.
+    # Converted before the sum: the number of pixels of a data set exceeds 32 bits.
     counts = confusion.astype(xp.float32 if xp is jnp else xp.float64)
-    true, given, right = counts.sum(axis=-1), counts.sum(axis=-2), xp.diagonal(counts)
-    union = true + given - right
+    true, predicted, correct = counts.sum(axis=-1), counts.sum(axis=-2), xp.diagonal(counts)
+    union = true + predicted - correct
     occurring = (union > 0).sum()
-    total = (right / xp.where(union > 0, union, 1.0)).sum()
+    total = (correct / xp.where(union > 0, union, 1.0)).sum()
     mean = total / xp.maximum(occurring, 1).astype(total.dtype)
     return finish(xp.where(occurring > 0, mean, math.nan))
 
 
 def per_image(predicted: Image, target: Image, classes: int) -> dict[str, Score]:
-    """The four scores of SR-Net's evaluation; those of a set are the mean over its images.
+    """Computes the four scores of SR-Net's evaluation per image; those of a set are the means over its images.
 
-    With n_ij pixels of class i that were given class j, t_i = sum_j n_ij, p_i = sum_j n_ji (SR-Net specification,
+    With n_ij pixels of class i predicted as class j, t_i = sum_j n_ij, p_i = sum_j n_ji (SR-Net specification,
     section 7):
 
     * "pa", pixel accuracy: sum_i n_ii / sum_i t_i.
     * "ma", mean accuracy: mean over the classes in the target of n_ii / t_i.
-    * "miou": sum of n_ii / (t_i + p_i - n_ii), divided by the number of classes in the target. Classes that were
-      predicted and do not occur take nothing away but the pixels that they cover: this is not `miou` of one image.
+    * "miou": sum of n_ii / (t_i + p_i - n_ii), divided by the number of classes in the target. Classes that are
+      predicted and do not occur cost only the pixels that they cover, so this is not `miou` of one image.
     * "fwiou": sum of t_i n_ii / (t_i + p_i - n_ii), divided by the number of pixels.
 
-    No value is ignored: the evaluation knows of no pixels without a class.
+    No pixels are ignored: the evaluation has no pixels without a class.
 
     Args:
-        predicted: [H, W] or [N, H, W], whole numbers from 0 to `classes` - 1.
-        target: the same shape and range.
+        predicted: predicted classes, [H, W] or [N, H, W], integers from 0 to `classes` - 1.
+        target: true classes, the same shape and range.
         classes: number of classes.
 
     Returns:
-        The scores, in [0, 1], one value per image: a `float` for [H, W], [N] for a batch. float64 for NumPy arrays;
-        float32 JAX arrays if either argument is a JAX array or tracer, and then pixels outside the range count among
-        the pixels and in no class.
+        The scores by name, in [0, 1], one value per image: a `float` for [H, W], [N] for a batch. float64 for NumPy
+        arrays; float32 JAX arrays if either argument is a JAX array or tracer. Pixels out of range then belong to no
+        class, but are included in the number of pixels.
 
     Raises:
-        UserError: shapes differ or are not label maps, an array holds no whole numbers, or a NumPy array holds other
-            values.
+        UserError: The shapes differ or are not label maps, an array is not of integers, or a NumPy array has values out
+            of range.
     """
     if predicted.ndim not in (2, 3) or predicted.size == 0:
         raise UserError(f"per_image: labels of shape {predicted.shape}, expected [H, W] or [N, H, W]")
@@ -94,15 +94,15 @@ def per_image(predicted: Image, target: Image, classes: int) -> dict[str, Score]
     height, width = predicted.shape[-2:]
     images = [xp.asarray(labels).reshape(-1, height * width) for labels in (predicted, target)]
     if xp is jnp:
-        counts = jax.vmap(lambda p, t: _counted(jnp, p, t, classes, None))(*images).astype(jnp.float32)
+        counts = jax.vmap(lambda p, t: _count(jnp, p, t, classes, None))(*images).astype(jnp.float32)
     else:
-        counts = np.stack([_counted(np, p, t, classes, None) for p, t in zip(*images, strict=True)]).astype(np.float64)
-    true, given, right = counts.sum(axis=-1), counts.sum(axis=-2), xp.diagonal(counts, axis1=-2, axis2=-1)
+        counts = np.stack([_count(np, p, t, classes, None) for p, t in zip(*images, strict=True)]).astype(np.float64)
+    true, columns, correct = counts.sum(axis=-1), counts.sum(axis=-2), xp.diagonal(counts, axis1=-2, axis2=-1)
     present = (true > 0).sum(axis=-1).astype(counts.dtype)
-    overlap = right / xp.maximum(true + given - right, 1.0)
+    overlap = correct / xp.maximum(true + columns - correct, 1.0)
     scores = {
-        "pa": right.sum(axis=-1) / xp.maximum(true.sum(axis=-1), 1.0),
-        "ma": (right / xp.maximum(true, 1.0)).sum(axis=-1) / xp.maximum(present, 1.0),
+        "pa": correct.sum(axis=-1) / xp.maximum(true.sum(axis=-1), 1.0),
+        "ma": (correct / xp.maximum(true, 1.0)).sum(axis=-1) / xp.maximum(present, 1.0),
         "miou": overlap.sum(axis=-1) / xp.maximum(present, 1.0),
         "fwiou": (true * overlap).sum(axis=-1) / (height * width),
     }
@@ -110,34 +110,34 @@ def per_image(predicted: Image, target: Image, classes: int) -> dict[str, Score]
 
 
 def _check(predicted: Image, target: Image, classes: int, ignore: int | None) -> ModuleType:
-    """The namespace to count in, after a look at the arguments."""
+    """Checks the arguments and returns their array library."""
     xp = jnp if isinstance(predicted, jax.Array) or isinstance(target, jax.Array) else np
     for role, labels in (("prediction", predicted), ("target", target)):
         if not jnp.issubdtype(labels.dtype, jnp.integer):
-            raise UserError(f"the {role} has dtype {labels.dtype}, expected classes as whole numbers: take the argmax")
+            raise UserError(f"the {role} has dtype {labels.dtype}, expected integer classes: take the argmax")
     if predicted.shape != target.shape:
         raise UserError(
             f"the prediction has shape {predicted.shape} and the target {target.shape}, expected equal shapes: resize "
             "one to the other by nearest neighbors"
         )
     if xp is np:
-        for role, labels, other in (("prediction", predicted, None), ("target", target, ignore)):
-            strange = labels[(labels < 0) | (labels >= classes)]
-            strange = strange if other is None else strange[strange != other]
-            if strange.size:
-                also = "" if other is None else f", or {other} to ignore"
-                raise UserError(f"the {role} holds {strange.flat[0]}, expected classes from 0 to {classes - 1}{also}")
+        for role, labels, allowed in (("prediction", predicted, None), ("target", target, ignore)):
+            invalid = cast(np.ndarray, labels[(labels < 0) | (labels >= classes)])
+            invalid = invalid if allowed is None else invalid[invalid != allowed]
+            if invalid.size:
+                also = "" if allowed is None else f", or {allowed} to ignore"
+                raise UserError(f"the {role} has {invalid.flat[0]}, expected classes from 0 to {classes - 1}{also}")
     return xp
 
 
-def _counted(xp: ModuleType, predicted: Image, target: Image, classes: int, ignore: int | None) -> Image:
-    """The confusion matrix of flat arrays."""
-    given, true = predicted.astype(xp.int32), target.astype(xp.int32)
-    counts = (given >= 0) & (given < classes) & (true >= 0) & (true < classes)
+def _count(xp: ModuleType, predicted: Image, target: Image, classes: int, ignore: int | None) -> Image:
+    """Computes the confusion matrix of flat arrays."""
+    guess, true = predicted.astype(xp.int32), target.astype(xp.int32)
+    valid = (guess >= 0) & (guess < classes) & (true >= 0) & (true < classes)
     if ignore is not None:
-        counts &= true != ignore
-    # What does not count goes into a last bin, which is dropped.
-    bins = xp.where(counts, true * classes + given, classes * classes)
+        valid &= true != ignore
+    # Pixels that are not counted go into a last bin, which is dropped.
+    bins = xp.where(valid, true * classes + guess, classes * classes)
     size = classes * classes + 1
-    counted = jnp.bincount(bins, length=size) if xp is jnp else np.bincount(bins, minlength=size)
-    return counted[:-1].reshape(classes, classes)
+    counts = jnp.bincount(bins, length=size) if xp is jnp else np.bincount(bins, minlength=size)
+    return counts[:-1].reshape(classes, classes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 from sirr_jax.errors import UserError
 from sirr_jax.metrics._images import Image, Score, finish, prepare
 
 _GAUSSIAN = tuple(math.exp(-0.5 * (k / 1.5) ** 2) for k in range(-5, 6))
 
-# Name -> (weights of the window along one axis, factor from population to sample covariance).
+# By name: weights of the window along one axis, and factor from population to sample covariance.
 _WINDOWS = {
     "uniform": ((1.0 / 7.0,) * 7, 49.0 / 48.0),
     "gaussian": (tuple(weight / sum(_GAUSSIAN) for weight in _GAUSSIAN), 1.0),
@@ -19,25 +20,24 @@ _C2 = 0.03**2
 
 
 def ssim(estimate: Image, target: Image, *, window: str = "uniform") -> Score:
-    """Mean structural similarity, at most 1; higher is better (benchmark protocol, section 1).
+    """Computes the mean structural similarity, at most 1; higher is better (benchmark protocol, section 1).
 
-    Per channel, over the windows that lie inside the image, then the mean over channels; K1 = 0.01, K2 = 0.03
-    of the dynamic range. Both windows equal scikit-image's: "uniform" is its default (7x7, sample covariance)
-    and what reflection removal reports; "gaussian" is Wang et al. 2004 (11x11, sigma 1.5, population
-    covariance).
+    It is the mean over the windows inside the image, per channel, then over channels; K1 = 0.01, K2 = 0.03 of the
+    dynamic range. Both windows equal scikit-image's: "uniform" is its default (7x7, sample covariance) and the one
+    reported for reflection removal; "gaussian" is Wang et al. 2004 (11x11, sigma 1.5, population covariance).
 
     Args:
-        estimate: [H, W, C] or [N, H, W, C], floating point; clipped to [0, 1], not rounded.
+        estimate: image [H, W, C] or batch [N, H, W, C], floating point; clipped to [0, 1], not rounded.
         target: the same shape, floating point, in [0, 1].
-        window: "uniform" or "gaussian".
+        window: window function, "uniform" or "gaussian".
 
     Returns:
         One value per image: a `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; a float32 JAX
         array if either argument is a JAX array or tracer.
 
     Raises:
-        UserError: unknown window; images smaller than it (7 or 11 pixels a side); shapes differ or are not
-            images; an array is not floating point.
+        UserError: The window is unknown, the images are smaller than it (7 or 11 pixels a side), the shapes differ or
+            are not images, or an array is not floating point.
     """
     if window not in _WINDOWS:
         raise UserError(f"ssim: unknown window {window!r}, expected one of {', '.join(_WINDOWS)}")
@@ -52,16 +52,17 @@ def ssim(estimate: Image, target: Image, *, window: str = "uniform") -> Score:
 
 
 def _moments(x: Image, y: Image, weights: tuple[float, ...]) -> tuple[Image, Image, Image, Image]:
-    """Means of x and y, sum of their variances, and covariance, in every window inside the image."""
-    # E[x^2] - E[x]^2 loses the variance of bright flat regions in float32. The law of total covariance, one
-    # axis after the other, only ever squares deviations from a mean of the same window.
+    """Computes the means of x and y, the sum of their variances, and their covariance in every window."""
+    # In float32, E[x^2] - E[x]^2 loses the variance of bright flat regions. The law of total covariance, one axis after
+    # the other, squares only deviations from a mean of the same window.
     mean_x, mean_y = x, y
-    variances = covariance = 0.0 * x
+    variances: Any = 0.0 * x
+    covariance: Any = variances
     for axis in (-2, -3):
         rows_x, rows_y = _shifts(mean_x, axis, weights), _shifts(mean_y, axis, weights)
         rows_v, rows_c = _shifts(variances, axis, weights), _shifts(covariance, axis, weights)
-        mean_x = sum(w * row for w, row in zip(weights, rows_x, strict=True))
-        mean_y = sum(w * row for w, row in zip(weights, rows_y, strict=True))
+        mean_x = cast(Image, sum(w * row for w, row in zip(weights, rows_x, strict=True)))
+        mean_y = cast(Image, sum(w * row for w, row in zip(weights, rows_y, strict=True)))
         variances = covariance = 0.0
         for w, row_x, row_y, row_v, row_c in zip(weights, rows_x, rows_y, rows_v, rows_c, strict=True):
             deviation_x, deviation_y = row_x - mean_x, row_y - mean_y
@@ -71,7 +72,8 @@ def _moments(x: Image, y: Image, weights: tuple[float, ...]) -> tuple[Image, Ima
 
 
 def _shifts(image: Image, axis: int, weights: tuple[float, ...]) -> list[Image]:
-    """The image seen from each tap of the window along one axis (negative), cut to the windows that fit."""
+    """Returns the image shifted to each tap of the window along a (negative) axis, cropped to the windows that fit."""
     fitting = image.shape[axis] - len(weights) + 1
-    behind = (slice(None),) * (-1 - axis)
-    return [image[(..., slice(k, k + fitting), *behind)] for k in range(len(weights))]
+    trailing = (slice(None),) * (-1 - axis)
+    indices: list[Any] = [(..., slice(k, k + fitting), *trailing) for k in range(len(weights))]
+    return [image[index] for index in indices]

@@ -112,7 +112,7 @@ class Evaluator:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _score(self, estimate: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
-        return score(estimate, target, protocol=self._protocol)
+        return {name: np.asarray(values) for name, values in score(estimate, target, protocol=self._protocol).items()}
 
 
 def _label_scores(predicted: np.ndarray, target: np.ndarray, classes: int) -> dict[str, float]:

@@ -120,9 +120,9 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
                     if ending or _due(step, config.log_every):
                         _check_finite(state, workdir)
                         metric_logger.flush(step)
-                    if evaluator and _due(step, config.eval_every, last=step == last):
+                    if evaluator and writer and _due(step, config.eval_every, last=step == last):
                         evaluator.evaluate(step, state, writer)
-                    if evaluator and _due(step, config.log_images_every, last=step == last):
+                    if evaluator and writer and _due(step, config.log_images_every, last=step == last):
                         evaluator.panel(step, state, writer)
                     if ending or _due(step, config.checkpoint_every):
                         _check_finite(state, workdir)

@@ -16,7 +16,7 @@ def check(*arguments):
 
 
 def test_check_of_a_data_set_without_mistakes(tmp_path, capsys):
-    root = sets.layered(tmp_path / "mine", (1, 2))
+    root = sets.layer_folders(tmp_path / "mine", (1, 2))
     assert check(root, "--thorough", "--crop", "8") == 0
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
@@ -38,7 +38,7 @@ def test_check_prints_parts_sequences_and_notes(tmp_path, capsys):
 
 
 def test_mistakes_of_a_data_set_are_listed_and_end_in_exit_code_2(tmp_path, capsys):
-    root = sets.layered(tmp_path / "nature", range(30))
+    root = sets.layer_folders(tmp_path / "nature", range(30))
     shutil.rmtree(root / "transmission_layer")
     sets.picture(root / "transmission_layer" / "0.png", size=(8, 8))
     assert check(root) == 2
@@ -47,14 +47,14 @@ def test_mistakes_of_a_data_set_are_listed_and_end_in_exit_code_2(tmp_path, caps
     assert "  images     1 of 20 or 200" in lines
     assert "  blended/1.jpg: no file '1' in transmission_layer" in lines
     assert "  ... and 9 more (unpaired); --all lists them" in lines
-    assert "  .: 1 complete picture where the published set has 20 or 200" in lines
+    assert "  .: 1 complete picture, but the published set has 20 or 200" in lines
     assert captured.err == f"sirr data: {root}: 31 mistakes, listed above; correct them and check again\n"
     check(root, "--all")
     assert "  blended/29.jpg: no file '29' in transmission_layer" in capsys.readouterr().out
 
 
 def test_file_names_that_are_not_utf8_are_printed(tmp_path, capsys):
-    root = sets.layered(tmp_path / "mine", (1,))
+    root = sets.layer_folders(tmp_path / "mine", (1,))
     name = os.fsdecode(b"\xff\xfe.jpg")
     shutil.copy(root / "blended" / "1.jpg", root / "blended" / name)
     assert check(root) == 2
@@ -65,14 +65,14 @@ def test_file_names_that_are_not_utf8_are_printed(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["missing"], "missing: no such folder"),
-        (["empty"], "empty: no data set of a known layout; looked for"),
-        (["."], "is no data set itself, but holds some: give one of mine"),
-        (["mine", "--crop", "0"], "a crop of 0 pixels; give 1 or more"),
+        (["empty"], "empty: no data set of a known layout; known layouts"),
+        (["."], "is not a data set, but contains some: use one of mine"),
+        (["mine", "--crop", "0"], "a crop of 0 pixels: expected 1 or more"),
     ],
 )
 def test_mistakes_end_in_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    sets.layered(tmp_path / "mine", (1,))
+    sets.layer_folders(tmp_path / "mine", (1,))
     (tmp_path / "empty").mkdir()
     assert check(*arguments) == 2
     captured = capsys.readouterr()
@@ -121,6 +121,6 @@ def test_pack_prints_a_summary(tmp_path, capsys):
 def test_as_selects_the_layout(tmp_path, capsys):
     sets.picture(tmp_path / "photos" / "a" / "1.png")
     assert check(tmp_path / "photos") == 2
-    assert "or say --as photos" in capsys.readouterr().err
+    assert "or pass --as photos" in capsys.readouterr().err
     assert check(tmp_path / "photos", "--as", "photos") == 0
     assert "photographs (photos)" in capsys.readouterr().out

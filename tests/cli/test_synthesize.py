@@ -113,7 +113,7 @@ def test_unusable_photos_are_an_error_or_skipped_and_counted(photos, tmp_path, c
     assert used <= {"a.png", "b.png", "c.png", "d.png"}
 
 
-def test_skipped_photos_do_not_change_the_other_samples(photos, tmp_path, capsys):
+def test_unusable_photos_do_not_change_the_other_samples(photos, tmp_path, capsys):
     arguments = ("--count", 3, "--size", 32, "--on-corrupt", "skip")
     assert synthesize("jpeg", photos, tmp_path / "a", *arguments) == 0
     assert "skipped" not in capsys.readouterr().out
@@ -154,7 +154,7 @@ def test_list_prints_kinds_and_options(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["zang", "photos", "out"], "nothing of kind 'zang' can be made; did you mean 'zhang'?"),
+        (["zang", "photos", "out"], "unknown kind 'zang' of generated samples; did you mean 'zhang'?"),
         (["zhang"], "PHOTOS and OUT are required; see sirr synthesize --help"),
         (["zhang", "photos", "out", "--on-corrupt", "skp"], "--on-corrupt is 'skp'; did you mean 'skip'?"),
         (["zhang", "nothing", "out"], "nothing"),
@@ -172,7 +172,7 @@ def test_list_prints_kinds_and_options(capsys):
             ["window_reflection", "photos", "out", "--option", "form=zang"],
             "form is 'zang': use one of cityscapes, zhang, ceil",
         ),
-        (["watermark", "photos", "out", "--option", "logos=nowhere"], "nowhere holds no .png file"),
+        (["watermark", "photos", "out", "--option", "logos=nowhere"], "nowhere has no .png file"),
     ],
 )
 def test_mistakes_end_in_one_line_and_exit_code_2(photos, tmp_path, capsys, monkeypatch, arguments, message):

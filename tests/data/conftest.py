@@ -1,4 +1,4 @@
-"""Folders of photographs in every layout."""
+"""Fixtures: folders of photos, sequences and pairs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.helpers.photo_files import labelled_photo, write, write_sequence
 
 @pytest.fixture
 def photo_folder(tmp_path) -> Path:
-    """Seven photographs, labels 0 to 6, some of them in folders inside."""
+    """Seven photos with labels 0 to 6, some of them in a subfolder."""
     folder = tmp_path / "photos"
     for label in range(7):
         write(
@@ -23,7 +23,7 @@ def photo_folder(tmp_path) -> Path:
 
 @pytest.fixture
 def sequence_folder(tmp_path) -> Path:
-    """Sequences of 3, 4 and 6 frames, the second without a reflection; labels 10, 20, 30 and up."""
+    """Sequences of 3, 4 and 6 frames with labels from 10, 20 and 30; the second has no reflection."""
     folder = tmp_path / "sequences"
     for number, frames in enumerate((3, 4, 6)):
         write_sequence(folder / f"s{number}", frames, first_label=10 * (number + 1), reflection=number != 1)
@@ -32,7 +32,7 @@ def sequence_folder(tmp_path) -> Path:
 
 @pytest.fixture
 def pair_folder(tmp_path) -> Path:
-    """Five pairs, labels 0 to 4 and 100 more for the transmission layer."""
+    """Five pairs with labels 0 to 4; the transmission has label + 100."""
     folder = tmp_path / "pairs"
     for label in range(5):
         write(folder / "blended" / f"{label}.png", labelled_photo(label, 26, 33))

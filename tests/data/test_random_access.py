@@ -12,7 +12,7 @@ KEYS = st.builds(StreamKey, st.integers(-(2**70), 2**70), st.sampled_from(["laye
 
 @hypothesis.settings(max_examples=60, deadline=None)
 @hypothesis.given(key=KEYS, count=st.integers(1, 40), epoch=st.integers(0, 10**9))
-def test_every_item_once_per_epoch(key, count, epoch):
+def test_each_epoch_visits_every_item_once(key, count, epoch):
     positions = range(epoch * count, (epoch + 1) * count)
     assert sorted(item_at(key, position, count) for position in positions) == list(range(count))
     first, second = zip(*(two_items_at(key, position, count) for position in positions), strict=True)
@@ -37,7 +37,7 @@ def test_generators_are_stateless_and_independent():
         StreamKey(4, "layers").generator("crop", 7),
         StreamKey(3, "pairs").generator("crop", 7),
     ]
-    # A generator that began where its neighbor's second draw is would share almost all its draws.
+    # Generators whose start positions overlap would share almost all draws.
     neighbors = [key.generator("crop", position).random(50) for position in (7, 8)]
     assert not np.intersect1d(*neighbors).size
     draws = [key.generator("crop", 7).random()] + [other.random() for other in others]
@@ -51,7 +51,7 @@ def test_first_draws_of_consecutive_positions_are_uniform():
     assert abs(np.corrcoef(draws[1:], draws[:-1])[0, 1]) < 0.08
 
 
-def test_both_layers_meet_every_partner():
+def test_two_items_at_gives_every_ordered_pair():
     key = StreamKey(0, "layers")
-    met = {two_items_at(key, position, 4) for position in range(4 * 60)}
-    assert met == {(one, other) for one in range(4) for other in range(4) if one != other}
+    pairs = {two_items_at(key, position, 4) for position in range(4 * 60)}
+    assert pairs == {(one, other) for one in range(4) for other in range(4) if one != other}

@@ -1,4 +1,4 @@
-"""Every layout of a data set, built from pictures of a few pixels."""
+"""Data sets in every layout, with pictures of a few pixels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SIZE = (10, 12)
 
 
 def picture(path: Path, *, size: tuple[int, int] = SIZE, seed: int = 0) -> Path:
-    """A file of noise."""
+    """Writes an image of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)).save(path)
     return path
 
 
 def labels(path: Path, values=(0, 1, 20, 255), *, size: tuple[int, int] = SIZE, palette: bool = False) -> Path:
-    """An index image that holds each of the values."""
+    """Writes a label image that contains each of the values."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(np.resize(np.array(values, np.uint8), size))
     if palette:
@@ -28,7 +28,7 @@ def labels(path: Path, values=(0, 1, 20, 255), *, size: tuple[int, int] = SIZE, 
     return path
 
 
-def layered(root: Path, names, *, reflection: bool = False) -> Path:
+def layer_folders(root: Path, names, *, reflection: bool = False) -> Path:
     for name in names:
         picture(root / "blended" / f"{name}.jpg")
         picture(root / "transmission_layer" / f"{name}.png")
@@ -91,7 +91,7 @@ def cityscapes(root: Path) -> Path:
 
 
 def foggy(root: Path) -> Path:
-    """Cityscapes, of which two photographs are in fog, in three densities."""
+    """Writes Cityscapes with two photos in fog, in three densities."""
     for split, city in (("train", "aachen"), ("val", "lindau")):
         for beta in ("0.005", "0.01", "0.02"):
             name = f"{city}_000000_000019_leftImg8bit_foggy_beta_{beta}.png"
@@ -103,7 +103,7 @@ RAIN = ((0.01, 0.005, 0.01), (0.02, 0.01, 0.005), (0.03, 0.015, 0.002))
 
 
 def rain(root: Path, *, infix: str = "") -> Path:
-    """One photograph in rain, six times."""
+    """Writes six versions of one photo in rain, and a second photo without rain."""
     for alpha, beta, size in RAIN:
         for pattern in (2, 12):
             name = f"aachen_000000_000019{infix}_rain_alpha_{alpha}_beta_{beta}_dropsize_{size}_pattern_{pattern}.png"

@@ -13,6 +13,8 @@ from sirr_jax.data.sources.photos import EmbeddedPhotos
 from sirr_jax.inference.restorer import PACKAGED
 from sirr_jax.metrics import psnr, score
 from sirr_jax.synthesis.multiview import MultiviewOptions, synthesize_single
+from sirr_jax.training.checkpoints import flatten_config
+from sirr_jax.training.renamed_keys import translate
 from sirr_jax.weights.model_file import load_model
 
 SIZE = 128
@@ -35,24 +37,24 @@ def test_metadata_of_the_bundled_files():
     model = load_model(PACKAGED)
     assert (model.max_side, model.self_ensemble) == (640, 4)
     assert PACKAGED.stat().st_size < 8 * 2**20
-    assert model.license.startswith(
-        "Apache-2.0; its layers of VGG-19: CC BY 4.0, Karen Simonyan"
-    )  # attribution, as CC BY requires
+    # CC BY requires attribution.
+    assert model.license.startswith("Apache-2.0; its layers of VGG-19: CC BY 4.0, Karen Simonyan")
     assert model.networks["student"].model_args["hypercolumn"] == "caffe"
     assert {role: network.id for role, network in model.networks.items()} == {"student": "dynamics/student"}
     runs = json.loads(PACKAGED.with_name("training.json").read_text())["runs"]
     for run in runs:
-        assert run["config"]["recipe"] == "dynamics"
-        assert run["config"]["width"] == model.networks["student"].model_args["width"]
+        config = translate(flatten_config(run["config"]))  # the runs are of the first edition
+        assert config["recipe"] == "dynamics"
+        assert config["width"] == model.networks["student"].model_args["width"]
         assert run["log"][-1]["step"] >= 1000
     student_runs = []
     for run in runs:  # a run trains a teacher, or a student with an existing teacher
-        teacher = run["config"]["teacher"]
-        learning = "teacher" if teacher["steps"] and not teacher["init_from"] else "student"
+        config = translate(flatten_config(run["config"]))
+        learning = "teacher" if config["teacher.steps"] and not config["teacher.init_from"] else "student"
         assert {name.split("/")[0] for record in run["log"] for name in record if name.endswith("/loss")} == {learning}
         if learning == "student":
-            student_runs.append(run)
-    initialized = [bool(run["config"]["student"]["init_from"]) for run in student_runs]
+            student_runs.append(config)
+    initialized = [bool(config["student.init_from"]) for config in student_runs]
     assert initialized == [i > 0 for i in range(len(initialized))]  # each student starts from the one before
     assert PACKAGED.with_name("CARD.md").read_text().startswith("# ")
 

@@ -1,4 +1,4 @@
-"""The contextual autoencoder against its table of layers."""
+"""The contextual autoencoder against the layer table of its specification."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def draw(seed, *shape):
 
 
 def drawn(module, x):
-    """Parameters of the module's shapes, none of them zero, that keep activations near 1."""
+    """Random nonzero parameters of the module that keep activations near 1."""
     shapes = jax.eval_shape(module.init, jax.random.key(0), x)["params"]
     rng = np.random.default_rng(5)
 
@@ -72,7 +72,7 @@ def test_decoder_matches_the_layer_table(rectified):
         return np.asarray(y, np.float64)
 
     quarter = literal.relu(layer("quarter", encoded.quarter))
-    # The encoder's features are added after the upsampling's ReLU, and the sum has none.
+    # The encoder's features are added after the ReLU of the upsampling; no ReLU follows the sum.
     half = literal.relu(layer("half", up("up_half", quarter, 6) + encoded.half))
     full = layer("image", literal.relu(layer("full", up("up_full", half, 4) + encoded.full)))
     assert (full < 0).any()
@@ -88,7 +88,7 @@ def test_dropout_acts_only_in_training_and_after_the_quarter_resolution():
     def apply(variables, encoded):
         return module.apply(variables, encoded, train=True, rngs={"dropout": jax.random.key(0)})
 
-    still, shaken = (compiled(f, variables, encoded)(variables, encoded) for f in (module.apply, apply))
-    np.testing.assert_allclose(shaken.quarter, still.quarter, atol=1e-6)
-    assert np.abs(shaken.half - still.half).max() > 1e-3
-    assert np.abs(shaken.full - still.full).max() > 1e-3
+    without, dropped = (compiled(f, variables, encoded)(variables, encoded) for f in (module.apply, apply))
+    np.testing.assert_allclose(dropped.quarter, without.quarter, atol=1e-6)
+    assert np.abs(dropped.half - without.half).max() > 1e-3
+    assert np.abs(dropped.full - without.full).max() > 1e-3

@@ -1,4 +1,4 @@
-"""The convolution's padding against a literal sum over taps."""
+"""The convolution and its padding against a literal sum over taps."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def draw(seed, *shape):
 
 def parameters(cell, x):
     shapes = jax.eval_shape(cell.init, jax.random.key(0), x, None)["params"]
-    # Each gate its own values: the seeds are its name's letter and the array's size.
+    # The seeds depend on the gate and on the array's size, so that all arrays differ.
     return {
         gate: {name: 0.5 * draw(ord(gate) + leaf.size, *leaf.shape) for name, leaf in arrays.items()}
         for gate, arrays in shapes.items()

@@ -1,4 +1,4 @@
-"""The transposed convolution against a literal sum, against the convolution it transposes, and its sizes."""
+"""The transposed convolution against a literal sum and against the convolution that it transposes; its sizes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_gradients_match_the_sum_over_pixels(case):
     expected = literal.conv2d(weights, np.swapaxes(params["kernel"], 2, 3), stride=stride, padding=padding)
     np.testing.assert_allclose(of_x, expected, atol=1e-5)
     np.testing.assert_allclose(of_params["bias"], weights.sum(axis=(0, 1, 2)), rtol=1e-5)
-    # The layer is linear in its kernel: one tap at a time gives that tap's slope.
+    # The layer is linear in its kernel: a single tap of 1 gives the gradient of that tap.
     tap = np.zeros_like(params["kernel"])
     options = dict(zip(("stride", "padding", "output_padding"), case[1:], strict=True))
     for place in [(0, 0, 0, 0), (kernel - 1, 0, 1, 2), (1, kernel - 1, 2, 4)]:

@@ -1,4 +1,4 @@
-"""The blocked cost volume against four loops, at widths around its block of 16 pixels."""
+"""The blocked cost volume against four loops, at widths near its block size of 16 pixels."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def test_default_radius_is_four():
 
 
 def test_gradients_match_finite_differences():
-    # Multilinear: central differences are exact, but for rounding.
+    # The function is multilinear: central differences are exact up to rounding.
     check_grads(jax.jit(lambda a, b: cost_volume(a, b, radius=2)), pair(2, 1, 2, 18, 2), order=1, rtol=2e-2, atol=2e-2)
 
 
 def test_bfloat16_products_are_summed_in_float32():
-    # 1 + 2^-8 is no bfloat16: a running sum in bfloat16 would stay at 1.
+    # bfloat16 cannot represent 1 + 2^-8: a running sum in bfloat16 would stay at 1.
     target = jnp.ones((1, 1, 1, 257), jnp.bfloat16)
     source = jnp.full((1, 1, 1, 257), 2.0**-8, jnp.bfloat16).at[..., 0].set(1.0)
     cost = cost_volume(target, source, radius=0)

@@ -1,4 +1,4 @@
-"""Gradients of dilated convolutions against JAX's own."""
+"""Dilated convolutions and their gradients against JAX's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def plain(x, kernel, strides, padding, *, rhs_dilation, feature_group_count=1):
     [
         ((8, 8), 3, (2, 2), ((2, 2), (2, 2)), 1, (1, 1)),
         ((9, 7), 3, (4, 4), ((4, 4), (4, 4)), 1, (1, 1)),
-        ((5, 6), 3, (8, 8), ((8, 8), (8, 8)), 1, (1, 1)),  # taps that never meet the image
+        ((5, 6), 3, (8, 8), ((8, 8), (8, 8)), 1, (1, 1)),  # some taps are always outside the image
         ((9, 10), 2, (3, 2), ((0, 1), (2, 0)), 2, (1, 1)),
         ((9, 7), 3, (2, 2), ((2, 2), (2, 2)), 1, (2, 2)),
     ],
@@ -40,7 +40,7 @@ def test_dilated_conv_and_its_gradients_match_jax(size, side, dilation, padding,
     def both(x, kernel):
         options = {"rhs_dilation": dilation, "feature_group_count": groups}
         expected, expected_vjp = jax.vjp(lambda *a: plain(*a, strides, padding, **options), x, kernel)
-        numbers = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "compute_dtype": "highest"}
+        numbers = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "precision": "highest"}
         actual, found_vjp = jax.vjp(lambda *a: dilated_conv(*a, strides, padding, **options, **numbers), x, kernel)
         gradient = jax.random.normal(jax.random.key(2), expected.shape)
         return (expected, *expected_vjp(gradient)), (actual, *found_vjp(gradient))

@@ -1,4 +1,4 @@
-"""Instance and batch normalization against their definitions; what moves the running statistics."""
+"""Instance and batch normalization against their definitions; updates of the running statistics."""
 
 from __future__ import annotations
 
@@ -100,10 +100,10 @@ def test_synchronized_batch_norm_matches_the_whole_batch():
     apply = jax.vmap(
         lambda x: layer.apply(VARIABLES, x, train=True, mutable=["batch_stats"]), axis_name="part", out_axes=(0, None)
     )
-    parts, moved_in_parts = jax.jit(apply)(x)
+    parts, updates_in_parts = jax.jit(apply)(x)
     np.testing.assert_allclose(parts.reshape(whole.shape), whole, atol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), moved_in_parts, updates)
-    # Outside the mapped axis, where networks are initialized, the name must not be looked up.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), updates_in_parts, updates)
+    # Networks are initialized outside the mapped axis, where its name does not exist.
     jax.eval_shape(lambda: layer.init(jax.random.key(0), x[0], train=True))
 
 

@@ -35,7 +35,7 @@ def test_reflect_pad_matches_numpy(padding):
 @given(height=st.integers(1, 40), width=st.integers(1, 40), multiple=st.sampled_from([1, 2, 16]))
 def test_pad_to_multiple_pads_to_the_next_multiple(height, width, multiple):
     x = image(height, width)
-    # Shapes by tracing, so that wild sizes compile nothing.
+    # Shapes by tracing, so that nothing is compiled for random sizes.
     shape = jax.eval_shape(lambda x: pad_to_multiple(x, multiple), x).shape
     below, right = shape[1] - height, shape[2] - width
     assert shape[1] % multiple == 0

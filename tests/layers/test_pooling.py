@@ -14,7 +14,7 @@ from tests.helpers import literal
 
 
 def image(*size):
-    # Negative, so that padding with zeros would win a maximum.
+    # Negative values, so that zeros of the padding would be the maximum.
     return np.random.default_rng(sum(size)).standard_normal((2, *size, 3)).astype(np.float32) - 5.0
 
 
@@ -30,7 +30,7 @@ CEILED = [
     ((7, 9), 2, {"stride": 2}),
     ((8, 10), 3, {"stride": 2}),
     ((8, 9), 3, {"stride": 2, "padding": 1}),
-    # Rounding up would start a last window in the padding: left out.
+    # Rounding up would start a last window in the padding: it is left out.
     ((5, 7), 2, {"stride": 2, "padding": 1}),
     ((2, 4), 1, {"stride": 3}),
 ]
@@ -59,7 +59,7 @@ def test_average_pool_matches_loops(size, window, options, count_padding):
 def test_average_pool_gradients_over_blocks_match_loops():
     gradient = image(2, 3)
     actual = jax.jit(lambda x, y: jax.vjp(lambda x: average_pool(x, 3, stride=3), x)[1](y)[0])(image(7, 11), gradient)
-    expected = np.zeros((2, 7, 11, 3))  # nothing where no window fits
+    expected = np.zeros((2, 7, 11, 3))  # zero where no window fits
     expected[:, :6, :9] = np.repeat(np.repeat(gradient, 3, axis=1), 3, axis=2) / 9
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
@@ -91,7 +91,7 @@ def test_max_pool_output_size_matches_loops(size, window, stride, padding, ceil_
 def test_pooling_gradients_under_jit(pool):
     x = image(6, 7)
     slope = np.asarray(jax.jit(jax.grad(lambda x: pool(x).sum()))(x))
-    # Every window hands one on: to its largest pixel, or in equal parts.
+    # Each window passes a gradient of one to its largest pixel, or in equal parts to all pixels.
     assert slope.sum() == pytest.approx(np.prod(jax.eval_shape(pool, x).shape))
     assert np.all(slope >= 0.0)
 

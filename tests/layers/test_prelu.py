@@ -1,4 +1,4 @@
-"""PReLU against its definition, and where its derivative is torch's."""
+"""PReLU against its definition, and its derivative against PyTorch's."""
 
 from __future__ import annotations
 

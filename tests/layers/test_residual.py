@@ -12,7 +12,7 @@ from tests.helpers import literal
 
 
 def drawn(module, *shape):
-    """An input, and parameters of the module's shapes, none of them zero."""
+    """Random nonzero parameters of the module, and an input."""
     rng = np.random.default_rng(8)
     shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros(shape))["params"]
     params = jax.tree.map(lambda p: 0.5 * rng.standard_normal(p.shape).astype(np.float32), shapes)

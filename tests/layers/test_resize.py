@@ -1,4 +1,4 @@
-"""Resizes against literal references."""
+"""Resizing against literal references."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_resize_nearest_by_a_whole_factor_repeats_pixels(factor):
 
 
 def test_resize_nearest_rounds_in_float32():
-    # 23 * 119 / 391 is 7, but torch's product of float32 numbers falls just below.
+    # 23 * 119 / 391 is 7, but PyTorch's product of float32 numbers is just below.
     line = np.arange(119, dtype=np.float32)[None, :, None, None]
     chosen = np.asarray(resize_nearest(line, (391, 1)))[0, :, 0, 0].astype(int)
     assert chosen[23] == 6
@@ -82,7 +82,8 @@ def test_resize_bilinear_uses_the_exact_scale(scale):
     resized = jax.jit(lambda x: resize_bilinear(x, size, scale=scale))(x)
     np.testing.assert_allclose(resized, literal.resize_bilinear(x.astype(np.float64), size, scale=scale), atol=1e-5)
     assert np.abs(resized - resize_bilinear(x, size)).max() > 1e-2
-    assert resize_bilinear(x, (5, 7), scale=1.1) is x  # as torch: where no size changes, the scale says nothing
+    # As in PyTorch, the scale is ignored where the size does not change.
+    assert resize_bilinear(x, (5, 7), scale=1.1) is x
 
 
 def test_resize_bilinear_aligns_corners_or_edges():

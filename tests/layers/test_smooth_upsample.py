@@ -1,4 +1,4 @@
-"""The smoothed upsampling against its definition."""
+"""Smoothed upsampling against its definition."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sirr_jax.layers.smooth_upsample import SmoothUpsample
 
 
 def transposed(x, kernel):
-    """Every pixel lays its 4x4 patch down, two pixels further than the last; a border of one is cut off."""
+    """Adds a 4x4 patch per pixel, at steps of two pixels, and crops a border of one."""
     batch, height, width, _ = x.shape
-    laid = np.zeros((batch, 2 * height + 2, 2 * width + 2, kernel.shape[3]))
+    total = np.zeros((batch, 2 * height + 2, 2 * width + 2, kernel.shape[3]))
     for i, j in itertools.product(range(height), range(width)):
-        laid[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += np.einsum("bc,klco->bklo", x[:, i, j], kernel)
-    return laid[:, 1:-1, 1:-1]
+        total[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += np.einsum("bc,klco->bklo", x[:, i, j], kernel)
+    return total[:, 1:-1, 1:-1]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4)])
@@ -33,7 +33,7 @@ def test_smooth_upsample_averages_each_pixel_with_its_upper_left_neighbors(size)
     for i, j in itertools.product(range(sharp.shape[1]), range(sharp.shape[2])):
         above, left = (i - 1 if i else 1), (j - 1 if j else 1)
         expected[:, i, j] = (sharp[:, i, j] + sharp[:, above, j] + sharp[:, i, left] + sharp[:, above, left]) / 4
-    assert (expected < 0).any(), "or the ReLU is not put to the test"
+    assert (expected < 0).any(), "otherwise the ReLU is not tested"
     np.testing.assert_allclose(actual, np.maximum(expected, 0.0), atol=1e-5)
 
 

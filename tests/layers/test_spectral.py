@@ -1,4 +1,4 @@
-"""Spectral normalization against the power method in NumPy: when its vectors move, and what the gradient sees."""
+"""Spectral normalization against the power iteration in NumPy: updates of its vectors, and its gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from sirr_jax.layers.spectral import SpectralConv
 from tests.helpers import literal
 
-KINDS = [
+OPTIONS = [
     {"kernel": 4, "stride": 2, "padding": 1},
     {"kernel": 3, "dilation": 2, "padding": ((2, 1), (0, 2)), "bias": False},
     {"kernel": 4, "stride": 2, "padding": 1, "transposed": True},
@@ -19,7 +19,7 @@ KINDS = [
 
 
 def make(options, *, seed=0):
-    """A layer of 3 -> 5 channels with random variables, and an image."""
+    """A layer from 3 to 5 channels with random variables, and an image."""
     rng = np.random.default_rng(seed)
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
     side = options["kernel"]
@@ -46,7 +46,7 @@ def plain(params, x, sigma, options):
     return convolve(x, kernel, bias, **rest)
 
 
-@pytest.mark.parametrize("options", KINDS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_evaluation_divides_by_the_stored_sigma(options):
     layer, variables, x = make(options)
     stats = variables["batch_stats"]
@@ -55,7 +55,7 @@ def test_evaluation_divides_by_the_stored_sigma(options):
     np.testing.assert_allclose(y, plain(variables["params"], x, sigma, options), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("options", KINDS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_training_takes_one_power_iteration_and_stores_it_if_mutable(options):
     layer, variables, x = make(options)
     matrix = rows(variables["params"]["kernel"])
@@ -69,7 +69,7 @@ def test_training_takes_one_power_iteration_and_stores_it_if_mutable(options):
 
 
 def test_sigma_converges_to_the_largest_singular_value():
-    layer, variables, x = make(KINDS[0])
+    layer, variables, x = make(OPTIONS[0])
     step = jax.jit(lambda w: w | layer.apply(w, x, train=True, mutable=["batch_stats"])[1])
     for _ in range(60):
         variables = step(variables)
@@ -79,7 +79,7 @@ def test_sigma_converges_to_the_largest_singular_value():
 
 @pytest.mark.parametrize("train", [False, True])
 def test_gradients_pass_through_sigma_but_not_through_u_and_v(train):
-    layer, variables, x = make(KINDS[1])
+    layer, variables, x = make(OPTIONS[1])
     kernel, stats = variables["params"]["kernel"], variables["batch_stats"]
     slopes = np.random.default_rng(1).standard_normal(layer.apply(variables, x).shape).astype(np.float32)
 
@@ -94,18 +94,18 @@ def test_gradients_pass_through_sigma_but_not_through_u_and_v(train):
         v = unit(u @ matrix)
         u = unit(matrix @ v)
     sigma = u @ matrix @ v
-    # The plain convolution is linear in its kernel: one tap at a time gives that tap's slope.
+    # The plain convolution is linear in its kernel: a single tap of 1 gives the gradient of that tap.
     slope = np.zeros(kernel.shape)
     for place in np.ndindex(kernel.shape):
         tap = np.zeros(kernel.shape)
         tap[place] = 1.0
-        slope[place] = np.sum(plain({"kernel": tap}, x, 1.0, KINDS[1]) * slopes)
+        slope[place] = np.sum(plain({"kernel": tap}, x, 1.0, OPTIONS[1]) * slopes)
     expected = (rows(slope) - np.sum(rows(slope) * matrix) / sigma * np.outer(u, v)) / sigma
     np.testing.assert_allclose(rows(np.asarray(of_params["kernel"])), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_initial_sigma_is_close_to_the_largest_singular_value():
-    layer, _, x = make(KINDS[0])
+    layer, _, x = make(OPTIONS[0])
     variables = jax.jit(lambda key: layer.init(key, x, train=True))(jax.random.key(0))
     matrix, stats = rows(np.asarray(variables["params"]["kernel"])), variables["batch_stats"]
     np.testing.assert_allclose(np.linalg.norm(stats["u"]), 1.0, rtol=1e-5)

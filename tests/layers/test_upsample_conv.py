@@ -1,4 +1,4 @@
-"""The sub-pixel form against the plain one: enlarge, then convolve."""
+"""The sub-pixel form of `UpsampleConv` against upsampling followed by convolution."""
 
 from __future__ import annotations
 

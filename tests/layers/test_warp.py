@@ -1,4 +1,4 @@
-"""The warp against its definition, and against the exact motions of the multi-view generator."""
+"""The warp against its definition, and with the exact motions of the multi-view generator."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_validity_ends_at_the_border_pixels():
 
 def test_gradients_match_finite_differences():
     x = image(4, batch=1)
-    # Away from whole numbers, where the derivative with respect to the flow jumps.
+    # Not near integers, where the derivative with respect to the flow is discontinuous.
     flow = np.random.default_rng(5).integers(-3, 3, (1, *SIZE, 2)) + np.random.default_rng(6).uniform(
         0.2, 0.8, (1, *SIZE, 2)
     )
@@ -74,7 +74,7 @@ def test_gradients_match_finite_differences():
 
 
 def test_flow_gradient_at_zero_flow_is_the_difference_of_neighbors():
-    # Flows begin at exactly zero: the derivative there must be the difference of neighbors, not nothing.
+    # Flows are initially zero: the derivative there must be the difference of neighbors, not zero.
     x = image(7, batch=1)
     slope = jax.jit(jax.grad(lambda flow: warp(x, flow)[0].sum()))(jnp.zeros((1, *SIZE, 2)))
     x = x.sum(axis=-1)
@@ -90,7 +90,7 @@ def test_validity_has_no_gradient_and_the_dtype_is_kept():
 
 
 def texture(x, y):
-    """A smooth function of the plane, period about 12 pixels: what a layer shows at a point of frame t."""
+    """A smooth function of the plane with a period of about 12 pixels: a layer of frame t."""
     return np.stack([np.sin(0.5 * x + 0.2 * y), np.cos(0.4 * y - 0.3 * x), np.sin(0.3 * (x + y))], axis=-1)
 
 

@@ -14,7 +14,7 @@ from sirr_jax.losses.attentive_gan import (
     attention_loss,
     map_loss,
     multiscale_loss,
-    truth_pyramid,
+    target_pyramid,
 )
 
 GENERATOR = np.random.default_rng(0)
@@ -31,11 +31,11 @@ def mse(a, b):
 @pytest.mark.parametrize(
     ("weights", "expected"), [(PAPER, (0.512, 0.64, 0.8, 1.0)), (RELEASED, (0.1296, 0.216, 0.36, 0.6))]
 )
-def test_later_attention_maps_weigh_more(weights, expected):
+def test_attention_loss_weights(weights, expected):
     maps, mask = [draw(2, 5, 6, 1) for _ in range(4)], (draw(2, 5, 6, 1) > 0.5).astype(np.float32)
     literal = sum(w * mse(a, mask) for w, a in zip(expected, maps, strict=True))
-    found = attention_loss([jnp.asarray(a) for a in maps], mask, theta=weights.theta, last=weights.last)
-    assert float(found) == pytest.approx(literal, rel=1e-5)
+    loss = attention_loss([jnp.asarray(a) for a in maps], mask, theta=weights.theta, last=weights.last)
+    assert float(loss) == pytest.approx(literal, rel=1e-5)
 
 
 def literal_pyramid(target):
@@ -50,32 +50,32 @@ def literal_pyramid(target):
     return quarter, half
 
 
-def test_the_pyramid_is_opencvs_bilinear_reduction():
+def test_target_pyramid_is_bilinear_downsampling_without_a_filter():
     target = draw(2, 12, 16, 3)
-    for found, expected in zip(truth_pyramid(jnp.asarray(target)), literal_pyramid(target), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
-    # Sampling halfway between pixels is what a bilinear reduction without a filter does.
-    for found, factor in zip(truth_pyramid(jnp.asarray(target)), (4, 2), strict=True):
+    for level, expected in zip(target_pyramid(jnp.asarray(target)), literal_pyramid(target), strict=True):
+        np.testing.assert_allclose(level, expected, rtol=1e-6)
+    # Bilinear downsampling without a filter samples halfway between pixels.
+    for level, factor in zip(target_pyramid(jnp.asarray(target)), (4, 2), strict=True):
         shape = (2, 12 // factor, 16 // factor, 3)
-        np.testing.assert_allclose(found, jax.image.resize(target, shape, "linear", antialias=False), atol=1e-6)
+        np.testing.assert_allclose(level, jax.image.resize(target, shape, "linear", antialias=False), atol=1e-6)
 
 
-def test_a_size_that_is_no_multiple_of_four_is_refused():
+def test_size_that_is_not_a_multiple_of_4_raises():
     with pytest.raises(UserError, match="10x9"):
-        truth_pyramid(jnp.zeros((1, 10, 9, 3)))
+        target_pyramid(jnp.zeros((1, 10, 9, 3)))
 
 
-def test_multiscale_errors_are_weighted():
+def test_multiscale_loss_is_the_weighted_sum_of_errors():
     target = draw(2, 8, 12, 3)
     images = draw(2, 2, 3, 3), draw(2, 4, 6, 3), draw(2, 8, 12, 3)
     targets = (*literal_pyramid(target), target)
     literal = sum(w * mse(s, t) for w, s, t in zip((0.6, 0.8, 1.0), images, targets, strict=True))
     for weights in (PAPER, RELEASED):
-        found = multiscale_loss([jnp.asarray(s) for s in images], jnp.asarray(target), scales=weights.scales)
-        assert float(found) == pytest.approx(literal, rel=1e-5)
+        loss = multiscale_loss([jnp.asarray(s) for s in images], jnp.asarray(target), scales=weights.scales)
+        assert float(loss) == pytest.approx(literal, rel=1e-5)
 
 
-def test_the_map_shows_drops_of_restored_images_alone():
+def test_map_loss_equals_its_formula_and_has_no_gradient_for_the_drops():
     real, fake, drops = (jnp.asarray(draw(2, 5, 6, 1)) for _ in range(3))
     literal = mse(np.asarray(fake), np.asarray(drops)) + mse(np.asarray(real), np.zeros((2, 5, 6, 1)))
     assert float(map_loss(real, fake, drops)) == pytest.approx(literal, rel=1e-5)

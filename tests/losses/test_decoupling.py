@@ -22,7 +22,7 @@ def sample():
 
 
 def literal_layer_errors(estimate, layer):
-    """For each sample the mean over frames of the mean absolute error at quarter resolution."""
+    """Mean over frames of the mean absolute error at quarter resolution, per sample."""
     errors = []
     for b in range(len(layer)):
         small = literal.downsample_area(layer[b].astype(np.float64), 4)
@@ -44,18 +44,18 @@ def test_layer_error_equals_its_formula_and_weights_samples(sample):
         assert float(evaluate(outputs["layers_t"], layer, jnp.array(weight))) == pytest.approx(expected, rel=1e-5)
 
 
-def test_overlap_is_the_mean_cosine_and_knows_no_sign_or_size(sample):
+def test_feature_overlap_is_the_mean_absolute_cosine_invariant_to_scale(sample):
     outputs = sample[0]
     a, b = outputs["psi_t"], outputs["psi_r"]
     evaluate = jax.jit(feature_overlap)
     assert float(evaluate(a, b)) == pytest.approx(literal_overlap(a, b), rel=1e-4)
     assert float(evaluate(a, -7.0 * a)) == pytest.approx(1.0, rel=1e-4)
-    apart = np.concatenate([a, 0 * a], -1), np.concatenate([0 * b, b], -1)
-    assert float(jax.jit(feature_overlap)(*apart)) == 0.0
+    orthogonal = np.concatenate([a, 0 * a], -1), np.concatenate([0 * b, b], -1)
+    assert float(jax.jit(feature_overlap)(*orthogonal)) == 0.0
     assert feature_overlap(jnp.asarray(a, jnp.bfloat16), jnp.asarray(b, jnp.bfloat16)).dtype == jnp.float32
 
 
-def test_the_whole_is_the_weighted_sum_of_the_parts(sample):
+def test_decoupling_is_the_weighted_sum_of_its_terms(sample):
     outputs, transmission, reflection = sample
     weight = np.array([1.0, 0.5], np.float32)
     errors = literal_layer_errors(outputs["layers_t"], transmission).mean()
@@ -66,7 +66,7 @@ def test_the_whole_is_the_weighted_sum_of_the_parts(sample):
     assert float(jax.jit(decoupling)(outputs, transmission, reflection, weight)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_an_unknown_reflection_does_not_count(sample):
+def test_reflection_of_weight_0_has_no_effect(sample):
     outputs, transmission, reflection = sample
     evaluate = jax.jit(decoupling)
     weight = np.array([1.0, 0.0], np.float32)

@@ -1,4 +1,4 @@
-"""EdgeGAN's generator loss against the specification's sum."""
+"""EdgeGAN's generator loss against the formulas of the specification."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def literal_terms(preset):
 
 
 @pytest.mark.parametrize("preset", ["release", "balanced"])
-def test_terms_equal_the_specifications(preset):
-    found, expected = evaluate(preset), literal_terms(preset)
-    assert found.keys() == expected.keys()
+def test_generator_terms_equal_the_specification(preset):
+    terms, expected = evaluate(preset), literal_terms(preset)
+    assert terms.keys() == expected.keys()
     for name, value in expected.items():
-        assert float(found[name]) == pytest.approx(value, rel=1e-4), name
+        assert float(terms[name]) == pytest.approx(value, rel=1e-4), name
 
 
-def test_there_are_no_other_presets():
+def test_preset_names():
     assert PRESETS.keys() == {"release", "balanced"}

@@ -31,24 +31,24 @@ def formula(a, b, levels=3):
 
 
 @pytest.mark.parametrize(("size", "levels"), [((8, 8), 3), ((9, 14), 3), ((3, 2), 1)])
-def test_equals_the_released_formula(size, levels):
+def test_exclusion_equals_the_released_formula(size, levels):
     a, b = layers(0, 1, *size, 3)
     assert float(jit_exclusion(a, b, levels=levels)) == pytest.approx(formula(a[0], b[0], levels), rel=1e-4)
 
 
-def test_a_batch_is_the_mean_of_its_images():
-    # However unlike they are: the same loss whether a batch is on one device or shared out over many.
+def test_loss_of_a_batch_is_the_mean_over_its_images():
+    # Also for very different images, so the loss is the same on one device and on many.
     a, b = layers(1, 3, 8, 8, 3)
     a, b = a * np.array([1.0, 0.1, 3.0], np.float32).reshape(3, 1, 1, 1), b[::-1].copy()
     expected = np.mean([formula(x, y) for x, y in zip(a, b, strict=True)])
     assert float(jit_exclusion(a, b)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_layers_whose_edges_never_meet_exclude_each_other():
+def test_exclusion_is_small_only_if_edges_do_not_coincide():
     a, b = np.zeros((2, 1, 8, 8, 1), np.float32)
     a[:, :, 2:] = 1.0
     b[:, 5:] = 1.0
     apart = float(jit_exclusion(a, b, levels=1))
     together = float(jit_exclusion(a, a, levels=1))
-    assert apart < 2e-3  # the root of the 1e-12 that keeps its slope finite
+    assert apart < 2e-3  # the root of 1e-12, which keeps its slope finite
     assert together > 50 * apart

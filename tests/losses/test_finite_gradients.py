@@ -1,4 +1,4 @@
-"""At flat, black and equal inputs, where roots, ratios and norms are steepest, every gradient is finite."""
+"""Gradients are finite at flat, black and equal inputs, where roots, ratios and norms are steepest."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def test_gradients_are_finite_at_degenerate_inputs(name):
     flat = [functools.partial(np.full, fill_value=value, dtype=np.float32) for value in (0.0, 0.5, 1.0)]
     noise = lambda shape: np.random.default_rng(0).random(shape).astype(np.float32)  # noqa: E731
     faint = lambda shape: 1e-7 * noise(shape)  # noqa: E731
-    kinds = [*flat, noise, faint]
-    for first in kinds:
-        for second in kinds:
+    inputs = [*flat, noise, faint]
+    for first in inputs:
+        for second in inputs:
             value, gradients = evaluate(first(shapes[0]), second(shapes[1]))
             assert np.isfinite(value)
             assert all(np.all(np.isfinite(gradient)) for gradient in gradients)
-            # One faint image must not drown the others when gradients are clipped by their common norm; the exclusion
-            # loss, a ratio by nature, is the steepest: 1e4 at amplitudes of 1e-7.
+            # One faint image must not dominate the others when gradients are clipped by their global norm; the
+            # exclusion loss, a ratio, is the steepest: 1e4 at amplitudes of 1e-7.
             assert max(np.abs(gradient).max() for gradient in gradients) < 2e4

@@ -1,4 +1,4 @@
-"""MS-SSIM against TensorFlow and a literal computation; its gradients where TensorFlow's are NaN."""
+"""MS-SSIM against TensorFlow and a literal computation; gradients where TensorFlow's are NaN."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ similarity = jax.jit(ms_ssim, static_argnames=("max_value", "scales"))
 
 
 def pair(seed, *shape):
-    """Noisy images and the blocks that they were, [0, 1]."""
+    """Images of blocks in [0, 1], with noise and without."""
     generator = np.random.default_rng(seed)
     target = generator.random((shape[0], shape[1] // 8 + 1, shape[2] // 8 + 1, shape[3]))
     target = target.repeat(8, axis=1).repeat(8, axis=2)[:, : shape[1], : shape[2]]
@@ -26,7 +26,7 @@ def pair(seed, *shape):
     return estimate.astype(np.float32), target.astype(np.float32)
 
 
-def tensorflows(a, b, max_value, weights):
+def tensorflow_ms_ssim(a, b, max_value, weights):
     tensorflow = pytest.importorskip("tensorflow")
     return tensorflow.image.ssim_multiscale(a, b, max_val=max_value, power_factors=weights).numpy()
 
@@ -35,17 +35,17 @@ def tensorflows(a, b, max_value, weights):
     ("size", "scales", "max_value"),
     [((161, 176), 5, 1.0), ((178, 165), 5, 2.0), ((41, 47), 3, 2.0), ((11, 12), 1, 1.0)],
 )
-def test_equals_tensorflows(size, scales, max_value):
+def test_ms_ssim_matches_tensorflow(size, scales, max_value):
     a, b = pair(0, 2, *size, 3)
     a, b = (x * np.float32(max_value) - np.float32(max_value - 1.0) for x in (a, b))
     weights = tuple(w / sum(WEIGHTS[:scales]) for w in WEIGHTS[:scales])
-    found = similarity(a, b, max_value=max_value, scales=scales)
-    assert found.shape == (2,)
-    np.testing.assert_allclose(found, tensorflows(a, b, max_value, weights), atol=2e-5)
+    values = similarity(a, b, max_value=max_value, scales=scales)
+    assert values.shape == (2,)
+    np.testing.assert_allclose(values, tensorflow_ms_ssim(a, b, max_value, weights), atol=2e-5)
 
 
 def literal(a, b, max_value, scales):
-    """One image [H, W, C], window by window, in float64."""
+    """MS-SSIM of one image [H, W, C], window by window, in float64."""
     taps = np.exp(-0.5 * ((np.arange(11) - 5) / 1.5) ** 2)
     window = np.outer(taps, taps)[..., None] / taps.sum() ** 2
     c1, c2 = (0.01 * max_value) ** 2, (0.03 * max_value) ** 2
@@ -69,14 +69,14 @@ def literal(a, b, max_value, scales):
     return result.mean()
 
 
-def test_equals_the_definition_image_by_image():
+def test_ms_ssim_equals_the_definition_image_by_image():
     a, b = pair(1, 2, 23, 26, 2)
-    b[1] = 1.0 - b[1]  # below the floor in one image, not in the other
+    b[1] = 1.0 - b[1]  # below the floor in one image only
     expected = [literal(x, y, 1.0, 2) for x, y in zip(a.astype(np.float64), b.astype(np.float64), strict=True)]
     np.testing.assert_allclose(similarity(a, b, max_value=1.0, scales=2), expected, atol=1e-5)
 
 
-def test_an_image_equals_itself():
+def test_ms_ssim_of_equal_images_is_1():
     a, _ = pair(2, 1, 41, 41, 3)
     np.testing.assert_allclose(similarity(a, a, max_value=1.0, scales=3), 1.0, atol=1e-6)
 
@@ -107,7 +107,7 @@ def test_gradients_are_finite_where_the_power_is_steepest(name):
     assert (float(value) < 1e-5) == (name in ("equal", "flat"))
 
 
-def test_the_gradient_points_towards_the_truth():
+def test_gradient_descent_step_increases_ms_ssim():
     a, b = pair(4, 1, 24, 24, 3)
     value, (of_a, _) = gradient()(2.0 * a - 1.0, 2.0 * b - 1.0)
     better, _ = gradient()(2.0 * a - 1.0 - 0.05 * of_a / np.abs(of_a).max(), 2.0 * b - 1.0)
@@ -117,12 +117,12 @@ def test_the_gradient_points_towards_the_truth():
 @pytest.mark.parametrize(
     ("shapes", "scales", "message"),
     [
-        (((1, 160, 400, 3),) * 2, 5, r"160x400 is too small for MS-SSIM of 5 scales, which takes 161 pixels a side"),
-        (((1, 40, 41, 3),) * 2, 3, r"takes 41 pixels a side; choose fewer scales or larger crops"),
-        (((1, 41, 41, 3),) * 2, 6, r"no 6 scales; choose 1 to 5"),
-        (((1, 41, 41, 3), (1, 41, 42, 3)), 3, r"images of one shape"),
+        (((1, 160, 400, 3),) * 2, 5, r"160x400 is too small for MS-SSIM of 5 scales, which needs 161 pixels a side"),
+        (((1, 40, 41, 3),) * 2, 3, r"needs 41 pixels a side: use fewer scales or larger crops"),
+        (((1, 41, 41, 3),) * 2, 6, r"scales is 6, expected 1 to 5"),
+        (((1, 41, 41, 3), (1, 41, 42, 3)), 3, r"expected equal shapes"),
     ],
 )
-def test_what_it_cannot_compare_is_refused(shapes, scales, message):
+def test_invalid_arguments_raise(shapes, scales, message):
     with pytest.raises(UserError, match=message):
         ms_ssim(*map(jnp.zeros, shapes), max_value=1.0, scales=scales)

@@ -1,4 +1,4 @@
-"""Losses on pixels against literal formulas and scikit-image."""
+"""Pixel losses against literal formulas and scikit-image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def literal_gradient_l1(a, b):
     return np.abs(ax - bx).mean() + np.abs(ay - by).mean()
 
 
-def test_differences_look_forward_along_the_width_and_then_the_height():
+def test_differences_are_forward_along_width_and_height():
     x, _ = pair(0, 2, 3, 4, 5, 2)
     along_width, along_height = differences(jnp.asarray(x))
     np.testing.assert_array_equal(along_width, x[:, :, :, 1:] - x[:, :, :, :-1])
@@ -45,7 +45,7 @@ def test_l1_and_gradient_l1_equal_their_formulas():
     assert float(jax.jit(gradient_l1)(a, b)) == pytest.approx(literal_gradient_l1(a, b), rel=1e-5)
 
 
-def test_multiscale_gradient_averages_octaves_and_drops_odd_borders():
+def test_multiscale_gradient_l1_averages_octaves_and_crops_odd_borders():
     a, b = pair(2, 2, 13, 10, 3)
     expected, (x, y) = 0.0, (a, b)
     for scale in range(3):
@@ -54,11 +54,11 @@ def test_multiscale_gradient_averages_octaves_and_drops_odd_borders():
             x, y = (literal.downsample_area(z[:, :height, :width].astype(np.float64), 2) for z in (x, y))
         expected += literal_gradient_l1(x, y) / 3
     assert float(jax.jit(multiscale_gradient_l1)(a, b)) == pytest.approx(expected, rel=1e-5)
-    once = jax.jit(lambda a, b: multiscale_gradient_l1(a, b, scales=1))(a, b)
-    assert float(once) == pytest.approx(literal_gradient_l1(a, b), rel=1e-5)
+    single_scale = jax.jit(lambda a, b: multiscale_gradient_l1(a, b, scales=1))(a, b)
+    assert float(single_scale) == pytest.approx(literal_gradient_l1(a, b), rel=1e-5)
 
 
-def test_ssim_equals_scikit_image_where_the_window_fits():
+def test_ssim_matches_scikit_image_where_the_window_fits():
     estimates, targets = pair(3, 2, 17, 14, 3)
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
     maps = [
@@ -82,29 +82,29 @@ def test_ssim_of_a_small_image_uses_a_window_of_its_size():
     assert float(jax.jit(ssim_gaussian)(a, b)) == pytest.approx(np.mean(values), abs=1e-5)
 
 
-def test_ssim_filters_at_full_precision_whatever_the_accelerators_default():
-    # TF32 or bfloat16 keep 3 digits of E[x^2] and of E[x]^2: their difference would be noise as large as C2.
+def test_ssim_filters_at_highest_precision_whatever_the_default():
+    # TF32 or bfloat16 keep 3 digits of E[x^2] and E[x]^2, so their difference would be noise as large as C2.
     a, b = pair(5, 1, 12, 12, 3)
     with jax.default_matmul_precision("default"):
         jaxpr = jax.make_jaxpr(ssim_gaussian)(a, b)
     products = [eqn for eqn in jax.tree.leaves(_equations(jaxpr.jaxpr)) if eqn.primitive.name == "dot_general"]
     assert len(products) >= 10
     highest = jax.lax.Precision.HIGHEST
-    assert all(eqn.params["compute_dtype"] in (highest, (highest, highest)) for eqn in products)
+    assert all(eqn.params["precision"] in (highest, (highest, highest)) for eqn in products)
 
 
 def _equations(jaxpr):
-    found = []
+    equations = []
     for eqn in jaxpr.eqns:
-        found.append(eqn)
+        equations.append(eqn)
         for value in eqn.params.values():
             inner = getattr(value, "jaxpr", value)
             if hasattr(inner, "eqns"):
-                found += _equations(inner)
-    return found
+                equations += _equations(inner)
+    return equations
 
 
-def test_reconstruction_is_the_weighted_sum_and_zero_for_the_truth():
+def test_reconstruction_is_the_weighted_sum_and_0_for_the_target():
     a, b = pair(6, 2, 12, 13, 3)
     expected = np.mean(np.abs(a - b)) + 0.5 * literal_gradient_l1(a, b) + 0.2 * (1.0 - float(ssim_gaussian(a, b)))
     evaluate = jax.jit(reconstruction)
@@ -112,7 +112,7 @@ def test_reconstruction_is_the_weighted_sum_and_zero_for_the_truth():
     assert abs(float(evaluate(b, b))) < 1e-6
 
 
-def test_log_mse_weighs_every_image_by_its_own_decibels():
+def test_psnr_loss_is_the_mean_of_the_log_mse_of_each_image():
     a, b = pair(7, 3, 8, 9, 3)
     a[0] = b[0] + 0.001  # 60 dB, and 0.03 ln(1.01)
     a[1] = b[1]
@@ -121,6 +121,6 @@ def test_log_mse_weighs_every_image_by_its_own_decibels():
     assert float(psnr_loss(a, b)) == pytest.approx(expected, rel=1e-4)
     assert float(psnr_loss(a, b)) == pytest.approx(float(psnr_loss(a[:, ::-1], b[:, ::-1])), rel=1e-5)
     gradient = jax.jit(jax.grad(lambda x: psnr_loss(x, jnp.asarray(b))))(jnp.asarray(a))
-    np.testing.assert_array_equal(gradient[1], 0.0)  # and no NaN where nothing is wrong
+    np.testing.assert_array_equal(gradient[1], 0.0)  # not NaN where the images are equal
     by_l1, by_mse = (float(reconstruction(a, b, error=name)) for name in ("l1", "psnr"))
     assert by_mse - by_l1 == pytest.approx(expected - np.mean(np.abs(a - b)), abs=1e-5)

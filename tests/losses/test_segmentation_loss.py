@@ -1,4 +1,4 @@
-"""Cross-entropy of labels against a literal loop."""
+"""Cross-entropy of label maps against a literal loop."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ def literal(logits, labels, ignore):
 
 
 @pytest.mark.parametrize(("ignore", "dtype"), [(255, np.uint8), (255, np.int32), (2, np.int32)])
-def test_it_is_the_mean_over_labelled_pixels(ignore, dtype):
+def test_cross_entropy_is_the_mean_over_labelled_pixels(ignore, dtype):
     logits, labels = case(0, ignore=ignore)
-    found = cross_entropy(logits, labels.astype(dtype), ignore=ignore)
-    assert found.dtype == np.float32
-    assert float(found) == pytest.approx(literal(logits, labels, ignore), rel=1e-5)
+    loss = cross_entropy(logits, labels.astype(dtype), ignore=ignore)
+    assert loss.dtype == np.float32
+    assert float(loss) == pytest.approx(literal(logits, labels, ignore), rel=1e-5)
 
 
-def test_pixels_without_a_class_have_no_gradient():
+def test_ignored_pixels_have_no_gradient():
     logits, labels = case(1)
     gradient = np.asarray(jax.grad(cross_entropy)(logits, labels))
     assert not gradient[labels == 255].any()
-    # Probabilities less the target, over the count.
-    odds = np.exp(logits.astype(np.float64))
-    expected = odds / odds.sum(-1, keepdims=True) - np.eye(6)[np.where(labels == 255, 0, labels)]
+    # Probabilities minus the target, divided by the count.
+    exponentials = np.exp(logits.astype(np.float64))
+    expected = exponentials / exponentials.sum(-1, keepdims=True) - np.eye(6)[np.where(labels == 255, 0, labels)]
     expected = expected[labels != 255] / np.count_nonzero(labels != 255)
     np.testing.assert_allclose(gradient[labels != 255], expected, atol=1e-6)
 
 
-def test_nothing_labelled_and_large_logits_are_finite():
+def test_loss_is_finite_without_labels_and_for_large_logits():
     logits, _ = case(2)
     value, gradient = jax.value_and_grad(cross_entropy)(logits, np.full(logits.shape[:3], 255))
     assert float(value) == 0.0
@@ -55,7 +55,7 @@ def test_nothing_labelled_and_large_logits_are_finite():
     assert np.isfinite(gradient).all()
 
 
-def test_devices_with_unequal_counts_equal_one():
+def test_loss_on_two_devices_with_unequal_counts_equals_one_device():
     logits, labels = case(3)
     labels[2:] = 255
     labels[2, 0, 0] = 1
@@ -67,5 +67,5 @@ def test_devices_with_unequal_counts_equal_one():
     values, gradients = jax.pmap(loss, axis_name="part")(*halves)
     value, gradient = jax.value_and_grad(cross_entropy)(logits, labels)
     assert float(jnp.mean(values)) == pytest.approx(float(value), rel=1e-5)
-    # The engine averages the devices' gradients, each of its own images.
+    # Training averages the gradients of the devices, each of its own images.
     np.testing.assert_allclose(np.asarray(gradients).reshape(logits.shape) / 2, gradient, atol=1e-7)

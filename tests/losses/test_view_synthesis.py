@@ -1,4 +1,4 @@
-"""L_VS and the flow error against literal formulas, and at exact flows."""
+"""L_VS and the flow error against literal formulas and at exact flows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sample():
 
 
 def literal_synthesis_errors(flow, layer):
-    """For each sample, mean over the two neighbors of mean(V abs(W(L_s, up4 flow) - L_t))."""
+    """Mean over the two neighbors of mean(V abs(W(L_s, up4 flow) - L_t)), per sample."""
     errors = []
     for b in range(len(layer)):
         total = 0.0
@@ -47,12 +47,12 @@ def test_synthesis_error_equals_its_formula_and_weights_samples(sample, weight):
     assert float(jax.jit(synthesis_error)(*sample, jnp.array(weight))) == pytest.approx(expected, rel=1e-4)
 
 
-def test_pixels_that_left_the_frame_do_not_count(sample):
+def test_pixels_outside_the_frame_have_no_error(sample):
     flow, layer = sample
     assert float(jax.jit(synthesis_error)(np.full_like(flow, 50.0), layer, ONES)) == 0.0
 
 
-def test_smoothness_equals_its_formula_and_forgives_edges(sample):
+def test_smoothness_equals_its_formula_and_is_reduced_at_edges(sample):
     flow, layer = sample
     evaluate = jax.jit(smoothness)
     assert float(evaluate(flow, layer)) == pytest.approx(literal_smoothness(flow, layer), rel=1e-4)
@@ -63,13 +63,13 @@ def test_smoothness_equals_its_formula_and_forgives_edges(sample):
     assert float(evaluate(step, edge)) == pytest.approx(np.exp(-10.0) * float(evaluate(step, flat)), rel=1e-3)
 
 
-def test_the_whole_is_the_weighted_sum_over_both_layers(sample):
+def test_view_synthesis_is_the_weighted_sum_over_both_layers(sample):
     flow, layer = sample
     flows, layers = (flow, flow[::-1] * 0.5), (layer, 1.0 - layer[:, ::-1])
     weights = (ONES, np.array([1.0, 0.5], np.float32))
     expected = 0.0
     for f, x, w in zip(flows, layers, weights, strict=True):
-        # The mean over two layers and two neighbors: the spec's sum over s and L, divided by 4.
+        # The mean over two layers and two neighbors is the sum over s and L in the specification, divided by 4.
         expected += np.mean(literal_synthesis_errors(f, x) * w) / 2 + 0.05 * literal_smoothness(f, x)
     assert float(jax.jit(view_synthesis)(flows, layers, weights)) == pytest.approx(expected, rel=1e-4)
 
@@ -99,7 +99,7 @@ def moving(linear, shift):
     [(((0.0, 0.0), (0.0, 0.0)), (3.3, -1.7)), (((0.02, 0.0), (-0.02, 0.03)), (2.0, 0.0))],
     ids=["shift", "affine"],
 )
-def test_exact_flows_explain_the_neighbors_and_others_do_not(linear, shift):
+def test_synthesis_error_is_small_only_for_exact_flows(linear, shift):
     flow, layer = moving(linear, shift)
     quarter = (literal.downsample_area(flow[0].astype(np.float64), 4)[None] / 4.0).astype(np.float32)
     evaluate = jax.jit(synthesis_error)
@@ -121,7 +121,7 @@ def downsample(flow, stride):
     return flow.reshape(batch, pair, height // stride, stride, width // stride, stride, 2).mean(axis=(3, 5))
 
 
-def test_flow_error_leaves_out_hidden_pixels_and_unknown_flows():
+def test_flow_error_ignores_hidden_pixels_and_unknown_flows():
     rng = np.random.default_rng(1)
     flow = rng.standard_normal((2, 2, 2, 3, 2)).astype(np.float32)
     target = rng.standard_normal((2, 2, 8, 12, 2)).astype(np.float32)
@@ -137,7 +137,9 @@ def test_flow_error_leaves_out_hidden_pixels_and_unknown_flows():
     # A coarser grid has larger pixels.
     halved = downsample(target, 2).astype(np.float32) / 2
     assert float(evaluate(halved, target, np.ones_like(valid), weight)) < 1e-6
-    moved = halved + np.array([0.5, 0.0], np.float32)  # half a pixel of its grid: a quarter of a quarter-resolution one
-    assert float(evaluate(moved, target, np.ones_like(valid), ONES)) == pytest.approx(0.25, rel=1e-4)
+    shifted = halved + np.array(
+        [0.5, 0.0], np.float32
+    )  # half a pixel of its grid, a quarter at quarter resolution
+    assert float(evaluate(shifted, target, np.ones_like(valid), ONES)) == pytest.approx(0.25, rel=1e-4)
     assert float(evaluate(flow, target, valid, 0.0 * weight)) == 0.0
     assert float(evaluate(flow, target, 0.0 * valid, weight)) == 0.0

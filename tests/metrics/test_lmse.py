@@ -1,4 +1,4 @@
-"""LMSE against literal window loops, its blindness to scale, and its borderline cases."""
+"""LMSE against literal window loops, its invariance to scale, and borderline cases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sirr_jax.metrics import lmse
 
 
 def literal_lmse(estimate: np.ndarray, target: np.ndarray) -> float:
-    """One window after the other, on the 0..255 scale, as the protocol words it."""
+    """One window after the other, on the 0..255 scale, as in the protocol."""
     height, width, channels = target.shape
     error = total = 0.0
     for c in range(channels):
@@ -32,13 +32,13 @@ def pair(seed: int, *shape: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("shape", [(20, 20, 3), (29, 30, 1), (41, 33, 3), (50, 69, 2)])
-def test_equals_literal_window_loops(shape):
+def test_lmse_equals_literal_window_loops(shape):
     estimate, target = pair(1, *shape)
     assert lmse(estimate, target) == pytest.approx(literal_lmse(estimate, target), rel=1e-12)
 
 
 @pytest.mark.parametrize(("sum_of_squares", "fits"), [(0.9e-5, False), (1.1e-5, True)])
-def test_a_window_counts_as_dark_by_its_sum_of_squares_on_the_scale_of_255(sum_of_squares, fits):
+def test_dark_window_threshold_is_on_the_scale_of_255(sum_of_squares, fits):
     estimate = np.full((20, 30, 1), 0.5)
     estimate[:, :20] = np.sqrt(sum_of_squares / 400) / 255
     target = np.full((20, 30, 1), 0.7)
@@ -47,7 +47,7 @@ def test_a_window_counts_as_dark_by_its_sum_of_squares_on_the_scale_of_255(sum_o
 
 
 @pytest.mark.parametrize("xp", [np, jnp])
-def test_black_images(xp):
+def test_lmse_of_black_images(xp):
     _, target = pair(2, 20, 30, 3)
     target, black = xp.asarray(target), xp.zeros((20, 30, 3))
     assert lmse(black, target) == pytest.approx(1.0, rel=1e-6)
@@ -62,7 +62,7 @@ def test_black_images(xp):
     height=st.integers(20, 35),
     width=st.integers(20, 35),
 )
-def test_is_blind_to_the_scale_of_the_estimate_and_never_above_one(seed, gain, height, width):
+def test_lmse_is_invariant_to_the_scale_of_the_estimate_and_at_most_1(seed, gain, height, width):
     estimate, target = pair(seed, height, width, 3)
     value = lmse(estimate, target)
     assert 0.0 < value < 1.0
@@ -70,8 +70,8 @@ def test_is_blind_to_the_scale_of_the_estimate_and_never_above_one(seed, gain, h
     assert lmse(gain * target, target) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_nearly_perfect_estimate_keeps_its_precision_in_float32():
-    # S_YY - S_YX^2 / S_XX in float32 errs by 6 % of the score here.
+def test_lmse_of_a_nearly_perfect_estimate_is_precise_in_float32():
+    # S_YY - S_YX^2 / S_XX in float32 has an error of 6 % here.
     _, target = pair(3, 30, 30, 3)
     noise = np.random.default_rng(4).standard_normal(target.shape)
     estimate = np.clip(0.8 * target * (1.0 + 3e-4 * noise), 0.0, 1.0).astype(np.float32)

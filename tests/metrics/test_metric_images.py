@@ -1,4 +1,4 @@
-"""What all metrics share: which arithmetic they use, how they treat the estimate, and what they refuse."""
+"""Properties common to all metrics: precision, clipping of the estimate, rejected inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pair(*shape: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @ALL
-def test_one_numpy_image_scores_a_float_in_double_precision(metric):
+def test_numpy_image_gives_a_float_in_double_precision(metric):
     narrow = [image.astype(np.float32) for image in pair(21, 23, 3)]
     wide = [image.astype(np.float64) for image in narrow]
     assert type(metric(*narrow)) is float
@@ -28,7 +28,7 @@ def test_one_numpy_image_scores_a_float_in_double_precision(metric):
 
 
 @ALL
-def test_a_batch_scores_each_image_on_its_own(metric):
+def test_batch_is_scored_image_by_image(metric):
     estimates, targets = pair(3, 21, 23, 2)
     scores = metric(estimates, targets)
     assert scores.dtype == np.float64
@@ -38,7 +38,7 @@ def test_a_batch_scores_each_image_on_its_own(metric):
 
 @ALL
 @pytest.mark.parametrize("on_device", ["estimate", "target", "both"])
-def test_a_jax_array_on_either_side_selects_float32(metric, on_device):
+def test_jax_array_on_either_side_selects_float32(metric, on_device):
     estimate, target = pair(20, 20, 1)
     x = estimate if on_device == "target" else jnp.asarray(estimate)
     y = target if on_device == "estimate" else jnp.asarray(target, jnp.bfloat16)
@@ -49,7 +49,7 @@ def test_a_jax_array_on_either_side_selects_float32(metric, on_device):
 
 
 @ALL
-def test_values_up_to_255_are_refused(metric):
+def test_values_up_to_255_raise(metric):
     estimate, target = pair(20, 20, 3)
     for role, images in (("target", (estimate, 255.0 * target)), ("estimate", (255.0 * estimate, target))):
         with pytest.raises(UserError, match=rf"the {role}'s values reach .*: divide 8-bit images by 255"):
@@ -57,23 +57,23 @@ def test_values_up_to_255_are_refused(metric):
 
 
 @ALL
-def test_the_estimate_is_clipped_but_neither_rounded_nor_the_truth_clipped(metric):
+def test_only_the_estimate_is_clipped_and_nothing_is_rounded(metric):
     estimate, target = pair(20, 20, 3)
-    wild = 3.0 * estimate - 1.0
-    assert metric(wild, target) == metric(np.clip(wild, 0.0, 1.0), target)
+    unclipped = 3.0 * estimate - 1.0
+    assert metric(unclipped, target) == metric(np.clip(unclipped, 0.0, 1.0), target)
     assert metric(estimate, target) != metric(np.floor(estimate * 255.0) / 255.0, target)
     assert metric(estimate, 3.0 * target - 1.0) != metric(estimate, np.clip(3.0 * target - 1.0, 0.0, 1.0))
 
 
 @ALL
-def test_a_broken_pixel_is_never_scored_as_if_it_were_fine(metric):
+def test_nan_pixel_gives_a_nan_score(metric):
     estimate, target = pair(20, 20, 3)
     estimate[3, 4, 1] = np.nan
     assert np.isnan(metric(estimate, target))
 
 
 @ALL
-def test_refuses_what_is_not_a_pair_of_images_in_unit_range(metric):
+def test_invalid_pairs_raise(metric):
     image = np.zeros((20, 24, 3))
     with pytest.raises(UserError, match=r"\(20, 24, 3\) and the target \(24, 20, 3\)"):
         metric(image, np.zeros((24, 20, 3)))

@@ -17,7 +17,7 @@ def pair(seed: int, *shape: int) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(target + 0.5 * rng.standard_normal(shape), 0.0, 1.0), target
 
 
-def test_is_the_correlation_over_all_pixels_and_channels():
+def test_ncc_matches_numpy_correlation_over_all_pixels_and_channels():
     estimate, target = pair(1, 8, 9, 3)
     target = target * np.array([1.0, 0.5, 0.1])
     expected = np.corrcoef(estimate.ravel(), target.ravel())[0, 1]
@@ -31,7 +31,7 @@ def test_is_the_correlation_over_all_pixels_and_channels():
     offset=st.floats(0.0, 1.0),
     channels=st.integers(1, 3),
 )
-def test_ignores_gain_and_offset_and_follows_the_sign(seed, gain, offset, channels):
+def test_ncc_is_invariant_to_gain_and_offset_and_changes_sign(seed, gain, offset, channels):
     estimate, target = pair(seed, 6, 7, channels)
     value = ncc(estimate, target)
     offset *= 1.0 - gain
@@ -42,7 +42,7 @@ def test_ignores_gain_and_offset_and_follows_the_sign(seed, gain, offset, channe
 
 @pytest.mark.parametrize("xp", [np, jnp])
 @pytest.mark.parametrize("level", [0.0, 0.1, 1.0 / 3.0, 0.7, 1.0])
-def test_a_constant_image_scores_zero(xp, level):
+def test_ncc_of_a_constant_image_is_0(xp, level):
     _, target = pair(2, 24, 33, 3)
     target, flat = xp.asarray(target), xp.full(target.shape, level)
     assert ncc(flat, target) == 0.0

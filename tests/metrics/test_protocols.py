@@ -1,4 +1,4 @@
-"""The named protocols against published golden values, scikit-image, and themselves on device."""
+"""The named protocols against published values, scikit-image, and themselves on the device."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def golden_pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("size", list(GOLDEN))
 @pytest.mark.parametrize("row", ["errnet", "rgb", "truncated"])
-def test_golden_values(size, row):
+def test_protocols_equal_golden_values(size, row):
     estimate, target = golden_pair(*size)
     if row == "truncated":
         estimate = np.floor(estimate)
@@ -58,7 +58,7 @@ def test_golden_values(size, row):
         assert scores[name] == pytest.approx(expected, abs=6e-7 if name == "psnr" else 6e-9), name
 
 
-def test_y_is_scikit_image_on_studio_swing_luma():
+def test_y_matches_scikit_image_on_studio_swing_luma():
     estimate, target = (image / 255 for image in golden_pair(24, 31))
     luma = [16 + image @ np.array([65.481, 128.553, 24.966]) for image in (estimate, target)]
     scores = score(estimate, target, protocol="y")
@@ -66,7 +66,7 @@ def test_y_is_scikit_image_on_studio_swing_luma():
     assert scores["ssim"] == pytest.approx(structural_similarity(*luma[::-1], data_range=255.0), rel=1e-12)
 
 
-def test_srnet_scores_eight_bit_files_and_their_gray():
+def test_srnet_matches_scikit_image_on_8_bit_images_and_their_gray():
     pair = [image / 255 for image in golden_pair(24, 31)]
     estimate, target = (np.floor(255 * image + 0.5).astype(np.uint8) for image in pair)
     gray = [
@@ -78,7 +78,7 @@ def test_srnet_scores_eight_bit_files_and_their_gray():
     assert scores["ssim"] == pytest.approx(structural_similarity(*gray), rel=1e-12)
 
 
-def test_y_is_a_known_offset_from_full_range_luma():
+def test_y_psnr_has_a_known_offset_from_full_range_luma():
     estimate, target = (image / 255 for image in golden_pair(24, 31))
     full_range = [255 * image @ np.array([0.299, 0.587, 0.114]) for image in (target, estimate)]
     expected = peak_signal_noise_ratio(*full_range, data_range=255.0) + 20 * math.log10(255 / 219)
@@ -87,7 +87,7 @@ def test_y_is_a_known_offset_from_full_range_luma():
 
 
 def awkward_batch() -> tuple[np.ndarray, np.ndarray]:
-    """Pairs that are hard on float32: noise, near copies, flat, dark, half black, out of range, identical."""
+    """Pairs that are difficult in float32: noise, near copies, flat, dark, half black, out of range, identical."""
     rng = np.random.default_rng(7)
     shape = (24, 33, 3)
     noise, photo = rng.random(shape), golden_pair(*shape[:2])[1] / 255
@@ -124,31 +124,31 @@ def test_jit_and_vmap_agree_with_double_precision(protocol):
 
 
 @EACH
-def test_identical_images_are_perfect(protocol):
+def test_scores_of_identical_images_are_perfect(protocol):
     image = np.random.default_rng(8).random((20, 21, 3))
     perfect = {"psnr": math.inf, "ssim": 1.0, "lmse": 0.0, "ncc": 1.0}
     scores = score(image, image, protocol=protocol)
     assert scores == pytest.approx({name: perfect[name] for name in KEYS[protocol]}, abs=1e-12)
 
 
-def test_sirr_is_the_default_and_every_protocol_is_explained():
+def test_errnet_is_the_default_and_every_protocol_has_a_description():
     pair = [image / 255 for image in golden_pair(20, 20)]
     assert score(*pair) == score(*pair, protocol="errnet") != score(*pair, protocol="rgb")
     assert list(PROTOCOLS) == list(KEYS)
-    assert all(len(words) > 50 for words in PROTOCOLS.values())
+    assert all(len(description) > 50 for description in PROTOCOLS.values())
 
 
-def test_refuses_unknown_protocols_and_luma_without_color():
+def test_unknown_protocol_and_luma_of_gray_images_raise():
     gray = np.zeros((20, 20, 1))
-    with pytest.raises(UserError, match="'ycbcr', expected one of sirr, rgb, y"):
+    with pytest.raises(UserError, match="'ycbcr', expected one of errnet, rgb, y, srnet"):
         score(gray, gray, protocol="ycbcr")
     for protocol in ("y", "srnet"):
         with pytest.raises(UserError, match=f"protocol {protocol}: the images have 1 channels, expected 3"):
             score(gray, gray, protocol=protocol)
 
 
-def test_importing_the_metrics_stays_light():
+def test_importing_metrics_loads_no_heavy_packages():
     heavy = "{'tensorflow', 'torch', 'skimage', 'scipy'}"
     code = f"import sys, sirr_jax.metrics; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert process.stdout.strip() == "[]"

@@ -26,7 +26,7 @@ def pair(seed: int, *shape: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def literal_ssim(estimate: np.ndarray, target: np.ndarray, window: str) -> float:
-    """One window after the other, on the 0..255 scale, as the protocol words it."""
+    """One window after the other, on the 0..255 scale, as in the protocol."""
     size = 7 if window == "uniform" else 11
     profile = np.ones(size) if window == "uniform" else np.exp(-((np.arange(size) - 5.0) ** 2) / (2 * 1.5**2))
     weights = np.outer(profile, profile) / profile.sum() ** 2
@@ -48,13 +48,13 @@ def literal_ssim(estimate: np.ndarray, target: np.ndarray, window: str) -> float
 
 @WINDOWS
 @pytest.mark.parametrize("shape", [(11, 11, 1), (13, 17, 3)])
-def test_equals_literal_window_loops(window, shape):
+def test_ssim_equals_literal_window_loops(window, shape):
     images = pair(1, *shape)
     assert ssim(*images, window=window) == pytest.approx(literal_ssim(*images, window), rel=1e-12)
 
 
 @WINDOWS
-def test_equals_scikit_image(window):
+def test_ssim_matches_scikit_image(window):
     estimate, target = pair(2, 23, 31, 3)
     expected = structural_similarity(
         target * 255.0, estimate * 255.0, data_range=255.0, channel_axis=2, **SCIKIT_IMAGE[window]
@@ -65,7 +65,7 @@ def test_equals_scikit_image(window):
 @WINDOWS
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(11, 16), width=st.integers(11, 16))
-def test_is_symmetric_at_most_one_and_one_only_for_identical_images(window, seed, height, width):
+def test_ssim_is_symmetric_and_1_only_for_identical_images(window, seed, height, width):
     estimate, target = pair(seed, height, width, 3)
     value = ssim(estimate, target, window=window)
     assert value == pytest.approx(ssim(target, estimate, window=window), rel=1e-12)
@@ -74,8 +74,8 @@ def test_is_symmetric_at_most_one_and_one_only_for_identical_images(window, seed
 
 
 @WINDOWS
-def test_bright_flat_images_keep_their_precision_in_float32(window):
-    # Pixels deviate by 0.1 of 247 gray levels: E[x^2] - E[x]^2 in float32 errs by 1e-5 here.
+def test_ssim_of_bright_flat_images_is_precise_in_float32(window):
+    # Pixels deviate by 0.1 of 247 gray levels; E[x^2] - E[x]^2 in float32 has an error of 1e-5 here.
     rng = np.random.default_rng(4)
     target = (0.97 + 0.02 * rng.random((24, 24, 3)) / 16).astype(np.float32)
     estimate = (target + 0.02 * rng.standard_normal(target.shape) / 16).astype(np.float32)
@@ -83,11 +83,11 @@ def test_bright_flat_images_keep_their_precision_in_float32(window):
     assert float(single) == pytest.approx(ssim(estimate, target, window=window), abs=4e-7)
 
 
-def test_the_gaussian_window_needs_eleven_pixels():
+def test_gaussian_window_needs_eleven_pixels():
     with pytest.raises(UserError, match=r"10x30 pixels.*at least 11x11"):
         ssim(*pair(5, 10, 30, 3), window="gaussian")
 
 
-def test_an_unknown_window_is_refused_by_name():
+def test_unknown_window_raises():
     with pytest.raises(UserError, match="'box', expected one of uniform, gaussian"):
         ssim(*pair(6, 12, 12, 3), window="box")

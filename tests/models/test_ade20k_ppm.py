@@ -26,7 +26,7 @@ def state_dict():
 
 @pytest.fixture(scope="module")
 def trained():
-    """A training step of the narrow network: gradients, statistics, outputs and what its layers return."""
+    """A training step of the narrow network: gradients, statistics, outputs and outputs of the layers."""
     network = build("ade20k_ppm", width="tiny")
     image = networks.images(4, 2, 33, 40, 3) * 4 - 2
     state = published.fill_random(expected_shapes("ade20k_ppm", width="tiny"))

@@ -26,7 +26,7 @@ TINY = (1, 12, 16, 3)
 
 
 def pattern(height, width):
-    """The image that the references were computed from."""
+    """The input image of the references."""
     y, x, c = np.mgrid[:height, :width, :3]
     return (0.5 + 0.5 * np.sin(0.21 * y + 0.13 * x * (1 + c) + 0.7 * c)).astype(np.float32)[None]
 
@@ -38,13 +38,13 @@ def reference_weights(network_id):
 
 @functools.cache
 def reference_outputs(network_id, *size):
-    """What the full network says with the reference weights."""
+    """Outputs of the full network with the reference weights."""
     return run(build(network_id), from_torch(network_id, reference_weights(network_id)), pattern(*size))
 
 
 @functools.cache
 def tiny_generator():
-    """`f(variables, image)` and `f(variables, image, mask)`, and some variables."""
+    """Variables, `f(variables, image)` and `f(variables, image, mask)`."""
     module, image = Generator(width="tiny"), images(0, *TINY)
     variables = from_torch(GENERATOR, published.fill_random(expected_shapes(GENERATOR, width="tiny")), width="tiny")
     plain = compile_variables(module, variables, image)
@@ -60,7 +60,7 @@ def changed(variables, path, change):
 
 
 def outputs_of(module, *shapes):
-    """Names and shapes of what the network answers, by tracing alone."""
+    """Names and shapes of the outputs, by tracing."""
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return jax.eval_shape(module.apply, {"params": parameter_shapes(module, *shapes)}, *inputs)
 
@@ -70,7 +70,7 @@ def outputs_of(module, *shapes):
 
 def test_generator_matches_the_reference_outputs():
     actual, golden = reference_outputs(GENERATOR, 48, 64), published.golden("attentive_gan")
-    # The references are themselves rounded: computed in float64 the network is as far from them (2.8e-5).
+    # The references are rounded themselves: the network in float64 differs from them by 2.8e-5 too.
     close = functools.partial(np.testing.assert_allclose, rtol=0, atol=4e-5)
     close(np.concatenate(actual["attention"])[:, ::3, ::3], golden["attention"])
     close(actual["restored"][0, ::3, ::3], golden["restored"])
@@ -93,7 +93,7 @@ def test_discriminator_matches_the_reference_outputs():
 
 
 def published_shapes(network_id, **model_args):
-    """The published list, or what it becomes in the ablation."""
+    """The published list, or that of the ablation."""
     shapes = published.shapes(network_id)
     if model_args.get("attentive", True):
         return shapes
@@ -172,7 +172,7 @@ def test_parameter_counts(network_id, model_args, parameters):
     module = build(network_id, **model_args)
     assert count(parameter_shapes(module, *module.example_shapes())) == parameters
     total = sum(math.prod(shape) for shape in published_shapes(network_id, **model_args).values())
-    # The published ablation of the generator declares the attention's parameters, too.
+    # The published ablation of the generator has the parameters of the attention too.
     assert total == parameters + (167_809 if (network_id, model_args) == (GENERATOR, {"attentive": False}) else 0)
 
 
@@ -216,7 +216,7 @@ def test_example_shapes_are_valid():
     ("make", "shape", "message"),
     [
         (lambda: Generator(width="tiny"), (1, 66, 98, 3), "66x98 is not a multiple of 4; crop or pad"),
-        (lambda: Discriminator(width="tiny"), (1, 224, 220, 3), "takes 224x224 alone; crop, or build with head='gap'"),
+        (lambda: Discriminator(width="tiny"), (1, 224, 220, 3), "takes 224x224 only; crop, or build with head='gap'"),
         (lambda: Discriminator(width="tiny", head="gap"), (1, 10, 64, 3), "10x64 is too small; .* from 11 px"),
         (lambda: Discriminator(head="pool"), (), "no head 'pool'; choose one of dense, gap"),
         (lambda: Generator(steps=0), (), "steps is 0"),
@@ -268,11 +268,11 @@ def test_attention_maps_and_image_are_linear_and_side_outputs_have_a_relu():
     actual = plain(variables, image)
     lifted = plain(changed(variables, "attention/map/bias", lambda b: b + 5.0), image)
     np.testing.assert_allclose(lifted["attention"][0], actual["attention"][0] + 5.0, atol=1e-4)
-    sunk = plain(changed(variables, "decoder/image/bias", lambda b: b - 9.0), image)
-    np.testing.assert_allclose(sunk["restored"], actual["restored"] - 9.0, atol=1e-4)
+    lowered = plain(changed(variables, "decoder/image/bias", lambda b: b - 9.0), image)
+    np.testing.assert_allclose(lowered["restored"], actual["restored"] - 9.0, atol=1e-4)
     for name in ("half", "quarter"):
-        sunk = plain(changed(variables, f"decoder/{name}_image/bias", lambda b: b - 99.0), image)
-        np.testing.assert_array_equal(sunk[f"restored_{name}"], 0.0)
+        lowered = plain(changed(variables, f"decoder/{name}_image/bias", lambda b: b - 99.0), image)
+        np.testing.assert_array_equal(lowered[f"restored_{name}"], 0.0)
 
 
 def test_attention_map_is_the_fourth_input_channel_of_the_autoencoder():
@@ -300,7 +300,7 @@ def test_discriminator_multiplies_features_by_the_attention_map():
     params["map"] = {"kernel": np.zeros_like(params["map"]["kernel"]), "bias": np.full(1, 2.0, np.float32)}
     actual = run(module, {"params": params}, image)
     np.testing.assert_array_equal(actual["attention"], 2.0)
-    # A map of 2 everywhere does what doubling the next kernel does without a map.
+    # A constant map of 2 equals doubling the next kernel without a map.
     plain = {name: arrays for name, arrays in params.items() if name != "map"}
     plain["conv7"] = plain["conv7"] | {"kernel": 2 * plain["conv7"]["kernel"]}
     without = run(module.clone(attentive=False), {"params": plain}, image)
@@ -316,8 +316,8 @@ def test_dense_head_flattens_channels_first():
         return module.apply(variables, image, capture_intermediates=lambda layer, _: layer.name == "conv8")
 
     compiled = jax.jit(apply).lower(variables, image).compile(compiler_options={"xla_backend_optimization_level": 0})
-    outputs, state = compiled(variables, image)
-    features = literal.relu(np.asarray(state["intermediates"]["conv8"]["__call__"][0], np.float64))
+    outputs, captured = compiled(variables, image)
+    features = literal.relu(np.asarray(captured["intermediates"]["conv8"]["__call__"][0], np.float64))
     flat = features[0].transpose(2, 0, 1).reshape(-1)
     hidden = state["fc.0.weight"] @ flat + state["fc.0.bias"]
     np.testing.assert_allclose(outputs["logits"][0], state["fc.1.weight"] @ hidden + state["fc.1.bias"], atol=1e-5)
@@ -336,5 +336,5 @@ def test_initial_networks_are_finite_and_have_gradients(module):
     value, gradient = step.compile(compiler_options={"xla_backend_optimization_level": 0})(params)
     assert np.isfinite(value)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    # Every layer learns, if perhaps not every channel of these narrow ones.
+    # Each layer has gradients, if not each channel of these narrow layers.
     assert all(any(np.any(leaf) for leaf in jax.tree.leaves(part)) for part in gradient.values())

@@ -1,4 +1,4 @@
-"""BDN against the reference outputs and its published keys."""
+"""BDN against its reference outputs and its published keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = {"width": "tiny", "levels": (3, 2, 2)}
 
 
 def reference_input(height, width):
-    """The references' input rule in [-1, 1], as NHWC."""
+    """The NHWC input of the references, in [-1, 1]."""
     c, i, j = np.meshgrid(np.arange(3), np.arange(height), np.arange(width), indexing="ij")
     x = np.sin(0.37 * c + 0.11 * i + 0.23 * j + 0.013 * i * j / (1 + c))
     return x.transpose(1, 2, 0)[None].astype(np.float32)
@@ -48,7 +48,7 @@ def test_published_network_matches_the_reference_outputs(reference_state):
     assert actual.keys() == {"restored", "reflection", "steps"}
     for i, step in enumerate(actual["steps"]):
         expected = golden[f"out{i}_150x203"].transpose(0, 2, 3, 1)
-        # 3e-6 is reached.
+        # The largest error is 3e-6.
         np.testing.assert_allclose(step[:, ::3, 1::3], expected, atol=1e-5)
         assert not np.any(step[:, :, 202])
         assert np.all(np.any(step[:, 149], axis=1))
@@ -86,14 +86,14 @@ def test_model_args_are_inferred_from_state_dicts(model_args):
 
 
 def test_state_dicts_of_other_networks_are_not_recognized():
-    read = key_map(NETWORK).infer_model_args
+    infer = key_map(NETWORK).infer_model_args
     shapes = published.shapes(NETWORK)
-    assert read(shapes | {"model2.model.model.0.weight": (64, 3, 4, 4)}) is None
+    assert infer(shapes | {"model2.model.model.0.weight": (64, 3, 4, 4)}) is None
     assert (
-        read({key: (32, 3, 4, 4) if key == "model1.model.model.0.weight" else s for key, s in shapes.items()}) is None
+        infer({key: (32, 3, 4, 4) if key == "model1.model.model.0.weight" else s for key, s in shapes.items()}) is None
     )
     with pytest.raises(KeyError):
-        read(published.shapes("rmnet/generator"))
+        infer(published.shapes("rmnet/generator"))
 
 
 @pytest.mark.parametrize("size", [(128, 128), (129, 131), (255, 190)])

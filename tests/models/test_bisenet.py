@@ -1,7 +1,7 @@
-"""BiSeNet: its published keys, its reference output, what it answers and when.
+"""BiSeNet: published keys, reference output, output shapes and training.
 
-`golden/bisenet.npz` holds every third pixel of the logits that `Twin` in tests/parity/test_bisenet.py computes in
-PyTorch with the weights of `fill_random`; the test there re-creates it.
+`golden/bisenet.npz` contains every third pixel of the logits that `Twin` in tests/parity/test_bisenet.py computes in
+PyTorch with the weights of `fill_random`; the test there recomputes it.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def test_logits_have_the_size_of_the_image(size, train, more):
 
 
 @pytest.mark.parametrize(
-    ("model_args", "said"),
+    ("model_args", "message"),
     [
-        ({"width": "huge"}, "no width 'huge'; choose one of base, small, test"),
-        ({"classes": 0}, "cannot tell 0 classes apart"),
+        ({"width": "huge"}, "no width 'huge'; choose one of base, small, tiny"),
+        ({"classes": 0}, "classes is 0; BiSeNet needs at least 1 class"),
     ],
 )
 def test_invalid_model_args_are_rejected(model_args, message):

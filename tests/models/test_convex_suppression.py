@@ -27,20 +27,20 @@ def cosines(size):
 
 
 DOWN, ACROSS = differences(HEIGHT), differences(WIDTH)
-# Second differences with mirrored borders: the negative transpose of a forward difference is a backward one.
+# Second differences with mirrored borders: the negative transpose of a forward difference is a backward difference.
 ROWS, COLUMNS = -DOWN.T @ DOWN, -ACROSS.T @ ACROSS
 
 
-def kept_divergence(channel, threshold):
+def strong_divergence(channel, threshold):
     down, across = DOWN @ channel, channel @ ACROSS.T
     strong = np.sqrt(down**2 + across**2) > threshold
     return -DOWN.T @ (down * strong) - (across * strong) @ ACROSS
 
 
 def solved(channel, threshold, epsilon):
-    """The linear system, solved densely."""
+    """Solution of the dense linear system."""
     laplacian = np.kron(ROWS, np.eye(WIDTH)) + np.kron(np.eye(HEIGHT), COLUMNS)
-    target = laplacian @ kept_divergence(channel, threshold).ravel() + epsilon * channel.ravel()
+    target = laplacian @ strong_divergence(channel, threshold).ravel() + epsilon * channel.ravel()
     matrix = laplacian @ laplacian + epsilon * np.eye(channel.size)
     return np.linalg.solve(matrix, target).reshape(channel.shape)
 
@@ -51,14 +51,14 @@ def transformed(channel, threshold, epsilon):
     kappa = (
         2 * (np.cos(np.pi * np.arange(HEIGHT) / HEIGHT)[:, None] + np.cos(np.pi * np.arange(WIDTH) / WIDTH)[None]) - 4
     )
-    divergence = left @ kept_divergence(channel, threshold) @ right.T
+    divergence = left @ strong_divergence(channel, threshold) @ right.T
     spectrum = (kappa * divergence + epsilon * (left @ channel @ right.T)) / (kappa**2 + epsilon)
     return left.T @ spectrum @ right
 
 
 @pytest.fixture(scope="module")
 def photo():
-    """Two images of three channels: coarse blocks, which are kept, under fine texture, which is not."""
+    """Two images of three channels: coarse blocks, which are kept, with fine texture, which is removed."""
     blocks = np.kron(networks.images(0, 2, 4, 5, 3), np.ones((1, 6, 6, 1), np.float32))[:, :HEIGHT, :WIDTH]
     return np.float32(0.8) * blocks + np.float32(0.1) * networks.images(1, 2, HEIGHT, WIDTH, 3)
 

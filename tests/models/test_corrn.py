@@ -1,4 +1,4 @@
-"""CoRRN against the reference outputs and its published keys."""
+"""CoRRN against its reference outputs and its published keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NETWORK = "corrn/generator"
 
 
 def reference_input(height, width):
-    """The references' input rule, as NHWC."""
+    """The NHWC input of the references."""
     c, i, j = np.meshgrid(np.arange(3), np.arange(height), np.arange(width), indexing="ij")
     x = 0.5 + 0.5 * np.sin(0.37 * c + 0.11 * i + 0.23 * j + 0.013 * i * j / (1 + c))
     return x.transpose(1, 2, 0)[None].astype(np.float32)
@@ -47,7 +47,7 @@ def test_published_network_matches_the_reference_outputs(reference_state):
     actual = run(Generator(), variables, image)
     golden = {name: value.transpose(0, 2, 3, 1) for name, value in published.golden("corrn").items()}
     assert actual.keys() == {"restored", "reflection", "contour"}
-    # 4e-6 is reached; the values go up to 3.8.
+    # The largest error is 4e-6; the largest value is 3.8.
     np.testing.assert_allclose(actual["restored"][:, ::2, ::2], golden["B_96x128"], atol=1e-5)
     np.testing.assert_allclose(actual["reflection"][:, ::2, ::2], golden["R_96x128"], atol=1e-5)
     np.testing.assert_allclose(actual["contour"], golden["contour_96x128"], atol=1e-5)
@@ -72,7 +72,7 @@ def test_published_state_dict_round_trip(reference_state):
 
 
 def test_narrow_state_dict_round_trip_without_counters():
-    # PyTorch 0.3.1, for which the network was written, has none.
+    # PyTorch 0.3.1, for which the network was written, has no counters.
     shapes = expected_shapes(NETWORK, width="tiny")
     assert key_map(NETWORK).infer_model_args(shapes) == {"width": "tiny"}
     state = published.fill_random(shapes)
@@ -82,10 +82,10 @@ def test_narrow_state_dict_round_trip_without_counters():
 
 
 def test_state_dicts_of_other_networks_are_not_recognized():
-    read = key_map(NETWORK).infer_model_args
-    assert read(published.shapes("bdn/generator")) is None
-    assert read(published.shapes(NETWORK) | {"convs1R.0.weight": (32, 3, 3, 3)}) is None
-    assert read(published.shapes(NETWORK) | {"pred1_contour.weight": (2, 64, 5, 5)}) is None
+    infer = key_map(NETWORK).infer_model_args
+    assert infer(published.shapes("bdn/generator")) is None
+    assert infer(published.shapes(NETWORK) | {"convs1R.0.weight": (32, 3, 3, 3)}) is None
+    assert infer(published.shapes(NETWORK) | {"pred1_contour.weight": (2, 64, 5, 5)}) is None
 
 
 @pytest.mark.parametrize("size", [(32, 32), (224, 288)])
@@ -161,7 +161,7 @@ def test_stacked_copies_update_the_running_statistics_three_times_per_batch(step
     graded, variables = step
     shifted = jax.tree.map(lambda x: x + 1, variables["batch_stats"])
     (_, a), (_, b) = (graded(variables["params"], statistics) for statistics in (variables["batch_stats"], shifted))
-    # What the batch adds is the same in both; what is left of the shift is what was kept.
+    # The contribution of the batch is equal in both; the remainder of the shift is the retained fraction.
     retained = jax.tree.map(lambda a, b: np.asarray(b - a), a, b)
     for name in ("up0", "up1", "up2", "up3", "up4"):
         np.testing.assert_allclose(retained["image_branch"].pop(name)["norm"]["mean"], 0.9**3, atol=1e-5)

@@ -62,7 +62,7 @@ def test_logits_shapes():
         assert logits["semantic_logits"].shape == logits["semantic_logits_scales"][0].shape
         return [leaf.shape for leaf in logits["semantic_logits_scales"]]
 
-    # The published crops of 513 pixels give 65: the rounding up of the maximum counts.
+    # The published crops of 513 pixels give 65, because the max pooling rounds up.
     assert sizes(513, 321) == [(2, 65, 41, 5), (2, 33, 21, 5)]
     assert sizes(2, 16) == [(2, 1, 3, 5), (2, 1, 2, 5)]
 

@@ -35,7 +35,7 @@ SHAPES = [
 
 
 def pattern(network_id, height, width):
-    """The input that the references were computed from."""
+    """The input of the references."""
     y, x, c = np.mgrid[:height, :width, : CHANNELS[network_id]]
     waves = np.sin(0.21 * y + 0.13 * x * (1 + c) + 0.7 * c)
     return (127.5 + 127.5 * waves if network_id == EDGE_NET else waves).astype(np.float32)[None]
@@ -46,7 +46,7 @@ def random_variables(network_id, **model_args):
 
 
 def outputs_of(network_id, *size, **model_args):
-    """Names, shapes and types of what the network answers, by tracing alone."""
+    """Names, shapes and dtypes of the outputs, by tracing."""
     module = build(network_id, **model_args)
     image = jax.ShapeDtypeStruct((2, *size, CHANNELS[network_id]), jnp.float32)
     actual = jax.eval_shape(module.apply, variable_shapes(network_id, **model_args), image)
@@ -57,7 +57,7 @@ def outputs_of(network_id, *size, **model_args):
 
 
 @pytest.mark.parametrize(
-    # The references are rounded themselves: they are 2.1e-5, 1.1e-5, 1.1e-5 and 1e-8 from a computation in float64.
+    # The references are rounded themselves: they differ from float64 by 2.1e-5, 1.1e-5, 1.1e-5 and 1e-8.
     ("network_id", "output", "size", "tolerance"),
     [
         (EDGE_NET, "edge", 80, 4e-5),
@@ -71,10 +71,10 @@ def test_networks_match_the_reference_outputs(tmp_path, network_id, output, size
     path = save(tmp_path / "w.h5", keras_files.layers(network_id, keras_files.reference_arrays(network_id)))
     actual = run(build(network_id), from_keras(network_id, path), pattern(network_id, size, size))
     expected = published.golden("edge_gan")[output]
-    seen = actual[output] if output == "probability" else actual[output][:, ::2, ::2]
-    np.testing.assert_allclose(seen, expected, rtol=0, atol=tolerance)
+    output_values = actual[output] if output == "probability" else actual[output][:, ::2, ::2]
+    np.testing.assert_allclose(output_values, expected, rtol=0, atol=tolerance)
     if output == "probability":
-        np.testing.assert_allclose(seen, literal.sigmoid(actual["logits"]), atol=1e-6)
+        np.testing.assert_allclose(output_values, literal.sigmoid(actual["logits"]), atol=1e-6)
     if output == "attention":
         np.testing.assert_array_equal(actual["attention_steps"][1], actual["attention"])
 
@@ -129,10 +129,10 @@ def test_generator_output_has_the_size_of_the_input(size, dtype):
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_discriminator_output_shapes(dtype):
-    answer = {"probability": ((2, 1), "float32"), "logits": ((2, 1), "float32")}
-    assert outputs_of(DISCRIMINATOR, 400, 400, width="tiny", dtype=dtype) == answer
+    shapes = {"probability": ((2, 1), "float32"), "logits": ((2, 1), "float32")}
+    assert outputs_of(DISCRIMINATOR, 400, 400, width="tiny", dtype=dtype) == shapes
     for size in ((1, 1), (37, 90)):
-        assert outputs_of(DISCRIMINATOR, *size, width="tiny", head="gap", dtype=dtype) == answer
+        assert outputs_of(DISCRIMINATOR, *size, width="tiny", head="gap", dtype=dtype) == shapes
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_same_padding_matches_tensorflow(size, options, sides):
 
 
 def keras_conv(x, weights, *, stride=1):
-    """A convolution with padding 'same': what hangs over the image is shared, the odd pixel goes to the end."""
+    """A convolution with padding "same": equal padding on both sides, an odd pixel at the end."""
     side = weights["kernel"].shape[0]
     pads = []
     for n in x.shape[1:3]:
@@ -224,7 +224,7 @@ def test_discriminator_with_gap_head_matches_the_specification_at_odd_sizes(size
     np.testing.assert_allclose(actual["logits"], x @ p["fc2"]["kernel"] + p["fc2"]["bias"], atol=1e-5)
 
 
-# The attention net's variants ----------------------------------------------------------------------------------------
+# Variants of the attention net ---------------------------------------------------------------------------------------
 
 
 def literal_trunk(x, weights):
@@ -257,22 +257,22 @@ def test_corrected_variant_matches_the_recurrence_of_attentive_gan():
 
 def test_released_variant_matches_the_published_graph():
     variables, x = random_variables(ATTENTION_NET, width="tiny"), images(2, 1, 5, 6, 4)
-    # The scale is no part of what was published: inside, maps are in other units, outside in those of the input.
+    # The scale is not published: inside the network it scales the maps, the outputs have the unit of the input.
     u = x * np.array([1.0, 1.0, 1.0, 0.25])
-    p, state, seen, maps = variables["params"], None, u, {}
+    p, state, step_input, maps = variables["params"], None, u, {}
     for t in range(1, 5):
         step = p[f"step{t}"]
         assert ("gate_f" in step) == (t > 1)
-        z = literal_trunk(seen, step)
+        z = literal_trunk(step_input, step)
         if state is not None:
             z = np.concatenate((z, state[0]), axis=-1)
         gates = {g: literal.sigmoid(keras_conv(z, step[f"gate_{g}"])) for g in "ifgo" if f"gate_{g}" in step}
         c = gates["i"] * gates["g"] + (gates["f"] * state[1] if state is not None else 0.0)
-        state, seen = (gates["o"] * np.tanh(c), c), z
+        state, step_input = (gates["o"] * np.tanh(c), c), z
         if t in (1, 4):
             maps[t] = keras_conv(state[0], p[f"mask{t}"])
         if t == 1:
-            seen = np.concatenate((u, maps[1]), axis=-1)
+            step_input = np.concatenate((u, maps[1]), axis=-1)
     actual = run(build(ATTENTION_NET, width="tiny", aux_scale=0.25), variables, x)
     np.testing.assert_allclose(actual["attention_steps"][0], 4.0 * maps[1], atol=1e-5)
     np.testing.assert_allclose(actual["attention"], 4.0 * maps[4], atol=1e-5)
@@ -302,7 +302,7 @@ def test_generator_scales_maps_by_aux_scale():
 
 @functools.cache
 def trained(network_id, size, **model_args):
-    """Variables, input, and of one step in training mode: gradient, outputs, running statistics."""
+    """Variables and input; gradient, outputs and running statistics of one training step."""
     module, x = build(network_id, width="tiny", **model_args), images(5, 2, *size, CHANNELS[network_id])
     variables = random_variables(network_id, width="tiny", **model_args)
 
@@ -321,7 +321,7 @@ def test_running_statistics_match_keras():
     for name in ("stem1", "stem2"):
         y = keras_conv(x, p[name])
         mean, variance = y.mean(axis=(0, 1, 2)), y.var(axis=(0, 1, 2))
-        unbiased = variance * 48 / 47  # as TensorFlow's fused kernel keeps it
+        unbiased = variance * 48 / 47  # as in TensorFlow's fused kernel
         before, after = old[f"{name}_norm"], updates[f"{name}_norm"]
         np.testing.assert_allclose(after["mean"], 0.99 * before["mean"] + 0.01 * mean, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(after["var"], 0.99 * before["var"] + 0.01 * unbiased, rtol=1e-4)
@@ -352,7 +352,7 @@ def test_synchronized_batch_norm_on_two_devices_matches_the_whole_batch():
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     close(actual["edge"][:, 0], outputs["edge"])
     jax.tree.map(close, together["batch_stats"], updates)
-    # Where the networks are initialized there are no devices to speak of.
+    # Networks are initialized outside of pmap.
     jax.eval_shape(functools.partial(module.init, train=True), jax.random.key(0), x)
 
 
@@ -368,7 +368,7 @@ def test_synchronized_batch_norm_on_two_devices_matches_the_whole_batch():
 def test_gradients_are_finite_and_nonzero(network_id, size, model_args):
     _, _, gradient, _ = trained(network_id, size, **model_args)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    # A bias before a batch normalization has no effect; a narrow layer's ReLU can be off everywhere.
+    # A bias before batch normalization has no effect; the ReLU of a narrow layer can be zero everywhere.
     reached = [bool((leaf != 0).any()) for leaf in jax.tree.leaves(gradient)]
     assert np.mean(reached) > 0.8
 
@@ -408,7 +408,7 @@ def test_state_dicts_have_torch_layouts():
     assert shapes["deconv2.weight"] == (128, 64, 4, 4)
     assert expected_shapes(DISCRIMINATOR)["fc1.weight"] == (128, 49)
     assert {"stem1_norm.weight", "stem1_norm.running_var"} <= expected_shapes(EDGE_NET).keys()
-    # Equal channels on both sides hide which is which.
+    # The shape does not distinguish inputs and outputs where their channels are equal.
     state = published.fill_random(expected_shapes(EDGE_NET))
     kernel = from_torch(EDGE_NET, state)["params"]["up"]["kernel"]
     np.testing.assert_array_equal(kernel, state["up.weight"].transpose(2, 3, 0, 1))

@@ -1,4 +1,4 @@
-"""ERRNet against the reference outputs, its discriminator against its definition, and their published keys."""
+"""ERRNet against its reference outputs, its discriminator against its definition, and their published keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IDS = ["hypercolumn", "plain", "base", "discriminator"]
 
 
 def reference_input(channels, height, width):
-    """The references' input rule, as NHWC."""
+    """The NHWC input of the references."""
     c, i, j = np.meshgrid(np.arange(channels), np.arange(height), np.arange(width), indexing="ij")
     x = 0.5 + 0.5 * np.sin(0.37 * c + 0.11 * i + 0.23 * j + 0.013 * i * j / (1 + c))
     return x.transpose(1, 2, 0)[None].astype(np.float32)
@@ -45,7 +45,7 @@ def test_published_network_matches_the_reference_outputs(reference_state):
     actual = run(Generator(), variables, reference_input(1475, 52, 74))
     expected = published.golden("errnet")["hyper_52x74"].transpose(0, 2, 3, 1)
     assert actual.keys() == {"restored"}
-    # 2e-6 is reached.
+    # The largest error is 2e-6.
     np.testing.assert_allclose(actual["restored"], expected, atol=1e-5)
 
 
@@ -98,15 +98,15 @@ def test_invalid_inputs_are_rejected():
     module = Generator(hypercolumn=False)
     params = parameter_shapes(module, *module.example_shapes())
 
-    def answer(module, *shape):
+    def output_shapes(module, *shape):
         return jax.eval_shape(module.apply, {"params": params}, jnp.zeros(shape))
 
     with pytest.raises(UserError, match=r"image size 31x64 is too small for ERRNet.* from 32 pixels a side"):
-        answer(module, 1, 31, 64, 3)
+        output_shapes(module, 1, 31, 64, 3)
     with pytest.raises(UserError, match="input has 4 channels, expected 3;"):
-        answer(module, 1, 32, 32, 4)
+        output_shapes(module, 1, 32, 32, 4)
     with pytest.raises(UserError, match="input has 3 channels, expected 1475; with hypercolumn=True"):
-        answer(Generator(), 1, 32, 32, 3)
+        output_shapes(Generator(), 1, 32, 32, 3)
     for name in ("errnet/generator", "errnet/discriminator"):
         with pytest.raises(UserError, match="there is no width 'narrow'"):
             build(name, width="narrow")
@@ -145,12 +145,12 @@ def test_hypercolumn_is_the_image_and_five_upsampled_maps():
 
 def test_narrow_vgg_features_fit_the_narrow_generator():
     vgg, generator = Vgg19(width="tiny"), Generator(width="tiny")
-    sight, params = (parameter_shapes(module, *module.example_shapes()) for module in (vgg, generator))
+    vgg_params, params = (parameter_shapes(module, *module.example_shapes()) for module in (vgg, generator))
 
-    def answer(sight, params, image):
-        return generator.apply({"params": params}, hypercolumn(image, vgg.apply({"params": sight}, image)))
+    def apply(vgg_params, params, image):
+        return generator.apply({"params": params}, hypercolumn(image, vgg.apply({"params": vgg_params}, image)))
 
-    assert jax.eval_shape(answer, sight, params, jnp.zeros((2, 34, 47, 3)))["restored"].shape == (2, 34, 48, 3)
+    assert jax.eval_shape(apply, vgg_params, params, jnp.zeros((2, 34, 47, 3)))["restored"].shape == (2, 34, 48, 3)
 
 
 @pytest.mark.slow
@@ -160,7 +160,7 @@ def test_gradients_reach_the_image_but_not_the_vgg_features():
     widths = {"relu1_1": 4, "relu2_1": 8, "relu3_1": 16, "relu4_1": 32, "relu5_1": 32}
     features = {name: images(i, 1, 32 >> i, 34 >> i, c) for i, (name, c) in enumerate(widths.items())}
     params = initialize(module, jax.random.key(0), *module.example_shapes(size=(32, 32)))["params"]
-    params["out"]["bias"] = jnp.ones(3)  # above the last ReLU's threshold
+    params["out"]["bias"] = jnp.ones(3)  # above the threshold of the last ReLU
 
     def loss(params, features, image):
         restored = module.apply({"params": params}, hypercolumn(image, features))["restored"]

@@ -1,8 +1,8 @@
-"""ESPNetv2: its published keys, its reference output, what it takes and refuses.
+"""ESPNetv2: published keys, reference output, valid sizes and model arguments.
 
-`golden/espnetv2.npz` holds every third pixel of the logits that `EspNet` in tests/parity/test_espnetv2.py computes in
-PyTorch with the weights of `fill` below; the test there re-creates it. With the real published weights of scale 2.0
-that model and ours give the logits of a 256x256 photograph within 1.5e-5, where these reach 14.
+`golden/espnetv2.npz` contains every third pixel of the logits that `EspNet` in tests/parity/test_espnetv2.py computes
+in PyTorch with the weights of `fill` below; the test there recomputes it. With the published weights of scale 2.0, the
+logits of that model and of ours for a 256x256 photograph differ by at most 1.5e-5; the largest logit is 14.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ def unused(key):
 
 
 def fill(shapes):
-    """`fill_random`, but PReLU slopes about 0.25 (near 1 they would do nothing) and norm scales about 1.25 (near 1 the
-    signal fades)."""
+    """`fill_random`, but with PReLU slopes about 0.25 and norm scales about 1.25.
+
+    Slopes near 1 have no effect; with scales near 1 the signal fades.
+    """
     state = fill_random(shapes)
     for key, value in state.items():
         if value.ndim == 1 and key.endswith("weight"):
@@ -53,9 +55,9 @@ def fill(shapes):
 def test_keys_and_parameter_count_match_the_publication(scale, parameters):
     shapes = published(scale)
     statistics = ("running_mean", "running_var")
-    learnt = {key: shape for key, shape in shapes.items() if not unused(key) and not key.endswith(statistics)}
+    learned = {key: shape for key, shape in shapes.items() if not unused(key) and not key.endswith(statistics)}
     assert count(parameter_shapes(build("espnetv2", scale=scale), SHAPES)) == parameters
-    assert sum(int(np.prod(shape)) for shape in learnt.values()) == parameters
+    assert sum(int(np.prod(shape)) for shape in learned.values()) == parameters
     expected = expected_shapes("espnetv2", scale=scale)
     assert list(expected.items()) == [(key, shape) for key, shape in shapes.items() if not unused(key)]
 
@@ -96,17 +98,17 @@ def test_logits_have_the_size_of_the_image(size):
 def test_invalid_sizes_are_rejected(size):
     module = build("espnetv2", width="tiny")
     with pytest.raises(
-        UserError, match=rf"cannot take {size[0]}x{size[1]} pixels: sides must be multiples of 16 or one"
+        UserError, match=rf"{size[0]}x{size[1]} does not fit ESPNetv2: sides must be multiples of 16 or one"
     ):
         jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, *size, 3)))
 
 
 @pytest.mark.parametrize(
-    ("model_args", "said"),
+    ("model_args", "message"),
     [
         ({"width": "narrow"}, "no width 'narrow'; choose one of base, "),
         ({"scale": 3.0}, "no scale 3.0; choose one of 0.5, 1.0, 1.25, 1.5, 2.0"),
-        ({"classes": 1}, "cannot tell 1 classes apart"),
+        ({"classes": 1}, "classes is 1; ESPNetv2 needs at least 2 classes"),
     ],
 )
 def test_invalid_model_args_are_rejected(model_args, message):

@@ -31,28 +31,28 @@ def published_shapes(network_id):
 
 
 def reference_weights():
-    """Both parts are filled by the same rule, so they hold the same numbers."""
+    """Reference weights; both parts are filled by the same rule and so have equal values."""
     transposed = ("deconv1.0.weight", "deconv2.0.weight")
     part = published.fill_baselines(published.shapes("ibcln/G_T"), transposed=transposed)
     return {prefix + key: array for prefix in PARTS for key, array in part.items()}
 
 
 def pattern(height, width):
-    """The image that the references were computed from."""
+    """The input image of the references."""
     i, j, c = np.mgrid[:height, :width, :3]
     return (0.5 + 0.5 * np.sin(0.37 * c + 0.11 * i + 0.23 * j + 0.013 * i * j / (1 + c))).astype(np.float32)[None]
 
 
 @functools.cache
 def tiny_cascade():
-    """Variables of the narrow cascade, its two refiners unlike, an image and what the cascade makes of it."""
+    """Variables of the narrow cascade, with different refiners, an image and the outputs."""
     variables = {"params": random_parameters(Cascade(width="tiny"), TINY)}
     image = images(1, *TINY)
     return variables, image, run(Cascade(width="tiny"), variables, image)
 
 
 def outputs_of(module, *shapes):
-    """Names and shapes of what the network answers, by tracing alone."""
+    """Names and shapes of the outputs, by tracing."""
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return jax.eval_shape(module.apply, {"params": parameter_shapes(module, *shapes)}, *inputs)
 
@@ -68,7 +68,7 @@ def test_cascade_matches_the_reference_outputs():
     actual = run(build(CASCADE), from_torch(CASCADE, reference_weights()), pattern(64, 96))
     nchw = {name: np.moveaxis(np.asarray(leaf), -1, -3) for name, leaf in actual.items()}
     golden = published.golden("ibcln")
-    # The references are float64; they reach 3.5.
+    # The references are float64; their largest value is 3.5.
     close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
     for step in range(3):
         close(nchw["restored_steps"][step][..., ::3, ::3], golden[f"T{step + 1}"])
@@ -97,11 +97,11 @@ def test_published_state_dict_round_trip(network_id):
 @pytest.mark.parametrize("model_args", [{}, {"width": "tiny"}])
 @pytest.mark.parametrize("network_id", [CASCADE, DISCRIMINATOR])
 def test_model_args_are_inferred_from_state_dicts(network_id, model_args):
-    read = key_map(network_id).infer_model_args
+    infer = key_map(network_id).infer_model_args
     shapes = expected_shapes(network_id, **model_args)
-    assert read(shapes) == model_args
+    assert infer(shapes) == model_args
     for part in key_map(network_id).parts:
-        assert read({key: shape for key, shape in shapes.items() if key.startswith(part)}) == model_args
+        assert infer({key: shape for key, shape in shapes.items() if key.startswith(part)}) == model_args
 
 
 def test_parts_of_different_widths_are_not_recognized():
@@ -227,10 +227,10 @@ def test_dropout_rate_is_0_3_in_training_only():
     train = compiled(apply, variables, image, jax.random.key(0))
     (first, state), (second, _) = (train(variables, image, jax.random.key(seed)) for seed in (0, 1))
     assert np.abs(first["restored"] - second["restored"]).max() > 1e-3
-    still = run(module, variables, image)
-    # Only what comes before the dropout is the same as when the network is asked to restore.
-    np.testing.assert_allclose(first["restored_quarter"], still["restored_quarter"], atol=1e-5)
-    assert np.abs(first["restored_half"] - still["restored_half"]).max() > 1e-3
+    evaluated = run(module, variables, image)
+    # Only the outputs before the dropout equal those of evaluation.
+    np.testing.assert_allclose(first["restored_quarter"], evaluated["restored_quarter"], atol=1e-5)
+    assert np.abs(first["restored_half"] - evaluated["restored_half"]).max() > 1e-3
 
     layers = state["intermediates"]["transmission"]["decoder"]
     before = np.maximum(np.asarray(layers["half"]["__call__"][0]), 0.0)
@@ -261,6 +261,6 @@ def test_initial_network_is_finite_and_has_gradients():
     value, gradient = compiled(jax.value_and_grad(loss), params)(params)
     assert np.isfinite(value)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    # Every layer learns, if perhaps not every channel of these narrow ones.
+    # Each layer has gradients, if not each channel of these narrow layers.
     for part in gradient.values():
         assert all(any(np.any(leaf) for leaf in jax.tree.leaves(layers)) for layers in part.values())

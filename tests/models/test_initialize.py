@@ -1,4 +1,4 @@
-"""Initial variables depend on the key and on nothing else."""
+"""Initial variables depend only on the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Costs against counting by hand."""
+"""Costs against a manual count."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sirr_jax.models.macs import cost
 
 
 class Small(nn.Module):
-    """A convolution, one in groups, both forms of transposed convolution, a matrix product inside a jitted function."""
+    """Convolutions with and without groups, both forms of transposed convolution, a jitted matrix product."""
 
     def example_shapes(self, *, size):
         return ((1, *size, 3),)
@@ -26,7 +26,7 @@ class Small(nn.Module):
         x = BatchNorm(name="norm")(x, train=train)
         x = ConvTranspose(6, kernel=3, stride=2, padding=1, output_padding=1, name="c")(x)
         x = ConvTranspose(2, name="d")(x)
-        return {"made": jax.jit(lambda x: x @ jnp.ones((2, 7)))(x)}
+        return {"products": jax.jit(lambda x: x @ jnp.ones((2, 7)))(x)}
 
 
 def test_macs_and_parameters_match_a_manual_count():
@@ -34,7 +34,7 @@ def test_macs_and_parameters_match_a_manual_count():
     low = 4 * 6
     by_hand = low * 9 * 3 * 4 + low * 25 * 2 * 4
     by_hand += 4 * low * 9 * 4 * 6 // 4
-    # The sub-pixel form computes the corners of the enlarged image: one row and one column more.
+    # The sub-pixel form computes the corners of the pixels: one more row and one more column.
     by_hand += (8 + 1) * (12 + 1) * 4 * 6 * 4 * 2
     by_hand += 16 * 24 * 2 * 7
     assert actual.macs == by_hand

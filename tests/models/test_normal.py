@@ -1,4 +1,4 @@
-"""Narrow normal initial kernels."""
+"""Initialization of kernels from a narrow normal distribution."""
 
 from __future__ import annotations
 

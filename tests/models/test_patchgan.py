@@ -33,7 +33,7 @@ def test_one_logit_for_each_patch(size):
     shape = jax.eval_shape(
         lambda x: PatchDiscriminator().init_with_output(jax.random.key(0), x)[0]["logits"], jnp.zeros((2, *size, 3))
     ).shape
-    # Three halvings, rounded down, then two 4x4 convolutions that take a pixel each.
+    # Three halvings, rounded down, then two 4x4 convolutions, each of which removes one pixel.
     assert shape == (2, size[0] // 2 // 2 // 2 - 2, size[1] // 2 // 2 // 2 - 2, 1)
 
 

@@ -1,4 +1,4 @@
-"""Networks by name, and what is said about names that do not exist."""
+"""Networks by id, and messages for unknown ids and arguments."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def test_model_args_reach_the_module():
         ("dynamics/student", {"parent": None}, r"has no argument 'parent'"),
         (
             "dynamics/student",
-            {"width": "tiny"},
-            r"no width is called 'tiny'; choose one of base, medium, small, compact, test",
+            {"width": "huge"},
+            r"there is no width 'huge'; choose one of base, medium, small, compact, tiny",
         ),
-        ("dynamics/teacher", {"width": "tiny"}, r"no width is called 'tiny'"),
+        ("dynamics/teacher", {"width": "huge"}, r"there is no width 'huge'"),
     ],
 )
 def test_unknown_ids_and_arguments_are_rejected_with_a_one_line_message(network_id, model_args, message):

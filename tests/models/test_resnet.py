@@ -1,4 +1,4 @@
-"""ResNet-50 and ResNet-101: sizes, keys, statistics. tests/parity compares values; so do the references of sgrrn."""
+"""ResNet-50 and ResNet-101: sizes, keys, statistics. tests/parity and the references of SGRRN compare values."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PREFIX = "encoder.backbone."
 
 
 def torchvision_shapes(network_id):
-    """Keys of torchvision's files: those of the encoder that was built for them, and the classifier's."""
+    """Keys of torchvision's files: those of SGRRN's backbone and of the classifier."""
     name = "sgrrn/generator" + (" backbone=resnet50" if network_id == "resnet50" else "")
     keys = {k.removeprefix(PREFIX): s for k, s in published.shapes(name).items() if k.startswith(PREFIX)}
     return keys | {"fc.weight": (1000, 2048), "fc.bias": (1000,)}
 
 
 class Shallow(ResNet):
-    """A block for each stage: what takes long to differentiate is the depth."""
+    """One block per stage, because gradients of deep networks take long to compile."""
 
     blocks = (1, 1, 1, 1)
 
@@ -84,7 +84,7 @@ def test_images_of_any_size():
     ("model_args", "message"),
     [
         ({"width": "wide"}, "width 'wide'"),
-        ({"output_stride": 4}, "stride 4"),
+        ({"output_stride": 4}, "output_stride is 4"),
         ({"last_dilations": [2, 2]}, "3 numbers"),
     ],
 )
@@ -96,7 +96,7 @@ def test_invalid_model_args_are_rejected(model_args, message):
 def test_stride_is_in_the_reduce_or_spatial_convolution():
     with pytest.raises(UserError, match="'reduce' or 'spatial'"):
         Bottleneck(4, stride_on="middle")
-    # On the first convolution it hides every second row and column from all others.
+    # In the first convolution, it makes the output independent of every second row and column.
     x = images(0, 1, 7, 6, 5)
     odd = x.copy()
     odd[:, 1::2] += 1.0
@@ -114,7 +114,7 @@ def test_torchvision_state_dict_round_trip(network_id):
     back = to_torch(network_id, from_torch(network_id, state))
     assert list(back) == list(state)
     assert all(back[key].dtype == value.dtype and np.array_equal(back[key], value) for key, value in state.items())
-    # Files of old releases lack the counters; files cut for features lack the classifier.
+    # Files of old releases have no counters; files for features only have no classifier.
     needed = {key: shape for key, shape in shapes.items() if "num_batches" not in key and not key.startswith("fc.")}
     assert expected_shapes(network_id) == needed
     assert list(expected_shapes(network_id)) == list(needed)
@@ -125,30 +125,30 @@ def test_torchvision_state_dict_round_trip(network_id):
 def test_model_args_are_inferred_from_state_dicts(network_id):
     base = torchvision_shapes(network_id)
     other = torchvision_shapes(next(name for name in NETWORKS if name != network_id))
-    read = key_map(network_id).infer_model_args
-    assert read(base) == {}
-    assert read(expected_shapes(network_id, width="tiny")) == {"width": "tiny"}
-    assert read(other) is None
+    infer = key_map(network_id).infer_model_args
+    assert infer(base) == {}
+    assert infer(expected_shapes(network_id, width="tiny")) == {"width": "tiny"}
+    assert infer(other) is None
     # Wide ResNets differ in the 3x3 convolutions.
-    assert read(base | {"layer1.0.conv2.weight": (128, 128, 3, 3)}) is None
+    assert infer(base | {"layer1.0.conv2.weight": (128, 128, 3, 3)}) is None
     with pytest.raises(KeyError):
-        read(published.shapes("sgrrn/generator"))
+        infer(published.shapes("sgrrn/generator"))
 
 
 @pytest.fixture(scope="module")
 def training():
-    """One training step's forward pass and gradient."""
+    """Forward pass and gradient of one training step."""
     module, image = Shallow(width="tiny", momentum=0.25), images(1, 2, 33, 40, 3)
     variables = random_variables(module, image.shape)
 
     def loss(params, image):
-        now = {"params": params, "batch_stats": variables["batch_stats"]}
-        features, updates = module.apply(now, image, train=True, mutable=["batch_stats"])
+        current = {"params": params, "batch_stats": variables["batch_stats"]}
+        features, updates = module.apply(current, image, train=True, mutable=["batch_stats"])
         return jnp.square(features["stage4"]).mean() + features["stage2"].mean(), (features, updates)
 
     lowered = jax.jit(jax.value_and_grad(loss, has_aux=True)).lower(variables["params"], image)
     compiled = lowered.compile(compiler_options={"xla_backend_optimization_level": 0})
-    # NumPy's reductions of JAX arrays would be compiled, each by itself.
+    # Converted to NumPy, because each reduction of a JAX array would be compiled.
     (_, (features, updates)), gradients = jax.tree.map(np.asarray, compiled(variables["params"], image))
     return image, variables, features, updates["batch_stats"], gradients
 

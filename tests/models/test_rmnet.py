@@ -1,4 +1,4 @@
-"""RmNet against the reference outputs, SynNet against its definition, and their published keys."""
+"""RmNet against its reference outputs, SynNet against its definition, and their published keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NETWORKS = {"rmnet/generator": 65_432_841, "rmnet/synnet": 11_387_587, "rmnet/sy
 
 
 def reference_input(height, width):
-    """The references' input rule in [-1, 1], as NHWC."""
+    """The NHWC input of the references, in [-1, 1]."""
     c, i, j = np.meshgrid(np.arange(3), np.arange(height), np.arange(width), indexing="ij")
     x = np.sin(0.37 * c + 0.11 * i + 0.23 * j + 0.013 * i * j / (1 + c))
     return x.transpose(1, 2, 0)[None].astype(np.float32)
@@ -40,7 +40,7 @@ def test_published_network_matches_the_reference_outputs(reference_state):
     for name, letter in (("restored", "T"), ("reflection", "R"), ("mask", "W")):
         expected = golden[f"{letter}_150x203"].transpose(0, 2, 3, 1)
         assert actual[name].shape == (1, 150, 202, 3)
-        # 4e-6 is reached.
+        # The largest error is 4e-6.
         np.testing.assert_allclose(actual[name][:, ::3, ::3], expected, atol=1e-5)
 
 
@@ -76,12 +76,12 @@ def test_state_dicts_of_other_networks_are_not_recognized():
             except (KeyError, IndexError):
                 actual = None
             assert actual is None
-    read = key_map("rmnet/synnet").infer_model_args
-    assert read(published.shapes("rmnet/synnet") | {"model.1.weight": (64, 3, 7, 7)}) is None
-    assert read(published.shapes("rmnet/synnet") | {"model.26.weight": (1, 64, 7, 7)}) is None
-    read = key_map("rmnet/generator").infer_model_args
-    assert read(published.shapes("rmnet/generator") | {"model_d_0.0.model.0.weight": (64, 4, 4, 4)}) is None
-    assert read(published.shapes("rmnet/generator") | {"model_u_0_W.0.model.1.weight": (128, 1, 4, 4)}) is None
+    infer = key_map("rmnet/synnet").infer_model_args
+    assert infer(published.shapes("rmnet/synnet") | {"model.1.weight": (64, 3, 7, 7)}) is None
+    assert infer(published.shapes("rmnet/synnet") | {"model.26.weight": (1, 64, 7, 7)}) is None
+    infer = key_map("rmnet/generator").infer_model_args
+    assert infer(published.shapes("rmnet/generator") | {"model_d_0.0.model.0.weight": (64, 4, 4, 4)}) is None
+    assert infer(published.shapes("rmnet/generator") | {"model_u_0_W.0.model.1.weight": (128, 1, 4, 4)}) is None
 
 
 @pytest.mark.parametrize(

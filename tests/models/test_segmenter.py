@@ -1,4 +1,4 @@
-"""Our own segmenter: size, the design in NumPy, any image size, names of its weights."""
+"""The segmenter of this project: size, design in NumPy, image sizes, names of its weights."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def test_images_of_any_size(size):
 @pytest.mark.parametrize(
     ("model_args", "message"),
     [
-        ({"classes": 1}, "cannot tell 1 classes apart; give at least 2"),
-        ({"width": "tiny"}, "no width 'tiny'"),
+        ({"classes": 1}, "classes is 1; the segmenter needs at least 2 classes"),
+        ({"width": "huge"}, "no width 'huge'"),
     ],
 )
 def test_invalid_model_args_are_rejected_by_build(model_args, message):

@@ -1,4 +1,4 @@
-"""SGRRN against outputs of the published networks, and what its parts must do when they learn."""
+"""SGRRN against outputs of the published networks, and its parts in training."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MODES = {
 
 
 class Shallow(ResNet):
-    """A block for each stage: what takes long to differentiate is the depth."""
+    """One block per stage, because gradients of deep networks take long to compile."""
 
     blocks = (1, 1, 1, 1)
 
@@ -64,7 +64,7 @@ def network_outputs(name, seed, shape):
 
 
 def random_variables(shapes, seed=0):
-    """Kernels that keep activations near 1, statistics that are not those of the data."""
+    """Random variables: kernels keep activations near 1, statistics differ from those of the data."""
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
@@ -84,7 +84,7 @@ def random_variables(shapes, seed=0):
 
 
 def compiled(function, *inputs):
-    """`function`, compiled without optimization; answers with NumPy arrays, which compile nothing further."""
+    """`function`, compiled without optimization; returns NumPy arrays, whose reductions need no compilation."""
     fast = jax.jit(function).lower(*inputs).compile(compiler_options={"xla_backend_optimization_level": 0})
     return lambda *inputs: jax.tree.map(np.asarray, fast(*inputs))
 
@@ -192,7 +192,7 @@ def test_published_state_dict_round_trip(name):
     back = to_torch(network_id, variables, **model_args)
     assert list(back) == list(state) == list(published.shapes(name))
     assert all(back[key].dtype == value.dtype and np.array_equal(back[key], value) for key, value in state.items())
-    # Files of old releases lack the counters.
+    # Files of old releases have no counters.
     needed = [(key, shape) for key, shape in published.shapes(name).items() if "num_batches" not in key]
     assert list(expected_shapes(network_id, **model_args).items()) == needed
 
@@ -264,7 +264,7 @@ def test_modes_differ_in_outputs_but_not_in_parameters():
         trees.append(initial_shapes(module, image))
         outputs = jax.eval_shape(module.apply, trees[-1], image)
         assert outputs.keys() == names | {"features"}
-        # The encoder's features are there in any mode.
+        # The encoder's features are returned in each mode.
         assert {"input", "shallow", "low", "mid", "deep", "out"} <= outputs["features"].keys()
     assert all(tree == trees[0] for tree in trees)
 
@@ -290,7 +290,7 @@ def test_unused_parts_are_skipped():
 
 
 def head(params, statistics, x):
-    """The last two layers by definition."""
+    """The last two layers by their definition."""
     x = literal.conv2d(x, **params["hidden"]["conv"])
     x = literal.relu(literal.batch_norm(x, **params["hidden"]["norm"], **statistics["hidden"]["norm"]))
     return literal.conv2d(x, **params["layers"])
@@ -328,15 +328,15 @@ def test_small_images_are_rejected(network_id, smallest):
 
 @pytest.fixture(scope="module")
 def training():
-    """Training passes with two dropout keys and their gradients, at width tiny."""
+    """Training passes with two dropout keys and their gradients, at width "tiny"."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "resnet101", (Shallow, (2,)))
         module, image = build(GENERATOR, width="tiny"), 2 * images(0, 2, 33, 40, 3) - 1
         variables = random_variables(initial_shapes(module, image))
 
         def loss(params, key):
-            now = {"params": params, "batch_stats": variables["batch_stats"]}
-            outputs, updates = module.apply(now, image, train=True, mutable=["batch_stats"], rngs={"dropout": key})
+            current = {"params": params, "batch_stats": variables["batch_stats"]}
+            outputs, updates = module.apply(current, image, train=True, mutable=["batch_stats"], rngs={"dropout": key})
             total = sum(jnp.square(outputs[name]).mean() for name in MODES["Basic+Channel+Pyramid+Guidance"])
             return total, (outputs, updates["batch_stats"])
 
@@ -347,12 +347,12 @@ def training():
 def test_gradients_are_finite_and_nonzero_for_all_used_parameters(training):
     _, [(gradients, (outputs, _)), _] = training
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((gradients, outputs)))
-    idle = {
+    unused = {
         jax.tree_util.keystr(path, simple=True, separator="/")
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)
         if not np.any(leaf)
     }
-    assert idle == {"encoder/aspp/unused_norm/bias", "encoder/aspp/unused_norm/scale"}
+    assert unused == {"encoder/aspp/unused_norm/bias", "encoder/aspp/unused_norm/scale"}
 
 
 def test_only_the_semantic_branch_has_dropout(training):
@@ -372,14 +372,14 @@ def test_dropout_depends_on_the_sample_and_not_on_its_position():
         return module.apply(variables, features, samples=samples, train=True, mutable=["batch_stats"], rngs=rngs)[0]
 
     forward = compiled(forward, features, samples)
-    here = forward(features, samples)
-    there = forward({name: x[order] for name, x in features.items()}, samples[order])
+    original = forward(features, samples)
+    permuted = forward({name: x[order] for name, x in features.items()}, samples[order])
     others = forward(features, samples + np.uint32(1))
-    for a, b, c in zip(here, there, others, strict=True):
+    for a, b, c in zip(original, permuted, others, strict=True):
         np.testing.assert_allclose(a[order], b, atol=1e-5)
         assert not np.allclose(a, c, atol=1e-2)
-    # Of the second layer a tenth is dropped, besides what its ReLU leaves at zero.
-    assert 0.1 < np.mean(here[0] == 0) < 0.8
+    # A tenth of the second layer is dropped, in addition to the zeros of its ReLU.
+    assert 0.1 < np.mean(original[0] == 0) < 0.8
 
 
 def test_momentum_is_smaller_in_the_semantic_branch(training):
@@ -415,12 +415,12 @@ def test_guidance_updates_the_statistics_of_shared_layers_twice():
     x, features, logits = images(0, 2, 9, 7, 4), images(1, 2, 4, 3, 6), images(2, 2, 9, 7, 3)
     variables = random_variables(initial_shapes(Guidance(), x, features, logits))
     params, before = variables["params"], variables["batch_stats"]
-    updates = {name: [] for name in params}
+    batches = {name: [] for name in params}
 
     def layer(name, x, relu):
         y = literal.conv2d(x, **params[name]["conv"])
         flat = y.reshape(-1, y.shape[-1])
-        updates[name].append((flat.mean(axis=0), flat.var(axis=0, ddof=1)))
+        batches[name].append((flat.mean(axis=0), flat.var(axis=0, ddof=1)))
         y = literal.batch_norm(y, **params[name]["norm"], mean=flat.mean(axis=0), var=flat.var(axis=0))
         return literal.relu(y) if relu else y
 
@@ -432,12 +432,12 @@ def test_guidance_updates_the_statistics_of_shared_layers_twice():
 
     (_, guided), updated = run(Guidance(), variables, x, features, logits, train=True, mutable=["batch_stats"])
     np.testing.assert_allclose(guided, state, atol=1e-4)
-    assert {name: len(batches) for name, batches in updates.items()} == {
+    assert {name: len(passes) for name, passes in batches.items()} == {
         "read_features": 1, "read_logits": 1, "merge": 2, "conv1": 2, "conv2": 2
     }  # fmt: skip
-    for name, batches in updates.items():
+    for name, passes in batches.items():
         mean, var = (np.asarray(before[name]["norm"][key], np.float64) for key in ("mean", "var"))
-        for batch_mean, batch_var in batches:
+        for batch_mean, batch_var in passes:
             mean, var = 0.9 * mean + 0.1 * batch_mean, 0.9 * var + 0.1 * batch_var
         actual = updated["batch_stats"][name]["norm"]
         np.testing.assert_allclose(actual["mean"], mean, atol=1e-5)

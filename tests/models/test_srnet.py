@@ -1,4 +1,4 @@
-"""SR-Net's four networks: sizes, the design in NumPy, what labels and spectral normalization do, names of weights."""
+"""SR-Net's four networks: sizes, design in NumPy, labels, spectral normalization, names of weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parameters(network_id, **model_args):
 
 
 def variables_of(module, *shapes, seed=0):
-    """Random variables of a network; the power method's vectors have length 1 and fit their kernels."""
+    """Random variables of a network; the power iteration's vectors have length 1 and fit their kernels."""
     rng = np.random.default_rng(seed)
     init = functools.partial(module.init, train=True)
     tree = jax.eval_shape(init, jax.random.key(0), *(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes))
@@ -39,7 +39,7 @@ def variables_of(module, *shapes, seed=0):
             return {name: estimate(kernels[name], part) for name, part in stats.items()}
         matrix = kernels["kernel"].transpose(3, 2, 0, 1).reshape(stats["u"].shape[0], -1)
         u, _, v = np.linalg.svd(matrix, full_matrices=False)
-        mixed = u[:, 0] + 0.3 * u[:, 1] if u.shape[1] > 1 else u[:, 0]  # near the largest, not at it
+        mixed = u[:, 0] + 0.3 * u[:, 1] if u.shape[1] > 1 else u[:, 0]  # near the first singular vector, but not equal
         return {"u": (mixed / np.linalg.norm(mixed)).astype(np.float32), "v": v[0].astype(np.float32)}
 
     params = jax.tree.map(fill, tree["params"])
@@ -49,7 +49,7 @@ def variables_of(module, *shapes, seed=0):
 
 
 def inputs(*size, channels, seed=0):
-    """An image in [-1, 1] and a label map: one-hot, or colors."""
+    """An image in [-1, 1] and a label map, one-hot or of colors."""
     image = 2.0 * images(seed, 2, *size, 3) - 1.0
     if channels == 3:
         return image, 2.0 * images(seed + 1, 2, *size, 3) - 1.0
@@ -184,12 +184,12 @@ def test_restorer_matches_its_design(synthesis):
     else:
         x = trunk(np.concatenate((image, labels), axis=-1), p["palette_trunk"])
     np.testing.assert_allclose(actual, np.tanh(head(x, p["restored"])), atol=2e-4)
-    # Other labels, another image.
+    # The output depends on the labels.
     assert np.abs(run(module, variables, image, labels[:, ::-1].copy())["restored"] - actual).max() > 0.01
 
 
 def test_correction_keeps_the_mean_color():
-    """A constant that is added to the image reaches only the sum, never the answer behind the normalization."""
+    """A constant that is added to the image changes only the sum, not the output after the normalization."""
     image, labels = inputs(12, 12, channels=3)
     image, shift = 0.5 * image, np.array([0.4, -0.2, 0.1], np.float32)
     actual = {}
@@ -291,7 +291,7 @@ def test_initial_outputs_and_gradients_are_finite(network_id, model_args):
     assert 1e-6 < value < 1e3
     for path, slope in jax.tree_util.tree_leaves_with_path(slopes):
         assert np.all(np.isfinite(slope)), path
-        # Instance normalization takes the biases before it away again.
+        # Instance normalization removes the biases before it.
         assert np.any(slope != 0.0) or path[-1].key == "bias", path
 
 
@@ -310,10 +310,10 @@ def test_bfloat16_computation_keeps_float32_parameters_and_outputs():
     ("network_id", "model_args", "message"),
     [
         ("srnet/refiner", {"mode": "colors"}, "no mode 'colors'; choose one of logits, palette"),
-        ("srnet/map_discriminator", {"classes": 1}, "cannot tell 1 classes apart; give at least 2"),
+        ("srnet/map_discriminator", {"classes": 1}, "classes is 1; SR-Net needs at least 2 classes"),
         ("srnet/restorer", {"synthesis": "adain"}, "no synthesis 'adain'; choose one of transposed, spade"),
         *(
-            (network_id, {"width": "tiny"}, "no width 'tiny'; choose one of base, small, test")
+            (network_id, {"width": "huge"}, "no width 'huge'; choose one of base, small, tiny")
             for network_id in NETWORKS
         ),
     ],
@@ -326,12 +326,12 @@ def test_invalid_model_args_are_rejected_by_build(network_id, model_args, messag
 @pytest.mark.parametrize(
     ("network_id", "shapes", "message"),
     [
-        ("srnet/refiner", [(1, 16, 18, 3), (1, 16, 18, 19)], "16x18 does not suit SR-Net; it takes multiples of 4"),
-        ("srnet/restorer", [(1, 8, 16, 3), (1, 8, 16, 19)], "8x16 does not suit SR-Net; .* from 12 px a side"),
+        ("srnet/refiner", [(1, 16, 18, 3), (1, 16, 18, 19)], "16x18 does not fit SR-Net; it takes multiples of 4"),
+        ("srnet/restorer", [(1, 8, 16, 3), (1, 8, 16, 19)], "8x16 does not fit SR-Net; .* from 12 px a side"),
         ("srnet/refiner", [(1, 16, 16, 3), (1, 8, 16, 19)], "the label map is 8x16, the image 16x16"),
         ("srnet/refiner", [(1, 16, 16, 3), (1, 16, 16, 3)], "has 3 channels; in mode 'logits' .* each of 19 classes"),
         ("srnet/map_discriminator", [(1, 32, 32, 21)], "the label map has 21 channels"),
-        ("srnet/image_discriminator", [(1, 32, 20, 3)], "32x20 is too small to judge; .* take 24 px a side"),
+        ("srnet/image_discriminator", [(1, 32, 20, 3)], "32x20 is too small; .* take 24 px a side"),
     ],
 )
 def test_invalid_inputs_are_rejected(network_id, shapes, message):
@@ -403,7 +403,7 @@ def test_state_dict_round_trip(network_id, model_args):
     assert list(back) == list(state)
     for key, value in state.items():
         np.testing.assert_array_equal(back[key], value)
-    # And they run.
+    # The network accepts them.
     module = build(network_id, **model_args)
     arrays = [images(i, *shape) for i, shape in enumerate(module.example_shapes(size=(24, 24)))]
     variables = from_torch(network_id, state, **model_args)

@@ -1,4 +1,4 @@
-"""PyTorch's old initial values."""
+"""Default initialization of early versions of PyTorch."""
 
 from __future__ import annotations
 

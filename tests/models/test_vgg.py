@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 up to any layer, the inputs their weights expect, and torchvision's keys."""
+"""VGG-16 and VGG-19 up to any layer, the conventions of their inputs, and torchvision's keys."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def features_by_definition(image, params, layers, pool=np.max):
 
 
 def published_shapes(network, width="base"):
-    """torchvision's keys and shapes, with the classifier where it is not narrow."""
+    """torchvision's keys and shapes, with the full-width classifier."""
     shapes = expected_shapes(network, width=width)
     for layer, shape in ((0, (4096, 25088)), (3, (4096, 4096)), (6, (1000, 4096))):
         shapes |= {f"classifier.{layer}.weight": shape, f"classifier.{layer}.bias": shape[:1]}
@@ -97,9 +97,15 @@ def test_too_small_images_are_rejected():
 @pytest.mark.parametrize(
     ("model_args", "message"),
     [
-        ({"layers": ("conv1_1", "conv2_1")}, "layers conv1_1, conv2_1 are no beginning of Vgg16; take the first few"),
-        ({"layers": ()}, r"layers \(\) are no beginning"),
-        ({"layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4")}, "conv3_4 are no beginning"),
+        (
+            {"layers": ("conv1_1", "conv2_1")},
+            "layers conv1_1, conv2_1 are not the first convolutions of Vgg16; give the first few",
+        ),
+        ({"layers": ()}, r"layers \(\) are not the first convolutions"),
+        (
+            {"layers": ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_4")},
+            "conv3_4 are not the first convolutions",
+        ),
         ({"pool": "mean"}, "there is no pooling 'mean'; choose one of max, average"),
         ({"width": "huge"}, "there is no width 'huge'"),
     ],
@@ -173,18 +179,18 @@ def cut(shapes, keys):
 
 @pytest.mark.parametrize(("network", "other"), [("vgg16", "vgg19"), ("vgg19", "vgg16")])
 def test_model_args_are_inferred_from_state_dicts(network, other):
-    read, read_other = key_map(network).infer_model_args, key_map(other).infer_model_args
+    infer, infer_other = key_map(network).infer_model_args, key_map(other).infer_model_args
     for width, model_args in (("base", {}), ("tiny", {"width": "tiny"})):
         shapes = published_shapes(network, width)
-        assert read(shapes) == model_args
-        assert read_other(shapes) is None
-        # Through the third convolution of the third block nothing tells the two apart.
+        assert infer(shapes) == model_args
+        assert infer_other(shapes) is None
+        # Up to the third convolution of the third block, the two networks are equal.
         expected = {"layers": build(network).layers[:7]} | model_args
-        assert read(cut(shapes, 14)) == read_other(cut(shapes, 14)) == expected
-        assert read(cut(shapes, 16)) == {"layers": build(network).layers[:8]} | model_args
-        assert read_other(cut(shapes, 16)) is None
-        # A bias that was lost takes its convolution with it.
-        assert read(cut(shapes, 13)) == {"layers": build(network).layers[:6]} | model_args
+        assert infer(cut(shapes, 14)) == infer_other(cut(shapes, 14)) == expected
+        assert infer(cut(shapes, 16)) == {"layers": build(network).layers[:8]} | model_args
+        assert infer_other(cut(shapes, 16)) is None
+        # A convolution without its bias is not used.
+        assert infer(cut(shapes, 13)) == {"layers": build(network).layers[:6]} | model_args
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Nothing here is collected where torch is not installed."""
+"""Skips the collection of these tests if torch is not installed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The ADE20K parser against a PyTorch twin with the published keys.
 
-`PYTHONPATH=tests python tests/parity/test_ade20k_ppm.py` writes tests/golden/ade20k_ppm.npz anew.
+`PYTHONPATH=. python tests/parity/test_ade20k_ppm.py` regenerates tests/golden/ade20k_ppm.npz.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Without dropout, which no test compares."""
+    """The decoder without dropout, which no test compares."""
 
     def __init__(self, divisor, classes):
         super().__init__()
@@ -103,7 +103,7 @@ class Decoder(nn.Module):
 
 
 class Twin(nn.Module):
-    """Answers with the logits of both heads, in both modes."""
+    """Returns the logits of both heads, in both modes."""
 
     def __init__(self, divisor=1, classes=150):
         super().__init__()
@@ -119,9 +119,9 @@ def shapes_of(twin):
 
 
 def smooth(state):
-    """Weights for comparing gradients, which in a deep network move when a single ReLU rounds to its other side.
+    """Weights for comparing gradients, which in a deep network change if a single ReLU rounds to its other side.
 
-    Here the branches count less than the trunk and most of their ReLUs are on.
+    The weights of the branches are smaller than those of the trunk, and most of their ReLUs are active.
     """
     branch = {key: 0.2 * value for key, value in state.items() if ".bn3.weight" in key and ".layer" in key}
     on = {
@@ -131,7 +131,7 @@ def smooth(state):
 
 
 def filled(twin, seed=0, change=lambda state: state):
-    """The twin in float64 with random weights, and the state dict they are from."""
+    """The twin in float64 with random weights, and its state dict."""
     state = change(published.fill_random(shapes_of(twin), seed))
     twin.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
     return twin.double(), state
@@ -158,7 +158,7 @@ def golden_outputs():
 
 
 def errors(ours, theirs):
-    """Per array, its largest error in units of its largest entry."""
+    """Largest error of each array, relative to its largest entry."""
     return jax.tree.map(lambda a, b: float(np.abs(np.float64(a) - b).max() / np.abs(b).max()), ours, theirs)
 
 
@@ -200,7 +200,7 @@ def training():
     tensor = nchw(image).requires_grad_()
     logits = twin.train()(tensor)
     rng = np.random.default_rng(5)
-    # Random weights: behind a normalized layer a loss that is a plain sum has no gradient.
+    # Random weights, because a plain sum after a normalized layer has no gradient.
     weights = [rng.standard_normal(nhwc(each).shape).astype(np.float32) for each in logits]
     sum((nchw(w) * each).sum() for w, each in zip(weights, logits, strict=True)).backward()
     gradients = {name: value.grad.numpy() for name, value in twin.named_parameters()}
@@ -237,7 +237,7 @@ def test_outputs_in_training(training):
 
 def test_gradients(training):
     error = jax.tree.leaves(errors(*training["gradients"]))
-    # Reached: 2e-5. One ReLU that rounds to its other side moves a few arrays by some percent.
+    # The usual error is 2e-5. One ReLU that rounds to its other side changes a few arrays by some percent.
     assert max(error) < 0.05
     assert np.median(error) < 1e-3
     assert_close(*training["image"], 0.05)
@@ -247,7 +247,7 @@ def test_running_statistics(training):
     ours, theirs = training["statistics"]
     for name, value in theirs.items():
         if not name.endswith("num_batches_tracked"):
-            # In units of one step: float32 keeps four digits of what momentum 0.001 moves.
+            # In units of one step: float32 has four digits for an update with momentum 0.001.
             np.testing.assert_allclose(
                 (ours[name] - training["before"][name]) / MOMENTUM,
                 (value - training["before"][name]) / MOMENTUM,

@@ -37,7 +37,7 @@ def smoothed(inputs, outputs):
 
 
 class TorchGenerator(nn.Module):
-    """Specification, sections 2.1 and 2.2, with the published names."""
+    """The generator of sections 2.1 and 2.2 of the specification, with the published names."""
 
     def __init__(self, width="base", attentive=True, steps=4):
         super().__init__()
@@ -89,7 +89,7 @@ class TorchGenerator(nn.Module):
 
 
 class TorchDiscriminator(nn.Module):
-    """Specification, section 2.3, with the published names, its `conv7` applied once and the map multiplied."""
+    """The discriminator of section 2.3, with the published names, one `conv7` and a multiplied map."""
 
     def __init__(self, width="base", attentive=True, head="dense"):
         super().__init__()
@@ -114,7 +114,7 @@ class TorchDiscriminator(nn.Module):
 
 
 def filled(network):
-    """Random weights that keep activations near 1, in the network and as a state dict."""
+    """Fills the network with random weights that keep activations near 1; returns its state dict."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -134,7 +134,7 @@ def weighted(outputs, weights):
 
 def compare_layers(network_id, model_args, activations, actual):
     for name, path in layerwise.pairs(network_id, model_args):
-        # The gates of the LSTM run as one convolution: what follows them tells.
+        # The gates of the LSTM are computed as one convolution; the layers after them are compared.
         if not name.startswith("conv_") or name == "conv_mask.0":
             assert len(activations[name]) == len(actual[path]), name
             for ours, theirs in zip(actual[path], activations[name], strict=True):

@@ -20,7 +20,7 @@ NETWORK = "bdn/generator"
 
 
 class Block(nn.Module):
-    """A level of the U-Net around all deeper ones; its activations work in place, as published."""
+    """A level of the U-Net around all deeper ones; its activations are in place, as published."""
 
     def __init__(self, outer, inner, inside=None, inputs=None):
         super().__init__()
@@ -92,7 +92,7 @@ def variables_of(twin):
 
 
 def gradients_and_steps(variables, image, marks, *, train):
-    """The gradients of a weighted sum of all steps, the steps, and the running statistics afterwards."""
+    """Gradients of a weighted sum of all steps, the steps, and the running statistics afterwards."""
     module = build(NETWORK, width="tiny")
 
     def loss(params, image):
@@ -108,11 +108,11 @@ def close(actual, expected, tolerance):
     np.testing.assert_allclose(actual, expected, atol=tolerance * max(1.0, np.abs(expected).max()))
 
 
-def alike(actual, expected, *, train):
-    """Equal gradients, but for a ReLU whose input is zero within rounding: which side it falls on is the processor's.
+def assert_gradients_close(actual, expected, *, train):
+    """Compares gradients; they may differ where the input of a ReLU is zero within rounding.
 
-    Batch normalization spreads that over the whole image (a 500th of the gradient where it was seen), so that in
-    training the sum of all differences counts; a wrong formula is no such trifle.
+    Batch normalization spreads such a difference over the whole image (a 500th of the gradient in one case), so that in
+    training the norm of all differences is compared. A wrong formula gives a much larger difference.
     """
     if train:
         assert np.linalg.norm(actual - expected) <= 1e-2 * np.linalg.norm(expected)
@@ -139,11 +139,11 @@ def test_outputs_gradients_and_running_statistics(twin, train):
     of_params, of_image, steps, statistics = gradients_and_steps(variables, image, marks, train=train)
     for actual, step in zip(steps, expected, strict=True):
         close(actual, channels_last(step), 1e-5)
-    alike(of_image, channels_last(inputs.grad), train=train)
+    assert_gradients_close(of_image, channels_last(inputs.grad), train=train)
     actual = to_torch(NETWORK, {"params": of_params, "batch_stats": statistics}, width="tiny")
     for key, parameter in twin.named_parameters():
-        # A constant before batch normalization has no effect and only rounding is left of its gradient: compared by
-        # the size of its layer's.
+        # A bias before batch normalization has no effect, and its gradient is only rounding error: compared relative to
+        # the gradients of its layer.
         layer = twin.get_submodule(key.rsplit(".", 1)[0])
         scale = max(1.0, *(float(other.grad.abs().max()) for other in layer.parameters()))
         gradient = parameter.grad.numpy()

@@ -1,4 +1,4 @@
-"""BiSeNet against PyTorch: its three heads, its training step, and where its golden array comes from."""
+"""BiSeNet against PyTorch: its three heads, a training step, and the golden array."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Output(nn.Module):
 
 
 class Twin(nn.Module):
-    """The whole network with the published keys; `n` channels behind the first convolution."""
+    """The whole network with the published keys; `n` channels after the first convolution."""
 
     def __init__(self, n=64, classes=19):
         super().__init__()
@@ -128,7 +128,7 @@ class Twin(nn.Module):
 
 
 def filled(twin):
-    """`twin` with synthetic weights, and these."""
+    """`twin` with synthetic weights, and its state dict."""
     state = fill_random({key: tuple(value.shape) for key, value in twin.state_dict().items()})
     twin.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
     return twin, state
@@ -178,7 +178,7 @@ def test_logits_at_several_sizes(size):
 def test_a_training_step():
     twin, state = filled(Twin(4))
     module, variables = BiSeNet(width="tiny"), from_torch("bisenet", state, width="tiny")
-    carried = variables.pop("passthrough")
+    passthrough = variables.pop("passthrough")
     image, targets = draw(1, 4, 77, 94, 3), [draw(2 + i, 4, 77, 94, 19) for i in range(3)]
 
     def loss(params, image, targets):
@@ -197,7 +197,7 @@ def test_a_training_step():
     for name, logits in zip(names, expected, strict=True):
         close(y[name], array(logits), 2e-5, name)
     close(of_image, array(pixels.grad), 1e-4)
-    actual = to_torch("bisenet", {"params": of_params, "batch_stats": stats, "passthrough": carried}, width="tiny")
+    actual = to_torch("bisenet", {"params": of_params, "batch_stats": stats, "passthrough": passthrough}, width="tiny")
     gradients = {key: parameter.grad for key, parameter in twin.named_parameters()}
     updates = twin.state_dict()
     for key, value in actual.items():

@@ -1,6 +1,6 @@
 """DeepLabV2 against a PyTorch twin with the published keys.
 
-`PYTHONPATH=tests python tests/parity/test_deeplabv2.py` writes tests/golden/deeplabv2.npz anew.
+`PYTHONPATH=. python tests/parity/test_deeplabv2.py` regenerates tests/golden/deeplabv2.npz.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class SingleScale(nn.Sequential):
 
 
 class Twin(nn.Module):
-    """Answers with the largest logits and with those of every scale."""
+    """Returns the largest logits and those of each scale."""
 
     def __init__(self, divisor=1, classes=21, scales=(0.5, 0.75)):
         super().__init__()
@@ -96,9 +96,9 @@ def shapes_of(twin):
 
 
 def smooth(state):
-    """Weights for comparing gradients, which in a deep network move when a single ReLU rounds to its other side.
+    """Weights for comparing gradients, which in a deep network change if a single ReLU rounds to its other side.
 
-    Here the branches count less than the trunk and most of their ReLUs are on.
+    The weights of the branches are smaller than those of the trunk, and most of their ReLUs are active.
     """
     branch = {key: 0.2 * value for key, value in state.items() if key.endswith("increase.bn.weight")}
     on = {key: value + 2 for key, value in state.items() if key.endswith(("reduce.bn.bias", "conv3x3.bn.bias"))}
@@ -106,7 +106,7 @@ def smooth(state):
 
 
 def filled(twin, seed=0, change=lambda state: state):
-    """The twin in float64 with random weights, and the state dict they are from."""
+    """The twin in float64 with random weights, and its state dict."""
     state = change(published.fill_random(shapes_of(twin), seed))
     twin.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
     return twin.double(), state
@@ -136,7 +136,7 @@ def golden_outputs():
 
 
 def errors(ours, theirs):
-    """Per array, its largest error in units of its largest entry."""
+    """Largest error of each array, relative to its largest entry."""
     return jax.tree.map(lambda a, b: float(np.abs(np.float64(a) - b).max() / np.abs(b).max()), ours, theirs)
 
 
@@ -177,7 +177,7 @@ def training(request):
     tensor = nchw(image).requires_grad_()
     largest, scales = twin.train(train)(tensor)
     rng = np.random.default_rng(5)
-    # Random weights: behind a normalized layer a loss that is a plain sum has no gradient.
+    # Random weights, because a plain sum after a normalized layer has no gradient.
     weights = [rng.standard_normal(nhwc(each).shape).astype(np.float32) for each in (largest, *scales)]
     sum((nchw(w) * each).sum() for w, each in zip(weights, (largest, *scales), strict=True)).backward()
     gradients = {name: value.grad.numpy() for name, value in twin.named_parameters()}
@@ -205,7 +205,7 @@ def training(request):
 
 def test_gradients(training):
     error = jax.tree.leaves(errors(*training["gradients"]))
-    # Reached: 2e-5. One ReLU that rounds to its other side moves a few arrays by some percent.
+    # The usual error is 2e-5. One ReLU that rounds to its other side changes a few arrays by some percent.
     assert max(error) < 0.05
     assert np.median(error) < 1e-3
     assert_close(*training["image"], 0.05)
@@ -215,7 +215,7 @@ def test_running_statistics(training):
     ours, theirs = training["statistics"]
     for name, value in theirs.items():
         if not name.endswith("num_batches_tracked"):
-            # In units of one step: float32 keeps four digits of what momentum 0.001 moves.
+            # In units of one step: float32 has four digits for an update with momentum 0.001.
             np.testing.assert_allclose(
                 (ours[name] - training["before"][name]) / MOMENTUM,
                 (value - training["before"][name]) / MOMENTUM,

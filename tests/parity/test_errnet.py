@@ -179,7 +179,7 @@ def close(actual, expected, tolerance):
 )
 def test_the_generator_and_its_gradients(model_args, channels, size):
     twin, state = filled(Twin(channels, 16, base="base" in model_args))
-    twin.deconv3.conv2d.bias.data += 1.0  # most pixels above the last ReLU's threshold
+    twin.deconv3.conv2d.bias.data += 1.0  # most pixels are above the threshold of the last ReLU
     state["deconv3.conv2d.bias"] = state["deconv3.conv2d.bias"] + np.float32(1.0)
     x = np.random.default_rng(1).random((2, *size, channels), np.float32)
     assert_equal_with_gradients("errnet/generator", {"width": "tiny", **model_args}, twin, state, x, "restored")

@@ -1,4 +1,4 @@
-"""ESPNetv2 against PyTorch: its units, its training step, and where its golden array comes from."""
+"""ESPNetv2 against PyTorch: its units, a training step, and the golden array."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDE, NARROW = (1, 2, 3, 4), (1, 1, 2, 3)
 
 
 class Named(nn.Module):
-    """Convolution, batch norm, PReLU under the encoder's names."""
+    """Convolution, batch norm, PReLU with the names of the encoder."""
 
     def __init__(self, into, outof, kernel=1, stride=1, groups=1, dilation=1, *, norm=True, act=True):
         super().__init__()
@@ -109,7 +109,7 @@ class Encoder(nn.Module):
 
 
 class Numbered(nn.Module):
-    """Convolution, batch norm, PReLU under the decoder's names."""
+    """Convolution, batch norm, PReLU with the names of the decoder."""
 
     def __init__(self, into, outof, kernel=1, groups=1):
         super().__init__()
@@ -209,8 +209,10 @@ def key_list(scale):
 
 
 def fill(shapes):
-    """`fill_random`, but PReLU slopes about 0.25 (near 1 they would do nothing) and norm scales about 1.25 (near 1 the
-    signal fades)."""
+    """`fill_random`, but with PReLU slopes about 0.25 and norm scales about 1.25.
+
+    Slopes near 1 have no effect; with scales near 1 the signal fades.
+    """
     state = fill_random(shapes)
     for key, value in state.items():
         if value.ndim == 1 and key.endswith("weight"):
@@ -220,7 +222,7 @@ def fill(shapes):
 
 
 def filled(twin):
-    """`twin` with synthetic weights, and these."""
+    """`twin` with synthetic weights, and its state dict."""
     state = fill({key: tuple(value.shape) for key, value in twin.state_dict().items()})
     twin.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
     return twin, state
@@ -240,7 +242,7 @@ def draw(seed, *shape):
 
 
 def step(module, variables, inputs, target):
-    """Output, gradients by parameters and inputs, and running statistics of one training step."""
+    """Output, gradients of parameters and inputs, and running statistics of one training step."""
 
     def loss(params, inputs, target):
         y, updates = module.apply({**variables, "params": params}, *inputs, train=True, mutable=["batch_stats"])
@@ -313,7 +315,7 @@ def test_units_in_a_training_step(prefix):
 def test_a_training_step_of_the_network():
     twin, state = filled(EspNet(**NARROWEST))
     module, variables = EspNetV2(width="tiny"), from_torch("espnetv2", state, width="tiny")
-    carried = variables.pop("passthrough")
+    passthrough = variables.pop("passthrough")
     image, target = draw(1, 2, 64, 79, 3), draw(2, 2, 64, 79, 21)
     y, of_params, (of_image,), stats = step(module, variables, (image,), target)
 
@@ -322,7 +324,7 @@ def test_a_training_step_of_the_network():
     (expected * tensor(target)).sum().backward()
     close(y, array(expected), 2e-5)
     close(of_image, array(pixels.grad), 1e-4)
-    actual = to_torch("espnetv2", {"params": of_params, "batch_stats": stats, "passthrough": carried}, width="tiny")
+    actual = to_torch("espnetv2", {"params": of_params, "batch_stats": stats, "passthrough": passthrough}, width="tiny")
     gradients = {key: parameter.grad for key, parameter in twin.named_parameters()}
     updates = twin.state_dict()
     for key, value in actual.items():

@@ -28,7 +28,7 @@ def gate(channels, activation):
 
 
 class TorchRefiner(nn.Module):
-    """Specification, section 5.2, with the published names; dropout left out."""
+    """The refiner of section 5.2 of the specification, with the published names and without dropout."""
 
     def __init__(self, width):
         super().__init__()
@@ -68,7 +68,7 @@ class TorchRefiner(nn.Module):
 
 
 class TorchCascade(nn.Module):
-    """Specification, section 5.1."""
+    """The cascade of section 5.1 of the specification."""
 
     def __init__(self, width="base", steps=3):
         super().__init__()
@@ -101,7 +101,7 @@ class TorchCascade(nn.Module):
 
 
 class TorchDiscriminator(nn.Module):
-    """The patch discriminator under pix2pix's names."""
+    """The patch discriminator with pix2pix's names."""
 
     def __init__(self, width="base"):
         super().__init__()
@@ -126,7 +126,7 @@ class TorchDiscriminator(nn.Module):
 
 
 def filled(network):
-    """Random weights that keep activations near 1, in the network and as a state dict."""
+    """Fills the network with random weights that keep activations near 1; returns its state dict."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -141,7 +141,7 @@ def photo(*shape):
 
 
 def flat(outputs):
-    """`{name or name/step: array}`, in one order."""
+    """Returns `{name or name/step: array}`, sorted by name."""
     named = {}
     for name in sorted(outputs):
         leaf = outputs[name]
@@ -159,7 +159,7 @@ def test_the_cascade_layer_by_layer():
         expected = flat(network(tensor))
     outputs, actual = layerwise.answers(build(CASCADE), from_torch(CASCADE, state), image)
     for name, path in layerwise.pairs(CASCADE, {}):
-        # The gates of the LSTM run as one convolution: what follows them tells.
+        # The gates of the LSTM are computed as one convolution; the layers after them are compared.
         if ".conv_" not in name:
             assert len(activations[name]) == len(actual[path]) == 3, name
             for ours, theirs in zip(actual[path], activations[name], strict=True):
@@ -217,7 +217,7 @@ def test_the_discriminator_layer_by_layer_and_its_gradients():
     )
     ours = to_torch(DISCRIMINATOR, {"params": of_params})
     for key, parameter in network.named_parameters():
-        # A constant before instance normalization has no effect: only noise is left of its gradient.
+        # A bias before instance normalization has no effect, and its gradient is only rounding error.
         if key.endswith("weight") or key in ("model.0.bias", "model.11.bias"):
             assert layerwise.gradient_error(ours[key], parameter.grad) < 1e-4, key
         else:

@@ -1,4 +1,4 @@
-"""Our layers against the PyTorch operations that their docstrings name, forwards and backwards."""
+"""Layers and their gradients against the PyTorch operations that their docstrings name."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def from_torch(x):
 
 
 def assert_same(ours, theirs, x, weights=None, *, kernel_axes=(3, 2, 0, 1), atol=2e-5):
-    """Compare values and gradients of `ours(weights, x)` and `theirs(x, **weights as tensors)`."""
+    """Compares values and gradients of `ours(weights, x)` and `theirs(x, **weights as tensors)`."""
     weights = {} if weights is None else weights
     tensors = {
         name: torch.from_numpy(np.ascontiguousarray(w.transpose(kernel_axes) if w.ndim == 4 else w)).requires_grad_()
@@ -140,7 +140,7 @@ def test_upsample_conv():
 
 
 def batch_norms(momentum, epsilon):
-    """A layer of each kind with the same random variables."""
+    """Our layer, its random variables, and PyTorch's layer with the same variables."""
     theirs = torch.nn.BatchNorm2d(3, epsilon, momentum)
     state = {
         "weight": 1 + 0.1 * draw(1, 3),
@@ -198,7 +198,7 @@ def test_batch_norm_of_bfloat16(train):
     theirs = module.train(train)(to_torch(x.astype(jnp.float32)).bfloat16())
     assert actual.dtype == jnp.bfloat16
     assert theirs.dtype == torch.bfloat16
-    # The last digit of 8 may be rounded the other way.
+    # The last of 8 digits may be rounded differently.
     np.testing.assert_allclose(actual.astype(jnp.float32), from_torch(theirs.float()), rtol=2**-7, atol=2**-8)
     np.testing.assert_allclose(updates["batch_stats"]["var"], module.running_var.numpy(), rtol=1e-4)
 
@@ -246,7 +246,7 @@ def test_max_pool_sizes():
 
 
 def test_max_pool_gradient_of_equal_values_is_that_of_the_first():
-    # After a ReLU many windows hold nothing but zeros.
+    # After a ReLU, many windows contain only zeros.
     x = np.maximum(draw(0, 2, 8, 9, 3) - 1.0, 0.0)
     assert_same(lambda _, x: max_pool(x, 2, stride=2), lambda x: F.max_pool2d(x, 2, 2), x)
     assert_same(lambda _, x: max_pool(x, 3, stride=2, padding=1), lambda x: F.max_pool2d(x, 3, 2, 1), x)
@@ -285,7 +285,7 @@ def test_resizes_by_whole_factors(factor):
 
 
 def size_pairs(seed, count, largest):
-    """Old and new sizes: a few that are known to be awkward, then random ones."""
+    """Old and new sizes: a few critical ones, then random ones."""
     rng = np.random.default_rng(seed)
     yield from [((87, 350), (350, 87)), ((119, 5), (391, 5)), ((1, 5), (7, 1)), ((64, 64), (63, 65))]
     for _ in range(count):
@@ -294,7 +294,7 @@ def size_pairs(seed, count, largest):
 
 
 def numbered(size):
-    """An image whose pixels say where they stand."""
+    """An image whose pixels contain their coordinates."""
     return np.stack(np.meshgrid(*map(np.arange, size), indexing="ij"), -1).astype(np.float32)[None]
 
 
@@ -325,7 +325,7 @@ def test_resize_bilinear_to_any_size(align_corners):
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_resize_bilinear_by_any_scale(align_corners):
     rng = np.random.default_rng(3)
-    # The factor 1.02 leaves every size as it is.
+    # The factor 1.02 changes no size.
     for scale in (2, 0.5, 0.75, 1 / 3, 1.02, *rng.uniform(0.2, 3.0, 5)):
         height, width = (int(n) for n in rng.integers(6, 49, 2))
         x = draw(0, 1, height, width, 2)
@@ -356,7 +356,7 @@ def test_warp_matches_grid_sample():
     expected = F.grid_sample(to_torch(x), grid, "bilinear", "border", align_corners=True)
     warped, valid = warp(x, jnp.asarray(flow))
     inside = np.asarray(valid)[..., 0] > 0
-    # Beyond the border grid_sample clamps the point, we clamp its neighbors: the same inside.
+    # Beyond the border grid_sample clamps the point, `warp` clamps its neighbors: they are equal inside.
     np.testing.assert_allclose(np.asarray(warped)[inside], from_torch(expected)[inside], atol=2e-5)
     assert 0.2 < inside.mean() < 0.9
 

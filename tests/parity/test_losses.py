@@ -1,4 +1,4 @@
-"""Our losses against the PyTorch functions that they stand for."""
+"""Losses against the corresponding PyTorch functions."""
 
 from __future__ import annotations
 
@@ -25,4 +25,6 @@ def test_relativistic_losses():
     discriminator_loss = 0.5 * (bce(a - b.mean(), one) + bce(b - a.mean(), zero))
     generator_loss = 0.5 * (bce(a - b.mean(), zero) + bce(b - a.mean(), one))
     np.testing.assert_allclose(relativistic_discriminator(real, fake), discriminator_loss.item(), rtol=1e-5)
-    np.testing.assert_allclose(relativistic_generator(jnp.asarray(real), jnp.asarray(fake)), generator_loss.item(), rtol=1e-5)
+    np.testing.assert_allclose(
+        relativistic_generator(jnp.asarray(real), jnp.asarray(fake)), generator_loss.item(), rtol=1e-5
+    )

@@ -1,4 +1,4 @@
-"""The optimizers step as PyTorch's do."""
+"""Optimizer steps against PyTorch's."""
 
 from __future__ import annotations
 

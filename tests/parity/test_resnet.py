@@ -1,4 +1,4 @@
-"""ResNets against a plain PyTorch one with torchvision's key names."""
+"""ResNets against a PyTorch network with torchvision's keys."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def make(network_id, options, torch_options, momentum=0.1):
     reference.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
     module = build(network_id, width="tiny", momentum=momentum, **options)
     variables = from_torch(network_id, reference.state_dict(), width="tiny", **options)
-    # In double precision the reference is exact: what differs is our rounding.
+    # The reference is in double precision, so that the differences are our rounding errors.
     return reference.double(), module, {name: variables[name] for name in ("params", "batch_stats")}
 
 
@@ -118,8 +118,8 @@ def test_gradients_and_statistics(train):
     names = ("stem", "stage2", "stage4")
 
     def loss(params, image):
-        now = {"params": params, "batch_stats": variables["batch_stats"]}
-        features, updates = module.apply(now, image, train=train, mutable=["batch_stats"])
+        current = {"params": params, "batch_stats": variables["batch_stats"]}
+        features, updates = module.apply(current, image, train=train, mutable=["batch_stats"])
         return sum(jnp.square(features[name]).mean() for name in names), updates["batch_stats"]
 
     (value, updates), (of_params, of_image) = compiled(

@@ -31,7 +31,7 @@ class Level(nn.Module):
 
 
 class Removal(nn.Module):
-    """Its leaky ReLUs work in place, as published."""
+    """The removal network; its leaky ReLUs are in place, as published."""
 
     def __init__(self, n):
         super().__init__()
@@ -177,8 +177,8 @@ def test_outputs_and_gradients(network):
     close(of_x, channels_last(inputs.grad), 2e-5)
     gradients = to_torch(network, {"params": of_params}, width="tiny")
     for key, parameter in twin.named_parameters():
-        # A constant before instance normalization has no effect and only rounding is left of its gradient: compared
-        # by the size of its layer's.
+        # A bias before instance normalization has no effect, and its gradient is only rounding error: compared relative
+        # to the gradients of its layer.
         layer = twin.get_submodule(key.rsplit(".", 1)[0])
         scale = max(1.0, *(float(other.grad.abs().max()) for other in layer.parameters()))
         np.testing.assert_allclose(gradients[key], parameter.grad.numpy(), atol=2e-5 * scale)

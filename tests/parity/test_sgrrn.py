@@ -1,4 +1,4 @@
-"""SGRRN's guidance, whose shared layers run twice in a pass, against PyTorch."""
+"""SGRRN's guidance, whose shared layers are applied twice per pass, against PyTorch."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_guidance_in_two_rounds(train):
     (first, second), updates = run(Guidance(), variables, x, features, logits, train=train, mutable=["batch_stats"])
 
     def loss(params):
-        now = {"params": params, "batch_stats": variables["batch_stats"]}
-        states, _ = Guidance().apply(now, x, features, logits, train=train, mutable=["batch_stats"])
+        current = {"params": params, "batch_stats": variables["batch_stats"]}
+        states, _ = Guidance().apply(current, x, features, logits, train=train, mutable=["batch_stats"])
         return jnp.square(states[1]).sum()
 
     gradients = jax.jit(jax.grad(loss))(variables["params"])
@@ -96,7 +96,7 @@ def test_guidance_in_two_rounds(train):
         updates["batch_stats"],
         expected["batch_stats"],
     )
-    # Biases before a normalization by the batch's own mean have no gradient, only rounding: hence the absolute bound.
+    # Gradients of biases before batch normalization are only rounding errors: hence the absolute bound.
     slopes = {key: value.grad.numpy() for key, value in block.named_parameters()}
     expected = as_variables(state | slopes)["params"]
     bound = 1e-5 * max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected))

@@ -1,4 +1,4 @@
-"""SR-Net against twins in plain PyTorch, whose weights come through our key maps."""
+"""SR-Net against twins in PyTorch, whose weights are converted with the key maps."""
 
 from __future__ import annotations
 
@@ -138,8 +138,8 @@ class Discriminator(nn.Module):
         return [*maps, getattr(self, self.head)(x)]
 
 
-def settled(twin, *inputs):
-    """The twin after a few training passes: its estimates of sigma begin at random."""
+def warmed_up(twin, *inputs):
+    """The twin after a few training passes, because its initial estimates of sigma are random."""
     torch.manual_seed(0)
     with torch.no_grad():
         for _ in range(3):
@@ -152,8 +152,8 @@ def state(twin):
 
 
 def compare(network_id, model_args, twin, inputs, pick, *, atol):
-    """Evaluation; then one training pass, its gradients, and the state afterwards."""
-    settled(twin, *inputs)
+    """Compares evaluation, then one training pass, its gradients, and the state afterwards."""
+    warmed_up(twin, *inputs)
     module = build(network_id, **model_args)
     variables = from_torch(network_id, state(twin), **model_args)
     with torch.no_grad():
@@ -178,7 +178,7 @@ def compare(network_id, model_args, twin, inputs, pick, *, atol):
         np.testing.assert_allclose(ours, nhwc(theirs), atol=atol)
     for ours, theirs in zip(of_inputs, tensors, strict=True):
         np.testing.assert_allclose(ours, nhwc(theirs.grad), atol=atol)
-    # The gradients take the way of the weights, to be compared under torch's names.
+    # The gradients are converted like weights, to compare them by PyTorch's names.
     named = to_torch(network_id, {"params": of_params, **updates}, **model_args)
     gradients = {key: p.grad.numpy() for key, p in twin.named_parameters()}
     vectors = {key: value.numpy() for key, value in twin.named_buffers()}
@@ -231,7 +231,7 @@ def test_discriminators(network_id, model_args, into, head):
 def test_whole_discriminator_in_evaluation(width):
     torch.manual_seed(4)
     x = draw(0, 1, 64, 64, 3)
-    twin = settled(Discriminator(3, 64 if width == "base" else 4, "image_scores"), x).eval()
+    twin = warmed_up(Discriminator(3, 64 if width == "base" else 4, "image_scores"), x).eval()
     variables = from_torch("srnet/image_discriminator", state(twin), width=width)
     scores = jax.jit(build("srnet/image_discriminator", width=width).apply)(variables, x)["scores"]
     np.testing.assert_allclose(scores, nhwc(twin(nchw(x))[-1]), atol=2e-5)

@@ -1,4 +1,4 @@
-"""Files that PyTorch itself wrote, and what it reads of ours."""
+"""Reading of files that PyTorch wrote, and PyTorch's reading of files written here."""
 
 from __future__ import annotations
 
@@ -76,16 +76,16 @@ def test_tensors_are_accepted_as_arrays():
     assert as_numpy(torch.ones(2, dtype=torch.bfloat16)).dtype.name == "bfloat16"
 
 
-@pytest.mark.parametrize("kind", ["float32", "float16", "bfloat16"])
-def test_torch_loads_written_files(kind, tmp_path):
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_torch_loads_written_files(dtype, tmp_path):
     state_dict = {
         "a": np.arange(6, dtype=np.float32)
         .reshape(2, 3)
-        .astype(as_numpy(torch.ones(1, dtype=getattr(torch, kind))).dtype)
+        .astype(as_numpy(torch.ones(1, dtype=getattr(torch, dtype))).dtype)
     }
     write_torch(tmp_path / "a.pth", state_dict)
     loaded = torch.load(tmp_path / "a.pth", weights_only=True)
-    assert loaded["a"].dtype == getattr(torch, kind)
+    assert loaded["a"].dtype == getattr(torch, dtype)
     np.testing.assert_array_equal(loaded["a"].float(), np.arange(6).reshape(2, 3))
     np.testing.assert_array_equal(read_torch(tmp_path / "a.pth")["a"].astype(np.float32), np.arange(6).reshape(2, 3))
 

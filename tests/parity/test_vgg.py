@@ -105,12 +105,12 @@ def test_features_and_gradients(network, pool):
         np.testing.assert_allclose(actual[f"features.{name}"], gradient, atol=1e-5 * max(1.0, np.abs(gradient).max()))
 
 
-@pytest.mark.parametrize("kind", ["safetensors", "pth"])
-def test_files_with_torchvision_keys(tmp_path, kind):
-    """A prefix of full width, through a file, for an image in [0, 1]."""
+@pytest.mark.parametrize("extension", ["safetensors", "pth"])
+def test_files_with_torchvision_keys(tmp_path, extension):
+    """Reads a prefix of full width from a file and applies it to an image in [0, 1]."""
     twin = Twin(PLANS["vgg19"][:7], 1)
-    path = tmp_path / f"vgg.{kind}"
-    if kind == "pth":
+    path = tmp_path / f"vgg.{extension}"
+    if extension == "pth":
         torch.save(twin.state_dict(), path)
     else:
         save_file(numpy_state(twin), path)

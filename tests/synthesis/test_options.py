@@ -6,20 +6,24 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.reflection import SYNTHESES, CeilnetOptions, CorrnOptions, ZhangOptions, get_synthesis
 
 
-def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
+def test_lists_become_hashable_tuples():
     assert ZhangOptions(sigma=[2, 5]) == ZhangOptions(sigma=(2.0, 5.0))
     assert hash(CeilnetOptions(sigma=[2, 5])) == hash(CeilnetOptions())
     assert CorrnOptions(weights=[[0.5, 0.5]]).weights == ((0.5, 0.5),)
 
 
-def test_published_values():
-    found = {name: get_synthesis(name).options() for name in SYNTHESES}
-    assert (found["ceilnet"].sigma, found["ceilnet"].excess_gain) == ((2, 5), (1.3, 1.3))
-    assert (found["zhang"].sigma, found["zhang"].attenuation) == ((1, 5), (1.08, 1.18))
-    assert (found["wen"].sigma, found["wen"].shift) == ((5, 10), (20, 40))
-    assert (found["bdn"].sigma, found["bdn"].reflectance) == ((0, 2), (0.2, 0.4))
-    assert found["corrn"].weights == ((0.8, 0.7), (0.9, 0.8), (0.7, 0.9))
-    assert (found["glass"].index, found["glass"].absorption, found["glass"].thickness) == (1.474, (4, 32), (3, 10))
+def test_default_options_equal_published_values():
+    published = {name: get_synthesis(name).options() for name in SYNTHESES}
+    assert (published["ceilnet"].sigma, published["ceilnet"].excess_gain) == ((2, 5), (1.3, 1.3))
+    assert (published["zhang"].sigma, published["zhang"].attenuation) == ((1, 5), (1.08, 1.18))
+    assert (published["wen"].sigma, published["wen"].shift) == ((5, 10), (20, 40))
+    assert (published["bdn"].sigma, published["bdn"].reflectance) == ((0, 2), (0.2, 0.4))
+    assert published["corrn"].weights == ((0.8, 0.7), (0.9, 0.8), (0.7, 0.9))
+    assert (published["glass"].index, published["glass"].absorption, published["glass"].thickness) == (
+        1.474,
+        (4, 32),
+        (3, 10),
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,7 @@ def test_published_values():
         ("glass", {"turn": None}),
     ],
 )
-def test_a_wrong_value_is_named_in_one_line(name, wrong):
+def test_invalid_value_raises_one_line_error_with_the_field_name(name, wrong):
     with pytest.raises(UserError, match=f"Options: {next(iter(wrong))} is ") as raised:
         get_synthesis(name).options(**wrong)
     assert "\n" not in str(raised.value)

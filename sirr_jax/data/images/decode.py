@@ -121,7 +121,7 @@ def _opened(file: str | ImageFile | IO[bytes], name: str | None) -> Iterator[Ima
         ) from None
     except Exception as error:  # Pillow's decoders raise almost every built-in error on damaged data
         raise UnreadableImageError(
-            f"{name}: the image is truncated, damaged or of an unsupported kind  "
+            f"{name}: the image is truncated, damaged or of an unsupported kind "
             f"({type(error).__name__}: {error}); replace or remove the file"
         ) from error
 

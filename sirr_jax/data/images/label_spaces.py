@@ -27,5 +27,5 @@ CITYSCAPES_IDS = LabelSpace("Cityscapes labelIds", 34)
 ADE20K = LabelSpace("ADE20K, 0 for unlabelled", 151, ignore=None)
 # Things and stuff in one numbering, minus one, as in the published label images.
 COCO_STUFF = LabelSpace("COCO-Stuff", 182)
-# Packed sets store these titles and are compared with them: do not change them.
+# Packed sets store label spaces and compare them with these constants: do not change the titles.
 ANY = LabelSpace("labels of your own", 256, ignore=None)

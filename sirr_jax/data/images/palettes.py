@@ -95,5 +95,4 @@ def to_labels(picture: Array, colors: np.ndarray) -> Array:
         products = jnp.matmul(picture.astype(jnp.float32), jnp.asarray(2.0 * table.T), precision="highest")
         squares = squares.reshape((1,) * (picture.ndim - 1) + (-1,))
         return jnp.argmin(squares - products, axis=-1).astype(jnp.uint8)
-    products = np.asarray(picture, np.float32) @ (2.0 * table.T)
-    return np.argmin(squares - products, axis=-1).astype(np.uint8)
+    return np.argmin(squares - np.asarray(picture, np.float32) @ (2.0 * table.T), axis=-1).astype(np.uint8)

@@ -112,7 +112,7 @@ class Layout:
         name: short name, such as `real20`.
         title: human-readable name of the set.
         tree: folder structure in one line, for messages.
-        published: where the authors publish the set, for messages; empty for custom and unreleased sets.
+        published: address at which the authors publish the set, for messages; empty for custom and unreleased sets.
         recognize: function that returns whether an existing folder has this layout, judged by file names alone.
         scan: function that finds the pictures of a recognized folder; files that do not fit are findings, not errors.
         label_space: function that returns the label space of a file of a "labels" layer; None for sets without labels.

@@ -1,4 +1,4 @@
-"""Streams -> batches: the one entry to the three loaders."""
+"""Streams of samples -> batches: the entry to the three loaders."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from sirr_jax.data.random_access import StreamKey
 from sirr_jax.data.samples.base import Stream
 from sirr_jax.errors import UserError
 
-LOADERS = ("tf", "threads", "device")
+LoaderName = Literal["tf", "threads", "device"]
+LOADERS: tuple[LoaderName, ...] = ("tf", "threads", "device")
 
 
 class BatchLoader(Protocol):
-    """An endless iterator of raw batches, kind -> name -> array; the leading axis is this process's samples.
+    """An endless iterator of raw batches, kind -> name -> array; the leading axis is the samples of this process.
 
     The arrays are uint8 images (and `index`, uint32, the sample's position in the endless stream); treat them
     as read-only. An error in the data is raised from `next`, as it was raised, and again from every later
@@ -40,7 +41,14 @@ class BatchLoader(Protocol):
 
 
 def check_loader(loader: str) -> None:
-    """Raises UserError if no loader is called `loader`."""
+    """Checks the name of a loader.
+
+    Args:
+        loader: name.
+
+    Raises:
+        UserError: There is no such loader.
+    """
     if loader not in LOADERS:
         raise UserError(f"data.loader={loader!r}: expected one of {', '.join(LOADERS)}")
 
@@ -49,7 +57,7 @@ def build_loader(
     streams: Mapping[str, Stream],
     counts: Mapping[str, int],
     *,
-    loader: Literal["tf", "threads", "device"],
+    loader: LoaderName,
     seed: int,
     start_step: int,
     skipped: Mapping[str, int] | None = None,
@@ -60,32 +68,32 @@ def build_loader(
 ) -> BatchLoader:
     """Builds a loader whose batches depend on the seed, the files and the step alone.
 
-    The first two loaders give the same bytes; the third gives regions of photographs, which a device turns
-    into the same crops (`OnDeviceLoader.cut`). At step `s`, slot `i` of a global batch of `n` samples is the
-    sample at position `skipped + s * n + i` of the endless stream; process `p` of `P` gets the slots from `p * n / P`
-    up to `(p + 1) * n / P`. A run that resumes at step `k` sees what an uninterrupted one sees from step `k`.
+    "tf" and "threads" give the same bytes; "device" gives regions of photographs, which a device turns into the same
+    crops (`OnDeviceLoader.cut`). At step `s`, slot `i` of a global batch of `n` samples is the sample at position
+    `skipped + s * n + i` of the endless stream; process `p` of `P` gets the slots from `p * n / P` up to
+    `(p + 1) * n / P`. A run that resumes at step `k` gets the batches that an uninterrupted one gets from step `k`.
 
     Args:
-      streams: Streams by kind ("layers", "single", "sequences", "pairs").
-      counts: Samples per step of each of these kinds, of all processes together; a kind with 0 is left out.
-      loader: "tf" decodes in parallel each time (extra `train`); "threads" decodes each image once and keeps it;
-        "device" leaves cutting and resizing to the accelerators, which hold all photographs.
-      seed: Any integer.
-      start_step: Step of the first batch.
-      skipped: Positions of a kind's stream that are left out, 0 or more (see `skipped_positions`); none by default.
-      process_index: This process, 0 to `process_count - 1`.
-      process_count: Number of processes.
-      prefetch: Batches to make ahead, 1 or more.
-      memory_limit: Bytes of decoded images that "threads" may keep; the rest is decoded each time.
-        ("device" has its photographs decoded already, see `PreloadedPhotos`.)
+        streams: kind -> stream of samples ("layers", "single", "sequences", "pairs", ...).
+        counts: kind -> samples per step, over all processes; a kind with 0 is left out.
+        loader: "tf" decodes in parallel each time (extra `train`); "threads" decodes each image once and caches it;
+            "device" leaves cropping and resizing to the accelerators, which hold all photographs.
+        seed: base random seed.
+        start_step: step of the first batch.
+        skipped: kind -> number of positions to leave out (see `skipped_positions`); None for none.
+        process_index: index of this process, 0 to `process_count - 1`.
+        process_count: number of processes.
+        prefetch: number of batches to make ahead, 1 or more.
+        memory_limit: largest size in bytes of the decoded images that "threads" caches; the rest is decoded each time.
+            ("device" has its photographs decoded already, see `PreloadedPhotos`.)
 
     Returns:
-      An iterator of batches; close it, or use it as a context manager.
+        An iterator of batches; close it, or use it as a context manager.
 
     Raises:
-      UserError: Unknown loader, streams that "device" cannot cut, streams and counts of different kinds, counts
-        that are negative, all zero or not divisible by the number of processes, another value out of range, or
-        TensorFlow is not installed.
+        UserError: The loader is unknown, "device" cannot crop the streams, streams and counts are of different kinds,
+            counts are negative, all zero or not divisible by the number of processes, another value is out of range,
+            or TensorFlow is not installed.
     """
     check_loader(loader)
     if not 0 <= process_index < process_count:

@@ -1,4 +1,4 @@
-"""What one process reads of one kind of sample at each step."""
+"""The samples of one kind that one process reads at each step."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ProcessSlice:
     """One process's contiguous slice of the global batches of one kind.
 
     Attributes:
-      stream: Where the samples come from.
-      key: What their random choices depend on.
-      global_count: Samples of all processes per step.
-      count: Samples of this process per step.
-      first_slot: This process's first slot in a global batch.
-      skipped: Positions that are left out before the sample of step 0 and slot 0.
+        stream: stream of samples.
+        key: key of the stream's random choices.
+        global_count: samples per step, over all processes.
+        count: samples per step of this process.
+        first_slot: first slot of this process in a global batch.
+        skipped: number of positions before the sample of step 0 and slot 0.
     """
 
     stream: Stream
@@ -39,7 +39,7 @@ class ProcessSlice:
         return {**self.stream.spec, "index": ArraySpec((), np.dtype(np.uint32))}
 
     def positions(self, step: int) -> range:
-        """Positions of this process's samples at a step, in the endless stream that all processes slice_."""
+        """Positions of this process's samples at a step, in the endless stream that all processes share."""
         first = self.skipped + step * self.global_count + self.first_slot
         return range(first, first + self.count)
 
@@ -49,5 +49,5 @@ class ProcessSlice:
         return {**self.stream.sample(position, self.key), "index": index}
 
     def held(self, memory: DecodeCache) -> ProcessSlice:
-        """Returns the same slice_, keeping what it decodes in `memory`."""
+        """Returns the same slice, caching decoded images in `memory`."""
         return dataclasses.replace(self, stream=self.stream.held(memory))

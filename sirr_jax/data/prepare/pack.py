@@ -62,7 +62,7 @@ def pack(
     if out.exists():
         raise UserError(f"{out} exists; choose another folder or remove it first")
     if shard_bytes < 1:
-        raise UserError(f"shard_bytes={shard_bytes}: expected 1 or more")
+        raise UserError(f"shards of {shard_bytes} bytes: expected 1 or more")
     found_layout, home, parts = find_set(root, layout=layout)
     if found_layout.trains_as == "sequences":
         FolderSequences(home)  # finds copied frames, which are not checked in a packed set

@@ -93,7 +93,7 @@ def check(root: str | Path, *, layout: str | None = None, thorough: bool = False
         UserError: The folder cannot be read or has no known layout, or the crop is not positive.
     """
     if crop is not None and crop < 1:
-        raise UserError(f"crop={crop}: expected 1 or more pixels")
+        raise UserError(f"a crop of {crop} pixels: expected 1 or more")
     root = Path(root)
     found_layout = recognize(root, name=layout)
     scan = found_layout.scan(root)

@@ -1,4 +1,4 @@
-"""What a stream of samples is, and what all streams share."""
+"""The protocol of streams of samples, and checks that they share."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ class Stream(Protocol):
         ...
 
     def held(self, memory: DecodeCache) -> Stream:
-        """Returns the same stream, keeping what it decodes in `memory`."""
+        """Returns the same stream, caching decoded images in `memory`."""
         ...
 
 
 def image_spec(side: int) -> ArraySpec:
-    """What a square RGB image is in a sample: uint8 `[side, side, 3]`."""
+    """Shape and type of a square RGB image: uint8 `[side, side, 3]`."""
     return ArraySpec((side, side, 3), np.dtype(np.uint8))
 
 
 def labels_spec(side: int) -> ArraySpec:
-    """What a square label map is in a sample: uint8 `[side, side]`."""
+    """Shape and type of a square label map: uint8 `[side, side]`."""
     return ArraySpec((side, side), np.dtype(np.uint8))
 
 
 def check_crop(crop: int, max_scale: float, min_scale: float = 1.0) -> None:
-    """Refuses options of crops that are out of range.
+    """Checks the options of crops.
 
     Args:
-      crop: Side of the crops in pixels.
-      max_scale: Largest reduction of a photograph.
-      min_scale: Smallest.
+        crop: side of the crops in pixels.
+        max_scale: largest reduction of a photograph.
+        min_scale: smallest reduction of a photograph.
 
     Raises:
-      UserError: The crop has no pixel, or the reduction is below 1.
+        UserError: The crop has no pixel, or a reduction is out of range.
     """
     if crop < 1:
         raise UserError(f"data.crop={crop}: expected 1 or more pixels")
@@ -67,7 +67,7 @@ def check_crop(crop: int, max_scale: float, min_scale: float = 1.0) -> None:
 
 def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two images are equal in size and in every byte."""
-    # A sparse look first: it tells almost all different pictures apart without going through every byte.
+    # A sparse comparison first: it distinguishes almost all different pictures without reading every byte.
     return (
         one.shape == other.shape and np.array_equal(one[::16, ::16], other[::16, ::16]) and np.array_equal(one, other)
     )

@@ -41,9 +41,8 @@ def zipped_photos(path: Path) -> list[PackedFile]:
     images = []
     for name in sorted(archive.namelist()):
         inner_path = PurePosixPath(name)
-        if inner_path.suffix.lower() not in IMAGE_EXTENSIONS or any(
-            part.startswith((".", "__")) for part in inner_path.parts
-        ):
+        is_hidden = any(part.startswith((".", "__")) for part in inner_path.parts)
+        if is_hidden or inner_path.suffix.lower() not in IMAGE_EXTENSIONS:
             continue
         load = functools.partial(_load, archive, lock, path, name)
         images.append(PackedFile(path / name, image_size(io.BytesIO(load()), name=f"{path / name}"), load))

@@ -193,7 +193,7 @@ class Sgrrn(Recipe):
                 estimate,
                 target,
                 distance=distance,
-                verdict=probability,
+                scores=probability,
                 batch_size=self._config.batch_size,
             )
             terms |= {f"{name}_{layer}": value for name, value in parts.items()}

@@ -207,7 +207,7 @@ def _brighten(layer: jax.Array, visible: jax.Array, options: MultiviewOptions, *
 
 
 def _to_unit_square(homographies: jax.Array, canvas: tuple[int, int], border: int) -> jax.Array:
-    """Appends to maps to the middle frame the map from there to the canvas, taken as the unit square."""
+    """Composes maps to pixels of the middle frame with the map from there to the unit square of the canvas."""
     x, y = 1.0 / canvas[1], 1.0 / canvas[0]
     scale = jnp.asarray([[x, 0.0, x * (border + 0.5)], [0.0, y, y * (border + 0.5)], [0.0, 0.0, 1.0]])
     return jnp.matmul(scale, homographies, precision="highest")

@@ -12,7 +12,7 @@ from PIL import Image
 from sirr_jax.data.images.decode import UnreadableImageError, image_size, read_image
 from sirr_jax.errors import UserError
 
-# What the file must store for the orientation tag's value to show it upright (EXIF 2.3, tag 274).
+# Stored pixels that the value of the orientation tag turns upright (EXIF 2.3, tag 274).
 STORED = {
     1: lambda upright: upright,
     2: lambda upright: upright[:, ::-1],
@@ -31,7 +31,7 @@ def noise(*shape, seed=0):
 
 @pytest.mark.parametrize("extension", ["png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", list(STORED))
-def test_orientation_is_applied_to_pixels_and_size(tmp_path, orientation, extension):
+def test_exif_orientation_is_applied_to_pixels_and_size(tmp_path, orientation, extension):
     upright = noise(5, 8, 3)
     exif = Image.Exif()
     exif[274] = orientation
@@ -42,8 +42,8 @@ def test_orientation_is_applied_to_pixels_and_size(tmp_path, orientation, extens
     assert image_size(path) == (5, 8)
 
 
-def test_oriented_jpeg_equals_the_turned_upright_jpeg(tmp_path):
-    # Smooth and gray: the two files differ by the direction of the blocks alone.
+def test_rotated_jpeg_matches_the_upright_image(tmp_path):
+    # Smooth and gray: the files differ only by the direction of the JPEG blocks.
     upright = np.repeat(np.add.outer(np.arange(16) * 4, np.arange(32) * 3)[..., None], 3, 2).astype(np.uint8)
     exif = Image.Exif()
     exif[274] = 6
@@ -70,7 +70,7 @@ def test_result_is_rgb_uint8_and_read_only(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "YCbCr"])
-def test_color_modes_become_the_colors_they_show(tmp_path, mode):
+def test_color_modes_become_rgb(tmp_path, mode):
     # Saturated corners of the color cube survive a palette; gray and two-level images keep black and white.
     corners = np.array([[0, 0, 0], [255, 255, 255]] + [[255, 0, 0], [0, 0, 255]] * (mode not in "L1"), np.uint8)
     image = np.repeat(np.repeat(corners[None], 8, 0), 8, 1)
@@ -100,7 +100,7 @@ def test_alpha_is_composited_over_white(tmp_path, mode):
     assert (result[0] == 255).all()
 
 
-def test_transparent_palette_entry_shows_white(tmp_path):
+def test_transparent_palette_entry_becomes_white(tmp_path):
     image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).convert("P")
     image.putpalette([0, 0, 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150])
     path = tmp_path / "photo.png"
@@ -109,7 +109,7 @@ def test_transparent_palette_entry_shows_white(tmp_path):
     np.testing.assert_array_equal(read_image(path).reshape(6, 3), expected)
 
 
-def test_color_key_shows_white(tmp_path):
+def test_color_key_becomes_white(tmp_path):
     image = np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)
     path = tmp_path / "photo.png"
     Image.fromarray(image).save(path, transparency=(4, 5, 6))
@@ -125,33 +125,33 @@ def test_sixteen_bits_are_rounded_to_eight(tmp_path, extension):
     np.testing.assert_array_equal(read_image(path), np.repeat(expected[..., None], 3, 2))
 
 
-def test_floats_are_taken_as_zero_to_one(tmp_path):
+def test_floats_are_scaled_from_zero_to_one(tmp_path):
     path = tmp_path / "photo.tif"
     Image.fromarray(np.array([[0.0, 0.5, 1.0]], np.float32)).save(path)
     np.testing.assert_array_equal(read_image(path)[0, :, 0], [0, 128, 255])
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, float("nan")])
-def test_floats_of_another_range_are_refused(tmp_path, value):
+def test_floats_out_of_range_are_rejected(tmp_path, value):
     path = tmp_path / "photo.tif"
     Image.fromarray(np.array([[0.0, value]], np.float32)).save(path)
-    with pytest.raises(UnreadableImageError, match=r"photo\.tif.*0 to 1 was expected"):
+    with pytest.raises(UnreadableImageError, match=r"photo\.tif.*expected 0 to 1"):
         read_image(path)
 
 
-def test_first_picture_of_an_animation(tmp_path):
+def test_first_frame_of_an_animation(tmp_path):
     frames = [Image.fromarray(noise(4, 4, 3, seed=seed)) for seed in range(2)]
     path = tmp_path / "photo.webp"
     frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
     np.testing.assert_array_equal(read_image(path), np.asarray(frames[0]))
 
 
-def test_header_is_enough_for_the_size_and_the_body_is_missed_when_read(tmp_path):
+def test_truncated_file_has_a_size_but_cannot_be_read(tmp_path):
     for extension in ("png", "jpg", "webp", "bmp", "tif"):
         path = tmp_path / f"photo.{extension}"
         Image.fromarray(noise(40, 50, 3)).save(path)
         data = path.read_bytes()
-        # A TIFF's header stands at its end, WebP checks its length at once.
+        # The header of a TIFF is at its end; WebP checks its length when opened.
         path.write_bytes(data[: len(data) // 2])
         if extension in ("png", "jpg", "bmp"):
             assert image_size(path) == (40, 50)
@@ -160,7 +160,7 @@ def test_header_is_enough_for_the_size_and_the_body_is_missed_when_read(tmp_path
         assert "\n" not in str(caught.value)
 
 
-def test_files_that_are_no_images_are_named(tmp_path):
+def test_errors_name_files_that_are_not_images(tmp_path):
     text = tmp_path / "note.png"
     text.write_text("not an image")
     empty = tmp_path / "empty.jpg"
@@ -173,7 +173,7 @@ def test_files_that_are_no_images_are_named(tmp_path):
                 read(path)
 
 
-def test_huge_images_are_refused(tmp_path, monkeypatch):
+def test_decompression_bombs_are_rejected(tmp_path, monkeypatch):
     path = tmp_path / "photo.png"
     Image.fromarray(noise(30, 30, 3)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
@@ -192,7 +192,7 @@ ENCODED = {extension: _encoded(extension) for extension in ("PNG", "JPEG", "WEBP
 
 @hypothesis.settings(max_examples=150, deadline=None)
 @hypothesis.given(data=st.data(), extension=st.sampled_from(sorted(ENCODED)))
-def test_damaged_files_give_an_image_or_one_named_error(data, extension):
+def test_damaged_files_give_an_image_or_an_unreadable_image_error(data, extension):
     damaged = bytearray(ENCODED[extension])
     for _ in range(data.draw(st.integers(0, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))

@@ -1,4 +1,4 @@
-"""Sheets of images: everything in its place, nothing enlarged."""
+"""Tests of contact sheets: positions of images, and no upscaling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sirr_jax.data.images.grid import contact_sheet
 
 
 @pytest.mark.parametrize("gap", [0, 2])
-def test_every_image_has_its_place(gap):
+def test_images_are_laid_out_in_rows(gap):
     rows = np.random.default_rng(0).integers(0, 256, (3, 2, 4, 5, 3), np.uint8)
     sheet = contact_sheet(rows, gap=gap)
     assert sheet.shape == (3 * (4 + gap) - gap, 2 * (5 + gap) - gap, 3)
@@ -19,7 +19,7 @@ def test_every_image_has_its_place(gap):
             np.testing.assert_array_equal(sheet[y : y + 4, x : x + 5], image)
 
 
-def test_rows_may_differ_and_gaps_are_white():
+def test_rows_may_differ_in_length_and_gaps_are_white():
     black = [np.zeros((4, 6, 3), np.uint8), np.zeros((8, 3), np.uint8), np.zeros((2, 2, 3), np.uint8)]
     sheet = contact_sheet([black[:1], black[1:]], gap=1)
     assert sheet.shape == (4 + 1 + 8, 6 + 1 + 2, 3)

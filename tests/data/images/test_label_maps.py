@@ -38,17 +38,17 @@ def gray_png(path, bits, values):
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_files_of_few_bits_are_not_spread(tmp_path, bits):
+def test_values_of_files_with_few_bits_are_not_scaled(tmp_path, bits):
     values = [index % 2**bits for index in range(16)]
     gray_png(tmp_path / "few.png", bits, values)
     np.testing.assert_array_equal(read_labels(tmp_path / "few.png", 16), [values, values])
 
 
-def test_values_out_of_range_are_named(tmp_path):
+def test_errors_list_values_out_of_range(tmp_path):
     path = sets.labels(tmp_path / "1.png", (0, 20, 21, 37, 255))
-    with pytest.raises(UserError, match=r"1\.png: holds the labels 21, 37; expected 0 to 20, or 255 to ignore"):
+    with pytest.raises(UserError, match=r"1\.png: contains the labels 21, 37; expected 0 to 20, or 255 for no class"):
         read_labels(path, 21)
-    with pytest.raises(UserError, match=r"holds the label 255; expected 0 to 99$"):
+    with pytest.raises(UserError, match=r"contains the label 255; expected 0 to 99$"):
         read_labels(path, 100, ignore=None)
     assert read_labels(path, 38).max() == 255
 
@@ -56,21 +56,21 @@ def test_values_out_of_range_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("mode", "extension", "message"),
     [
-        ("RGB", "png", r"a color image \(RGB\) where class indices belong; convert"),
+        ("RGB", "png", r"a color image \(RGB\), expected class indices; convert"),
         ("RGBA", "png", "a color image"),
-        ("LA", "png", "of mode LA"),
-        ("I;16", "png", "of mode I;16"),
-        ("L", "jpg", "JPEG changes class indices"),
+        ("LA", "png", "image mode LA"),
+        ("I;16", "png", "image mode I;16"),
+        ("L", "jpg", "JPEG compression changes class indices"),
     ],
 )
-def test_what_is_no_label_image(tmp_path, mode, extension, message):
+def test_files_that_are_not_label_images(tmp_path, mode, extension, message):
     path = tmp_path / f"1.{extension}"
     Image.new(mode, (8, 8)).save(path)
     with pytest.raises(UserError, match=rf"1\.{extension}: {message}"):
         read_labels(path, 21)
 
 
-def test_damaged_labels(tmp_path):
+def test_damaged_label_images(tmp_path):
     path = tmp_path / "1.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 20, (40, 40), np.uint8)).save(path)
     truncate(path)
@@ -80,7 +80,7 @@ def test_damaged_labels(tmp_path):
         read_labels(tmp_path / "none.png", 21)
 
 
-def test_the_parts_of_a_face_lie_over_one_another(tmp_path):
+def test_face_parts_are_drawn_in_order(tmp_path):
     skin, brow, hair = np.zeros((3, 8, 8), np.uint8)
     skin[2:], brow[3:5, :4], hair[:4] = 255, 225, 255
     masks = {"hair": hair, "skin": skin, "l_brow": brow}
@@ -96,11 +96,11 @@ def test_the_parts_of_a_face_lie_over_one_another(tmp_path):
     assert FACE_PARTS.index("hat") == 17
 
 
-def test_parts_that_are_none(tmp_path):
-    with pytest.raises(UserError, match="'beard' as a face's mask"):
+def test_face_part_errors(tmp_path):
+    with pytest.raises(UserError, match="unknown face part 'beard'"):
         read_face_parts({"beard": tmp_path / "1.png"})
-    with pytest.raises(UserError, match="no part"):
+    with pytest.raises(UserError, match="no mask of a face part"):
         read_face_parts({})
     small = sets.picture(tmp_path / "1.png", size=(8, 8))
-    with pytest.raises(UserError, match=r"2\.png is 9x8 pixels and the masks before it 8x8"):
+    with pytest.raises(UserError, match=r"2\.png is 9x8 pixels and the previous masks 8x8"):
         read_face_parts({"skin": small, "hat": sets.picture(tmp_path / "2.png", size=(8, 9))})

@@ -1,4 +1,4 @@
-"""Palettes: published colors, and labels that survive being shown as colors."""
+"""Tests of palettes: published colors, and the round trip from labels to colors and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sirr_jax.errors import UserError
 
 
 def test_published_colors():
-    # PASCAL VOC's own list; its formula in the SGRRN specification, section 9.4, covers the first 64 classes.
+    # The list of PASCAL VOC; its formula in the SGRRN specification, section 9.4, covers the first 64 classes.
     assert bit_palette(22)[[0, 1, 2, 3, 8, 15, 20]].tolist() == [
         *([0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [64, 0, 0], [192, 128, 128], [0, 64, 128])
     ]
@@ -24,7 +24,7 @@ def test_published_colors():
 
 
 @pytest.mark.parametrize(("classes", "distance"), [(19, 51), (21, 64), (150, 32), (182, 32), (256, 32)])
-def test_colors_are_as_far_apart_as_the_specification_says(classes, distance):
+def test_color_distances_match_the_specification(classes, distance):
     colors = palette(classes).astype(float)
     apart = np.linalg.norm(colors[:, None] - colors[None], axis=-1)
     assert apart[~np.eye(classes, dtype=bool)].min() == distance
@@ -32,19 +32,19 @@ def test_colors_are_as_far_apart_as_the_specification_says(classes, distance):
 
 @pytest.mark.parametrize("classes", [2, 19, 182, 256])
 @pytest.mark.parametrize("bgr", [False, True])
-def test_labels_come_back_from_their_colors_and_from_near_ones(classes, bgr):
+def test_labels_are_recovered_from_exact_and_noisy_colors(classes, bgr):
     rng = np.random.default_rng(classes)
     colors = palette(classes, bgr=bgr)
     labels = rng.integers(0, classes, (9, 31)).astype(np.uint8)
     picture = colorize(labels, colors)
     assert (picture.shape, picture.dtype) == ((9, 31, 3), np.uint8)
     np.testing.assert_array_equal(to_labels(picture, colors), labels)
-    # Within half the least distance of 32.
+    # Within half of the smallest distance, 32.
     noisy = picture + rng.uniform(-9.0, 9.0, picture.shape)
     np.testing.assert_array_equal(to_labels(noisy, colors), labels)
 
 
-def test_nearest_is_nearest_and_of_two_the_lower():
+def test_to_labels_finds_the_nearest_color_and_the_lower_class_of_ties():
     rng = np.random.default_rng(0)
     colors = palette(150)
     picture = rng.integers(0, 256, (40, 40, 3), np.uint8)
@@ -52,13 +52,13 @@ def test_nearest_is_nearest_and_of_two_the_lower():
     np.testing.assert_array_equal(to_labels(picture, colors), distances.argmin(axis=-1))
 
 
-def test_no_class_is_light_gray():
-    shown = colorize(np.array([0, 20, 21, 255], np.uint8), palette(21))
-    assert shown[2:].tolist() == [[224, 224, 192]] * 2
-    assert shown[0].tolist() == [0, 0, 0]
+def test_pixels_without_a_class_are_light_gray():
+    colors = colorize(np.array([0, 20, 21, 255], np.uint8), palette(21))
+    assert colors[2:].tolist() == [[224, 224, 192]] * 2
+    assert colors[0].tolist() == [0, 0, 0]
 
 
-def test_jit_gives_the_same():
+def test_jit_matches_numpy():
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 256, (2, 8, 8)).astype(np.uint8)
     colors = palette(19)
@@ -71,6 +71,6 @@ def test_jit_gives_the_same():
 
 
 @pytest.mark.parametrize("classes", [0, 257])
-def test_impossible_numbers(classes):
+def test_number_of_classes_out_of_range(classes):
     with pytest.raises(UserError, match=f"palette of {classes} colors"):
         palette(classes)

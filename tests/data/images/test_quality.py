@@ -7,19 +7,19 @@ from sirr_jax.data.images.quality import is_nearly_black
 
 
 @pytest.mark.parametrize(("bright", "expected"), [(0, True), (1, True), (2, False)])
-def test_one_pixel_in_a_hundred_may_be_bright(bright, expected):
+def test_nearly_black_image_may_have_one_percent_bright_pixels(bright, expected):
     image = np.full((10, 10, 3), 7, np.uint8)
     image.reshape(-1, 3)[:bright] = 255
     assert is_nearly_black(image) is expected
 
 
-def test_a_pixel_is_dark_if_all_its_channels_are():
+def test_dark_pixels_are_dark_in_all_channels():
     image = np.zeros((10, 10, 3), np.uint8)
     image[:, 0, 2] = 8
     assert not is_nearly_black(image)
 
 
-def test_dark_is_darker_than_eight():
+def test_dark_threshold_is_eight():
     assert is_nearly_black(np.full((4, 4, 3), 7, np.uint8))
     assert not is_nearly_black(np.full((4, 4, 3), 8, np.uint8))
 

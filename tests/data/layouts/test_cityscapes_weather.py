@@ -13,10 +13,12 @@ PHOTO = "aachen_000000_000019"
 
 
 def findings(root, *kinds):
-    return [(found.path.name, found.text) for found in recognize(root).scan(root).findings if found.kind in kinds]
+    return [
+        (finding.path.name, finding.text) for finding in recognize(root).scan(root).findings if finding.kind in kinds
+    ]
 
 
-def test_all_densities_of_fog_share_a_photograph_and_its_labels(tmp_path):
+def test_all_fog_densities_share_a_photo_and_its_labels(tmp_path):
     root = sets.foggy(tmp_path)
     layout = recognize(root)
     parts = layout.parts(root)
@@ -30,13 +32,13 @@ def test_all_densities_of_fog_share_a_photograph_and_its_labels(tmp_path):
 
 
 @pytest.mark.parametrize(("gone", "layers"), [("gtFine", {"transmission"}), ("leftImg8bit", {"labels"})])
-def test_fog_alone_or_with_one_of_the_others(tmp_path, gone, layers):
+def test_fog_without_clean_photos_or_labels(tmp_path, gone, layers):
     root = sets.foggy(tmp_path)
     shutil.rmtree(root / gone)
     assert {frozenset(entry.files) for entry in recognize(root).entries(root)} == {frozenset(layers | {"mixture"})}
 
 
-def test_rain_has_its_clean_photograph_and_passes_over_dry_ones(tmp_path):
+def test_rain_is_paired_with_clean_photos(tmp_path):
     root = sets.rain(tmp_path)
     entries = recognize(root).entries(root)
     patterns = [int(entry.name.rpartition("_")[2]) for entry in entries]
@@ -45,16 +47,16 @@ def test_rain_has_its_clean_photograph_and_passes_over_dry_ones(tmp_path):
     assert not recognize(root).scan(root).findings
 
 
-def test_a_missing_photograph_is_said_once(tmp_path):
+def test_missing_clean_photo_is_one_finding(tmp_path):
     root = sets.rain(tmp_path)
     (root / "leftImg8bit/train/aachen" / f"{PHOTO}_leftImg8bit.png").unlink()
     ((_, text),) = findings(root, "unpaired")
-    assert text == f"no file of {PHOTO} in leftImg8bit/train/aachen"
+    assert text == f"no file for {PHOTO} in leftImg8bit/train/aachen"
     shutil.rmtree(root / "leftImg8bit")
     assert findings(root, "incomplete") == [(root.name, "no folder leftImg8bit/train")]
 
 
-def test_a_missing_density_is_named(tmp_path):
+def test_missing_fog_density_is_a_finding(tmp_path):
     root = sets.foggy(tmp_path)
     folder = root / "leftImg8bit_foggy" / "train" / "bochum"
     for beta in ("0.005", "0.02"):
@@ -63,33 +65,33 @@ def test_a_missing_density_is_named(tmp_path):
     sets.picture(root / "leftImg8bit/train/aachen/aachen_000001_000019_leftImg8bit.png")
     sets.labels(root / "gtFine/train/aachen/aachen_000001_000019_gtFine_labelIds.png", (0, 7))
     assert [text for _, text in findings(root, "incomplete")] == [
-        "of aachen_000001_000019 there is no picture beta_0.005 and 1 more, as of the other photographs",
-        "of bochum_000000_000019 there is no picture beta_0.01, as of the other photographs",
+        "aachen_000001_000019 has no picture beta_0.005 and 1 more, unlike the other photos",
+        "bochum_000000_000019 has no picture beta_0.01, unlike the other photos",
     ]
-    with pytest.raises(UserError, match=r"there is no picture beta_0\.005"):
+    with pytest.raises(UserError, match=r"has no picture beta_0\.005"):
         recognize(root).entries(root)
 
 
-def test_names_that_say_no_weather_are_odd(tmp_path):
+def test_file_names_without_weather_are_odd_files(tmp_path):
     root = sets.foggy(tmp_path)
     sets.picture(root / "leftImg8bit_foggy/train/aachen" / f"{PHOTO}_leftImg8bit.png")
     assert [name for name, _ in findings(root, "odd file")] == [f"{PHOTO}_leftImg8bit.png"]
 
 
 def test_published_counts(tmp_path):
-    counts = [found.text for found in check(sets.foggy(tmp_path / "fog")).of("count")]
-    assert counts[0] == "train: 3 complete pictures where the published set has 8925 or 1494"
-    counts = [found.text for found in check(sets.rain(tmp_path / "rain")).of("count")]
-    assert counts == ["train: 6 complete pictures where the published set has 9432"]
+    counts = [finding.text for finding in check(sets.foggy(tmp_path / "fog")).of("count")]
+    assert counts[0] == "train: 3 complete pictures, but the published set has 8925 or 1494"
+    counts = [finding.text for finding in check(sets.rain(tmp_path / "rain")).of("count")]
+    assert counts == ["train: 6 complete pictures, but the published set has 9432"]
     counts = [found.text for found in check(sets.coco_stuff(tmp_path / "coco"), thorough=True).findings]
     assert counts == [
-        "train2017: 2 complete pictures where the published set has 118287",
-        "val2017: 1 complete picture where the published set has 5000",
+        "train2017: 2 complete pictures, but the published set has 118287",
+        "val2017: 1 complete picture, but the published set has 5000",
     ]
 
 
-def test_all_of_coco_stuff_has_labels_in_range(tmp_path):
+def test_coco_stuff_labels_out_of_range(tmp_path):
     root = sets.coco_stuff(tmp_path)
     sets.labels(root / "annotations/val2017/000000000139.png", (0, 182))
-    (found,) = check(root, thorough=True).of("labels")
-    assert found.text == "holds the label 182; expected 0 to 181, or 255 to ignore"
+    (finding,) = check(root, thorough=True).of("labels")
+    assert finding.text == "contains the label 182; expected 0 to 181, or 255 for no class"

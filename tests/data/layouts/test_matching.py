@@ -12,7 +12,7 @@ from sirr_jax.data.layouts.matching import index_files, match, number_before_und
 from sirr_jax.data.layouts.sir2_raw import layer_of
 from tests.helpers import set_files as sets
 
-# What a file system takes: no separators, no dot in front, short enough when encoded.
+# Valid file names: no separators, no leading dot, short enough when encoded.
 STEMS = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="/\\"), min_size=1, max_size=20
 ).filter(lambda stem: not stem.startswith(".") and Path(f"{stem}.png").stem == stem)
@@ -25,7 +25,7 @@ EXTENSIONS = st.sampled_from(sorted(IMAGE_EXTENSIONS) + [extension.upper() for e
     left=st.dictionaries(STEMS, EXTENSIONS, max_size=3),
     right=st.dictionaries(STEMS, EXTENSIONS, max_size=3),
 )
-def test_files_pair_by_stem_whatever_they_are_called(both, left, right):
+def test_files_are_paired_by_stem(both, left, right):
     left = {stem: extension for stem, extension in left.items() if stem not in both}
     right = {stem: extension for stem, extension in right.items() if stem not in both and stem not in left}
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ def test_files_pair_by_stem_whatever_they_are_called(both, left, right):
 
 
 @given(st.text(max_size=12))
-def test_the_number_before_the_underscore(text):
+def test_number_before_underscore_of_any_text(text):
     name = Path(f"x/{text.replace('/', '')}_rain.png").name
     number = number_before_underscore(Path(name))
     before = Path(name).stem.partition("_")[0]
@@ -75,12 +75,12 @@ def test_the_number_before_the_underscore(text):
         ("²_r.png", None),
     ],
 )
-def test_numbers(name, number):
+def test_number_before_underscore(name, number):
     assert number_before_underscore(Path(name)) == number
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("m.png", ("mixture", False)),
         ("g.jpg", ("transmission", False)),
@@ -99,11 +99,11 @@ def test_numbers(name, number):
         ("12.png", None),
     ],
 )
-def test_the_layer_in_the_name(name, told):
-    assert layer_of(Path(name)) == told
+def test_sir2_layer_of_file_names(name, expected):
+    assert layer_of(Path(name)) == expected
 
 
-def test_hidden_files_and_folders_are_passed_over(tmp_path):
+def test_hidden_files_and_folders_are_ignored(tmp_path):
     sets.picture(tmp_path / "1.png")
     (tmp_path / ".DS_Store").write_bytes(b"x")
     (tmp_path / "._1.png").write_bytes(b"x")
@@ -113,7 +113,7 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path):
     assert findings == []
 
 
-def test_a_layer_that_may_be_missing(tmp_path):
+def test_optional_layer(tmp_path):
     photos = {name: tmp_path / f"{name}.jpg" for name in ("1", "2")}
     labels = {name: tmp_path / f"{name}.png" for name in ("2", "3")}
     findings = []

@@ -17,7 +17,7 @@ REAL20 = (3, 4, 9, 12, 15, 22, 23, 25, 29, 39, 46, 47, 58, 86, 87, 89, 93, 103, 
 
 def combined(root):
     for name in ("SolidObjectDataset", "PostcardDataset", "WildSceneDataset"):
-        sets.layered(root / name, (1, 2), reflection=True)
+        sets.layer_folders(root / name, (1, 2), reflection=True)
     return root
 
 
@@ -40,7 +40,7 @@ def seg(root):
     return root
 
 
-def earlier_rain(root):
+def earlier_deraindrop(root):
     for index in (0, 7):
         sets.picture(root / "rain" / f"{index}_rain.jpg")
         sets.picture(root / "clean" / f"{index:03}_clean.jpg")
@@ -61,16 +61,16 @@ AACHEN = "aachen_000000_000019"
 RAIN = f"{AACHEN}_alpha_0.01_beta_0.005_dropsize_0.01_pattern"
 LAST_RAIN = f"{AACHEN}_alpha_0.03_beta_0.015_dropsize_0.002_pattern"
 
-# Layout, the set's folder, how to build it, names of the first and last entry, count.
+# Layout, folder of the set, function that writes it, names of the first and last entry, count.
 EXAMPLES = [
-    ("real20", "real20_420", lambda root: sets.layered(root, REAL20), "3", "110", 20),
-    ("real89", "real89", lambda root: sets.layered(root, (1, 2)), "1", "2", 2),
-    ("nature", "Nature", lambda root: sets.layered(root, (2, 10)), "2", "10", 2),
+    ("real20", "real20_420", lambda root: sets.layer_folders(root, REAL20), "3", "110", 20),
+    ("real89", "real89", lambda root: sets.layer_folders(root, (1, 2)), "1", "2", 2),
+    ("nature", "Nature", lambda root: sets.layer_folders(root, (2, 10)), "2", "10", 2),
     ("ibcln", "natural", ibcln, "train/5", "test/5", 2),
-    ("ceil_table2", "ceil_table2", lambda root: sets.layered(root, ("2008_1",)), "2008_1", "2008_1", 1),
+    ("ceil_table2", "ceil_table2", lambda root: sets.layer_folders(root, ("2008_1",)), "2008_1", "2008_1", 1),
     ("sir2", "SIR2", combined, "object/1", "wild/2", 6),
-    ("sir2", "sir2_wild", lambda root: sets.layered(root, (1, 2)), "wild/1", "wild/2", 2),
-    ("pairs", "mine", lambda root: sets.layered(root, ("b9", "b10"), reflection=True), "b9", "b10", 2),
+    ("sir2", "sir2_wild", lambda root: sets.layer_folders(root, (1, 2)), "wild/1", "wild/2", 2),
+    ("pairs", "mine", lambda root: sets.layer_folders(root, ("b9", "b10"), reflection=True), "b9", "b10", 2),
     ("sir2_raw", "SIR2", sets.sir2_raw, "SolidObjectDataset/1/Focus/1", "withgt/10", 6),
     ("ceilnet", "x", sets.ceilnet, "7", "2008_000001", 2),
     ("ceilnet", "real45", lambda root: sets.ceilnet(root, endings=("input",)), "7", "2008_000001", 2),
@@ -78,7 +78,7 @@ EXAMPLES = [
     ("rsir2", "one", lambda root: sets.rsir2(root.parent) / "images" / "train", "19-0", "19-2", 3),
     ("deraindrop", "x", sets.deraindrop, "train/0", "test_b/1", 16),
     ("deraindrop", "y", lambda root: sets.deraindrop(root) / "test_a", "0", "2", 3),
-    ("deraindrop", "z", earlier_rain, "0", "7", 2),
+    ("deraindrop", "z", earlier_deraindrop, "0", "7", 2),
     ("sgrrn", "x", sets.sgrrn, "train/1-person-pottedplant", "test/1-person-pottedplant", 3),
     ("voc", "VOC2012", sets.voc, "2007_1", "2007_3", 2),
     ("voc", "x", lambda root: sets.voc(root / "VOCdevkit" / "VOC2012").parent.parent, "2007_1", "2007_3", 2),
@@ -112,7 +112,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("name", "folder", "build", "first", "last", "count"), EXAMPLES)
-def test_every_layout_is_recognized_and_read(name, folder, build, first, last, count, tmp_path):
+def test_layouts_are_recognized_and_read(name, folder, build, first, last, count, tmp_path):
     root = build(tmp_path / folder)
     layout = recognize(root)
     assert layout.name == name
@@ -120,18 +120,18 @@ def test_every_layout_is_recognized_and_read(name, folder, build, first, last, c
     assert (entries[0].name, entries[-1].name, len(entries)) == (first, last, count)
     files = [path for entry in entries for path in entry.files.values()]
     assert all(read_image(path).any() for path in files)
-    # One clear photograph stands behind many in fog or rain.
-    own = files if name not in ("foggy_cityscapes", "rain_cityscapes") else [e.files["mixture"] for e in entries]
-    assert len(set(own)) == len(own)
+    # Several pictures in fog or rain share one clear photo.
+    unshared = files if name not in ("foggy_cityscapes", "rain_cityscapes") else [e.files["mixture"] for e in entries]
+    assert len(set(unshared)) == len(unshared)
 
 
-def test_every_adapter_is_tested():
+def test_every_layout_has_an_example():
     assert {example[0] for example in EXAMPLES} == {layout.name for layout in LAYOUTS}
     assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
 
 
-def test_the_training_readers_see_the_same_pictures(tmp_path):
-    root = sets.layered(tmp_path / "mine", ("b9", "b10", "a"))
+def test_training_sources_read_the_same_pictures(tmp_path):
+    root = sets.layer_folders(tmp_path / "mine", ("b9", "b10", "a"))
     entries, pairs = recognize(root).entries(root), FolderPairs(root)
     assert [str(entry.files["mixture"]) for entry in entries] == [pairs.name(index) for index in range(len(pairs))]
     root = sets.sequences(tmp_path / "sequences")
@@ -140,7 +140,7 @@ def test_the_training_readers_see_the_same_pictures(tmp_path):
     assert counts == [sequences.triples(index) + 2 for index in range(2)]
 
 
-def test_a_is_clean_and_b_is_mixed(tmp_path):
+def test_rsir2_a_is_transmission_and_b_is_mixture(tmp_path):
     root = sets.rsir2(tmp_path)
     for entry in recognize(root).entries(root):
         assert entry.files["mixture"].parent.name == "B"
@@ -148,7 +148,7 @@ def test_a_is_clean_and_b_is_mixed(tmp_path):
         assert entry.files["mixture"].stem == entry.files["transmission"].stem
 
 
-def test_train_ids_are_preferred(tmp_path):
+def test_cityscapes_train_ids_take_precedence(tmp_path):
     root = sets.cityscapes(tmp_path)
     layout = recognize(root)
     last = layout.entries(root)[-1].files["labels"]
@@ -157,7 +157,7 @@ def test_train_ids_are_preferred(tmp_path):
     assert (layout.label_space(last).classes, layout.label_space(first).classes) == (19, 34)
 
 
-def test_the_parts_of_raw_sir2(tmp_path):
+def test_sir2_raw_parts(tmp_path):
     root = sets.sir2_raw(tmp_path)
     for folder, expected in (
         (".", {"object": 3, "postcard": 1, "wild": 2}),
@@ -173,31 +173,31 @@ def test_the_parts_of_raw_sir2(tmp_path):
         assert {part.name: len(part.entries) for part in layout.scan(root / folder).parts} == expected
 
 
-def test_a_folder_of_nothing_known_lists_what_was_looked_for(tmp_path):
+def test_unknown_folder_error_lists_the_layouts(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(UserError, match="no data set of a known layout") as refused:
+    with pytest.raises(UserError, match="no data set of a known layout") as raised:
         recognize(tmp_path)
-    for said in ("sir2data.github.io", "blended,transmission_layer", "rui1996/DeRaindrop", "-label1", "\\{m,g,r\\}"):
-        assert said.replace("\\", "") in str(refused.value)
-    assert "\n" not in str(refused.value)
+    for part in ("sir2data.github.io", "blended,transmission_layer", "rui1996/DeRaindrop", "-label1", "\\{m,g,r\\}"):
+        assert part.replace("\\", "") in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
-def test_a_folder_of_sets_points_to_them(tmp_path):
-    sets.layered(tmp_path / "real20", (3,))
+def test_folder_of_data_sets_error_lists_them(tmp_path):
+    sets.layer_folders(tmp_path / "real20", (3,))
     sets.ceilnet(tmp_path / "table2")
-    with pytest.raises(UserError, match=r"holds some: give one of .*real20, .*table2"):
+    with pytest.raises(UserError, match=r"contains some: use one of .*real20, .*table2"):
         recognize(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["missing", "file.png"])
-def test_no_folder(tmp_path, name):
+def test_missing_folder_and_file_instead_of_folder(tmp_path, name):
     sets.picture(tmp_path / "file.png")
-    with pytest.raises(UserError, match=rf"{name}: (no such folder|not a folder that can be read)"):
+    with pytest.raises(UserError, match=rf"{name}: (no such folder|not a readable folder)"):
         recognize(tmp_path / name)
 
 
-def test_a_file_without_its_partner_is_named(tmp_path):
-    root = sets.layered(tmp_path / "mine", (1, 2, 3))
+def test_error_names_a_file_without_its_partner(tmp_path):
+    root = sets.layer_folders(tmp_path / "mine", (1, 2, 3))
     (root / "transmission_layer" / "2.png").unlink()
     layout = recognize(root)
     with pytest.raises(UserError, match=r"blended/2\.jpg: no file '2' in transmission_layer$"):
@@ -210,7 +210,7 @@ def test_a_file_without_its_partner_is_named(tmp_path):
 def test_empty_folders(tmp_path):
     for name in ("blended", "transmission_layer"):
         (tmp_path / name).mkdir()
-    with pytest.raises(UserError, match="no picture of real pairs; expected"):
+    with pytest.raises(UserError, match="contains no picture of real pairs; expected"):
         recognize(tmp_path).entries(tmp_path)
 
 
@@ -223,6 +223,6 @@ def test_empty_folders(tmp_path):
         ("holiday", "holiday: no such folder; check the path"),
     ],
 )
-def test_an_absent_set_is_told_where_it_is_published(name, source, tmp_path):
+def test_missing_set_error_states_where_it_is_published(name, source, tmp_path):
     with pytest.raises(UserError, match=re.escape(source)):
         recognize(tmp_path / name)

@@ -27,30 +27,30 @@ def streams_over(photos):
 
 def run(photos, kind, steps=3, counts=COUNTS, **options):
     streams = streams_over(photos)
-    with build_loader(streams, counts, loader=kind, seed=3, start_step=5, **options) as pipeline:
-        batches = list(itertools.islice(pipeline, steps))
+    with build_loader(streams, counts, loader=kind, seed=3, start_step=5, **options) as batch_loader:
+        batches = list(itertools.islice(batch_loader, steps))
         if kind == "device":
-            cut = jax.jit(pipeline.cut)
-            batches = [jax.device_get(cut(pipeline.photographs, batch)) for batch in batches]
+            cut = jax.jit(batch_loader.cut)
+            batches = [jax.device_get(cut(batch_loader.photographs, batch)) for batch in batches]
     return batches
 
 
-def test_devices_cut_what_the_host_would_have(photo_folder):
+def test_on_device_crops_match_the_host(photo_folder):
     photos = FolderPhotos(photo_folder)
-    for made, expected in zip(run(PreloadedPhotos(photos), "device"), run(photos, "threads"), strict=True):
-        assert made.keys() == expected.keys()
+    for batch, expected in zip(run(PreloadedPhotos(photos), "device"), run(photos, "threads"), strict=True):
+        assert batch.keys() == expected.keys()
         for kind, samples in expected.items():
-            assert made[kind].keys() == samples.keys()
+            assert batch[kind].keys() == samples.keys()
             for name, array in samples.items():
-                assert made[kind][name].dtype == array.dtype
-                assert made[kind][name].shape == array.shape
-                assert np.abs(made[kind][name].astype(int) - array.astype(int)).max() <= 2
+                assert batch[kind][name].dtype == array.dtype
+                assert batch[kind][name].shape == array.shape
+                assert np.abs(batch[kind][name].astype(int) - array.astype(int)).max() <= 2
 
 
-def test_a_batch_travels_as_a_few_numbers(photo_folder):
+def test_batches_contain_regions(photo_folder):
     streams = streams_over(PreloadedPhotos(FolderPhotos(photo_folder)))
-    with build_loader(streams, COUNTS, loader="device", seed=0, start_step=0) as pipeline:
-        batch = next(pipeline)
+    with build_loader(streams, COUNTS, loader="device", seed=0, start_step=0) as batch_loader:
+        batch = next(batch_loader)
     assert {name: (x.shape, x.dtype.name) for name, x in batch["layers"].items()} == {
         "transmission": ((4, 4), "int32"),
         "reflection": ((4, 4), "int32"),
@@ -59,37 +59,40 @@ def test_a_batch_travels_as_a_few_numbers(photo_folder):
     assert list(batch["photos"]) == ["transmission", "index"]
 
 
-def test_photographs_are_decoded_once_into_one_table(photo_folder):
+def test_photos_are_decoded_once_into_one_table(photo_folder):
     photos = FolderPhotos(photo_folder)
-    resident = PreloadedPhotos(photos)
-    assert len(resident) == 7
-    assert resident.table.shape == (7, 46, 52, 3)
-    assert not resident.table.flags.writeable
+    preloaded = PreloadedPhotos(photos)
+    assert len(preloaded) == 7
+    assert preloaded.table.shape == (7, 46, 52, 3)
+    assert not preloaded.table.flags.writeable
     for path in photo_folder.rglob("*.png"):
         path.unlink()
     for index in range(7):
-        photo = resident.read(index)
+        photo = preloaded.read(index)
         label = int(photo[0, 0, 2])
         assert photo.shape == (40 + label, 52 - label, 3)
-        assert not resident.table[index, photo.shape[0] :].any()
-        assert not resident.table[index, :, photo.shape[1] :].any()
-        assert resident.name(index) == photos.name(index)
+        assert not preloaded.table[index, photo.shape[0] :].any()
+        assert not preloaded.table[index, :, photo.shape[1] :].any()
+        assert preloaded.name(index) == photos.name(index)
 
 
-def test_what_cannot_be_held_is_told(photo_folder, pair_folder):
+def test_unsupported_data_raises(photo_folder, pair_folder):
     photos = FolderPhotos(photo_folder)
-    with pytest.raises(UserError, match=r"data.loader=device: the decoded photographs take more than .* GiB; give"):
+    with pytest.raises(UserError, match=r"config.data.loader=device: the decoded photos take more than .* GiB; use"):
         PreloadedPhotos(photos, limit_bytes=7 * 40 * 40 * 3)
     truncate(next(photo_folder.rglob("3.png")))
     with pytest.raises(UserError, match=r"3\.png: .*truncated"):
         PreloadedPhotos(photos)
     pairs = PairCrops(FolderPairs(pair_folder), crop=16)
     for kind, stream in {"pairs": pairs, "layers": ProceduralLayers()}.items():
-        with pytest.raises(UserError, match=rf"data.loader=device cuts crops.*{kind}.*choose data.loader=threads"):
+        with pytest.raises(
+            UserError,
+            match=rf"config.data.loader=device supports only crops.*{kind}.*choose config.data.loader=threads",
+        ):
             build_loader({kind: stream}, {kind: 2}, loader="device", seed=0, start_step=0)
 
 
-def test_all_kinds_are_cut_from_the_same_table(photo_folder):
+def test_all_kinds_must_share_one_table(photo_folder):
     streams = {kind: streams_over(PreloadedPhotos(FolderPhotos(photo_folder)))[kind] for kind in ("layers", "single")}
-    with pytest.raises(UserError, match="holds one set of photographs"):
+    with pytest.raises(UserError, match="stores one set of photos"):
         build_loader(streams, {"layers": 2, "single": 2}, loader="device", seed=0, start_step=0)

@@ -22,12 +22,12 @@ def compiled(canvas):
 
 @hypothesis.settings(max_examples=40, deadline=None)
 @hypothesis.given(seed=st.integers(0, 10**6), canvas=st.sampled_from((16, 31)), smooth=st.booleans())
-def test_what_a_device_cuts_is_what_pillow_cuts(seed, canvas, smooth):
+def test_cut_regions_matches_pillow(seed, canvas, smooth):
     generator = np.random.default_rng(seed)
     table = np.zeros((3, 70, 60, 3), np.uint8)
     sizes = [(70, 41), (33, 60), (52, 50)]
     for place, (height, width) in zip(table, sizes, strict=True):
-        # Noise of black and white: every lobe of the filter overshoots.
+        # Black and white noise, for which the filter overshoots.
         noise = 255 * generator.integers(0, 2, (height, width, 3))
         place[:height, :width] = labelled_photo(1, height, width) if smooth else noise
     regions = []
@@ -37,14 +37,14 @@ def test_what_a_device_cuts_is_what_pillow_cuts(seed, canvas, smooth):
         side = int(generator.integers(1, min(height, width, REACH) + 1))
         top, left = (int(generator.integers(0, n - side + 1)) for n in (height, width))
         regions.append((photo, top, left, side))
-    made = np.asarray(compiled(canvas)(table, np.asarray(regions, np.int32)))
-    assert made.dtype == np.uint8
-    for got, (photo, *region) in zip(made, regions, strict=True):
+    crops = np.asarray(compiled(canvas)(table, np.asarray(regions, np.int32)))
+    assert crops.dtype == np.uint8
+    for crop, (photo, *region) in zip(crops, regions, strict=True):
         height, width = sizes[photo]
         expected = cut(table[photo, :height, :width], Region(*region), canvas)
-        difference = np.abs(got.astype(int) - expected)
-        # Pillow's coefficients have 22 bits: where a sum comes near a half, a level more or less, and that twice.
+        difference = np.abs(crop.astype(int) - expected)
+        # Pillow rounds its coefficients to 22 bits: sums near a half may differ by one level per axis.
         assert difference.max() <= 2
         assert difference.mean() < 0.1
         if region[-1] == canvas:
-            np.testing.assert_array_equal(got, expected)
+            np.testing.assert_array_equal(crop, expected)

@@ -1,4 +1,4 @@
-"""Packed sets hold the same files and give the same samples as the folders that they were made from."""
+"""Tests of packed sets: they contain the same files and give the same samples as the original folders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def encoded(file):
 
 
 def contents(where, root):
-    """Everything that a set says of its pictures: part, name, sequence, files by layer with their bytes."""
+    """Returns part, name, sequence and files with their bytes, of every picture."""
     return [
         (
             part,
@@ -56,14 +56,14 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_packed_set_is_the_set(name, tmp_path):
+def test_packed_set_equals_the_original(name, tmp_path):
     root = LAYOUTS[name](tmp_path / "set")
-    found = find_set(root)
+    dataset = find_set(root)
     manifest = pack(root, tmp_path / "packed", shard_bytes=500, license="CC0")
     assert contents(tmp_path / "packed", tmp_path / "packed") == contents(root, root)
     assert (manifest.layout, manifest.license) == (name, "CC0")
-    assert manifest.parts == {part: len(entries) for part, entries in found.parts.items()}
-    files = [file for entries in found.parts.values() for entry in entries for file in entry.files.values()]
+    assert manifest.parts == {part: len(entries) for part, entries in dataset.parts.items()}
+    files = [file for entries in dataset.parts.values() for entry in entries for file in entry.files.values()]
     assert sum(manifest.layers.values()) == len(files)
     assert sum(shard.records for shard in manifest.shards) == len(set(files))
     assert len(manifest.shards) > 1
@@ -77,9 +77,9 @@ def test_a_packed_set_is_the_set(name, tmp_path):
 
 @pytest.fixture
 def streams(photo_folder, sequence_folder, pair_folder, tmp_path):
-    """The same four streams from folders and from packed sets."""
+    """Four streams from folders, and the same streams from packed sets."""
 
-    def made(photos, sequences, pairs):
+    def build(photos, sequences, pairs):
         photos = FolderPhotos(photos)
         return {
             "layers": PhotoLayers(photos, crop=12, margin=2),
@@ -92,13 +92,13 @@ def streams(photo_folder, sequence_folder, pair_folder, tmp_path):
     packed = [tmp_path / "packed" / folder.name for folder in folders]
     for folder, out, layout in zip(folders, packed, ("photos", None, None), strict=True):
         pack(folder, out, layout=layout, shard_bytes=3000)
-    return made(*folders), made(*packed)
+    return build(*folders), build(*packed)
 
 
 def batches(streams, kind, *, start_step=0, steps=3, **options):
     counts = {"layers": 4, "photos": 2, "sequences": 2, "pairs": 4}
-    with build_loader(streams, counts, loader=kind, seed=5, start_step=start_step, **options) as pipeline:
-        return list(itertools.islice(pipeline, steps))
+    with build_loader(streams, counts, loader=kind, seed=5, start_step=start_step, **options) as batch_loader:
+        return list(itertools.islice(batch_loader, steps))
 
 
 def assert_equal(one, other):
@@ -109,11 +109,11 @@ def assert_equal(one, other):
 
 
 @pytest.mark.parametrize("kind", ["tf", "threads"])
-def test_folders_and_shards_feed_the_same_batches(streams, kind):
+def test_folders_and_shards_give_the_same_batches(streams, kind):
     folders, packed = streams
     expected = batches(folders, "threads")
     assert_equal(batches(packed, kind), expected)
-    # Resumed in the middle, and as the second of two processes.
+    # After resuming in the middle, and in the second of two processes.
     assert_equal(batches(packed, kind, start_step=2, steps=1), expected[2:])
     shares = batches(packed, kind, process_index=1, process_count=2)
     halves = [{k: {n: a[len(a) // 2 :] for n, a in v.items()} for k, v in batch.items()} for batch in expected]
@@ -135,15 +135,15 @@ def test_labels_and_masks_are_read_from_shards(tmp_path):
         np.testing.assert_array_equal(*(read_face_parts(_parts(e)) for e in (entry, other)))
 
 
-def _all(found):
-    return [entry for entries in found.parts.values() for entry in entries]
+def _all(dataset):
+    return [entry for entries in dataset.parts.values() for entry in entries]
 
 
 def _parts(entry):
     return {layer.removeprefix("mask/"): f for layer, f in entry.files.items() if layer.startswith("mask/")}
 
 
-def test_the_same_files_give_the_same_bytes_and_a_packed_set_packs_again(pair_folder, tmp_path):
+def test_packing_is_deterministic_and_packed_sets_can_be_packed(pair_folder, tmp_path):
     for out in ("a", "b"):
         pack(pair_folder, tmp_path / out, shard_bytes=4000, license="mine")
     pack(tmp_path / "a", tmp_path / "c", shard_bytes=4000)
@@ -151,9 +151,9 @@ def test_the_same_files_give_the_same_bytes_and_a_packed_set_packs_again(pair_fo
     assert files["a"] == files["b"] == files["c"]
 
 
-def test_one_part(tmp_path):
+def test_selecting_one_part(tmp_path):
     root = sets.deraindrop(tmp_path / "rain")
-    with pytest.raises(UserError, match=r"rain has the parts train, test_a, test_b; choose one: .*rain#train"):
+    with pytest.raises(UserError, match=r"rain has the parts train, test_a, test_b; select one: .*rain#train"):
         FolderPairs(root)
     assert len(FolderPairs(f"{root}#test_a")) == 3
     pack(root, tmp_path / "packed")
@@ -164,7 +164,7 @@ def test_one_part(tmp_path):
         FolderPairs(f"{root}#tset")
 
 
-def test_files_that_cannot_be_decoded(pair_folder, tmp_path, caplog):
+def test_undecodable_files(pair_folder, tmp_path, caplog):
     truncate(pair_folder / "transmission_layer" / "3.png")
     with pytest.raises(UserError, match=r"transmission_layer/3\.png: the image is truncated"):
         pack(pair_folder, tmp_path / "packed")
@@ -174,7 +174,7 @@ def test_files_that_cannot_be_decoded(pair_folder, tmp_path, caplog):
     assert len(manifest.skipped) == 1
     assert "transmission_layer/3.png" in manifest.skipped[0]
     assert "skipped" in caplog.text
-    # What an interrupted run left behind is no hindrance.
+    # Leftovers of an interrupted run are replaced.
     assert not (tmp_path / "packed.partial").exists()
     (tmp_path / "again.partial").mkdir()
     pack(tmp_path / "packed", tmp_path / "again")
@@ -183,7 +183,7 @@ def test_files_that_cannot_be_decoded(pair_folder, tmp_path, caplog):
         pack(pair_folder, tmp_path / "again")
 
 
-def test_copies_of_one_frame_are_found_before_packing(sequence_folder, tmp_path):
+def test_copied_frames_are_found_before_packing(sequence_folder, tmp_path):
     blended = sequence_folder / "s0" / "blended"
     for name in ("9.png", "10.png"):
         (blended / name).write_bytes((blended / "8.png").read_bytes())
@@ -197,14 +197,14 @@ def packed(pair_folder, tmp_path) -> Path:
     return tmp_path / "packed"
 
 
-def test_a_shard_that_changed(packed):
+def test_modified_shard(packed):
     shard = packed / "pictures-00001.array_record"
     data = bytearray(shard.read_bytes())
     data[70_000] ^= 0xFF
     shard.write_bytes(data)
     assert not check(packed).mistakes
-    (found,) = (f for f in check(packed, thorough=True).mistakes if "SHA-256" in f.text)
-    assert found.path == shard
+    (finding,) = (f for f in check(packed, thorough=True).mistakes if "SHA-256" in f.text)
+    assert finding.path == shard
     shard.write_bytes(b"\0" * len(data))
     with pytest.raises(UserError, match=r"pictures-00001\.array_record: record 0 cannot be read"):
         [FolderPairs(packed).read(i) for i in range(5)]
@@ -214,17 +214,20 @@ def test_a_shard_that_changed(packed):
     ("damage", "message"),
     [
         (lambda root: (root / "pictures-00000.array_record").unlink(), r"pictures-00000\.array_record is missing"),
-        (lambda root: truncate(root / "pictures-00000.array_record"), r"has \d+ bytes; manifest\.json says \d+ bytes"),
+        (
+            lambda root: truncate(root / "pictures-00000.array_record"),
+            r"has \d+ bytes; manifest\.json states \d+ bytes",
+        ),
         (lambda root: truncate(root / "index.msgpack"), r"index\.msgpack has \d+ bytes"),
-        (lambda root: (root / "manifest.json").unlink(), r"manifest\.json: no manifest of a packed set"),
-        (lambda root: truncate(root / "manifest.json"), r"manifest\.json: no manifest of a packed set"),
-        (lambda root: _edit(root, version=7), r"manifest\.json: version 7, and this sirr_jax reads 1"),
+        (lambda root: (root / "manifest.json").unlink(), r"manifest\.json: not the manifest of a packed set"),
+        (lambda root: truncate(root / "manifest.json"), r"manifest\.json: not the manifest of a packed set"),
+        (lambda root: _edit(root, version=7), r"manifest\.json: version 7, but this sirr_jax reads version 1"),
         (lambda root: _edit(root, shards=[{}]), r"manifest\.json: damaged"),
-        (lambda root: _edit(root, parts={"": 9}), r"index\.msgpack: 5 pictures where the manifest says 9"),
+        (lambda root: _edit(root, parts={"": 9}), r"index\.msgpack: 5 pictures but the manifest states 9"),
         (lambda root: (root / "index.msgpack").write_bytes(b"\xc1" * 2000), r"index\.msgpack"),
     ],
 )
-def test_damaged_sets_say_what_is_wrong(packed, damage, message):
+def test_errors_of_damaged_sets(packed, damage, message):
     damage(packed)
     with pytest.raises(UserError, match=message) as caught:
         FolderPairs(packed)
@@ -236,19 +239,19 @@ def _edit(root, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def test_an_index_of_other_things(packed):
+def test_damaged_index(packed):
     size = (packed / "index.msgpack").stat().st_size
     (packed / "index.msgpack").write_bytes(b"\xc1" * size)
     with pytest.raises(UserError, match=r"index\.msgpack: damaged"):
         FolderPairs(packed)
 
 
-def test_sets_of_another_kind(packed, photo_folder, sequence_folder, tmp_path):
+def test_sets_of_another_kind_raise(packed, photo_folder, sequence_folder, tmp_path):
     pack(photo_folder, tmp_path / "plain", layout="photos")
     with pytest.raises(UserError, match="a packed set, whose pictures have transmission; expected pairs"):
         FolderPairs(tmp_path / "plain")
-    with pytest.raises(UserError, match="0 is no frame of a sequence"):
+    with pytest.raises(UserError, match="0 is not a frame of a sequence"):
         FolderSequences(packed)
     assert len(FolderPhotos(packed)) == 5
-    with pytest.raises(UserError, match=r"no layout is called 'pears'; known layouts: shards, real20"):
+    with pytest.raises(UserError, match=r"unknown layout 'pears'; known layouts: shards, real20"):
         pack(photo_folder, tmp_path / "x", layout="pears")

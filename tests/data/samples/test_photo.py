@@ -37,7 +37,7 @@ def label(image):
     return int(image[..., 2].flat[0])
 
 
-def test_samples_keep_to_their_spec_and_repeat(every_stream, tmp_path):
+def test_samples_match_their_spec_and_are_reproducible(every_stream, tmp_path):
     held = {kind: stream.held(DecodeCache(10**8)) for kind, stream in every_stream.items()}
     for kind, stream in every_stream.items():
         key = StreamKey(-1, kind)
@@ -126,38 +126,38 @@ def test_sequence_and_pair_layers_share_one_crop(sequence_folder, pair_folder):
     assert middles == {11, 21, 22, 31, 32, 33, 34}
 
 
-def test_each_sequence_pair_and_photograph_once_per_epoch(sequence_folder, pair_folder, photo_folder):
+def test_each_epoch_contains_every_sequence_pair_and_photo_once(sequence_folder, pair_folder, photo_folder):
     photos = PhotoCrops(FolderPhotos(photo_folder), crop=16)
     sequences = SequenceCrops(FolderSequences(sequence_folder), crop=16)
     pairs = PairCrops(FolderPairs(pair_folder), crop=16)
     for epoch in range(3):
-        seen = [label(sequences.sample(3 * epoch + place, KEY)["mixture"]) // 10 for place in range(3)]
-        assert sorted(seen) == [1, 2, 3]
-        seen = [label(pairs.sample(5 * epoch + place, KEY)["mixture"]) for place in range(5)]
-        assert sorted(seen) == list(range(5))
-        seen = [label(photos.sample(7 * epoch + place, KEY)["transmission"]) for place in range(7)]
-        assert sorted(seen) == list(range(7))
+        visited = [label(sequences.sample(3 * epoch + place, KEY)["mixture"]) // 10 for place in range(3)]
+        assert sorted(visited) == [1, 2, 3]
+        visited = [label(pairs.sample(5 * epoch + place, KEY)["mixture"]) for place in range(5)]
+        assert sorted(visited) == list(range(5))
+        visited = [label(photos.sample(7 * epoch + place, KEY)["transmission"]) for place in range(7)]
+        assert sorted(visited) == list(range(7))
 
 
-def test_small_photos_are_enlarged_and_smaller_ones_refused(tmp_path):
+def test_small_photos_are_upscaled_and_smaller_ones_rejected(tmp_path):
     for number in range(2):
         write(tmp_path / f"{number}.png", labelled_photo(number, 18, 30))
     sample = PhotoLayers(FolderPhotos(tmp_path), crop=18, margin=3).sample(0, KEY)
     rows = sample["transmission"][..., 0]
-    # The whole short side, 0 to 17, spread over 24 pixels.
+    # The whole short side, 0 to 17, is resized to 24 pixels.
     assert (rows.min(), rows.max()) == (0, 17)
     with pytest.raises(UserError, match=r"\d\.png is 30x18 .*19x19"):
         PhotoLayers(FolderPhotos(tmp_path), crop=19).sample(0, KEY)
 
 
-def test_a_single_photo_serves_as_both_layers(tmp_path):
+def test_single_photo_is_used_for_both_layers(tmp_path):
     write(tmp_path / "0.png", labelled_photo(9, 30, 30))
     sample = PhotoLayers(FolderPhotos(tmp_path), crop=8).sample(4, KEY)
     assert label(sample["transmission"]) == label(sample["reflection"]) == 9
     assert (sample["transmission"] != sample["reflection"]).any()
 
 
-def test_layers_differ_even_where_files_are_copies_or_damaged(tmp_path, caplog):
+def test_layers_differ_with_copied_or_damaged_files(tmp_path, caplog):
     for number in range(4):
         write(tmp_path / f"{number}.png", labelled_photo(number, 40, 40))
     shutil.copy(tmp_path / "1.png", tmp_path / "1 copy.png")
@@ -169,23 +169,23 @@ def test_layers_differ_even_where_files_are_copies_or_damaged(tmp_path, caplog):
     assert len(caplog.records) == 1
 
 
-def test_validation_layers_come_from_the_two_halves():
+def test_validation_layers_come_from_different_halves():
     halves = EmbeddedPhotos("validation")
     windows = [np.lib.stride_tricks.sliding_window_view(halves.read(index)[..., 0], (8, 8)) for index in range(2)]
     stream = PhotoLayers(halves, crop=64, max_scale=1.0)
-    seen = set()
+    matches = set()
     for position in range(4):
-        found = {
+        matching_halves = {
             name: [bool((window == crop[:8, :8, 0]).all((-1, -2)).any()) for window in windows]
             for name, crop in stream.sample(position, KEY).items()
         }
-        assert sum(found["transmission"]) == sum(found["reflection"]) == 1
-        assert found["transmission"] != found["reflection"]
-        seen.add(tuple(found["transmission"]))
-    assert len(seen) == 2
+        assert sum(matching_halves["transmission"]) == sum(matching_halves["reflection"]) == 1
+        assert matching_halves["transmission"] != matching_halves["reflection"]
+        matches.add(tuple(matching_halves["transmission"]))
+    assert len(matches) == 2
 
 
-def test_positions_seeds_and_kinds_give_different_samples(photo_folder):
+def test_samples_differ_between_positions_seeds_and_kinds(photo_folder):
     stream = PhotoLayers(FolderPhotos(photo_folder), crop=16)
     keys = [(0, KEY), (1, KEY), (0, StreamKey(6, "layers")), (0, StreamKey(5, "single"))]
     samples = {stream.sample(position, key)["transmission"].tobytes() for position, key in keys}

@@ -1,4 +1,4 @@
-"""Streams of labelled photographs: one region for pixels and labels, disjoint pairs, degradations by position."""
+"""Tests of streams of labelled photos: aligned crops, pairs with disjoint classes, and degradations."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ COUNT = 9
 
 
 def classes_of(number):
-    """Foreground classes of a picture of the set: every third shares one."""
+    """Foreground classes of a picture; every third picture has one in common."""
     return {1 + number % 3, 10 + number}
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Pictures whose pixels are (row, column, number), with labels that follow from row and column."""
+    """Pictures with pixels (row, column, number), and labels that depend on row and column."""
     root = tmp_path / "set"
     for number in range(COUNT):
         size = (40 + number, 52 - number)
@@ -42,7 +42,7 @@ def folder(tmp_path) -> Path:
 
 
 def expected_labels(number, rows, columns):
-    """Background, the picture's two classes and pixels without a class, in a pattern."""
+    """Returns a pattern of background, the two classes of the picture and pixels without a class."""
     values = np.array([0, 1 + number % 3, 10 + number, 255], np.uint8)
     return values[(np.asarray(rows).astype(int) * 7 + np.asarray(columns).astype(int) * 3) // 5 % 4]
 
@@ -60,7 +60,7 @@ def number_of(photo):
     return int(photo[0, 0, 2])
 
 
-def test_samples_keep_to_their_spec_and_repeat(folder):
+def test_samples_match_their_spec_and_are_reproducible(folder):
     image, labels = ((16, 16, 3), "uint8"), ((16, 16), "uint8")
     expected = {
         "labelled": {"transmission": image, "labels": labels},
@@ -74,13 +74,13 @@ def test_samples_keep_to_their_spec_and_repeat(folder):
     }
     for kind, stream in streams(folder).items():
         assert {n: (s.shape, s.dtype.name) for n, s in stream.spec.items()} == expected[kind]
-        held = stream.held(DecodeCache(10**8))
-        # In another order, and with nothing remembered yet.
+        cached = stream.held(DecodeCache(10**8))
+        # In another order, and with an empty cache.
         fresh = streams(folder)[kind]
         positions = (0, 3, 25, 10**12)
         samples = {position: stream.sample(position, KEY) for position in positions}
         for position in reversed(positions):
-            for other in (held, fresh, stream):
+            for other in (cached, fresh, stream):
                 again = other.sample(position, KEY)
                 assert again.keys() == stream.spec.keys()
                 for name, array in again.items():
@@ -88,7 +88,7 @@ def test_samples_keep_to_their_spec_and_repeat(folder):
                     np.testing.assert_array_equal(array, samples[position][name])
 
 
-def test_labels_are_those_of_the_crops_pixels(folder):
+def test_labels_are_aligned_with_the_crop(folder):
     source = FolderLabelled(folder)
     stream, pairs = LabelledCrops(source, crop=16, max_scale=1.0), LabelledPairs(source, crop=16, max_scale=1.0)
     for position in range(30):
@@ -105,8 +105,8 @@ def test_labels_are_those_of_the_crops_pixels(folder):
             np.testing.assert_array_equal(sample[labels], expected)
 
 
-def test_reduced_labels_lie_where_the_reduced_picture_lies(tmp_path):
-    # Two halves, one white, one of class 1: the edge stays in one place, to half a pixel.
+def test_downscaled_labels_are_aligned_with_the_downscaled_photo(tmp_path):
+    # The white half has class 1: both edges agree within half a pixel.
     for number in range(2):
         photo = np.zeros((60, 60, 3), np.uint8)
         photo[:, 31:] = 255
@@ -120,15 +120,15 @@ def test_reduced_labels_lie_where_the_reduced_picture_lies(tmp_path):
         assert abs(sample["labels"].mean() - gray.mean() / 255.0) <= 0.75 / 21
 
 
-def test_each_photograph_once_per_epoch(folder):
+def test_each_epoch_contains_every_photo_once(folder):
     for name, stream in streams(folder).items():
         layer = "target" if name == "degraded" else "transmission"
         for epoch in (0, 7):
-            seen = [number_of(stream.sample(COUNT * epoch + place, KEY)[layer]) for place in range(COUNT)]
-            assert sorted(seen) == list(range(COUNT))
+            visited = [number_of(stream.sample(COUNT * epoch + place, KEY)[layer]) for place in range(COUNT)]
+            assert sorted(visited) == list(range(COUNT))
 
 
-def test_partners_share_no_class_where_there_is_such_a_partner(folder):
+def test_partners_share_no_class_if_possible(folder):
     pairs = LabelledPairs(FolderLabelled(folder), crop=16)
     partners = set()
     for position in range(5 * COUNT):
@@ -139,7 +139,7 @@ def test_partners_share_no_class_where_there_is_such_a_partner(folder):
     assert len(partners) > 20
 
 
-def test_where_all_share_a_class_any_other_is_taken(tmp_path):
+def test_partner_is_any_other_photo_if_all_share_a_class(tmp_path):
     for number in range(4):
         write(tmp_path / "img" / f"{number}.png", labelled_photo(number % 3, 20, 20))
         write(tmp_path / "seg" / f"{number}.png", np.full((20, 20), 7, np.uint8))
@@ -150,14 +150,14 @@ def test_where_all_share_a_class_any_other_is_taken(tmp_path):
         assert number_of(sample["transmission"]) != number_of(sample["reflection"])
 
 
-def test_a_single_photograph_serves_as_both_layers(tmp_path):
+def test_single_photo_is_used_for_both_layers(tmp_path):
     write(tmp_path / "img" / "0.png", labelled_photo(3, 20, 20))
     write(tmp_path / "seg" / "0.png", np.ones((20, 20), np.uint8))
     sample = LabelledPairs(FolderLabelled(tmp_path), crop=8).sample(2, KEY)
     assert number_of(sample["transmission"]) == number_of(sample["reflection"]) == 3
 
 
-def test_every_kind_degrades_and_the_index_names_it(folder):
+def test_kind_is_the_index_of_the_degradation(folder):
     stream = DegradedCrops(FolderLabelled(folder), RandomDegradation(("irregular_mask", "window_reflection")), crop=16)
     kinds = set()
     for position in range(40):
@@ -185,8 +185,8 @@ COUNTS = {"labelled": 4, "labelled_pairs": 2, "degraded": 6}
 
 
 def batches(streams, kind, *, steps=4, start_step=0, **options):
-    with build_loader(streams, COUNTS, loader=kind, seed=1, start_step=start_step, **options) as pipeline:
-        return list(itertools.islice(pipeline, steps))
+    with build_loader(streams, COUNTS, loader=kind, seed=1, start_step=start_step, **options) as batch_loader:
+        return list(itertools.islice(batch_loader, steps))
 
 
 def assert_equal(one, other):
@@ -200,7 +200,7 @@ def assert_equal(one, other):
 
 
 @pytest.mark.parametrize("kind", ["tf", "threads"])
-def test_pipelines_resuming_and_shards_give_the_same_bytes(folder, kind, tmp_path):
+def test_loaders_resuming_and_shards_give_the_same_bytes(folder, kind, tmp_path):
     whole = batches(streams(folder), "threads")
     assert_equal(batches(streams(folder), kind), whole)
     assert_equal(batches(streams(folder), kind, steps=2, start_step=2), whole[2:])
@@ -212,7 +212,7 @@ def test_pipelines_resuming_and_shards_give_the_same_bytes(folder, kind, tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["tf", "threads"])
-def test_skipping_is_the_same_in_both_pipelines(folder, kind, caplog):
+def test_skipping_is_the_same_in_both_loaders(folder, kind, caplog):
     truncate(folder / "img" / "3.png")
     write(folder / "seg" / "5.png", np.zeros((45, 47, 3), np.uint8))
     whole = batches(streams(folder, on_corrupt="skip"), "threads")
@@ -226,8 +226,8 @@ def test_skipping_is_the_same_in_both_pipelines(folder, kind, caplog):
 
 
 @pytest.mark.parametrize("kind", ["tf", "threads"])
-def test_scenes_in_both_pipelines(photo_folder, kind):
-    def made():
+def test_scenes_are_the_same_in_both_loaders(photo_folder, kind):
+    def streams():
         source = SceneSource(FolderPhotos(photo_folder), count=6, size=24, seed=0)
         return {
             "labelled": LabelledCrops(source, crop=16),
@@ -235,4 +235,4 @@ def test_scenes_in_both_pipelines(photo_folder, kind):
             "degraded": DegradedCrops(source, RandomDegradation("regular"), crop=16),
         }
 
-    assert_equal(batches(made(), kind, steps=2), batches(made(), "threads", steps=2))
+    assert_equal(batches(streams(), kind, steps=2), batches(streams(), "threads", steps=2))

@@ -9,7 +9,7 @@ from sirr_jax.errors import UserError
 from tests.helpers.photo_files import labelled_photo, truncate, write
 
 
-def test_good_photographs_pass_in_order(photo_folder):
+def test_usable_photos_keep_their_order(photo_folder):
     photos = FolderPhotos(photo_folder)
     for rule in ("error", "skip"):
         screening = screen(photos, min_side=40, on_corrupt=rule)
@@ -19,7 +19,7 @@ def test_good_photographs_pass_in_order(photo_folder):
         np.testing.assert_array_equal(screening.photos.read(4), photos.read(4))
 
 
-def test_what_cannot_be_used_is_left_out_and_named(photo_folder):
+def test_unusable_photos_are_skipped_and_listed(photo_folder):
     (photo_folder / "0.jpg").write_text("no image")
     truncate(photo_folder / "3.png")
     write(photo_folder / "inside" / "2.png", np.zeros((50, 50, 3), np.uint8))
@@ -37,27 +37,27 @@ def test_what_cannot_be_used_is_left_out_and_named(photo_folder):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (truncate, r"3\.png: the image is truncated"),
         (lambda path: write(path, np.zeros((50, 50, 3), np.uint8)), r"3\.png is nearly black: .*--on-corrupt skip"),
         (lambda path: write(path, labelled_photo(9, 30, 90)), r"3\.png is 90x30 .*40x40"),
     ],
 )
-def test_an_error_names_the_first_that_cannot_be_used(photo_folder, spoil, told):
+def test_error_names_the_first_unusable_photo(photo_folder, spoil, message):
     spoil(photo_folder / "3.png")
     write(photo_folder / "5.png", np.zeros((50, 50, 3), np.uint8))
-    with pytest.raises(UserError, match=told) as raised:
+    with pytest.raises(UserError, match=message) as raised:
         screen(FolderPhotos(photo_folder), min_side=40, on_corrupt="error")
     assert "\n" not in str(raised.value)
 
 
-def test_none_left(photo_folder):
-    told = r"not one photograph is left; skipped: 7 of 7 photographs \(7 too small\): give others"
-    with pytest.raises(UserError, match=told):
+def test_no_usable_photo_left(photo_folder):
+    message = r"no usable photo is left; skipped: 7 of 7 photographs \(7 too small\): use other photos"
+    with pytest.raises(UserError, match=message):
         screen(FolderPhotos(photo_folder), min_side=100, on_corrupt="skip")
 
 
-def test_photographs_that_are_no_files_of_ones_own():
+def test_screen_embedded_photos():
     photos = EmbeddedPhotos("validation")
     assert len(screen(photos, min_side=100, on_corrupt="error").photos) == 2

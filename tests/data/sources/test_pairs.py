@@ -13,20 +13,20 @@ def labels(pairs):
     return [tuple(int(image[0, 0, 2]) for image in pairs.read(index)) for index in range(len(pairs))]
 
 
-def test_pairs_belong_together(pair_folder):
+def test_pairs_are_matched(pair_folder):
     pairs = FolderPairs(pair_folder, crop=26)
     assert labels(pairs) == [(label, 100 + label) for label in range(5)]
     assert pairs.name(3).endswith("blended/3.png")
 
 
 @pytest.mark.parametrize("layer", ["blended", "transmission_layer"])
-def test_a_missing_folder_is_named(pair_folder, layer):
+def test_error_names_a_missing_folder(pair_folder, layer):
     shutil.rmtree(pair_folder / layer)
     with pytest.raises(UserError, match=f"pairs has no folder '{layer}'"):
         FolderPairs(pair_folder)
 
 
-def test_a_reflection_layer_must_match_too(pair_folder):
+def test_reflection_layer_must_match(pair_folder):
     for label in range(4):
         write(pair_folder / "reflection_layer" / f"{label}.png", labelled_photo(label, 26, 33))
     with pytest.raises(UserError, match=r"reflection_layer has no image '4'"):
@@ -38,7 +38,7 @@ def test_a_reflection_layer_must_match_too(pair_folder):
     assert len(FolderPairs(pair_folder)) == 5
 
 
-def test_sizes_within_a_pair_must_agree_and_may_differ_between_pairs(pair_folder):
+def test_sizes_must_match_within_a_pair_only(pair_folder):
     for layer in ("blended", "transmission_layer"):
         write(pair_folder / layer / "2.png", labelled_photo(0, 40, 50))
     FolderPairs(pair_folder)
@@ -47,7 +47,7 @@ def test_sizes_within_a_pair_must_agree_and_may_differ_between_pairs(pair_folder
         FolderPairs(pair_folder)
 
 
-def test_too_small(pair_folder):
+def test_too_small_pair(pair_folder):
     with pytest.raises(UserError, match=r"blended/0\.png is 33x26 .*27x27"):
         FolderPairs(pair_folder, crop=27)
 
@@ -65,7 +65,7 @@ def test_corrupt_pairs(pair_folder, caplog):
     assert len(caplog.records) == 2
 
 
-def test_skipping_leaves_out_what_is_no_pair(pair_folder, caplog):
+def test_skipping_leaves_out_incomplete_and_invalid_pairs(pair_folder, caplog):
     write(pair_folder / "transmission_layer" / "0.png", labelled_photo(1, 26, 30))
     (pair_folder / "blended" / "3.png").unlink()
     write(pair_folder / "blended" / "4.png", labelled_photo(4, 20, 20))
@@ -74,5 +74,5 @@ def test_skipping_leaves_out_what_is_no_pair(pair_folder, caplog):
     assert [int(pairs.read(i)[0][0, 0, 2]) for i in range(len(pairs))] == [1, 2]
     assert "no file '3' in blended" in caplog.text
     assert "skipped (2 so far)" in caplog.text
-    with pytest.raises(UserError, match="not one pair is left; `sirr data check "):
+    with pytest.raises(UserError, match="no usable pair is left; `sirr data check "):
         FolderPairs(pair_folder, crop=27, on_corrupt="skip")

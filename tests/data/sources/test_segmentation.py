@@ -1,4 +1,4 @@
-"""Labelled photographs of every layout: classes, sizes, and one-line errors."""
+"""Tests of labelled photos in every layout: classes, sizes and errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seg(root, values=(0, 3, 255)):
     return root
 
 
-# Layout: builder, part, pictures, classes, labels of the first picture.
+# Layout: function that writes it, part, pictures, classes, labels of the first picture.
 LAYOUTS = {
     "voc": (sets.voc, "", 2, 21, {0, 1, 20, 255}),
     "cityscapes": (sets.cityscapes, "#train", 2, 19, {0, 18, 255}),
@@ -42,14 +42,14 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_every_layout_gives_classes_from_0_in_folders_and_packed(name, tmp_path):
+def test_layouts_give_class_indices_in_folders_and_packed(name, tmp_path):
     build, part, count, classes, labels = LAYOUTS[name]
     root = build(tmp_path / "set")
     source = FolderLabelled(f"{root}{part}")
     assert (len(source), source.classes) == (count, classes)
-    photo, found = source.read(0)
-    assert (photo.shape, photo.dtype, found.shape, found.dtype) == ((10, 12, 3), np.uint8, (10, 12), np.uint8)
-    assert set(np.unique(found)) == labels
+    photo, label_map = source.read(0)
+    assert (photo.shape, photo.dtype, label_map.shape, label_map.dtype) == ((10, 12, 3), np.uint8, (10, 12), np.uint8)
+    assert set(np.unique(label_map)) == labels
     pack(root, tmp_path / "packed", shard_bytes=2000)
     packed = FolderLabelled(f"{tmp_path / 'packed'}{part}")
     assert (len(packed), packed.classes) == (count, classes)
@@ -59,7 +59,7 @@ def test_every_layout_gives_classes_from_0_in_folders_and_packed(name, tmp_path)
             np.testing.assert_array_equal(one, other)
 
 
-def test_label_ids_of_cityscapes_become_train_ids(tmp_path):
+def test_cityscapes_label_ids_become_train_ids(tmp_path):
     root = sets.cityscapes(tmp_path / "set")
     every = [*range(34)]
     sets.labels(root / "gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png", every)
@@ -85,7 +85,7 @@ def faces(root, side=16):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_face_parts_are_enlarged_to_the_photograph(tmp_path, packed):
+def test_face_masks_are_upscaled_to_the_photo(tmp_path, packed):
     root, masks = faces(tmp_path / "faces")
     where = root
     if packed:
@@ -101,27 +101,27 @@ def test_face_parts_are_enlarged_to_the_photograph(tmp_path, packed):
     np.testing.assert_array_equal(labels, expected.repeat(2, axis=0).repeat(2, axis=1))
 
 
-def test_masks_of_another_shape(tmp_path):
+def test_masks_of_another_aspect_ratio(tmp_path):
     root, _ = faces(tmp_path / "faces", side=24)
-    with pytest.raises(UserError, match=r"8x8 pixels and .*0\.png is 16x24: masks .* must have its shape"):
+    with pytest.raises(UserError, match=r"8x8 pixels and .*0\.png is 16x24: masks .* must have its aspect ratio"):
         FolderLabelled(root)
 
 
 MISTAKES = {
     "color": (
         lambda path: sets.picture(path, size=(40, 40)),
-        r"1\.png: a color image \(RGB\) where class indices belong",
+        r"1\.png: a color image \(RGB\), expected class indices",
     ),
     "range": (
         lambda path: sets.labels(path, (0, 21, 255), size=(40, 40)),
-        r"1\.png: holds the label 21; expected 0 to 20, or 255 to ignore",
+        r"1\.png: contains the label 21; expected 0 to 20, or 255 for no class",
     ),
     "damage": (truncate, r"1\.png: the labels are truncated or damaged"),
 }
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_wrong_labels_raise_or_are_skipped_and_counted(name, tmp_path, caplog):
+def test_invalid_labels_raise_or_are_skipped(name, tmp_path, caplog):
     spoil, message = MISTAKES[name]
     root = tmp_path / "set"
     for index in range(4):
@@ -140,7 +140,7 @@ def test_wrong_labels_raise_or_are_skipped_and_counted(name, tmp_path, caplog):
     assert "1.png" in record.message
 
 
-def test_sizes(tmp_path, caplog):
+def test_sizes_of_photo_and_labels_must_match(tmp_path, caplog):
     root = sets.voc(tmp_path / "set")
     sets.labels(root / "SegmentationClass" / "2007_1.png", size=(9, 12))
     with pytest.raises(UserError, match=r"2007_1\.png is 12x9 pixels and .*2007_1\.jpg is 12x10"):
@@ -149,23 +149,23 @@ def test_sizes(tmp_path, caplog):
     assert len(caplog.records) == 1
     with pytest.raises(UserError, match=r"too small for crops of 11x11"):
         FolderLabelled(seg(tmp_path / "seg"), crop=11)
-    with pytest.raises(UserError, match="not one picture is left"):
+    with pytest.raises(UserError, match="no usable picture is left"):
         FolderLabelled(root, crop=11, on_corrupt="skip")
 
 
-def test_numbers_of_classes(tmp_path):
+def test_number_of_classes(tmp_path):
     root = seg(tmp_path / "seg", (0, 3, 255))
     assert FolderLabelled(root, classes=4).classes == 4
-    with pytest.raises(UserError, match="holds the label 3; expected 0 to 2"):
+    with pytest.raises(UserError, match="contains the label 3; expected 0 to 2"):
         FolderLabelled(root, classes=3).read(0)
     with pytest.raises(UserError, match="classes=256: expected 2 to 255"):
         FolderLabelled(root, classes=256)
-    with pytest.raises(UserError, match="has labels of 21 classes and not of 19"):
+    with pytest.raises(UserError, match=r"has labels of 21 classes, but config\.data\.classes=19; set it to 21"):
         FolderLabelled(sets.voc(tmp_path / "voc"), classes=19)
 
 
 def test_sets_without_labels(photo_folder, pair_folder):
-    with pytest.raises(UserError, match=r"whose pictures have mixture, transmission; expected a photograph .* labels"):
+    with pytest.raises(UserError, match=r"whose pictures have mixture, transmission; expected a photo .* labels"):
         FolderLabelled(pair_folder)
     with pytest.raises(UserError, match="no such folder"):
         FolderLabelled(photo_folder / "nowhere")

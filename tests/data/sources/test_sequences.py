@@ -12,11 +12,11 @@ from sirr_jax.errors import UserError
 from tests.helpers.photo_files import labelled_photo, truncate, write, write_sequence
 
 
-def test_frames_come_in_natural_order_from_every_layer(sequence_folder):
+def test_frames_are_in_natural_order(sequence_folder):
     sequences = FolderSequences(sequence_folder, crop=24)
     assert [sequences.triples(index) for index in range(3)] == [1, 2, 4]
     triple = sequences.read(2, 1)
-    # Frames are called 8, 9, 10, ...: sorted as text, 10 would come first.
+    # Frames are named 8, 9, 10, ...: in alphabetical order, 10 would come first.
     assert [int(frame[0, 0, 2]) for frame in triple.mixture] == [31, 32, 33]
     assert [int(frame[0, 0, 2]) for frame in triple.transmission] == [131, 132, 133]
     assert [int(frame[0, 0, 2]) for frame in triple.reflection] == [231, 232, 233]
@@ -97,10 +97,10 @@ def break_link(root):
     [
         (break_no_sequences, r"sequences: no sequences.*<sequence>/blended/<frame>"),
         (break_too_short, r"s0 has 2 frames; a sequence needs three"),
-        (break_duplicated, r"s2/blended/9\.png.*duplicating one image does not make a burst"),
-        (break_names, r"s1/transmission has no image '8' to go with \S*s1/blended/8\.png \(1 missing\)"),
-        (break_counts, r"s2/reflection has no image '11' to go with"),
-        (break_extra, r"s2/blended has no image '99' to go with \S*s2/reflection/99\.png"),
+        (break_duplicated, r"s2/blended/9\.png.*copies of one image are not a burst"),
+        (break_names, r"s1/transmission has no image '8' to match \S*s1/blended/8\.png \(1 missing\)"),
+        (break_counts, r"s2/reflection has no image '11' to match"),
+        (break_extra, r"s2/blended has no image '99' to match \S*s2/reflection/99\.png"),
         (break_size, r"s2/transmission/11\.png is 30x25 .*30x24"),
         (break_small, r"s1/blended/8\.png is 30x15 .*20x20"),
         (break_no_transmission, r"s1 has no folder 'transmission'"),
@@ -110,36 +110,36 @@ def break_link(root):
         (break_link, r"s1/blended/8\.png: cannot be opened"),
     ],
 )
-def test_bad_sequences_are_named(sequence_folder, damage, message):
+def test_errors_name_invalid_sequences(sequence_folder, damage, message):
     damage(sequence_folder)
     with pytest.raises(UserError, match=message) as caught:
         FolderSequences(sequence_folder, crop=20)
     assert "\n" not in str(caught.value)
 
 
-def test_a_sequence_given_as_the_root(sequence_folder):
-    with pytest.raises(UserError, match="s0 is itself a sequence; give the folder that holds"):
+def test_sequence_instead_of_the_folder_of_sequences(sequence_folder):
+    with pytest.raises(UserError, match="s0 is itself a sequence; use the folder that contains"):
         FolderSequences(sequence_folder / "s0")
 
 
-def test_two_equal_frames_are_no_mistake(sequence_folder):
+def test_two_equal_frames_are_allowed(sequence_folder):
     shutil.copy(sequence_folder / "s2/blended/9.png", sequence_folder / "s2/blended/10.png")
     sequences = FolderSequences(sequence_folder)
     assert [int(frame[0, 0, 2]) for frame in sequences.read(2, 0).mixture] == [30, 31, 31]
     assert [int(frame[0, 0, 2]) for frame in sequences.read(2, 1).mixture] == [31, 31, 33]
 
 
-def test_three_equal_pictures_in_different_files_are_found_when_read(sequence_folder):
+def test_three_equal_frames_in_different_files_raise_on_read(sequence_folder):
     picture = Image.open(sequence_folder / "s2/blended/9.png")
     for number, level in ((9, 1), (10, 6), (11, 9)):
         picture.save(sequence_folder / f"s2/blended/{number}.png", compress_level=level)
     sequences = FolderSequences(sequence_folder)
     sequences.read(2, 0)
-    with pytest.raises(UserError, match=r"s2/blended/9\.png and the two frames after it are one picture"):
+    with pytest.raises(UserError, match=r"s2/blended/9\.png and the two frames after it are equal"):
         sequences.read(2, 1)
 
 
-def test_skipping_gives_the_next_sequence_and_depends_on_the_files_alone(sequence_folder, caplog):
+def test_skipping_returns_the_next_sequence(sequence_folder, caplog):
     for path in (sequence_folder / "s2/blended/11.png", sequence_folder / "s0/reflection/8.png"):
         truncate(path)
     with pytest.raises(UserError, match=r"11\.png"):
@@ -151,16 +151,16 @@ def test_skipping_gives_the_next_sequence_and_depends_on_the_files_alone(sequenc
 
     triples = [(2, 0), (2, 1), (2, 2), (2, 3), (1, 1), (0, 0)]
     sequences = FolderSequences(sequence_folder, on_corrupt="skip")
-    forwards = labels(sequences, triples)
-    # s2's triples 1 to 3 hold its damaged frame and s0 is damaged as a whole, so that s1 answers for them.
-    assert forwards == [[30, 31, 32], [21, 22, 23], [20, 21, 22], [21, 22, 23], [21, 22, 23], [20, 21, 22]]
+    expected = labels(sequences, triples)
+    # Triples 1 to 3 of s2 contain its damaged frame and s0 is entirely damaged, so s1 replaces them.
+    assert expected == [[30, 31, 32], [21, 22, 23], [20, 21, 22], [21, 22, 23], [21, 22, 23], [20, 21, 22]]
     assert len(caplog.records) == 2
     fresh = FolderSequences(sequence_folder, on_corrupt="skip")
-    assert labels(fresh, triples[::-1])[::-1] == forwards
-    assert labels(fresh.held(DecodeCache(10**8)), triples) == forwards
+    assert labels(fresh, triples[::-1])[::-1] == expected
+    assert labels(fresh.held(DecodeCache(10**8)), triples) == expected
 
 
-def test_held_frames_are_decoded_once(sequence_folder):
+def test_cached_frames_are_decoded_once(sequence_folder):
     sequences = FolderSequences(sequence_folder).held(DecodeCache(10**8))
     first = sequences.read(2, 0)
     shutil.rmtree(sequence_folder / "s2")

@@ -1,4 +1,4 @@
-"""Procedural scenes: repeatable, labelled exactly, classes that show in the outline alone."""
+"""Tests of synthetic scenes: reproducibility, exact labels, and classes that only the outline determines."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from tests.helpers.photo_files import write
 
 @pytest.fixture
 def plain_photos(tmp_path):
-    """Photographs of one color each: a scene shows which pixel is a part of what."""
+    """Photos of one color each, which identify the texture of a pixel."""
     for number, color in enumerate(((250, 10, 10), (10, 250, 10), (10, 10, 250))):
         write(tmp_path / f"{number}.png", np.full((40, 50, 3), color, np.uint8))
     return FolderPhotos(tmp_path)
 
 
-def test_scenes_repeat_and_differ(plain_photos):
+def test_scenes_are_reproducible_and_differ(plain_photos):
     source = SceneSource(plain_photos, count=5, size=32, seed=3)
     assert (len(source), source.classes, source.name(2)) == (5, len(SCENE_CLASSES), "scene 2")
-    made = [source.read(index) for index in range(5)]
+    scenes = [source.read(index) for index in range(5)]
     for index in (4, 0):
         again = SceneSource(plain_photos, count=9, size=32, seed=3).read(index)
-        for one, other in zip(again, made[index], strict=True):
+        for one, other in zip(again, scenes[index], strict=True):
             np.testing.assert_array_equal(one, other)
-    assert len({labels.tobytes() for _, labels in made}) == 5
+    assert len({labels.tobytes() for _, labels in scenes}) == 5
     other_seed, _ = SceneSource(plain_photos, count=5, size=32, seed=4).read(0)
-    assert (other_seed != made[0][0]).any()
+    assert (other_seed != scenes[0][0]).any()
 
 
-def test_shapes_types_and_how_often_classes_occur(plain_photos):
+def test_scene_shapes_dtypes_and_class_frequencies(plain_photos):
     source = SceneSource(plain_photos, count=60, size=48, seed=0)
     pixels = np.zeros(len(SCENE_CLASSES), int)
     for index in range(60):
@@ -48,15 +48,15 @@ def test_shapes_types_and_how_often_classes_occur(plain_photos):
     assert (share[1:] > 0.02).all()
 
 
-def test_labels_are_the_majority_of_a_pixel(plain_photos, monkeypatch):
-    # Only the shape on top, in a photograph's own color: a pixel's color tells how much of it the shape covers.
+def test_labels_are_the_majority_class_of_a_pixel(plain_photos, monkeypatch):
+    # Only the top shape in an unchanged color: the color of a pixel gives the fraction that the shape covers.
     def only_top(generator, size):
-        layers, classes = drawn(generator, size)
+        layers, classes = draw_layers(generator, size)
         return (layers == len(classes) - 1).astype(np.uint8), [0, classes[-1]]
 
-    drawn = synthetic_scenes._drawn
-    monkeypatch.setattr(synthetic_scenes, "_RECOLORED", 0.0)
-    monkeypatch.setattr(synthetic_scenes, "_drawn", only_top)
+    draw_layers = synthetic_scenes._draw_layers
+    monkeypatch.setattr(synthetic_scenes, "_RECOLOR_PROBABILITY", 0.0)
+    monkeypatch.setattr(synthetic_scenes, "_draw_layers", only_top)
     for index in range(20):
         photo, labels = SceneSource(plain_photos, count=20, size=40, seed=1).read(index)
         background = photo[labels == 0].reshape(-1, 3)[0].astype(float)
@@ -66,12 +66,12 @@ def test_labels_are_the_majority_of_a_pixel(plain_photos, monkeypatch):
         covered = (photo - background) @ (color - background) / np.sum((color - background) ** 2)
         assert ((covered > 0.51) <= (labels > 0)).all()
         assert ((covered < 0.49) <= (labels == 0)).all()
-        # Edges are softened.
+        # Edges are antialiased.
         assert ((covered > 0.1) & (covered < 0.9)).sum() > 5
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_outlines_stay_about_the_origin_and_do_not_look_alike(name):
+def test_outlines_are_centered_and_differ_in_area(name):
     areas = []
     for seed in range(30):
         outlines = SHAPES[name](np.random.default_rng(seed))
@@ -95,7 +95,7 @@ def test_values_out_of_range(plain_photos, options):
         SceneSource(plain_photos, seed=0, **options)
 
 
-def test_hints_give_kinds_a_color_in_common(photo_folder):
+def test_hints_give_each_class_a_typical_color(photo_folder):
     photos = FolderPhotos(photo_folder)
     plain, hinted = (SceneSource(photos, count=40, size=32, seed=0, hint=hint) for hint in (0.0, 1.0))
     colors = {}
@@ -104,10 +104,10 @@ def test_hints_give_kinds_a_color_in_common(photo_folder):
         for label in np.unique(labels[labels > 0]):
             colors.setdefault(int(label), []).append(picture[labels == label].mean(axis=0))
         np.testing.assert_array_equal(plain.read(index)[1].shape, labels.shape)
-    means = {label: np.mean(found, axis=0) for label, found in colors.items()}
+    means = {label: np.mean(class_colors, axis=0) for label, class_colors in colors.items()}
     assert means.keys() == set(range(1, 7))
     for label, mean in means.items():
         nearest = min(means, key=lambda other: np.abs(means[other] - colors[label]).mean())
         assert nearest == label, mean
-    with pytest.raises(UserError, match=r"data\.scenes\.hint=1\.5: expected a share from 0 to 1"):
+    with pytest.raises(UserError, match=r"data\.scenes\.hint=1\.5: expected a fraction from 0 to 1"):
         SceneSource(photos, count=1, size=32, seed=0, hint=1.5)

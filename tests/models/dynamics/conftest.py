@@ -24,7 +24,7 @@ class Forward:
         self.inputs = images(1, *size)
         self.apply = compile_apply(self.module, self.params, self.inputs, train=True)
         self.outputs = jax.tree.map(np.asarray, self.apply(self.params, self.inputs))
-        # What the network is documented to do with a size that is no multiple of 16.
+        # The documented padding of sizes that are not multiples of 16.
         *lead, height, width, _ = size
         pads = [(0, 0)] * len(lead) + [(0, -height % 16), (0, -width % 16), (0, 0)]
         self.padded = np.pad(self.inputs, pads, mode="reflect")

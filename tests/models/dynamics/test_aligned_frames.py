@@ -1,4 +1,4 @@
-"""What the frames show once a layer's motion has been taken out."""
+"""Features of aligned frames, and the model arguments of grown teachers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def describe():
 
 
 def shifted(scene, shifts):
-    """Three frames of a scene [rows, columns, 3], each moved by as many columns."""
+    """Three frames of a scene [rows, columns, 3], shifted by the given numbers of columns."""
     return np.stack([np.roll(scene, shift, axis=1) for shift in shifts])[None]
 
 
 def flow_of(columns):
-    """The flow in quarter-resolution pixels that answers such shifts."""
+    """The flow of such shifts, in quarter-resolution pixels."""
     flow = np.zeros(SHAPES[1], np.float32)
     flow[0, :, :, :, 0] = np.asarray(columns, np.float32)[:, None, None] / 4.0
     return flow
@@ -41,13 +41,13 @@ def flow_of(columns):
 
 def test_known_motion_is_removed(describe):
     scene = images(0, SIZE, SIZE, 3)
-    still = flow_of((0, 0))
-    expected = describe(shifted(scene, (0, 0, 0)), still, still)
+    zero_flow = flow_of((0, 0))
+    expected = describe(shifted(scene, (0, 0, 0)), zero_flow, zero_flow)
     moving, flow = shifted(scene, (4, 0, -4)), flow_of((4, -4))
-    # Away from the edges, where the neighbors have nothing to show, and what is around them.
+    # Without the columns at the edges, where the neighbors are invalid, and their surroundings.
     inner = np.s_[:, 2:-2, 3:-3]
     np.testing.assert_allclose(describe(moving, flow, flow)[inner], expected[inner], atol=1e-5)
-    assert np.abs(describe(moving, still, still)[inner] - expected[inner]).max() > 0.01
+    assert np.abs(describe(moving, zero_flow, zero_flow)[inner] - expected[inner]).max() > 0.01
 
 
 def test_output_depends_on_each_flow_and_each_neighbor(describe):
@@ -88,9 +88,9 @@ def test_aligned_frames_are_an_input_of_the_fusion_net():
 
 
 def test_hypercolumn_needs_a_grown_teacher():
-    with pytest.raises(UserError, match=r"hypercolumn='caffe' is for a grown teacher alone; set grown=True"):
+    with pytest.raises(UserError, match=r"hypercolumn='caffe' needs a grown teacher; set grown=True"):
         build("dynamics/teacher", width="tiny", hypercolumn="caffe")
-    with pytest.raises(UserError, match="'other' is no convention"):
+    with pytest.raises(UserError, match="hypercolumn is 'other', expected a convention"):
         build("dynamics/teacher", width="tiny", grown=True, hypercolumn="other")
     tree = parameter_shapes(build("dynamics/teacher", width="tiny", grown=True, hypercolumn="caffe"), (1, 3, 16, 16, 3))
     student = parameter_shapes(build("dynamics/student", width="tiny", hypercolumn="caffe"), (1, 16, 16, 3))

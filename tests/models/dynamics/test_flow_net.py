@@ -1,4 +1,4 @@
-"""What the Flow Net sees: its costs must tell one displacement from another."""
+"""Flow Net: its normalized costs must distinguish displacements."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.layers.cost_volume import cost_volume
-from sirr_jax.models.dynamics.flow_net import FlowNet, _comparable
+from sirr_jax.models.dynamics.flow_net import FlowNet, _normalize_features
 
 
 def features(channels=8, common=3.0):
-    """[1, 12, 20, C], most of it the same everywhere, as features after a ReLU are."""
+    """Features [1, 12, 20, C] that are mostly common to all pixels, as after a ReLU."""
     rng = np.random.default_rng(0)
     texture = rng.standard_normal((1, 12, 20, channels))
     return (texture + common * np.abs(rng.standard_normal(channels))).astype(np.float32)
@@ -19,13 +19,14 @@ def features(channels=8, common=3.0):
 
 def test_costs_are_cosines_with_the_maximum_at_the_displacement():
     target = features()
-    source = np.roll(target, (1, -2), axis=(1, 2))  # what is at p in one is at p + (-2, 1) in the other
-    costs = np.asarray(cost_volume(_comparable(jnp.asarray(target)), _comparable(jnp.asarray(source)), radius=4))
+    source = np.roll(target, (1, -2), axis=(1, 2))  # point p of the target is at p + (-2, 1) in the source
+    normalized = (_normalize_features(jnp.asarray(x)) for x in (target, source))
+    costs = np.asarray(cost_volume(*normalized, radius=4))
     inside = costs[0, 4:-4, 4:-4].reshape(-1, 81)
     assert np.abs(inside).max() <= 1.0 + 1e-5
     np.testing.assert_array_equal(inside.argmax(axis=-1), (1 + 4) * 9 + (-2 + 4))
     np.testing.assert_allclose(inside.max(axis=-1), 1.0, rtol=1e-4)
-    # Without the normalization other displacements cost nearly as much.
+    # Without the normalization, the costs of other displacements are nearly as large.
     plain = np.asarray(cost_volume(jnp.asarray(target), jnp.asarray(source), radius=4))[0, 4:-4, 4:-4].reshape(-1, 81)
     spread = lambda x: np.mean((x.max(axis=-1) - np.median(x, axis=-1)) / x.max(axis=-1))  # noqa: E731
     assert spread(inside) > 2.0 * spread(plain)
@@ -33,10 +34,10 @@ def test_costs_are_cosines_with_the_maximum_at_the_displacement():
 
 def test_costs_are_invariant_to_scale_and_offset_of_features():
     x = jnp.asarray(features())
-    np.testing.assert_allclose(_comparable(5.0 * x - 2.0), _comparable(x), atol=1e-4)
-    flat = _comparable(jnp.ones((1, 4, 4, 3)))  # nothing to compare: no cost, and a gradient
+    np.testing.assert_allclose(_normalize_features(5.0 * x - 2.0), _normalize_features(x), atol=1e-4)
+    flat = _normalize_features(jnp.ones((1, 4, 4, 3)))  # constant features: zero costs and a finite gradient
     np.testing.assert_array_equal(flat, 0.0)
-    assert np.isfinite(jax.grad(lambda x: _comparable(x).sum())(jnp.ones((1, 4, 4, 3)))).all()
+    assert np.isfinite(jax.grad(lambda x: _normalize_features(x).sum())(jnp.ones((1, 4, 4, 3)))).all()
 
 
 def test_flow_estimates_are_ordered_from_coarse_to_fine():

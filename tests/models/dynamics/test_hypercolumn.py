@@ -1,4 +1,4 @@
-"""The student's hypercolumn against NumPy, its beginning, and that VGG-19 stays frozen."""
+"""The student's hypercolumn against NumPy, its initialization, and the frozen VGG-19."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.models.dynamics.encoder import Encoded
+from sirr_jax.models.dynamics.encoder import EncoderFeatures
 from sirr_jax.models.dynamics.hypercolumn import Hypercolumn
 from sirr_jax.models.dynamics.widths import widths
 from sirr_jax.models.initialize import initialize
@@ -38,7 +38,7 @@ def test_student_with_hypercolumn_matches_numpy(apply, params):
     image = images(2, *IMAGE)
     outputs, expected = apply(params, image), literal_dynamics.student(image, params)
     plain = literal_dynamics.student(image, {name: part for name, part in params.items() if name != "hypercolumn"})
-    assert np.abs(expected["restored"] - plain["restored"]).mean() > 1e-2  # or it would not matter
+    assert np.abs(expected["restored"] - plain["restored"]).mean() > 1e-2  # otherwise the comparison has no meaning
     for name, value in expected.items():
         np.testing.assert_allclose(outputs[name], value, atol=1e-4, rtol=1e-3, err_msg=name)
 
@@ -58,7 +58,7 @@ def test_vgg19_is_frozen_and_all_other_parts_have_gradients(params):
     encoded = literal_dynamics.encoder(image, params["encoder"])
 
     def total(part):
-        from_image, context = column.apply({"params": part}, image, Encoded(*map(jnp.float32, encoded)))
+        from_image, context = column.apply({"params": part}, image, EncoderFeatures(*map(jnp.float32, encoded)))
         return sum(jnp.sum(jnp.sin(x)) for x in (*from_image, context))
 
     gradients = jax.jit(jax.grad(total)).lower(part).compile({"xla_backend_optimization_level": 0})(part)
@@ -69,18 +69,18 @@ def test_vgg19_is_frozen_and_all_other_parts_have_gradients(params):
 
 def test_unknown_conventions_are_rejected():
     for make in (lambda: build("dynamics/student", hypercolumn="keras"), lambda: Hypercolumn(widths("tiny"), "keras")):
-        with pytest.raises(UserError, match=r"hypercolumn='keras' is no convention.*'caffe', 'torchvision'"):
+        with pytest.raises(UserError, match=r"hypercolumn is 'keras', expected a convention.*caffe, torchvision"):
             make()
 
 
 def test_both_conventions_give_the_same_output(params, apply):
-    """Weights of one convention, rewritten for the other's inputs."""
+    """Weights of one convention, converted to the inputs of the other."""
     image, vgg = images(2, *IMAGE), params["hypercolumn"]["vgg19"]
-    # Caffe's inputs are BGR, 255 times as large and centered; without padding the first layer could absorb all of it.
+    # Caffe's inputs are BGR, 255 times as large and centered; without padding the first layer could absorb this.
     scale = np.array([0.229, 0.224, 0.225], np.float32) * 255
     first = vgg["conv1_1"]["kernel"] / scale[None, None, :, None]
     shift = np.array([123.68, 116.779, 103.939], np.float32) - 255 * np.array([0.485, 0.456, 0.406], np.float32)
-    assert np.abs(shift).max() < 0.5  # of 255: the means nearly agree, so that the padding does too
+    assert np.abs(shift).max() < 0.5  # of 255: the means nearly agree, and with them the padding
     unit = 255 * 0.226
     caffe = {name: {"kernel": p["kernel"], "bias": p["bias"] * unit} for name, p in vgg.items()}
     caffe["conv1_1"] = {"kernel": first[:, :, ::-1] * unit, "bias": vgg["conv1_1"]["bias"] * unit}

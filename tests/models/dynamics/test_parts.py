@@ -1,4 +1,4 @@
-"""Sizes of the parts, and properties of single modules that whole networks do not show."""
+"""Sizes of the parts, and properties of modules that tests of whole networks do not cover."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_fusion_ignores_neighbors_outside_the_frame():
     np.testing.assert_array_equal(
         fuse(params, others, (away, away), features, frames), fuse(params, psi, (away, away), features, frames)
     )
-    still = np.zeros_like(away)
-    fused = [fuse(params, p, (still, still), features, frames) for p in (psi, others)]
+    zero_flow = np.zeros_like(away)
+    fused = [fuse(params, p, (zero_flow, zero_flow), features, frames) for p in (psi, others)]
     assert np.abs(fused[0] - fused[1]).max() > 0.01
 
 
@@ -89,5 +89,5 @@ def test_decoder_rejects_knowledge_of_another_width():
 
 
 def test_unknown_widths_are_rejected():
-    with pytest.raises(UserError, match="no width is called 'huge'; choose one of base, medium, small, compact, test"):
+    with pytest.raises(UserError, match="there is no width 'huge'; choose one of base, medium, small, compact, tiny"):
         widths("huge")

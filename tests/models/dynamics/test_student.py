@@ -1,4 +1,4 @@
-"""The student against its specification in NumPy, its switch, its first step, its precision, its padding."""
+"""The student against its specification in NumPy: switch, initialization, precision, padding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The teacher against its specification in NumPy, its switches, its first step, its precision, its padding."""
+"""The teacher against its specification in NumPy: switches, initialization, precision, padding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def assert_all_close(outputs, expected, atol=2e-5):
 def test_teacher_matches_the_specification(teacher):
     expected = literal_dynamics.teacher(teacher.padded, teacher.params)
     expected["restored"] = expected["restored"][:, :18, :21]
-    # Random, but neither at rest nor wildly out of the frame: otherwise the comparison would not see the warps.
+    # Random flows, neither zero nor far out of the frame: otherwise the comparison would not test the warps.
     assert 0.3 < np.abs(expected["flow_t"]).mean() < 5.0
     assert 0.2 < np.mean(np.abs(expected["restored"] - teacher.inputs[:, 1])) < 20.0
     assert_all_close(teacher.outputs, expected)

@@ -1,4 +1,4 @@
-"""Edge maps and attention targets against the release's own, a literal float64 transcription and scikit-image."""
+"""Edge maps and attention targets against those of the release, a literal float64 transcription and scikit-image."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ edges = jax.jit(edge_map)
 contour = jax.jit(attention_target)
 mask = jax.jit(functools.partial(attention_target, target="mask"))
 
-SIZE = (9, 11)  # of the wild images: one size, one compilation
+SIZE = (9, 11)  # of the random images: one size for one compilation
 
 
 def unit(image):
-    """uint8 [H, W, 3] as training sees it."""
+    """Converts uint8 [H, W, 3] to the input of training."""
     return image[None].astype(np.float32) / np.float32(255.0)
 
 
@@ -57,7 +57,7 @@ def literal_edges(image):
 
 
 def whole_luma(image, background):
-    """10000 * 255 times the luma difference, whole numbers: histogram edges and centers of these have no rounding."""
+    """10000 * 255 times the luma difference, as integers: their histogram edges and centers have no rounding."""
     return (image.astype(np.int64) - background) @ np.array([2125, 7154, 721])
 
 
@@ -78,7 +78,7 @@ def exact_scores(luma):
     return scores
 
 
-# The release's own ---------------------------------------------------------------------------------------------------
+# The release ---------------------------------------------------------------------------------------------------------
 
 
 def test_edge_map_and_attention_target_match_the_release():
@@ -92,10 +92,10 @@ def test_edge_map_and_attention_target_match_the_release():
     np.testing.assert_array_equal(compute(mask, image, background), 255.0 * unpacked["otsu_mask"])
 
 
-# Wild images ---------------------------------------------------------------------------------------------------------
+# Random images -------------------------------------------------------------------------------------------------------
 
 BYTES = hnp.arrays(np.uint8, (*SIZE, 3))
-# Few values make empty bins and equal scores; many, bins that are hit on their edges.
+# Few values give empty bins and equal scores; many values are on the edges of bins.
 FEW = hnp.arrays(np.uint8, (*SIZE, 3), elements=st.sampled_from([0, 1, 2, 100, 254, 255]))
 IMAGES = st.one_of(BYTES, FEW)
 
@@ -115,7 +115,7 @@ def test_attention_target_matches_scikit_image_otsu(image, background):
         assert not actual.any()
         return
     expected = luma.astype(np.float64) > threshold_otsu(luma.astype(np.float64))
-    if (actual != expected).any():  # only where float64 cannot tell the best splits apart
+    if (actual != expected).any():  # only where float64 cannot distinguish the best splits
         scores, low, width = exact_scores(luma), luma.min(), (luma.max() - luma.min()) / 256
         near = [k for k in range(256) if scores[k] >= max(scores) * (1 - Fraction(1, 10**14))]
         assert any(np.array_equal(actual, luma > low + (k + 0.5) * width) for k in near)
@@ -123,7 +123,7 @@ def test_attention_target_matches_scikit_image_otsu(image, background):
 
 
 def test_otsu_splits_closer_than_float32_precision_are_distinguished():
-    # Of smooth histograms with flat optima those few where sums and products in float32 choose another bin.
+    # Smooth histograms with flat optima for which sums and products in float32 choose another bin.
     draws = [np.random.default_rng(seed).normal(120.0, 40.0, (60, 60, 1)) for seed in (1657, 1924, 3058, 3367)]
     images = np.stack(draws).clip(0, 255).round().astype(np.uint8).repeat(3, axis=-1)
     scaled = images.astype(np.float32) / np.float32(255.0)
@@ -162,7 +162,7 @@ def test_only_added_light_is_a_reflection():
     image[7:10, 7:10] -= 60
     image[0, :] -= 60
     marked = compute(mask, image, background)
-    # Two darker areas outnumber nothing: the threshold falls between the darker and the rest.
+    # Darker areas are not marked: the threshold is between them and the rest.
     assert (marked[7:10, 7:10] == 0).all()
     assert (marked[2:5, 2:5] == 255).all()
     outline = compute(contour, image, background)
@@ -189,9 +189,9 @@ def test_maps_under_pmap():
 
 @pytest.mark.parametrize("shape", [(4, 4, 3), (1, 2, 4, 3), (1, 4, 4, 1)])
 def test_arrays_of_other_shapes_are_rejected(shape):
-    with pytest.raises(UserError, match=r"is no batch of RGB images; give \[B, H, W, 3\]"):
+    with pytest.raises(UserError, match=r"expected RGB images \[B, H, W, 3\] of at least 3x3 pixels"):
         edge_map(jnp.zeros(shape))
-    with pytest.raises(UserError, match="is no batch of RGB images"):
+    with pytest.raises(UserError, match="expected RGB images"):
         attention_target(jnp.zeros(shape), jnp.zeros(shape))
 
 
@@ -199,5 +199,5 @@ def test_unknown_targets_and_unequal_shapes_are_rejected():
     image = jnp.zeros((1, 4, 4, 3))
     with pytest.raises(UserError, match="no attention target 'area'; choose one of contour, mask"):
         attention_target(image, image, target="area")
-    with pytest.raises(UserError, match="give a pair of one shape"):
+    with pytest.raises(UserError, match="they must be equal"):
         attention_target(image, image[:, :3])

@@ -80,9 +80,7 @@ def test_distillation_may_end_before_the_training(config):
 
 def test_distillation_that_ends_after_the_start_of_the_gan_is_an_error(config):
     config.student.distill_fraction = 0.5
-    with pytest.raises(
-        UserError, match=r"fraction=0\.5 ends after the start of the GAN.*gan_start=0\.33.*smaller"
-    ):
+    with pytest.raises(UserError, match=r"fraction=0\.5 ends after the start of the GAN.*gan_start=0\.33.*smaller"):
         Dynamics(config)
 
 
@@ -384,9 +382,7 @@ def test_a_hypercolumn_file_that_is_missing_or_too_short_is_an_error(config, tmp
     with pytest.raises(UserError, match=r"no VGG-19 weight file at .*config\.student\.hypercolumn"):
         Dynamics(config)
     vgg_file(tmp_path / "vgg.npz", last="conv3_1")
-    with pytest.raises(
-        UserError, match=r"ends at conv3_1, and .* needs the layers up to conv3_2.*more complete"
-    ):
+    with pytest.raises(UserError, match=r"ends at conv3_1, and .* needs the layers up to conv3_2.*more complete"):
         Dynamics(config)
 
 

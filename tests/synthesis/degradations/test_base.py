@@ -16,18 +16,18 @@ def test_to_uint8_rounds_halves_up_and_saturates():
     assert to_uint8(values).dtype == np.uint8
 
 
-def test_levels_count_from_one():
+def test_at_level_counts_from_1():
     assert [at_level("x", "abc", level) for level in (1, 2, np.int64(3))] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("level", [0, 4, -1, 1.0, "1", None])
-def test_other_levels_are_mistakes(level):
+def test_invalid_level_raises(level):
     with pytest.raises(UserError, match=rf"level {level!r} of blur: use a whole number from 1 to 3"):
         at_level("blur", "abc", level)
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "message"),
     [
         ([[[0, 0, 0]]], "the image is a list"),
         (np.zeros((4, 4), np.uint8), r"shape \(4, 4\), expected \[height, width, 3\]"),
@@ -37,6 +37,6 @@ def test_other_levels_are_mistakes(level):
         (np.zeros((4, 4, 3), np.float32), "the image is float32, expected uint8"),
     ],
 )
-def test_other_images_are_mistakes(image, told):
-    with pytest.raises(UserError, match=told):
+def test_invalid_image_raises(image, message):
+    with pytest.raises(UserError, match=message):
         check_image(image)

@@ -1,4 +1,4 @@
-"""Types 8 and 23."""
+"""Blur and chromatic aberration: types 8 and 23."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sirr_jax.synthesis.degradations.blur import gaussian_filter
 
 
 def reference(image, size, sigma):
-    """A two-dimensional kernel over an image padded by NumPy."""
+    """Convolution of an image padded by NumPy with a two-dimensional kernel."""
     x = np.arange(size) - size // 2
     kernel = np.exp(-(x[:, None] ** 2 + x**2) / (2 * sigma**2))
     padded = np.pad(image.astype(float), [(size // 2, size // 2)] * 2 + [(0, 0)], mode="symmetric")
@@ -25,24 +25,24 @@ def degraded(image, kind, level):
 
 
 @pytest.mark.parametrize(("level", "size", "sigma"), [(1, 7, 7 / 6), (2, 15, 2.5), (3, 39, 6.5), (4, 91, 91 / 6)])
-def test_blur_is_a_truncated_gaussian_over_a_mirrored_image(level, size, sigma):
+def test_gaussian_blur_is_truncated_and_mirrors_the_image(level, size, sigma):
     image = np.random.default_rng(0).integers(0, 256, (33, 21, 3), dtype=np.uint8)
     blurred = degraded(image, "gaussian_blur", level)
     assert np.abs(blurred - reference(image, size, sigma)).max() <= 0.5 + 1e-9
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([3, 7, 15]))
-def test_the_filter_mirrors_more_than_once_where_the_image_is_small(height, width, size):
+def test_gaussian_filter_mirrors_small_images_repeatedly(height, width, size):
     image = np.random.default_rng(height + 10 * width).random((height, width, 2))
     np.testing.assert_allclose(gaussian_filter(image, size=size, sigma=2.0), reference(image, size, 2.0), atol=1e-12)
 
 
 @pytest.mark.parametrize(("level", "red", "green"), [(1, 1, 0), (2, 5, 2), (3, 9, 4), (4, 13, 6)])
-def test_red_and_green_lines_move_right(level, red, green):
+def test_chromatic_aberration_shifts_red_and_green_right(level, red, green):
     image = np.zeros((5, 60, 3), np.uint8)
     image[:, 30] = 200
-    moved = degraded(image, "chromatic_aberration", level)
-    columns = moved.max(axis=0)
+    shifted = degraded(image, "chromatic_aberration", level)
+    columns = shifted.max(axis=0)
     assert columns.argmax(axis=0).tolist() == [30 + red, 30 + green, 30]
     # exp(-2) to the left and to the right of 1, normalized.
     side = np.exp(-2) / (1 + 2 * np.exp(-2))
@@ -55,11 +55,11 @@ def test_red_and_green_lines_move_right(level, red, green):
 
 @pytest.mark.parametrize("width", [1, 4, 13, 14, 40])
 @pytest.mark.parametrize(("level", "shifts"), [(1, (1, 0, 0)), (2, (5, 2, 0)), (3, (9, 4, 0)), (4, (13, 6, 0))])
-def test_uncovered_columns_keep_their_values(level, shifts, width):
+def test_chromatic_aberration_keeps_uncovered_columns(level, shifts, width):
     image = np.random.default_rng(0).integers(0, 256, (7, width, 3), dtype=np.uint8)
-    moved = image.copy()
+    shifted = image.copy()
     for channel, right in enumerate(shifts):
         for column in range(right, width):
-            moved[:, column, channel] = image[:, column - right, channel]
+            shifted[:, column, channel] = image[:, column - right, channel]
     result = degraded(image, "chromatic_aberration", level)
-    assert np.abs(result - reference(moved, 3, 0.5)).max() <= 0.5 + 1e-9
+    assert np.abs(result - reference(shifted, 3, 0.5)).max() <= 0.5 + 1e-9

@@ -1,4 +1,4 @@
-"""Types 10 and 11: what Pillow's files say when they are read again."""
+"""Types 10 and 11 against Pillow's files."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def saved(image, file_format, **options):
 
 
 @pytest.mark.parametrize(("level", "quality"), [(1, 43), (2, 12), (3, 7), (4, 4)])
-def test_jpeg_has_the_quality_of_the_table(image, level, quality):
+def test_jpeg_has_the_published_quality(image, level, quality):
     expected, _ = saved(image, "JPEG", quality=quality, subsampling=2)
     np.testing.assert_array_equal(degrade(image, "jpeg", level=level, generator=np.random.default_rng(0)), expected)
 
 
 @pytest.mark.parametrize(("level", "ratio"), [(1, 52.2), (2, 150.0), (3, 342.9), (4, 600.0)])
-def test_jpeg2000_has_the_ratio_of_the_table(image, level, ratio):
+def test_jpeg2000_has_the_published_ratio(image, level, ratio):
     large = np.tile(image, (2, 2, 1))
     exact = 24 / {1: 0.46, 2: 0.16, 3: 0.07, 4: 0.04}[level]
     assert exact == pytest.approx(ratio, abs=0.05)

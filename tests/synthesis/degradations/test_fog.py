@@ -30,14 +30,14 @@ def literal_airlight(image):
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (50, 60), (70, 90)])
-def test_the_airlight_is_the_literal_loop(shape):
+def test_airlight_equals_a_literal_loop(shape):
     for seed in range(3):
         image = photograph(seed, shape)
         bright = np.clip(image.astype(int) + 8 * (np.arange(shape[1]) // 12)[None, :, None], 0, 255).astype(np.uint8)
         np.testing.assert_array_equal(airlight(bright), literal_airlight(bright))
 
 
-def test_the_range_is_the_depth_times_the_slant_of_the_ray():
+def test_ray_length_equals_its_formula():
     depth = np.full((5, 9), 10.0)
     length = ray_length(depth, focal=8.0)
     assert length[2, 4] == 10.0
@@ -49,16 +49,16 @@ def test_the_range_is_the_depth_times_the_slant_of_the_ray():
 
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("refine", [False, True])
-def test_constant_depth_gives_the_stated_transmittance(beta, refine):
+def test_constant_depth_gives_the_exponential_transmittance(beta, refine):
     image, light = photograph(), airlight(photograph())
     depth = np.full(image.shape[:2], 60.0)
-    # So long a lens that all rays are parallel, and the transmittance one number.
-    made = fog(image, np.random.default_rng(0), depth=depth, betas=(beta,), focal=1e9, refine=refine)
+    # With this focal length all rays are parallel, and the transmittance is constant.
+    foggy = fog(image, np.random.default_rng(0), depth=depth, betas=(beta,), focal=1e9, refine=refine)
     t = np.exp(-beta * 60.0)
-    np.testing.assert_array_equal(made, np.rint(image * t + light * (1.0 - t)).astype(np.uint8))
+    np.testing.assert_array_equal(foggy, np.rint(image * t + light * (1.0 - t)).astype(np.uint8))
 
 
-def test_no_fog_and_thick_fog():
+def test_beta_0_is_the_identity_and_large_beta_gives_the_airlight():
     image = photograph()
     depth = np.full(image.shape[:2], 10.0)
     np.testing.assert_array_equal(fog(image, np.random.default_rng(0), depth=depth, betas=(0.0,)), image)
@@ -66,17 +66,17 @@ def test_no_fog_and_thick_fog():
     np.testing.assert_array_equal(thick, np.broadcast_to(airlight(image), image.shape))
 
 
-def test_the_seed_decides_the_density_and_the_made_up_depth():
+def test_seed_determines_density_and_depth():
     image = photograph()
     depth = np.full(image.shape[:2], 100.0)
-    made = {fog(image, np.random.default_rng(seed), depth=depth).tobytes() for seed in range(20)}
-    assert len(made) == len(BETAS)
+    results = {fog(image, np.random.default_rng(seed), depth=depth).tobytes() for seed in range(20)}
+    assert len(results) == len(BETAS)
     one = fog(image, np.random.default_rng(1))
     assert one.dtype == np.uint8
     np.testing.assert_array_equal(one, fog(image, np.random.default_rng(1)))
 
 
-def test_the_guided_filter_solves_the_regression_in_every_window():
+def test_guided_filter_solves_the_regression_in_every_window():
     rng = np.random.default_rng(0)
     guide = rng.uniform(size=(46, 50, 3))
     values = rng.uniform(size=(46, 50))
@@ -99,7 +99,7 @@ def test_the_guided_filter_solves_the_regression_in_every_window():
         assert np.isclose(filtered[y, x], mean[:3] @ guide[y, x] + mean[3], atol=1e-9)
 
 
-def test_mistakes_are_named():
+def test_invalid_arguments_raise():
     image = photograph()
     for wrong in ((), (-0.1,)):
         with pytest.raises(UserError, match="betas"):

@@ -20,7 +20,7 @@ def degraded(image, kind, level, seed=0):
 
 
 def clipped_deviation(sigma, mean=128):
-    """Of N(mean, sigma) rounded and clipped to [0, 255], by summing over a fine grid."""
+    """Standard deviation of N(mean, sigma) rounded and clipped to [0, 255], by a sum over a fine grid."""
     x = np.linspace(-8 * sigma, 8 * sigma, 400_001)
     weight = np.exp(-0.5 * (x / sigma) ** 2)
     value = np.clip(np.floor(mean + x + 0.5), 0, 255)
@@ -30,7 +30,7 @@ def clipped_deviation(sigma, mean=128):
 
 @pytest.mark.parametrize("kind", ["gaussian_noise", "high_frequency_noise"])
 @pytest.mark.parametrize(("level", "sigma"), GAUSSIAN)
-def test_gaussian_noise_has_the_variance_of_the_table(kind, level, sigma):
+def test_gaussian_noise_variance(kind, level, sigma):
     noise = degraded(GRAY, kind, level).astype(float) - 128
     # 192000 samples: the sampling error of a standard deviation is 0.16 %.
     np.testing.assert_allclose(noise.std(axis=(0, 1)), clipped_deviation(sigma), rtol=0.012)
@@ -40,19 +40,19 @@ def test_gaussian_noise_has_the_variance_of_the_table(kind, level, sigma):
     assert abs(np.mean(noise[1:] * noise[:-1])) < 0.02 * noise.var()
 
 
-def test_only_the_spot_at_the_highest_frequency_is_filtered():
+def test_high_frequency_noise_filters_only_the_highest_frequency():
     y, x = np.mgrid[:128, :130]
     board = np.where((x + y) % 2, 100, 156).astype(np.uint8)[..., None].repeat(3, -1)
     flattened = degraded(board, "high_frequency_noise", 1)
     gray = degraded(np.full_like(board, 128), "gaussian_noise", 1)
     assert np.abs(flattened.astype(int) - gray).max() <= 1
     stripes = np.where(x % 2, 100, 156).astype(np.uint8)[..., None].repeat(3, -1)
-    kept, plain = (degraded(stripes, kind, 1).astype(int) for kind in ("high_frequency_noise", "gaussian_noise"))
-    assert np.abs(kept - plain).max() <= 1
+    filtered, plain = (degraded(stripes, kind, 1).astype(int) for kind in ("high_frequency_noise", "gaussian_noise"))
+    assert np.abs(filtered - plain).max() <= 1
 
 
 @pytest.mark.parametrize(("level", "variance"), [(1, 0.0140), (2, 0.0198), (3, 0.0343), (4, 0.0524)])
-def test_color_noise_is_that_of_the_planes_of_ycbcr(level, variance):
+def test_color_noise_is_added_in_ycbcr(level, variance):
     from skimage.color import rgb2ycbcr, ycbcr2rgb
 
     image = np.random.default_rng(1).integers(0, 256, (60, 50, 3), dtype=np.uint8)
@@ -62,7 +62,7 @@ def test_color_noise_is_that_of_the_planes_of_ycbcr(level, variance):
     assert np.abs(degraded(image, "color_noise", level) - expected).max() < 0.51
 
 
-def test_ycbcr_is_that_of_matlab():
+def test_ycbcr_matches_matlab():
     rgb = np.random.default_rng(0).random((40, 3))
     np.testing.assert_allclose(ycbcr_to_rgb(rgb_to_ycbcr(rgb)), rgb, atol=1e-12)
     primaries = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 0], [0, 0, 1]])
@@ -71,13 +71,13 @@ def test_ycbcr_is_that_of_matlab():
 
 
 @pytest.mark.parametrize(("level", "density"), [(1, 0.005), (2, 0.01), (3, 0.05), (4, 0.1)])
-def test_salt_and_pepper_have_the_density_of_the_table(level, density):
+def test_impulse_noise_density(level, density):
     noisy = degraded(GRAY, "impulse_noise", level)
     assert set(np.unique(noisy)) == {0, 128, 255}
     error = 5 * np.sqrt(density / 2 / noisy.size)
     assert abs(np.mean(noisy == 0) - density / 2) < error
     assert abs(np.mean(noisy == 255) - density / 2) < error
-    # Channels are hit independently: whole pixels almost never.
+    # Channels are independent, so whole pixels are almost never replaced.
     hit = noisy != 128
     assert np.mean(hit.all(axis=-1)) < density**3 + 5 * np.sqrt(density**3 / hit[..., 0].size)
 
@@ -92,19 +92,19 @@ def test_multiplicative_noise_grows_with_the_value(level, factor):
     assert not degraded(np.zeros_like(GRAY), "multiplicative_noise", level).any()
 
 
-def test_denoising_removes_its_own_noise_and_keeps_edges():
+def test_denoising_removes_its_noise_and_keeps_edges():
     step = GRAY.copy()
     step[:, 125:] = 40
-    # Generators of the seed of the second noise must not give that noise again.
-    left = [degraded(step, "denoising", 1, seed).astype(float) - step for seed in (0, 1)]
-    for error in left:
+    # A generator with the seed of the second noise must not repeat that noise.
+    errors = [degraded(step, "denoising", 1, seed).astype(float) - step for seed in (0, 1)]
+    for error in errors:
         assert error[20:-20, 20:110].std() < 4
         assert abs(error[:, 121:129]).mean() < 8
-    # The second noise is the same for any generator, and so part of what is left is.
-    assert np.corrcoef(left[0].ravel(), left[1].ravel())[0, 1] > 0.5
+    # The second noise is the same for any generator, and so is a part of its remainder.
+    assert np.corrcoef(errors[0].ravel(), errors[1].ravel())[0, 1] > 0.5
 
 
-def test_denoising_names_the_package_it_lacks(monkeypatch):
+def test_denoising_without_scikit_image_raises(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.restoration", None)
     with pytest.raises(UserError, match=r"needs scikit-image.*pip install 'sirr_jax\[train\]'"):
         degraded(GRAY, "denoising", 1)

@@ -1,4 +1,4 @@
-"""One of several degradations: names, levels, and the degradations themselves."""
+"""Random degradations: names, levels, results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_names_and_groups():
     assert [RandomDegradation("mixed").takes_another(kind) for kind in range(9)] == [False] * 6 + [True, False, False]
 
 
-def test_every_kind_changes_small_crops_and_repeats():
+def test_every_kind_changes_small_crops_and_is_reproducible():
     other = IMAGE[::-1, ::-1]
     mixed = RandomDegradation("mixed", levels=(4,))
     for kind in range(len(mixed.kinds)):
@@ -38,7 +38,7 @@ def test_kinds_and_levels_are_drawn_equally_often():
     generator = np.random.default_rng(1)
     counts = np.bincount([mixed.draw(generator) for _ in range(4500)], minlength=9)
     assert (np.abs(counts - 500) < 90).all()
-    # JPEG draws nothing itself: the result tells the level.
+    # JPEG itself draws nothing, so the result identifies the level.
     levels = {degrade(IMAGE, "jpeg", level=level, generator=generator).tobytes(): level for level in (1, 2, 3, 4)}
     some = RandomDegradation("jpeg", levels=(1, 3))
     drawn = [levels[some.degrade(IMAGE, 0, generator).tobytes()] for _ in range(200)]
@@ -46,7 +46,7 @@ def test_kinds_and_levels_are_drawn_equally_often():
     assert 70 < drawn.count(1) < 130
 
 
-def test_saving_again_as_jpeg():
+def test_resave_jpeg():
     plain, saved = (
         RandomDegradation("mean_shift", levels=(2,), resave_jpeg=resave).degrade(IMAGE, 0, np.random.default_rng(0))
         for resave in (False, True)
@@ -65,6 +65,6 @@ def test_saving_again_as_jpeg():
         ({"kinds": "fog", "levels": ()}, r"data\.degradations\.levels is empty"),
     ],
 )
-def test_values_out_of_range(arguments, message):
+def test_invalid_arguments_raise(arguments, message):
     with pytest.raises(UserError, match=message):
         RandomDegradation(**arguments)

@@ -1,4 +1,4 @@
-"""What holds for every kind and level."""
+"""Properties common to all kinds and levels."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def photo():
     return EmbeddedPhotos("train").read(0)[:200, 150:351].copy()
 
 
-def test_the_table_of_the_specification():
+def test_kinds_equal_the_table_of_the_specification():
     numbers = [1, 2, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16, 17, 18, 19, 22, 23]
     assert [kind.number for kind in KINDS.values()] == numbers
     assert {kind.number: kind.levels for kind in KINDS.values() if kind.levels != 4} == {15: 5, 22: 5}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_kinds_degrade_a_photograph_more_and_more_and_repeatably(name, photo):
+def test_quality_falls_with_the_level_and_results_are_reproducible(name, photo):
     kind = KINDS[name]
     before = photo.copy()
     photo.flags.writeable = False
@@ -60,7 +60,7 @@ def test_kinds_degrade_a_photograph_more_and_more_and_repeatably(name, photo):
         assert result.flags.writeable
     quality = [psnr(result, photo) for result in results]
     assert max(quality) < 45
-    # Blocks grow in number and lose in contrast; from level 3 on the number counts for more.
+    # Blocks grow in number and lose contrast; from level 3 on the number dominates.
     first = 2 if name == "local_blocks" else 0
     assert np.all(np.diff(quality[first:]) < 0), quality
     np.testing.assert_array_equal(degrade(photo, kind.number, level=2, generator=rng()), results[1])
@@ -72,7 +72,7 @@ def test_kinds_degrade_a_photograph_more_and_more_and_repeatably(name, photo):
     arrays.arrays(np.uint8, st.tuples(st.integers(1, 21), st.integers(1, 21), st.just(3))),
     st.integers(0, 2**32),
 )
-def test_any_small_image_survives_all_levels(image, seed):
+def test_all_levels_accept_any_small_image(image, seed):
     before = image.copy()
     for name, level in ALL:
         result = degrade(image, name, level=level, generator=rng(seed))
@@ -83,7 +83,7 @@ def test_any_small_image_survives_all_levels(image, seed):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_views_with_strides_are_images_like_any_other(name, photo):
+def test_strided_views_give_the_same_result(name, photo):
     view = photo[::-2, ::3]
     whole = np.ascontiguousarray(view)
     np.testing.assert_array_equal(
@@ -92,7 +92,7 @@ def test_views_with_strides_are_images_like_any_other(name, photo):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_resaving_is_jpeg_of_quality_75_except_after_compression(name, photo):
+def test_resave_jpeg_has_quality_75_except_after_compression(name, photo):
     plain = degrade(photo, name, level=1, generator=rng())
     resaved = degrade(photo, name, level=1, generator=rng(), resave_jpeg=True)
     if KINDS[name].number in (10, 11):
@@ -105,7 +105,7 @@ def test_resaving_is_jpeg_of_quality_75_except_after_compression(name, photo):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"kind": "gausian_blur"}, r"'gausian_blur'; did you mean 'gaussian_blur'\?"),
         ({"kind": "zzz"}, "known names: gaussian_noise, color_noise"),
@@ -116,14 +116,14 @@ def test_resaving_is_jpeg_of_quality_75_except_after_compression(name, photo):
         ({"image": np.zeros((3, 3, 3))}, "float64, expected uint8"),
     ],
 )
-def test_mistakes_are_told_in_one_line(change, told):
+def test_invalid_arguments_raise(change, message):
     arguments = {"image": np.zeros((9, 9, 3), np.uint8), "kind": "jpeg", "level": 1} | change
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         degrade(**arguments, generator=rng())
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_no_kind_has_a_level_0_or_one_beyond_its_last(name):
+def test_level_out_of_range_raises(name):
     for level in (0, KINDS[name].levels + 1):
         with pytest.raises(UserError, match=f"of {name}: use a whole number from 1 to {KINDS[name].levels}"):
             degrade(np.zeros((5, 5, 3), np.uint8), name, level=level, generator=rng())

@@ -1,4 +1,4 @@
-"""Types 16, 17 and 18."""
+"""Brightness, contrast and saturation: types 16, 17 and 18."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from sirr_jax.synthesis.degradations import degrade
 
-# Every value, in all channels.
+# All values, in all channels.
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, -1)
 
 
@@ -16,7 +16,7 @@ def degraded(image, kind, level):
 
 
 @pytest.mark.parametrize(("level", "shift"), [(1, 15), (2, 30), (3, 45), (4, 60)])
-def test_the_mean_shift_saturates(level, shift):
+def test_mean_shift_saturates(level, shift):
     np.testing.assert_array_equal(degraded(RAMP, "mean_shift", level), np.minimum(RAMP.astype(int) + shift, 255))
 
 
@@ -34,5 +34,5 @@ def test_saturation_scales_the_color_differences(level, factor):
     planes[..., 1:] = 127.5 + factor * (planes[..., 1:] - 127.5)
     expected = np.clip(255 * ycbcr2rgb(planes), 0, 255)
     assert np.abs(degraded(image, "saturation", level) - expected).max() < 0.51
-    # The middle between black and white of the studio scale is not quite 0.5.
+    # Gray is not exactly at 0.5 on the studio scale.
     assert np.abs(degraded(RAMP, "saturation", level).astype(int) - RAMP).max() <= 2

@@ -24,7 +24,7 @@ def extent(image):
     return rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
 
 
-def test_the_silhouette_is_the_literal_rule():
+def test_logo_silhouette_equals_the_literal_rule():
     logo = np.random.default_rng(0).integers(150, 256, (9, 11, 4), np.uint8)
     logo[..., 3] = np.where(np.random.default_rng(1).random((9, 11)) < 0.8, 255, 254)
     reference = [int(v) for v in logo[9 - 2, 11 - 2]]
@@ -35,26 +35,26 @@ def test_the_silhouette_is_the_literal_rule():
             assert logo_silhouette(logo)[y, x] == (not (near and pixel[3] == reference[3]))
 
 
-def test_brighter_than_the_reference_is_background():
+def test_pixels_brighter_than_the_reference_are_background():
     logo = np.full((4, 4, 4), 100, np.uint8)
     logo[0, :3, 0] = (255, 65, 64)
     assert logo_silhouette(logo)[0].tolist() == [False, False, True, False]
 
 
 @pytest.mark.parametrize("width", [1024, 512])
-def test_place_size_and_gray_of_an_upright_logo(width):
+def test_position_size_and_gray_of_an_upright_logo(width):
     image = np.zeros((width, width, 3), np.uint8)
     scale = width / 1024
     places, grays = [], set()
     for seed in range(40):
         # The box is 300 x 100 in a stamp of 400 x 200; the border around it is transparent.
-        made = watermark(image, np.random.default_rng(seed), logos=[box_logo()], angle=0.0, size=400)
-        top, bottom, left, right = extent(made)
+        marked = watermark(image, np.random.default_rng(seed), logos=[box_logo()], angle=0.0, size=400)
+        top, bottom, left, right = extent(marked)
         assert abs((right - left) - 300 * scale) <= 4
         assert abs((bottom - top) - 100 * scale) <= 4
         places.append((left - 50 * scale, top - 50 * scale, right + 50 * scale, bottom + 50 * scale))
-        gray = int(made[(top + bottom) // 2, (left + right) // 2, 0])
-        assert (made[(top + bottom) // 2, (left + right) // 2] == gray).all()
+        gray = int(marked[(top + bottom) // 2, (left + right) // 2, 0])
+        assert (marked[(top + bottom) // 2, (left + right) // 2] == gray).all()
         grays.add(gray)
     places = np.array(places) / scale
     assert places[:, :2].min() >= 80 - 4
@@ -65,7 +65,7 @@ def test_place_size_and_gray_of_an_upright_logo(width):
     assert len(grays) > 25
 
 
-def test_opacity_leaves_a_trace_of_the_image():
+def test_opacity_below_1_keeps_a_trace_of_the_image():
     white = np.full((1024, 1024, 3), 255, np.uint8)
     rng = np.random.default_rng(5)
     rng.integers(1)
@@ -77,16 +77,16 @@ def test_opacity_leaves_a_trace_of_the_image():
     assert abs(int(over_white.min()) - (gray * 249 + 255 * 6) / 255) <= 1
 
 
-def test_the_layer_is_turned_by_ten_degrees_counter_clockwise_about_the_center():
+def test_layer_is_rotated_by_ten_degrees_counter_clockwise_about_the_center():
     upright = watermark(BLACK, np.random.default_rng(2), logos=[box_logo()], angle=0.0)
-    turned = watermark(BLACK, np.random.default_rng(2), logos=[box_logo()])
+    rotated = watermark(BLACK, np.random.default_rng(2), logos=[box_logo()])
 
     def middle_and_slope(image):
         y, x = np.nonzero(image[..., 0])
         axes = np.linalg.eigh(np.cov(np.stack([x, y])))[1]
         return np.array([x.mean(), y.mean()]) - 511.5, axes[1, 1] / axes[0, 1]
 
-    (before, flat), (after, slope) = middle_and_slope(upright), middle_and_slope(turned)
+    (before, flat), (after, slope) = middle_and_slope(upright), middle_and_slope(rotated)
     assert abs(flat) < 1e-6
     assert abs(np.degrees(np.arctan(-slope)) - 10.0) < 0.1
     cosine, sine = np.cos(np.radians(10)), np.sin(np.radians(10))
@@ -95,37 +95,37 @@ def test_the_layer_is_turned_by_ten_degrees_counter_clockwise_about_the_center()
     )
 
 
-def test_tiles_stand_on_two_interleaved_grids():
+def test_tiles_form_two_interleaved_grids():
     logo = np.zeros((50, 100, 4), np.uint8)
     logo[:, :, 3] = 255
     logo[-2, -2] = 255
-    made = watermark(BLACK, np.random.default_rng(0), logos=[logo], tiled=True, angle=0.0)[..., 0] > 0
+    marked = watermark(BLACK, np.random.default_rng(0), logos=[logo], tiled=True, angle=0.0)[..., 0] > 0
     y, x = np.mgrid[:1024, :1024]
     expected = (x % 400 < 100) & (y % 300 < 50)
     expected |= (x >= 200) & (y >= 150) & ((x - 200) % 400 < 100) & ((y - 150) % 300 < 50)
     # The reference pixel itself is transparent in each stamp, and bicubic resizing is the identity here.
-    assert np.mean(made != expected) < 1e-4
+    assert np.mean(marked != expected) < 1e-4
 
 
 @pytest.mark.parametrize("shape", [(512, 768), (300, 1024), (64, 64), (1024, 300)])
 @pytest.mark.parametrize("tiled", [False, True])
-def test_any_image_takes_a_drawn_watermark_and_the_seed_decides(shape, tiled):
+def test_watermark_accepts_any_image_size_and_depends_on_the_seed(shape, tiled):
     image = np.full((*shape, 3), 30, np.uint8)
-    made = watermark(image, np.random.default_rng(1), tiled=tiled)
-    assert made.shape == image.shape
-    assert made.dtype == np.uint8
-    assert (made != image).any()
-    np.testing.assert_array_equal(made, watermark(image, np.random.default_rng(1), tiled=tiled))
-    assert (made != watermark(image, np.random.default_rng(2), tiled=tiled)).any()
+    marked = watermark(image, np.random.default_rng(1), tiled=tiled)
+    assert marked.shape == image.shape
+    assert marked.dtype == np.uint8
+    assert (marked != image).any()
+    np.testing.assert_array_equal(marked, watermark(image, np.random.default_rng(1), tiled=tiled))
+    assert (marked != watermark(image, np.random.default_rng(2), tiled=tiled)).any()
     assert (image == 30).all()
 
 
-def test_a_layer_says_what_was_drawn():
+def test_layer_contains_the_drawn_values():
     logos = [box_logo(), box_logo(160, 160)]
-    chosen = set()
+    logo_indices = set()
     for seed in range(20):
         layer = draw_watermark(np.random.default_rng(seed), 512, 768, logos=logos, angle=0.0, size=400)
-        chosen.add(layer.logo)
+        logo_indices.add(layer.logo)
         shape = logos[layer.logo].shape
         assert layer.size == (300, int(300 * shape[0] / shape[1]))
         ((x, y),) = layer.places
@@ -134,17 +134,17 @@ def test_a_layer_says_what_was_drawn():
         assert layer.pixels[..., 3].astype(int).sum() == stamp[..., 3].astype(int).sum()
         assert (stamp[..., :3][stamp[..., 3] > 0] == layer.gray).all()
         image = np.random.default_rng(9).integers(0, 256, (512, 768, 3), np.uint8)
-        made = lay_over(image, layer)
+        marked = lay_over(image, layer)
         np.testing.assert_array_equal(
-            made, watermark(image, np.random.default_rng(seed), logos=logos, angle=0.0, size=400)
+            marked, watermark(image, np.random.default_rng(seed), logos=logos, angle=0.0, size=400)
         )
         share = layer.pixels[..., 3:] / 255.0
-        np.testing.assert_allclose(made, share * layer.gray + (1.0 - share) * image, atol=1.0)
-    assert chosen == {0, 1}
+        np.testing.assert_allclose(marked, share * layer.gray + (1.0 - share) * image, atol=1.0)
+    assert logo_indices == {0, 1}
     assert draw_watermark(np.random.default_rng(0), 64, 64).logo is None
 
 
-def test_drawn_logos_are_logos():
+def test_drawn_logos_have_silhouettes():
     for seed in range(30):
         logo = draw_logo(np.random.default_rng(seed))
         assert logo.shape[1] >= 100
@@ -152,7 +152,7 @@ def test_drawn_logos_are_logos():
         assert 0.02 < logo_silhouette(logo).mean() < 0.8
 
 
-def test_a_folder_of_logos(tmp_path):
+def test_load_logos(tmp_path):
     with pytest.raises(UserError, match=r"no \.png file"):
         load_logos(tmp_path)
     Image.fromarray(box_logo()).save(tmp_path / "b.png")
@@ -175,11 +175,11 @@ def test_a_folder_of_logos(tmp_path):
 @pytest.mark.parametrize(
     "wrong", [{"opacity": 1.0}, {"opacity": 0.0}, {"size": 0}, {"size": 900}, {"margin": -1}, {"logos": []}]
 )
-def test_mistakes_are_named(wrong):
+def test_invalid_arguments_raise(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):
         watermark(BLACK, np.random.default_rng(0), **wrong)
 
 
-def test_an_image_too_low_for_the_margins_is_refused():
+def test_image_too_low_for_the_margins_raises():
     with pytest.raises(UserError, match="margin of 80"):
         watermark(np.zeros((100, 1024, 3), np.uint8), np.random.default_rng(0))

@@ -18,8 +18,8 @@ def photograph(seed, shape):
     return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
 
 
-def literally_blurred(image, sigma):
-    """11 x 11 taps, zeros outside."""
+def literal_blur(image, sigma):
+    """Blur with 11 x 11 taps and zero padding."""
     height, width, _ = image.shape
     weights = [[np.exp(-(y**2 + x**2) / (2 * sigma**2)) for x in range(-5, 6)] for y in range(-5, 6)]
     weights = np.array(weights) / np.sum(weights)
@@ -31,17 +31,17 @@ def literally_blurred(image, sigma):
     return blurred
 
 
-def test_the_form_of_cityscapes_is_the_literal_sum():
+def test_cityscapes_form_equals_a_literal_sum():
     background, other = photograph(0, (14, 17)), photograph(1, (14, 17))
     for seed in range(4):
-        made = window_reflection(background, other, np.random.default_rng(seed))
-        assert 2.0 <= made.parameters["sigma"] <= 5.0
-        added = 0.3 * literally_blurred(other, made.parameters["sigma"])
-        np.testing.assert_allclose(made.image, 0.7 * background + added, atol=0.51)
-        np.testing.assert_allclose(made.reflection, added, atol=0.51)
+        window = window_reflection(background, other, np.random.default_rng(seed))
+        assert 2.0 <= window.parameters["sigma"] <= 5.0
+        added = 0.3 * literal_blur(other, window.parameters["sigma"])
+        np.testing.assert_allclose(window.image, 0.7 * background + added, atol=0.51)
+        np.testing.assert_allclose(window.reflection, added, atol=0.51)
 
 
-def test_the_reflection_takes_the_size_of_the_background():
+def test_reflection_is_resized_to_the_background():
     background = np.zeros((60, 120, 3), np.uint8)
     other = np.zeros((100, 50, 3), np.uint8)
     other[:50] = 200
@@ -49,40 +49,40 @@ def test_the_reflection_takes_the_size_of_the_background():
     for form in FORMS:
         reflection = window_reflection(background, other, np.random.default_rng(0), form=form).reflection
         assert reflection.shape == (60, 120, 3)
-        # The bright half stays above, its red left: away from the border and the edges between.
+        # The bright half stays at the top and its red half at the left, away from borders and edges.
         assert reflection[5:20, 20:50].min() > 20
         assert reflection[40:55].max() < 10
         assert reflection[5:20, 75:100, 0].max() < 10
 
 
-def test_the_published_evidence_holds():
+def test_cityscapes_form_stays_within_the_measured_bounds():
     """Measured on the published sample: M / B is not below 0.65, and M - 0.7 B within [0, 76.5]."""
     background, other = photograph(0, (40, 40)), photograph(1, (30, 50))
-    made = window_reflection(background, other, np.random.default_rng(0)).image.astype(float)
-    rest = made - 0.7 * background
+    window = window_reflection(background, other, np.random.default_rng(0)).image.astype(float)
+    rest = window - 0.7 * background
     assert rest.min() >= -0.51
     assert rest.max() <= 76.5 + 0.51
 
 
 @pytest.mark.parametrize("form", ["zhang", "ceil"])
-def test_the_other_forms_are_those_of_the_syntheses(form):
+def test_zhang_and_ceil_forms_equal_the_mixing_models(form):
     background, other = photograph(0, (24, 30)), photograph(1, (24, 30))
-    made = window_reflection(background, other, np.random.default_rng(5), form=form)
+    window = window_reflection(background, other, np.random.default_rng(5), form=form)
     key = jax.random.key(int(np.random.default_rng(5).integers(2**31)))
     layers = [jnp.asarray(layer, jnp.float32) / 255.0 for layer in (background, other)]
     if form == "zhang":
         expected = zhang.synthesize(key, *layers, options=ZhangOptions(vignette_side=224))
     else:
         expected = ceilnet.synthesize(key, *layers, options=CeilnetOptions())
-    np.testing.assert_allclose(made.image, 255.0 * expected.mixture, atol=0.51)
-    np.testing.assert_allclose(made.reflection, 255.0 * expected.reflection, atol=0.51)
-    assert made.parameters.keys() == expected.parameters.keys()
+    np.testing.assert_allclose(window.image, 255.0 * expected.mixture, atol=0.51)
+    np.testing.assert_allclose(window.reflection, 255.0 * expected.reflection, atol=0.51)
+    assert window.parameters.keys() == expected.parameters.keys()
 
 
-def test_zhangs_form_takes_images_larger_than_the_vignette():
+def test_zhang_form_accepts_images_larger_than_the_vignette():
     background, other = photograph(0, (20, 800)), photograph(1, (20, 20))
-    made = window_reflection(background, other, np.random.default_rng(0), form="zhang")
-    assert made.image.shape == (20, 800, 3)
+    window = window_reflection(background, other, np.random.default_rng(0), form="zhang")
+    assert window.image.shape == (20, 800, 3)
 
 
 SIDES = st.integers(1, 30)
@@ -90,28 +90,28 @@ SIDES = st.integers(1, 30)
 
 @settings(max_examples=30)
 @given(SIDES, SIDES, SIDES, SIDES, st.integers(0, 2**32))
-def test_any_two_sizes_meet(height, width, rows, columns, seed):
+def test_any_two_sizes_are_accepted(height, width, rows, columns, seed):
     background, other = photograph(seed, (height, width)), photograph(seed + 1, (rows, columns))
     before = background.copy(), other.copy()
-    made = window_reflection(background, other, np.random.default_rng(seed))
-    assert made.image.shape == made.reflection.shape == background.shape
-    assert made.image.dtype == made.reflection.dtype == np.uint8
+    window = window_reflection(background, other, np.random.default_rng(seed))
+    assert window.image.shape == window.reflection.shape == background.shape
+    assert window.image.dtype == window.reflection.dtype == np.uint8
     np.testing.assert_array_equal(background, before[0])
     np.testing.assert_array_equal(other, before[1])
     again = window_reflection(background, other, np.random.default_rng(seed))
-    np.testing.assert_array_equal(made.image, again.image)
+    np.testing.assert_array_equal(window.image, again.image)
 
 
-def test_the_seed_decides_every_form():
+def test_seed_determines_every_form():
     background = np.asarray(Image.fromarray(photograph(0, (4, 5))).resize((30, 24)))
     other = photograph(1, (24, 30))
     for form in FORMS:
-        made = [window_reflection(background, other, np.random.default_rng(seed), form=form) for seed in (0, 0, 1)]
-        np.testing.assert_array_equal(made[0].image, made[1].image)
-        assert (made[0].image != made[2].image).any()
+        window = [window_reflection(background, other, np.random.default_rng(seed), form=form) for seed in (0, 0, 1)]
+        np.testing.assert_array_equal(window[0].image, window[1].image)
+        assert (window[0].image != window[2].image).any()
 
 
-def test_mistakes_are_named():
+def test_invalid_arguments_raise():
     image = photograph(0, (8, 8))
     with pytest.raises(UserError, match="form is 'zang': use one of cityscapes, zhang, ceil"):
         window_reflection(image, image, np.random.default_rng(0), form="zang")

@@ -13,12 +13,12 @@ from sirr_jax.synthesis.multiview import MultiviewOptions, Sequence, recompose, 
 
 CLEAN = MultiviewOptions(size=32, margin=16, noise_probability=0.0, jpeg_probability=0.0)
 COUNT = 24
-# Compiled once and run a few times on tiny images: most of the time would go into optimizing the programs.
+# Without optimization, because the programs run only a few times on tiny images.
 QUICK = {"xla_backend_optimization_level": 0}
 
 
 def texture(seed, shape):
-    """Smooth colored noise that fills [0, 1]."""
+    """Smooth colored noise over the full range [0, 1]."""
     noise = np.random.default_rng(seed).normal(size=shape)
     noise = scipy.ndimage.gaussian_filter(noise, (0, 2, 2, 0.5), mode="wrap")
     low, high = noise.min(axis=(1, 2, 3), keepdims=True), noise.max(axis=(1, 2, 3), keepdims=True)
@@ -56,7 +56,7 @@ def mixtures(single_batched):
 
 
 def warp(image, flow):
-    """Bilinear look-up at p + flow(p), clamped, over the literal four neighbors."""
+    """Bilinear look-up at p + flow(p), clamped, by a literal loop over the four neighbors."""
     height, width, _ = image.shape
     out = np.zeros_like(image, np.float64)
     for i in range(height):
@@ -83,20 +83,20 @@ def test_shapes_and_ranges(batch):
     assert np.isin(np.arange(4), batch.params.model).all()
 
 
-def test_frames_are_recomposed_exactly_from_layers_and_parameters(batch):
+def test_recompose_reproduces_the_frames(batch):
     again = jax.jit(jax.vmap(recompose))(batch)
     np.testing.assert_allclose(again, batch.frames, atol=1e-6)
 
 
 @pytest.mark.parametrize("layer", ["t", "r"])
-def test_the_exact_flow_takes_the_neighbors_to_the_middle_frame(batch, layer):
-    """The mean error on valid pixels, and that the flow is what achieves it."""
+def test_flow_warps_the_neighbors_to_the_middle_frame(batch, layer):
+    """The mean error on valid pixels is small, and much smaller than without the flow."""
     frames = batch.transmission if layer == "t" else batch.reflection
     flow, valid = (batch.flow_t, batch.valid_t) if layer == "t" else (batch.flow_r, batch.valid_r)
     errors, still = [], []
     for index in range(COUNT):
         if layer == "r" and batch.params.model[index] == 1:
-            continue  # The vignette stays with the camera while the reflection moves.
+            continue  # Zhang's vignette stays with the camera while the reflection moves.
         s = index % 2
         mask = valid[index, s] > 0
         warped = warp(frames[index, 2 * s], flow[index, s])
@@ -106,8 +106,8 @@ def test_the_exact_flow_takes_the_neighbors_to_the_middle_frame(batch, layer):
     assert np.mean(errors) < 0.25 * np.mean(still)
 
 
-def test_the_mask_moves_with_the_reflection(batch):
-    """A point of the middle frame and where it goes in a neighbor lie at the same place of the mask's field."""
+def test_mask_moves_with_the_reflection(batch):
+    """A point of the middle frame and its target in a neighbor have the same position in the field of the mask."""
     y, x = np.meshgrid(np.arange(32.0), np.arange(32.0), indexing="ij")
     maps = batch.params.mask_homographies.astype(np.float64)
 
@@ -124,7 +124,7 @@ def test_the_mask_moves_with_the_reflection(batch):
             np.testing.assert_allclose(there, middle, atol=1e-5)
 
 
-def test_hidden_points_are_the_ones_the_flow_gets_wrong(batch):
+def test_flow_is_wrong_at_hidden_points(batch):
     height = np.arange(32, dtype=np.float32)
     x, y = np.meshgrid(height, height)
     target_x, target_y = x + batch.flow_t[..., 0], y + batch.flow_t[..., 1]
@@ -137,27 +137,27 @@ def test_hidden_points_are_the_ones_the_flow_gets_wrong(batch):
     assert error[hidden[index, s]].mean() > 3 * error[batch.valid_t[index, s] > 0].mean()
 
 
-def test_the_middle_transmission_is_the_crop_unless_there_is_depth_parallax(batch):
+def test_middle_transmission_is_the_crop_without_depth_parallax(batch):
     same = np.all(batch.transmission[:, 1] == CANVAS_T[:, 16:48, 16:48], axis=(1, 2, 3))
     assert 0.3 <= same.mean() <= 0.9
 
 
-def test_the_same_key_gives_the_same_bytes_and_another_key_another_sequence(batched, batch):
+def test_equal_keys_give_equal_bytes_and_other_keys_other_sequences(batched, batch):
     again = jax.tree.map(np.asarray, batched(make_keys(COUNT), CANVAS_T, CANVAS_R))
     assert all(a.tobytes() == b.tobytes() for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(batch), strict=True))
     other = batched(make_keys(COUNT, seed=8), CANVAS_T, CANVAS_R)
     assert np.all(np.abs(np.asarray(other.frames) - batch.frames).max(axis=(1, 2, 3, 4)) > 0.01)
 
 
-def test_a_sequence_does_not_depend_on_its_batch(batch):
+def test_sequence_does_not_depend_on_its_batch(batch):
     alone = jax.jit(functools.partial(synthesize, options=CLEAN), compiler_options=QUICK)
     one = alone(make_keys(COUNT)[5], CANVAS_T[5], CANVAS_R[5])
     of_batch = jax.tree.map(lambda leaf: leaf[5], batch)
     for name, left, right in zip(Sequence._fields, one, of_batch, strict=True):
         if name.startswith("valid"):
-            assert np.mean(np.asarray(left) != right) < 0.002, "an outline within rounding may fall on either side"
+            assert np.mean(np.asarray(left) != right) < 0.002, "points within rounding of an outline may differ"
         else:
-            # Programs of different shape may sum in a different order.
+            # Programs of different shapes may sum in different orders.
             jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-4), left, right)
 
 
@@ -173,7 +173,7 @@ def test_dark_layers_are_brightened_and_black_ones_stay_black(batched):
     assert np.all(np.asarray(swapped.reflection)[::2].max(axis=(1, 2, 3, 4)) > 0)
 
 
-def test_single_mixtures_keep_the_transmission_and_differ_from_their_composition_by_noise_only(mixtures):
+def test_single_mixtures_keep_the_transmission_and_differ_from_recompose_by_noise_only(mixtures):
     np.testing.assert_array_equal(mixtures.transmission, CANVAS_T[:, 16:48, 16:48])
     assert mixtures.frame.shape == mixtures.reflection.shape == (COUNT, 32, 32, 3)
     clean = np.asarray(jax.jit(jax.vmap(recompose))(mixtures))
@@ -184,7 +184,7 @@ def test_single_mixtures_keep_the_transmission_and_differ_from_their_composition
     assert np.isin(np.arange(4), mixtures.params.model).all()
 
 
-def test_the_blur_of_single_mixtures_darkens_the_border_for_ceilnet_and_screen_only(single_batched):
+def test_zero_padding_darkens_the_border_for_ceilnet_and_dsrnet_only(single_batched):
     white, black = np.ones((COUNT, 32, 32, 3), np.float32), np.zeros((COUNT, 32, 32, 3), np.float32)
     mixtures = jax.tree.map(np.asarray, single_batched(make_keys(COUNT), black, white))
     blurred = (mixtures.params.blur_radius > 0) & (mixtures.params.ghost_strength == 1)
@@ -196,7 +196,7 @@ def test_the_blur_of_single_mixtures_darkens_the_border_for_ceilnet_and_screen_o
     assert np.any(blurred & ~zero_border)
 
 
-def test_a_layer_of_the_wrong_size_or_type_is_named():
+def test_layer_of_wrong_size_or_type_raises():
     key = jax.random.key(0)
     good, small = CANVAS_T[0], CANVAS_T[0, 1:]
     with pytest.raises(UserError, match=r"reflection has shape \(63, 64, 3\), expected \(64, 64, 3\)"):

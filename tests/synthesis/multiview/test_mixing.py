@@ -50,7 +50,7 @@ def mix():
 
 
 def literal_vignette(offset):
-    """A frame of 20 x 24, its longer side counting as 256 pixels of Zhang's mask of 560 x 560 pixels."""
+    """A frame of 20 x 24 whose longer side covers 256 pixels of Zhang's mask of 560 x 560 pixels."""
 
     def at(pixel, start):
         position = ((pixel + 0.5) / 24 + start) * 256
@@ -60,7 +60,7 @@ def literal_vignette(offset):
 
 
 def literal_mixture(model, t, r, params, weight):
-    """The formulas of the five models, written one by one. t, r: [3, H, W, 3]; weight: model D's mask."""
+    """The formulas of the five models, written one by one. t, r: [3, H, W, 3]; weight: the mask of wen."""
     if model == "ceilnet":
         m = t[1] + r[1]
         if m.max() > 1:
@@ -76,7 +76,7 @@ def literal_mixture(model, t, r, params, weight):
             r[..., channel] -= (mean - 1) * params.attenuation
         r = np.clip(r, 0, 1) * literal_vignette(params.vignette_offset)[None, :, :, None]
         return np.clip(r + params.transmittance * t, 0, 1) ** (1 / 2.2), r ** (1 / 2.2)
-    if model == "screen":
+    if model == "dsrnet":
         t, r = params.transmittance * t, np.clip(params.reflectance * r, 0, 1)
         return t + r - t * r, r
     if model == "glass":
@@ -88,7 +88,7 @@ def literal_mixture(model, t, r, params, weight):
 
 @pytest.mark.parametrize("brightness", [0.4, 1.0])
 @pytest.mark.parametrize("model", range(5))
-def test_each_model_against_its_own_formula(draws, mix, model, brightness):
+def test_mixing_equals_the_formula_of_each_model(draws, mix, model, brightness):
     index = np.flatnonzero(draws.model == model)[0]
     params = jax.tree.map(lambda leaf: leaf[index], draws)
     rng = np.random.default_rng(model)
@@ -106,7 +106,7 @@ def test_each_model_against_its_own_formula(draws, mix, model, brightness):
     np.testing.assert_allclose(mixture, expected, atol=2e-5)
 
 
-def test_what_is_subtracted_is_measured_on_the_middle_frame_only(draws, mix):
+def test_subtracted_excess_is_measured_on_the_middle_frame_only(draws, mix):
     for model in (0, 1):
         params = jax.tree.map(lambda leaf, m=model: leaf[np.flatnonzero(draws.model == m)[0]], draws)
         layer = np.full((3, 20, 24, 3), 0.4, np.float32)
@@ -116,7 +116,7 @@ def test_what_is_subtracted_is_measured_on_the_middle_frame_only(draws, mix):
         assert np.all(mix(layer, layer, params)[2].subtracted > 0.5)
 
 
-def test_lamps_keep_their_surplus_through_the_weights_of_screen_mask_and_glass(draws, mix):
+def test_lamps_are_weighted_before_clipping_by_dsrnet_wen_and_glass(draws, mix):
     lamp = np.full((3, 20, 24, 3), 1.6, np.float32)
     dark = np.zeros_like(lamp)
     for model in (2, 3, 4):
@@ -128,43 +128,43 @@ def test_lamps_keep_their_surplus_through_the_weights_of_screen_mask_and_glass(d
         np.testing.assert_allclose(residual, expected, atol=1e-5)
 
 
-def test_the_vignette_is_a_crop_of_zhangs_mask(draws):
+def test_vignette_is_a_crop_of_the_published_mask(draws):
     """The published mask, from Gaussian bin masses, cropped as whole pixels."""
     bins = np.diff(scipy.stats.norm.cdf(np.linspace(-3, 3, 561)))
     mask = np.sqrt(np.outer(bins, bins))
     mask /= mask.max()
     params = jax.tree.map(lambda leaf: leaf[0], draws)
     params = params._replace(vignette_offset=jnp.asarray([100 / 256, 200 / 256]))
-    got = jax.jit(vignette_weight, static_argnums=(1, 2))(params, 192, 256)
-    np.testing.assert_allclose(got, mask[200:392, 100:356], atol=1e-3)
+    weight = jax.jit(vignette_weight, static_argnums=(1, 2))(params, 192, 256)
+    np.testing.assert_allclose(weight, mask[200:392, 100:356], atol=1e-3)
 
 
-def test_the_vignette_lies_within_the_mask(draws):
+def test_vignette_offset_stays_within_the_mask(draws):
     offset = draws.vignette_offset
     assert offset.min() >= 0
     assert np.all(256 * offset + 256 * np.array([1, 20 / 24]) <= 550 + 1e-3)
     assert np.all(256 * offset.max(axis=0) > 0.95 * (550 - 256))
 
 
-def test_shares_of_the_models(draws):
+def test_model_probabilities(draws):
     shares = np.bincount(draws.model, minlength=5) / COUNT
     expected = np.array(OPTIONS.model_probabilities)
     assert np.all(np.abs(shares - expected) < 5 * np.sqrt(expected * (1 - expected) / COUNT))
 
 
-def test_a_dim_reflection_is_never_mixed_by_zhangs_model():
+def test_dim_reflections_are_never_mixed_by_zhang():
     params = draw_many(BRIGHT, 0.4 * BRIGHT)
     shares = np.bincount(np.asarray(params.model), minlength=5) / COUNT
     expected = np.array([0.3, 0, 0.15, 0.15, 0.15]) / 0.75
     assert np.all(np.abs(shares - expected) <= 5 * np.sqrt(expected * (1 - expected) / COUNT))
 
 
-def test_zhangs_model_stays_where_there_is_no_other():
+def test_zhang_is_kept_if_all_other_probabilities_are_0():
     only = MultiviewOptions(size=(20, 24), model_probabilities=(0.0, 1.0, 0.0, 0.0, 0.0))
     assert np.all(np.asarray(draw_many(BRIGHT, 0.1 * BRIGHT, options=only).model) == 1)
 
 
-def test_shares_and_ranges_of_the_blur(draws):
+def test_blur_probabilities_and_ranges(draws):
     none = draws.blur_sigma == 0
     assert abs(none.mean() - 0.2) < 5 * np.sqrt(0.2 * 0.8 / COUNT)
     assert np.all(draws.blur_radius[none] == 0)
@@ -182,7 +182,7 @@ def test_shares_and_ranges_of_the_blur(draws):
     np.testing.assert_array_equal(draws.blur_radius[by_sigma], np.ceil(2 * draws.blur_sigma[by_sigma]))
 
 
-def test_shares_and_ranges_of_ghosts_and_gains(draws):
+def test_ghosting_and_gain_ranges(draws):
     doubled = draws.ghost_strength < 1
     assert abs(doubled.mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / COUNT)
     assert draws.ghost_strength.min() >= 0.5
@@ -198,11 +198,11 @@ def test_shares_and_ranges_of_ghosts_and_gains(draws):
     assert 0.4 <= draws.reflectance[draws.model == 2].min() < 0.5
 
 
-def test_the_mask_is_smooth_within_its_limits_and_follows_the_homographies(draws):
+def test_mask_is_smooth_within_its_limits_and_follows_the_homographies(draws):
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), draws)
     shift = jnp.asarray([[1.0, 0.0, 5.0], [0.0, 1.0, 3.0], [0.0, 0.0, 1.0]])
-    moved = params.mask_homographies.at[2].set(params.mask_homographies[2] @ shift)
-    weight = np.asarray(jax.jit(lambda p: mask_weight(p, 20, 24))(params._replace(mask_homographies=moved)))
+    shifted = params.mask_homographies.at[2].set(params.mask_homographies[2] @ shift)
+    weight = np.asarray(jax.jit(lambda p: mask_weight(p, 20, 24))(params._replace(mask_homographies=shifted)))
     assert weight.min() >= 0.05
     assert weight.max() <= 0.6
     np.testing.assert_allclose(weight[2, :-3, :-5], weight[0, 3:, 5:], atol=1e-5)

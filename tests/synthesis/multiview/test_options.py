@@ -6,13 +6,13 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.multiview import MultiviewOptions
 
 
-def test_the_default_margin_is_a_quarter_of_the_longer_side():
+def test_default_margin_is_a_quarter_of_the_longer_side():
     assert MultiviewOptions().canvas == (384, 384)
     assert MultiviewOptions(size=(64, 96)).canvas == (112, 144)
     assert MultiviewOptions(size=32, margin=5).canvas == (42, 42)
 
 
-def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
+def test_lists_become_hashable_tuples():
     from_lists = MultiviewOptions(
         size=[32, 48], mask=[0.05, 0.6], blur_own=[[2, 5], [1, 5], [2, 5], [2.5, 5], [0.5, 5]]
     )
@@ -56,7 +56,7 @@ def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
         {"jitter_scale": float("nan")},
     ],
 )
-def test_a_wrong_value_is_named_in_one_line(wrong):
+def test_invalid_value_raises_one_line_error_with_the_field_name(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))) as raised:
         MultiviewOptions(**wrong)
     assert "\n" not in str(raised.value)

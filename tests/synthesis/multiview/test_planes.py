@@ -15,13 +15,13 @@ COUNT = 24
 
 
 def quick_vmap(function):
-    """Most of the time would go into optimizing programs that run once."""
+    """Compiles without optimization, because each program runs once."""
     return jax.jit(jax.vmap(function), compiler_options={"xla_backend_optimization_level": 0})
 
 
 @pytest.fixture(scope="module")
 def scenes():
-    """Geometries and planes with their motions; the second half of the scenes has the background only."""
+    """Geometries and planes with their motions; the second half of the scenes has only a background."""
     keys = jax.random.split(jax.random.key(0), COUNT)
     geometry = quick_vmap(functools.partial(draw_geometry, options=OPTIONS))(keys)
     planes = quick_vmap(functools.partial(draw_planes, options=OPTIONS))(keys)
@@ -45,7 +45,7 @@ def canvases(seed=0):
 
 
 def literal_visible(planes, scene, positions):
-    """The nearest opaque plane where plane k is looked up at positions[k] = (x, y), in pixels of frame t."""
+    """Index of the nearest opaque plane; plane k is evaluated at positions[k] = (x, y), in pixels of frame t."""
     visible = 0
     for k, (x, y) in enumerate(positions[1:]):
         u = (x + OPTIONS.border + 0.5) / OPTIONS.canvas[1]
@@ -57,7 +57,7 @@ def literal_visible(planes, scene, positions):
     return visible
 
 
-def test_flow_and_occlusion_against_a_literal_walk_over_pixels(scenes):
+def test_flow_and_occlusion_equal_a_literal_loop_over_pixels(scenes):
     geometry, planes, motion = scenes
     rng = np.random.default_rng(2)
     disagreements = checked = hidden = 0
@@ -70,18 +70,18 @@ def test_flow_and_occlusion_against_a_literal_walk_over_pixels(scenes):
                 target = target[:2] / target[2]
                 flow_error = np.abs(motion.flow_t[scene, s, y, x] - (target - [x, y])).max()
                 back = [np.linalg.inv(m) @ [*target, 1] for m in matrices]
-                seen = literal_visible(planes, scene, [b[:2] / b[2] for b in back])
+                nearest = literal_visible(planes, scene, [b[:2] / b[2] for b in back])
                 inside = 0 <= target[0] <= 31 and 0 <= target[1] <= 27
-                valid = float(inside and seen <= plane)
+                valid = float(inside and nearest <= plane)
                 checked += 1
                 hidden += inside and not valid
                 disagreements += (flow_error > 1e-3) or motion.valid_t[scene, s, y, x] != valid
-    # Only a point within rounding of an outline or of the border may be judged differently.
+    # Only points within rounding of an outline or of the border may differ.
     assert hidden > 10
     assert disagreements <= 0.005 * checked
 
 
-def test_without_depth_parallax_the_middle_frame_is_a_plain_crop(scenes, render):
+def test_middle_frame_is_a_plain_crop_without_depth_parallax(scenes, render):
     geometry, planes, _ = scenes
     canvas = canvases()
     transmission, reflection = render(canvas, geometry, planes)
@@ -92,8 +92,8 @@ def test_without_depth_parallax_the_middle_frame_is_a_plain_crop(scenes, render)
     assert changed.mean() > 0.7, "a foreground plane shows something else than the background"
 
 
-def test_a_neighbor_shows_the_canvas_where_the_flow_leads(scenes, render):
-    """Canvases whose colors are their own coordinates make the flow readable from the rendered frames."""
+def test_neighbors_are_rendered_along_the_flow(scenes, render):
+    """Canvases whose colors encode their coordinates make the flow measurable in the rendered frames."""
     geometry, planes, motion = scenes
     height, width = OPTIONS.canvas
     y, x = np.meshgrid(np.arange(height) / height, np.arange(width) / width, indexing="ij")
@@ -105,14 +105,14 @@ def test_a_neighbor_shows_the_canvas_where_the_flow_leads(scenes, render):
     ):
         for scene in scenes_used:
             for s in (0, 1):
-                # At whole pixel q of frame s the content of p = q - flow(p) appears; flows are nearly uniform.
-                shown = layer[scene, 2 * s, 14, 16, :2] * [width, height] - 10
-                at = np.round(shown).astype(int)
+                # Pixel q of frame s has the content of p = q - flow(p); flows are nearly uniform.
+                source = layer[scene, 2 * s, 14, 16, :2] * [width, height] - 10
+                at = np.round(source).astype(int)
                 if 1 <= at[0] < 31 and 1 <= at[1] < 27:
-                    np.testing.assert_allclose(shown + flow[scene, s, at[1], at[0]], [16, 14], atol=0.05)
+                    np.testing.assert_allclose(source + flow[scene, s, at[1], at[0]], [16, 14], atol=0.05)
 
 
-def test_the_reflection_may_exceed_1_but_the_transmission_may_not(scenes, render):
+def test_reflection_may_exceed_1_and_transmission_may_not(scenes, render):
     geometry, planes, _ = scenes
     transmission, reflection = render(np.round(canvases(1)) * 1.0, geometry, planes)
     assert float(transmission.min()) >= 0
@@ -121,7 +121,7 @@ def test_the_reflection_may_exceed_1_but_the_transmission_may_not(scenes, render
     assert float(reflection.max()) > 1
 
 
-def test_shares_of_scenes_with_two_and_three_planes():
+def test_plane_probabilities():
     options = MultiviewOptions(size=16)
     keys = jax.random.split(jax.random.key(5), 2000)
     planes = quick_vmap(functools.partial(draw_planes, options=options))(keys)

@@ -27,20 +27,20 @@ def scenes():
     return jax.tree.map(np.asarray, draw(jax.random.split(jax.random.key(0), COUNT), jnp.asarray(PHOTO)))
 
 
-def test_by_default_the_scene_is_the_photograph_to_the_bit():
+def test_default_scene_equals_the_photograph_exactly():
     scene, clean = draw(jax.random.split(jax.random.key(0), 3), jnp.asarray(PHOTO), options=MultiviewOptions(size=SIZE))
     np.testing.assert_array_equal(scene, np.broadcast_to(PHOTO, (3, *PHOTO.shape)))
     assert not np.asarray(clean).any()
 
 
-def test_nothing_is_left_of_the_share_without_a_reflection(scenes):
+def test_clean_probability_gives_black_scenes(scenes):
     scene, clean = scenes
     assert abs(clean.mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / COUNT)
     assert np.all(scene[clean] == 0)
     assert np.all(scene[~clean].max(axis=(1, 2, 3)) > 0)
 
 
-def test_scenes_are_powers_of_the_photograph_or_parts_of_such(scenes):
+def test_scenes_are_powers_of_the_photograph_or_local_windows_of_them(scenes):
     scene, clean = scenes
     exponents = np.log(np.maximum(scene[~clean], 1e-30)) / np.log(PHOTO)
     spread = exponents.reshape(len(exponents), -1).std(axis=1)
@@ -49,18 +49,18 @@ def test_scenes_are_powers_of_the_photograph_or_parts_of_such(scenes):
     drawn = exponents[whole].mean(axis=(1, 2, 3))
     assert 1.0 <= drawn.min() < 1.1
     assert 2.9 < drawn.max() <= 3.0
-    # The window is the same for all channels, and takes away.
+    # The window is the same for all channels, and only attenuates.
     part = scene[~clean][~whole]
     assert np.all(part <= PHOTO + 1e-6)
     share = part / PHOTO
     assert np.mean(share.min(axis=(1, 2, 3)) < 0.5 * share.max(axis=(1, 2, 3))) > 0.9
 
 
-def test_a_picture_without_a_reflection_is_its_transmission():
+def test_mixture_without_a_reflection_equals_its_transmission():
     options = MultiviewOptions(size=SIZE, clean_probability=1.0, noise_probability=0.0, jpeg_probability=0.0)
     keys = jax.random.split(jax.random.key(1), 16)
     make = jax.jit(
         jax.vmap(lambda key: synthesize_single(key, jnp.asarray(PHOTO), jnp.ones_like(PHOTO), options=options))
     )
-    made = make(keys)
-    np.testing.assert_allclose(made.frame, np.broadcast_to(PHOTO, made.frame.shape), atol=1e-6)
+    frames = make(keys).frame
+    np.testing.assert_allclose(frames, np.broadcast_to(PHOTO, frames.shape), atol=1e-6)

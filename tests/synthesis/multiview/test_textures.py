@@ -19,7 +19,7 @@ def layers():
         draw = functools.partial(procedural_texture, key, SIZE)
         return draw(role="transmission"), draw(role="reflection")
 
-    # Most of the time would go into optimizing a program that runs once.
+    # Not optimized, because the program runs once.
     draw_all = jax.jit(jax.vmap(both), compiler_options={"xla_backend_optimization_level": 0})
     return tuple(np.asarray(x) for x in draw_all(jax.random.split(jax.random.key(0), COUNT)))
 
@@ -41,16 +41,16 @@ def test_layers_differ_and_few_are_flat(layers):
         assert 0.25 < layer.mean() < 0.75
 
 
-def test_about_a_fifth_of_the_transmissions_is_almost_without_texture(layers):
+def test_about_a_fifth_of_the_transmissions_has_almost_no_texture(layers):
     texture = np.abs(np.diff(layers[0], axis=2)).mean(axis=(1, 2, 3))
     assert 0.1 < np.mean(texture < 0.02) < 0.45
 
 
-def test_about_half_of_the_reflections_carry_lamps(layers):
+def test_about_half_of_the_reflections_have_lamps(layers):
     lit = layers[1].max(axis=(1, 2, 3)) > 1.02
     assert 0.2 < lit.mean() < 0.6
 
 
-def test_an_unknown_role_is_named():
+def test_unknown_role_raises():
     with pytest.raises(UserError, match="'background'"):
         procedural_texture(jax.random.key(0), 32, role="background")

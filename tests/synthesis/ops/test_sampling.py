@@ -26,18 +26,18 @@ def literal_sample(image, x, y):
     return total
 
 
-def test_against_a_literal_loop_inside_and_outside():
+def test_sample_cubic_equals_a_literal_loop_inside_and_outside():
     image = RNG.uniform(size=(9, 11, 3)).astype(np.float32)
     points = RNG.uniform(-3, 13, size=(40, 2)).astype(np.float32)
     expected = [literal_sample(image.astype(np.float64), *point.astype(np.float64)) for point in points]
     np.testing.assert_allclose(sample(image, points), expected, atol=2e-6)
 
 
-def test_whole_positions_are_read_exactly_and_the_border_goes_on():
+def test_whole_positions_are_exact_and_the_border_is_repeated():
     image = RNG.uniform(size=(9, 11, 3)).astype(np.float32)
     x, y = np.meshgrid(np.arange(-4, 15), np.arange(-4, 13))
-    got = sample(image, np.stack([x, y], axis=-1).astype(np.float32))
-    np.testing.assert_array_equal(got, image[np.clip(y, 0, 8), np.clip(x, 0, 10)])
+    sampled = sample(image, np.stack([x, y], axis=-1).astype(np.float32))
+    np.testing.assert_array_equal(sampled, image[np.clip(y, 0, 8), np.clip(x, 0, 10)])
 
 
 def test_parabolas_are_reproduced():

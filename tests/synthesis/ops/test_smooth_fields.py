@@ -17,15 +17,15 @@ def literal_field(coefficients, x, y):
     return total
 
 
-def test_the_series_against_a_literal_sum():
+def test_evaluate_field_equals_a_literal_sum():
     coefficients = NOISE[..., :3]
     points = np.array([[0.1, 0.7], [0.0, 1.0], [-0.2, 1.3]], np.float32)
-    got = jax.jit(evaluate_field)(jnp.asarray(coefficients), jnp.asarray(points))
+    values = jax.jit(evaluate_field)(jnp.asarray(coefficients), jnp.asarray(points))
     expected = [literal_field(coefficients.astype(np.float64), *point) for point in points]
-    np.testing.assert_allclose(got, expected, atol=2e-5)
+    np.testing.assert_allclose(values, expected, atol=2e-5)
 
 
-def test_the_slopes_are_the_derivatives():
+def test_evaluate_field_slope_equals_finite_differences():
     coefficients = NOISE[..., :2].astype(np.float64)
     points = np.array([[0.31, 0.62], [0.9, 0.15]])
     value, by_x, by_y = jax.jit(evaluate_field_slope)(

@@ -6,7 +6,7 @@ from sirr_jax.errors import UserError
 from sirr_jax.synthesis.raindrops import RaindropOptions
 
 
-def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
+def test_lists_become_hashable_tuples():
     from_lists = RaindropOptions(count=[1, 4], radius=[0.1, 0.2])
     assert hash(from_lists) == hash(RaindropOptions(count=(1, 4), radius=(0.1, 0.2)))
 
@@ -35,7 +35,7 @@ def test_lists_of_a_config_file_are_accepted_and_leave_the_options_hashable():
         {"rim": (float("nan"), 1.0)},
     ],
 )
-def test_a_wrong_value_is_named_in_one_line(wrong):
+def test_invalid_value_raises_one_line_error_with_the_field_name(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))) as raised:
         RaindropOptions(**wrong)
     assert "\n" not in str(raised.value)

@@ -14,7 +14,7 @@ from sirr_jax.synthesis.raindrops.shapes import Coverage, cover
 
 HEIGHT, WIDTH = 48, 64
 OPTIONS = RaindropOptions(count=(2, 6), radius=(0.05, 0.2))
-ALL_THAT_DROPS_TOUCH = RaindropOptions(count=(2, 6), radius=(0.05, 0.2), mask_threshold=0.0)
+NO_THRESHOLD = RaindropOptions(count=(2, 6), radius=(0.05, 0.2), mask_threshold=0.0)
 ROUND = RaindropOptions(count=(1, 1), radius=(0.2, 0.2), elongation=(1, 1), roughness=(0, 0), joined_probability=0)
 
 
@@ -34,53 +34,53 @@ def photograph(seed=0):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_image_changes_under_drops_only(seed):
+def test_image_changes_only_under_drops(seed):
     clean = photograph(seed)
-    made = renderer()(jax.random.key(seed), clean)
-    outside = np.asarray(made.alpha[..., 0]) == 0
-    np.testing.assert_array_equal(np.asarray(made.image)[outside], np.asarray(clean)[outside])
+    rainy = renderer()(jax.random.key(seed), clean)
+    outside = np.asarray(rainy.alpha[..., 0]) == 0
+    np.testing.assert_array_equal(np.asarray(rainy.image)[outside], np.asarray(clean)[outside])
     assert 0 < np.mean(outside) < 1
-    # A drop shows another part of the scene, so that most of what it covers looks different.
-    changed = np.max(np.abs(np.asarray(made.image) - np.asarray(clean)), axis=-1) > 2 / 255
+    # A drop shows another part of the scene, so most of the covered pixels differ.
+    changed = np.max(np.abs(np.asarray(rainy.image) - np.asarray(clean)), axis=-1) > 2 / 255
     assert np.mean(changed[~outside]) > 0.7
 
 
-def test_the_mask_is_that_of_the_published_rule_on_the_files():
+def test_mask_equals_the_published_rule_on_the_bytes():
     for seed in range(5):
         clean_bytes = np.rint(255 * np.asarray(photograph(seed))).astype(np.uint8)
-        made = renderer()(jax.random.key(seed), jnp.asarray(clean_bytes, jnp.float32) / 255.0)
-        rainy_bytes = np.rint(255 * np.asarray(made.image)).astype(np.uint8)
-        np.testing.assert_array_equal(made.mask, difference_mask(rainy_bytes, clean_bytes, threshold=30.0))
+        rainy = renderer()(jax.random.key(seed), jnp.asarray(clean_bytes, jnp.float32) / 255.0)
+        rainy_bytes = np.rint(255 * np.asarray(rainy.image)).astype(np.uint8)
+        np.testing.assert_array_equal(rainy.mask, difference_mask(rainy_bytes, clean_bytes, threshold=30.0))
         changed = difference_mask(rainy_bytes, clean_bytes, threshold=30.0, dilate=False)
         assert changed.any()
-        assert not np.any(changed[np.asarray(made.alpha) == 0])
+        assert not np.any(changed[np.asarray(rainy.alpha) == 0])
 
 
-def test_without_a_threshold_the_mask_is_all_that_drops_touch():
-    made = jax.jit(functools.partial(render, options=ALL_THAT_DROPS_TOUCH))(jax.random.key(0), photograph())
-    np.testing.assert_array_equal(made.mask, made.alpha > 0)
+def test_mask_without_a_threshold_contains_all_touched_pixels():
+    rainy = jax.jit(functools.partial(render, options=NO_THRESHOLD))(jax.random.key(0), photograph())
+    np.testing.assert_array_equal(rainy.mask, rainy.alpha > 0)
     by_rule = renderer()(jax.random.key(0), photograph())
-    np.testing.assert_allclose(made.image, by_rule.image, atol=1e-5)
+    np.testing.assert_allclose(rainy.image, by_rule.image, atol=1e-5)
 
 
-def test_images_and_masks_are_in_range_even_over_black_and_white():
+def test_images_and_masks_are_in_range_over_black_and_white():
     for value in (0.0, 1.0):
-        made = renderer()(jax.random.key(1), jnp.full((HEIGHT, WIDTH, 3), value))
-        assert made.image.shape == (HEIGHT, WIDTH, 3)
-        assert made.mask.shape == made.alpha.shape == (HEIGHT, WIDTH, 1)
-        for array in (made.image, made.alpha):
+        rainy = renderer()(jax.random.key(1), jnp.full((HEIGHT, WIDTH, 3), value))
+        assert rainy.image.shape == (HEIGHT, WIDTH, 3)
+        assert rainy.mask.shape == rainy.alpha.shape == (HEIGHT, WIDTH, 1)
+        for array in (rainy.image, rainy.alpha):
             assert array.dtype == jnp.float32
             assert np.all((np.asarray(array) >= 0) & (np.asarray(array) <= 1))
 
 
-def test_a_batch_is_its_samples_and_the_key_decides():
+def test_batch_equals_its_samples_and_keys_determine_them():
     keys = jax.random.split(jax.random.key(3), 3)
     photographs = jnp.stack([photograph(s) for s in range(3)])
     batch = jax.jit(jax.vmap(functools.partial(render, options=OPTIONS)))(keys, photographs)
     for i in range(3):
         alone = jax.tree.leaves(renderer()(keys[i], photographs[i]))
-        for of_batch, by_itself in zip(jax.tree.leaves(batch), alone, strict=True):
-            np.testing.assert_allclose(of_batch[i], by_itself, atol=2e-4)
+        for in_batch, single in zip(jax.tree.leaves(batch), alone, strict=True):
+            np.testing.assert_allclose(in_batch[i], single, atol=2e-4)
     again = renderer()(keys[0], photographs[0])
     np.testing.assert_array_equal(again.image, renderer()(keys[0], photographs[0]).image)
     assert not np.array_equal(again.mask, renderer()(keys[1], photographs[0]).mask)
@@ -99,7 +99,7 @@ def test_number_and_size_follow_the_options():
     assert OPTIONS.defocus[0] <= defocus.min() < defocus.max() <= OPTIONS.defocus[1]
 
 
-def test_a_round_drop_covers_the_area_of_its_disc():
+def test_round_drop_covers_the_area_of_its_disc():
     params = jax.tree.map(lambda a: a[0], drawer(ROUND)(jax.random.split(jax.random.key(0), 1)))
     params = params._replace(center=jnp.asarray([[[32.0, 24.0], [0.0, 0.0]]]))
     x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
@@ -114,17 +114,17 @@ def test_a_round_drop_covers_the_area_of_its_disc():
     np.testing.assert_allclose(np.asarray(coverage.local)[inside], expected[inside], atol=1e-3)
 
 
-def test_without_drops_nothing_happens():
+def test_no_drops_is_the_identity():
     options = RaindropOptions(count=(0, 1))
     draw = drawer(options)
     key = next(k for k in jax.random.split(jax.random.key(0), 20) if not np.any(draw(k[None]).present))
     clean = photograph()
-    made = jax.jit(functools.partial(render, options=options))(key, clean)
-    np.testing.assert_array_equal(made.image, clean)
-    assert not np.any(made.mask)
+    rainy = jax.jit(functools.partial(render, options=options))(key, clean)
+    np.testing.assert_array_equal(rainy.image, clean)
+    assert not np.any(rainy.mask)
 
 
-def test_a_disc_blur_is_the_literal_average():
+def test_disc_blur_equals_a_literal_average():
     plane = np.random.default_rng(0).uniform(size=(16, 20, 2)).astype(np.float32)
     radius = 2.3
     expected, total = np.zeros_like(plane), 0.0
@@ -137,7 +137,7 @@ def test_a_disc_blur_is_the_literal_average():
     np.testing.assert_allclose(disc_blur(jnp.asarray(plane), jnp.asarray(0.0)), plane, atol=1e-5)
 
 
-def test_a_drop_shows_the_scene_upside_down_and_darker_at_its_rim():
+def test_drop_shows_the_scene_upside_down_and_darker_at_its_rim():
     scene = jnp.concatenate([jnp.full((24, WIDTH, 3), 0.9), jnp.full((24, WIDTH, 3), 0.1)])
     params = jax.tree.map(lambda a: a[0], drawer(ROUND)(jax.random.split(jax.random.key(0), 1)))
     params = params._replace(
@@ -155,7 +155,7 @@ def test_a_drop_shows_the_scene_upside_down_and_darker_at_its_rim():
     np.testing.assert_allclose(light[[0, 1, 3, 4]], [0.05, 0.1, 0.9, 0.45], rtol=0.05)
 
 
-def test_mistakes_are_named():
+def test_invalid_arguments_raise():
     key = jax.random.key(0)
     for wrong in (jnp.zeros((32, 32)), jnp.zeros((8, 32, 3)), jnp.zeros((32, 32, 3), jnp.uint8)):
         with pytest.raises(UserError, match="give float32"):

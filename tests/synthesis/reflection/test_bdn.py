@@ -5,13 +5,13 @@ import numpy as np
 from tests.helpers.synthesis_layers import each, layers, literal_blur, make
 
 
-def test_the_published_steps():
+def test_mixture_equals_the_published_steps():
     transmission, reflection = layers(0)
-    made = make("bdn", range(60), (transmission, reflection))
-    assert set(made.parameters["radius"]) == {1, 2, 3}
-    assert made.parameters["sigma"].min() < 0.2
-    assert made.parameters["sigma"].max() <= 2
-    for mixture in each(made):
+    mixtures = make("bdn", range(60), (transmission, reflection))
+    assert set(mixtures.parameters["radius"]) == {1, 2, 3}
+    assert mixtures.parameters["sigma"].min() < 0.2
+    assert mixtures.parameters["sigma"].max() <= 2
+    for mixture in each(mixtures):
         weight = float(mixture.parameters["reflectance"])
         assert 0.2 <= weight <= 0.4
         radius = mixture.parameters["radius"]

@@ -20,27 +20,27 @@ def literal(transmission, reflection, parameters):
     return mixed, blurred
 
 
-def test_the_published_steps():
+def test_mixture_equals_the_published_steps():
     pair = layers(0)
-    made = make("ceilnet", SEEDS, pair)
-    for mixture in each(made):
+    mixtures = make("ceilnet", SEEDS, pair)
+    for mixture in each(mixtures):
         mixed, residual = literal(*pair, mixture.parameters)
         assert mixture.parameters["subtracted"] > 0.05
         np.testing.assert_allclose(mixture.mixture, mixed, atol=2e-6)
         np.testing.assert_allclose(mixture.reflection, residual, atol=2e-6)
-    sigma = made.parameters["sigma"]
+    sigma = mixtures.parameters["sigma"]
     assert sigma.min() >= 2
     assert sigma.max() <= 5
     assert np.ptp(sigma) > 1
-    np.testing.assert_allclose(made.parameters["excess_gain"], 1.3, rtol=1e-6)
+    np.testing.assert_allclose(mixtures.parameters["excess_gain"], 1.3, rtol=1e-6)
 
 
-def test_nothing_is_subtracted_below_white_and_the_gain_may_vary():
+def test_nothing_is_subtracted_below_white_and_the_gain_is_drawn():
     pair = layers(1, brightness=0.45)
-    made = make("ceilnet", SEEDS, pair, CeilnetOptions(excess_gain=(1.0, 1.5)))
-    np.testing.assert_array_equal(made.parameters["subtracted"], 0)
-    for mixture in each(made):
+    mixtures = make("ceilnet", SEEDS, pair, CeilnetOptions(excess_gain=(1.0, 1.5)))
+    np.testing.assert_array_equal(mixtures.parameters["subtracted"], 0)
+    for mixture in each(mixtures):
         np.testing.assert_allclose(mixture.mixture, literal(*pair, mixture.parameters)[0], atol=2e-6)
-    assert np.ptp(made.parameters["excess_gain"]) > 0.2
-    border = made.reflection[:, 0].mean() / made.reflection[:, 12].mean()
-    assert border < 0.75, "zeros outside darken the border"
+    assert np.ptp(mixtures.parameters["excess_gain"]) > 0.2
+    border = mixtures.reflection[:, 0].mean() / mixtures.reflection[:, 12].mean()
+    assert border < 0.75, "zero padding darkens the border"

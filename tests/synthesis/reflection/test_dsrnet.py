@@ -21,12 +21,12 @@ def literal(transmission, reflection, parameters):
     return mixed, weighted
 
 
-def test_the_published_steps_and_shares():
+def test_mixture_equals_the_published_steps_and_probabilities():
     pair = layers(0)
-    made = make("dsrnet", range(COUNT), pair)
-    np.testing.assert_array_equal(made.transmission[0], pair[0])
-    parameters = made.parameters
-    for mixture in list(each(made))[:24]:
+    mixtures = make("dsrnet", range(COUNT), pair)
+    np.testing.assert_array_equal(mixtures.transmission[0], pair[0])
+    parameters = mixtures.parameters
+    for mixture in list(each(mixtures))[:24]:
         mixed, residual = literal(*pair, mixture.parameters)
         np.testing.assert_allclose(mixture.mixture, mixed, atol=2e-6)
         np.testing.assert_allclose(mixture.reflection, residual, atol=2e-6)

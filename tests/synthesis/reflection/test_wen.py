@@ -31,15 +31,15 @@ def pair():
 
 
 @pytest.fixture(scope="module")
-def made(pair):
+def mixtures(pair):
     return make("wen", range(240), pair, WenOptions(sigma=(2.0, 3.0), sigma_count=5, shift=(3, 9)))
 
 
-def test_the_three_kinds_of_reflection(pair, made):
+def test_mixture_equals_the_published_steps_for_all_kinds(pair, mixtures):
     transmission, reflection = pair
-    kinds = made.parameters["kind"]
+    kinds = mixtures.parameters["kind"]
     assert np.all(np.abs(np.bincount(kinds) / 240 - 1 / 3) < 5 * np.sqrt(2 / 9 / 240))
-    for mixture in list(each(made))[:24]:
+    for mixture in list(each(mixtures))[:24]:
         parameters = mixture.parameters
         np.testing.assert_allclose(parameters["formed"], literal_formed(reflection, parameters), atol=2e-5)
         mask = parameters["mask"].astype(np.float64)
@@ -48,8 +48,8 @@ def test_the_three_kinds_of_reflection(pair, made):
     assert set(kinds[:24]) == {FOCUSED, DEFOCUSED, GHOSTING}
 
 
-def test_what_is_drawn_for_a_kind_is_neutral_for_the_others(made):
-    parameters, kinds = made.parameters, made.parameters["kind"]
+def test_parameters_of_a_kind_are_neutral_for_the_others(mixtures):
+    parameters, kinds = mixtures.parameters, mixtures.parameters["kind"]
     assert set(parameters["sigma"][kinds == DEFOCUSED]) == {2.0, 2.25, 2.5, 2.75, 3.0}
     assert set(parameters["sigma"][kinds != DEFOCUSED]) == {0.0}
     assert set(parameters["shift"][kinds == GHOSTING].ravel()) == set(range(3, 9))
@@ -58,8 +58,8 @@ def test_what_is_drawn_for_a_kind_is_neutral_for_the_others(made):
     assert set(parameters["ghosting_strength"][kinds != GHOSTING]) == {1.0}
 
 
-def test_the_random_mask_is_smooth_within_its_limits_and_nearly_neutral(made):
-    mask = made.parameters["mask"]
+def test_random_mask_is_smooth_within_its_limits_and_nearly_neutral(mixtures):
+    mask = mixtures.parameters["mask"]
     assert mask.min() >= 0.05
     assert mask.max() <= 0.6
     for axis in (1, 2):
@@ -69,16 +69,16 @@ def test_the_random_mask_is_smooth_within_its_limits_and_nearly_neutral(made):
     assert 0.6 < across_channels < 0.95
 
 
-def test_a_mask_of_ones_own(pair):
+def test_mask_argument(pair):
     options = WenOptions(kind_probabilities=(1.0, 0.0, 0.0), sigma=(0.5, 0.5), sigma_count=1, shift=(0, 1))
     mask = np.random.default_rng(1).uniform(size=(32, 45, 3)).astype(np.float32)
-    made = make("wen", [0], pair, options, mask=mask)
-    np.testing.assert_array_equal(made.parameters["mask"][0], mask)
-    np.testing.assert_allclose(made.mixture[0], mask * pair[1] + (1 - mask) * pair[0], atol=1e-6)
+    mixtures = make("wen", [0], pair, options, mask=mask)
+    np.testing.assert_array_equal(mixtures.parameters["mask"][0], mask)
+    np.testing.assert_allclose(mixtures.mixture[0], mask * pair[1] + (1 - mask) * pair[0], atol=1e-6)
     with pytest.raises(UserError, match=r"mask is float32 of shape \(32, 44, 3\)"):
         make("wen", [0], pair, options, mask=mask[:, 1:])
 
 
-def test_an_image_smaller_than_the_shift_is_told(pair):
+def test_image_smaller_than_the_shift_raises(pair):
     with pytest.raises(UserError, match="32 x 45 pixels cannot be shifted by up to 39"):
         make("wen", [0], pair)

@@ -30,22 +30,22 @@ def literal(transmission, reflection, parameters):
 
 
 @pytest.mark.parametrize("brightness", [0.6, 1.0])
-def test_the_published_steps(brightness):
+def test_mixture_equals_the_published_steps(brightness):
     pair = layers(0, brightness=brightness)
-    made = make("zhang", range(16), pair)
-    for mixture in each(made):
+    mixtures = make("zhang", range(16), pair)
+    for mixture in each(mixtures):
         mixed, residual = literal(*pair, mixture.parameters)
         np.testing.assert_allclose(mixture.mixture, mixed, atol=5e-6)
         # In linear light: the root is infinitely steep at black.
         np.testing.assert_allclose(mixture.reflection.astype(np.float64) ** 2.2, residual**2.2, atol=1e-6)
-    sigma = made.parameters["sigma"]
+    sigma = mixtures.parameters["sigma"]
     assert np.abs(np.linspace(1, 5, 80)[:, None] - sigma).min(axis=0).max() < 1e-6
     assert np.ptp(sigma) > 1.5
     for name, low, high in (("attenuation", 1.08, 1.18), ("transmittance", 0.8, 1.0)):
-        assert made.parameters[name].min() >= np.float32(low)
-        assert made.parameters[name].max() <= high
-    assert np.any(made.parameters["subtracted"] > 0) == (brightness == 1.0)
-    np.testing.assert_array_equal(made.transmission[0], pair[0])
+        assert mixtures.parameters[name].min() >= np.float32(low)
+        assert mixtures.parameters[name].max() <= high
+    assert np.any(mixtures.parameters["subtracted"] > 0) == (brightness == 1.0)
+    np.testing.assert_array_equal(mixtures.transmission[0], pair[0])
 
 
 SMALL = ZhangOptions(sigma=(0.5, 0.5), sigma_count=1)
@@ -56,7 +56,7 @@ def kept_share(transmission, reflection, options=SMALL):
     return np.mean(make("zhang", range(64), pair, options).kept)
 
 
-def test_pairs_that_the_publication_rejects():
+def test_rejected_pairs():
     assert kept_share(0.5, 0.26) > 0
     assert kept_share(0.5, 0.24) == 0, "mean(T) / 2 > mean(R)"
     assert kept_share(0.14, 0.3) == 0, "max(T) < 0.15"
@@ -67,12 +67,12 @@ def test_pairs_that_the_publication_rejects():
     assert kept_share(0.11, 0.11, lax) == 1
 
 
-def test_a_reflection_in_the_dark_of_the_vignette_is_rejected():
+def test_reflection_darkened_by_the_vignette_is_rejected():
     share = kept_share(0.3, 0.2)
-    assert 0 < share < 1, "the maximum of the target, not of the photograph, counts"
+    assert 0 < share < 1, "the rule uses the maximum of the target, not of the photograph"
 
 
-def test_large_images_with_a_stretched_vignette():
+def test_large_images_need_a_stretched_vignette():
     options = ZhangOptions(sigma=(0.5, 0.5), sigma_count=1, vignette_side=256)
-    made = make("zhang", [0], layers(2, 40, 600), options)
-    assert made.mixture.shape == (1, 40, 600, 3)
+    mixtures = make("zhang", [0], layers(2, 40, 600), options)
+    assert mixtures.mixture.shape == (1, 40, 600, 3)

@@ -31,7 +31,7 @@ def load_array_record() -> ModuleType:
         The module `array_record.python.array_record_module`.
 
     Raises:
-        UserError: Array_record is not installed.
+        UserError: The package array_record is not installed.
     """
     try:
         from array_record.python import array_record_module

@@ -45,7 +45,7 @@ class Manifest:
     Attributes:
         layout: name of the layout of the unpacked set, such as `real20`.
         title: human-readable name of the set.
-        published: where the authors publish the set; may be empty.
+        published: address at which the authors publish the set; may be empty.
         license: license of the pictures, as stated when packing.
         parts: part name -> number of pictures; the name is empty if the set has no parts.
         layers: layer -> number of files.

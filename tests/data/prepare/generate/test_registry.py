@@ -1,4 +1,4 @@
-"""Samples of the kinds without a level: what the manifest says of them, and how wrong options are told."""
+"""Tests of generated samples of the kinds without levels: their parameters, and errors of wrong options."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def photograph(seed=0):
 
 
 def samples(kind, number, **options):
-    """Samples of a kind; what goes into the manifest survives a JSON file unchanged."""
+    """Generates samples of a kind and checks that their parameters survive a JSON file unchanged."""
     generator = get_generator(kind, options)
     assert json.loads(json.dumps(generator.options)) is not None
     photographs = tuple(photograph(seed) for seed in range(generator.photographs))
-    made = [generator.make(3, index, photographs) for index in range(number)]
-    for sample in made:
+    generated = [generator.make(3, index, photographs) for index in range(number)]
+    for sample in generated:
         assert json.loads(json.dumps(sample.parameters)) == sample.parameters
         assert all(image.dtype == np.uint8 and image.shape[:2] == (SIDE, SIDE) for image in sample.images.values())
-        assert sample.kept
+        assert sample.accepted
     again = generator.make(3, 0, photographs)
     for layer, image in again.images.items():
-        np.testing.assert_array_equal(image, made[0].images[layer])
-    return made
+        np.testing.assert_array_equal(image, generated[0].images[layer])
+    return generated
 
 
-def test_all_kinds_have_a_maker():
+def test_all_kinds_have_a_generator():
     others = {"raindrops", "watermark", "irregular_mask", "window_reflection", "fog", "rain"}
     assert set(kinds()) == {*SYNTHESES, *KINDS, *others}
     assert len(kinds()) == len(set(kinds()))
@@ -47,10 +47,10 @@ def test_all_kinds_have_a_maker():
         assert get_generator(kind, {}).photographs == (2 if kind in {*SYNTHESES, "window_reflection"} else 1)
 
 
-def test_fog_says_how_dense_and_how_deep_it_is():
-    made = samples("fog", 12)
-    assert {sample.parameters["beta"] for sample in made} == set(BETAS)
-    for sample in made:
+def test_fog_parameters():
+    generated = samples("fog", 12)
+    assert {sample.parameters["beta"] for sample in generated} == set(BETAS)
+    for sample in generated:
         assert sample.parameters["depth"] == "made up"
         assert 2.0 <= sample.parameters["nearest"] < sample.parameters["farthest"] <= 250.0
         np.testing.assert_array_equal(sample.parameters["airlight"], airlight(photograph()))
@@ -59,15 +59,15 @@ def test_fog_says_how_dense_and_how_deep_it_is():
     np.testing.assert_array_equal(clear.images["degraded"], photograph())
 
 
-def test_rain_is_one_of_the_three_settings_or_those_given():
-    made = samples("rain", 12)
-    drawn = {tuple(sample.parameters[name] for name in ("alpha", "beta", "drop_size")) for sample in made}
+def test_rain_strengths_are_published_or_custom():
+    generated = samples("rain", 12)
+    drawn = {tuple(sample.parameters[name] for name in ("alpha", "beta", "drop_size")) for sample in generated}
     assert drawn == set(RAIN_STRENGTHS)
     (sample,) = samples("rain", 1, strengths=[[0.5, 0, 0.25]])
     assert (sample.parameters["alpha"], sample.parameters["beta"]) == (0.5, 0)
 
 
-def test_watermarks_take_logos_from_a_folder_or_draw_them(tmp_path):
+def test_watermark_logos_are_drawn_or_loaded_from_a_folder(tmp_path):
     for sample in samples("watermark", 3):
         images = sample.images
         assert sample.parameters["logo"] == "drawn"
@@ -77,12 +77,12 @@ def test_watermarks_take_logos_from_a_folder_or_draw_them(tmp_path):
         assert apart.any()
     for name in ("b", "a"):
         Image.fromarray(np.pad(np.zeros((30, 60), np.uint8), 9, constant_values=255)).save(tmp_path / f"{name}.png")
-    made = samples("watermark", 12, logos=str(tmp_path), tiled=True, size=200)
-    assert {sample.parameters["logo"] for sample in made} == {"a.png", "b.png"}
-    assert all(len(sample.parameters["places"]) > 1 for sample in made)
+    generated = samples("watermark", 12, logos=str(tmp_path), tiled=True, size=200)
+    assert {sample.parameters["logo"] for sample in generated} == {"a.png", "b.png"}
+    assert all(len(sample.parameters["places"]) > 1 for sample in generated)
 
 
-def test_holes_are_black_in_the_mask_and_in_the_image():
+def test_irregular_mask_holes_are_black_in_mask_and_image():
     for sample in samples("irregular_mask", 4):
         images = sample.images
         assert set(np.unique(images["mask"])) == {0, 255}
@@ -93,14 +93,14 @@ def test_holes_are_black_in_the_mask_and_in_the_image():
 
 
 @pytest.mark.parametrize(("form", "drawn"), [("cityscapes", "sigma"), ("ceil", "excess_gain")])
-def test_window_reflections_take_two_photographs(form, drawn):
+def test_window_reflection_forms(form, drawn):
     for sample in samples("window_reflection", 2, form=form):
         assert drawn in sample.parameters
         np.testing.assert_array_equal(sample.images["clean"], photograph(0))
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "told"),
+    ("kind", "options", "message"),
     [
         ("fog", {"beta": 1}, "fog has no option 'beta'; it takes betas, refine"),
         ("fog", {"betas": 0.1}, "betas is 0.1: use at least one number of at least 0"),
@@ -113,7 +113,7 @@ def test_window_reflections_take_two_photographs(form, drawn):
         ("rain", {"strengths": "hard"}, "strengths is 'hard'"),
         ("rain", {"strengths": [[0.1, 0.2, "x"]]}, "strengths is"),
         ("watermark", {"logos": 3}, "logos is 3: use the path"),
-        ("watermark", {"logos": "nowhere"}, r"nowhere holds no \.png file"),
+        ("watermark", {"logos": "nowhere"}, r"nowhere has no \.png file"),
         ("watermark", {"tiled": "yes"}, "tiled is 'yes': use true or false"),
         ("watermark", {"size": 1000}, "size is 1000: use a whole number from 1 to 864"),
         ("watermark", {"margin": 2.5}, "margin is 2.5: use a whole number"),
@@ -126,10 +126,10 @@ def test_window_reflections_take_two_photographs(form, drawn):
         ("jpeg", {"resave_jpeg": "no"}, "resave_jpeg is 'no': use true or false"),
         ("jpeg", {"level": 5}, "level 5 of jpeg"),
         ("raindrops", {"mask_threshold": 300}, "mask_threshold is 300"),
-        ("foq", {}, "nothing of kind 'foq' can be made; did you mean 'fog'"),
+        ("foq", {}, "unknown kind 'foq' of generated samples; did you mean 'fog'"),
     ],
 )
-def test_mistakes_are_told_in_one_line(kind, options, told):
-    with pytest.raises(UserError, match=told) as raised:
+def test_option_errors(kind, options, message):
+    with pytest.raises(UserError, match=message) as raised:
         get_generator(kind, options)
     assert "\n" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Every example of a TFDS data set is the layout's picture, pixel for pixel."""
+"""Tests of TFDS data sets: every example has exactly the pixels of the picture in the layout."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def build(tmp_path):
 
 
 def image_of(entry, layer, layout):
-    """The layer as the rest of the project reads it: [H, W, C]."""
+    """Reads a layer as the rest of the project does: [H, W, C]."""
     if layer not in ("labels", "reflection_labels"):
         return read_image(entry.files[layer])
     if layout.name == "celebamask_hq":
@@ -53,7 +53,7 @@ def image_of(entry, layer, layout):
     return read_labels(entry.files[layer], space.classes, ignore=space.ignore)[..., None]
 
 
-def assert_holds(source, entries, layout, layers):
+def assert_examples_equal(source, entries, layout, layers):
     assert [example["name"].decode() for example in source] == [entry.name for entry in entries]
     for example, entry in zip(source, entries, strict=True):
         assert example.keys() == {"name", *layers} | ({"sequence"} if entry.sequence else set())
@@ -83,7 +83,7 @@ LABELLED = ("transmission", "labels")
         ("sirr_sequences", sets.sequences, None, TRIPLETS[:2], {"train": 7}),
     ],
 )
-def test_every_example_is_the_adapters_picture(build, tmp_path, name, make, config, layers, splits):
+def test_examples_equal_the_pictures_of_the_layout(build, tmp_path, name, make, config, layers, splits):
     root = make(tmp_path / "x")
     built = build(name, root, config=config)
     layout = recognize(root)
@@ -91,25 +91,25 @@ def test_every_example_is_the_adapters_picture(build, tmp_path, name, make, conf
     assert {split: info.num_examples for split, info in built.info.splits.items()} == splits
     parts = list(layout.parts(root).values())
     for split, entries in zip(splits, parts, strict=True):
-        assert_holds(built.as_data_source(split=split), entries, layout, layers)
+        assert_examples_equal(built.as_data_source(split=split), entries, layout, layers)
 
 
-def test_odd_files_are_read_as_everywhere(build, tmp_path):
-    root = sets.layered(tmp_path / "mine", ("a", "b", "c"), reflection=True)
+def test_odd_files_are_read_as_in_training(build, tmp_path):
+    root = sets.layer_folders(tmp_path / "mine", ("a", "b", "c"), reflection=True)
     turned = Image.Exif()
     turned[274] = 6
     Image.fromarray(labelled_photo(3, 12, 10)).save(root / "blended" / "a.jpg", exif=turned)
     sets.labels(root / "transmission_layer" / "b.png", range(200), palette=True)
     deep = np.arange(120, dtype=np.uint16).reshape(10, 12) * 500
     Image.fromarray(deep).save(root / "transmission_layer" / "c.png")
-    # The turned photograph is 10x12 like the others.
+    # After rotation the photo is 10x12 like the others.
     built = build("sirr_pairs", root, config="triplets")
     layout = recognize(root)
-    assert_holds(built.as_data_source(split="train"), layout.entries(root), layout, TRIPLETS)
+    assert_examples_equal(built.as_data_source(split="train"), layout.entries(root), layout, TRIPLETS)
 
 
-def test_a_built_set_is_found_again_and_its_copy_is_not_needed(build, tmp_path):
-    root = sets.layered(tmp_path / "real20", (3, 12))
+def test_built_set_does_not_need_the_original(build, tmp_path):
+    root = sets.layer_folders(tmp_path / "real20", (3, 12))
     build("sirr_real20", root)
     shutil.rmtree(root)
     again = build("sirr_real20", root)
@@ -117,44 +117,44 @@ def test_a_built_set_is_found_again_and_its_copy_is_not_needed(build, tmp_path):
     assert [source[index]["name"] for index in (1, 0)] == [b"12", b"3"]
 
 
-def test_labels_say_what_they_mean(build, tmp_path):
+def test_label_space_in_the_metadata(build, tmp_path):
     root = sets.cityscapes(tmp_path / "x")
-    with pytest.raises(UserError, match=r"Cityscapes labelIds and .*Cityscapes trainIds: give all"):
+    with pytest.raises(UserError, match=r"Cityscapes labelIds and .*Cityscapes trainIds: all pictures"):
         build("sirr_cityscapes", root)
     for path in root.rglob("*_labelTrainIds.png"):
         path.unlink()
     built = build("sirr_cityscapes", root)
-    said = {"label_space": "Cityscapes labelIds", "classes": 34, "ignore": 255}
-    assert dict(built.info.metadata) == said
+    expected = {"label_space": "Cityscapes labelIds", "classes": 34, "ignore": 255}
+    assert dict(built.info.metadata) == expected
     again = sirr_tfds.builder("sirr_cityscapes", data_dir=tmp_path / "built")
-    assert dict(again.info.metadata) == said
+    assert dict(again.info.metadata) == expected
 
 
 @pytest.mark.parametrize("inside", ["nature", "nature_train", "."])
-def test_where_the_copy_is_looked_for(build, tmp_path, inside):
+def test_search_for_the_copy(build, tmp_path, inside):
     home = tmp_path / ("Nature" if inside == "." else "home")
-    sets.layered(home / inside, (1,))
-    sets.layered(home / "mine", (1, 2))
+    sets.layer_folders(home / inside, (1,))
+    sets.layer_folders(home / "mine", (1, 2))
     built = build("sirr_nature", home)
     assert {split: info.num_examples for split, info in built.info.splits.items()} == {
         "train" if inside.endswith("train") else "test": 1
     }
-    # A bare layout does not swallow a named set beside it.
+    # A generic layout does not include a named set next to it.
     if inside != ".":
         assert build("sirr_pairs", home).info.splits["train"].num_examples == 2
 
 
-def test_where_tfds_looks_by_itself(tmp_path):
-    root = sets.layered(tmp_path / "built" / "downloads" / "manual" / "real89", (1,))
+def test_default_manual_dir(tmp_path):
+    root = sets.layer_folders(tmp_path / "built" / "downloads" / "manual" / "real89", (1,))
     built = sirr_tfds.builder("sirr_real89", data_dir=tmp_path / "built", prepare=True)
     layout = recognize(root)
-    assert_holds(built.as_data_source(split="train"), layout.entries(root), layout, TRIPLETS[:2])
+    assert_examples_equal(built.as_data_source(split="train"), layout.entries(root), layout, TRIPLETS[:2])
 
 
 def test_several_copies(build, tmp_path):
     for name in ("one", "two"):
-        sets.layered(tmp_path / "home" / name, (1,))
-    with pytest.raises(UserError, match=r"holds several: give one as manual_dir, such as .*one$"):
+        sets.layer_folders(tmp_path / "home" / name, (1,))
+    with pytest.raises(UserError, match=r"contains several such sets: use one as manual_dir, such as .*one$"):
         build("sirr_pairs", tmp_path / "home")
 
 
@@ -167,17 +167,17 @@ def test_several_copies(build, tmp_path):
         ("sirr_pairs", "put real pairs into the folder pairs of manual_dir"),
     ],
 )
-def test_a_missing_set_says_where_it_is_published(build, tmp_path, name, published, home):
+def test_missing_set_error_states_where_it_is_published(build, tmp_path, name, published, home):
     (tmp_path / "empty").mkdir()
     sets.picture(tmp_path / "full" / "holiday" / "1.jpg")
-    with pytest.raises(UserError, match="no such set in") as refused:
+    with pytest.raises(UserError, match="no such set in") as raised:
         build(name, tmp_path / home)
-    assert published in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert published in str(raised.value)
+    assert "\n" not in str(raised.value)
     assert not list((tmp_path / "built").rglob("*.array_record*"))
 
 
-def test_tfds_itself_knows_the_sets(tmp_path):
+def test_tfds_loads_registered_sets(tmp_path):
     tfds = sirr_tfds.register()
     root = sets.deraindrop(tmp_path / "manual" / "deraindrop", (("test_a", 2, "png"),))
     options = {"download_config": tfds.download.DownloadConfig(manual_dir=tmp_path / "manual")}
@@ -185,30 +185,32 @@ def test_tfds_itself_knows_the_sets(tmp_path):
     built.download_and_prepare(**options)
     layout = recognize(root)
     source = tfds.data_source("sirr_deraindrop", data_dir=tmp_path / "built", split="test_a")
-    assert_holds(source, layout.entries(root), layout, TRIPLETS[:2])
+    assert_examples_equal(source, layout.entries(root), layout, TRIPLETS[:2])
     with pytest.raises(UserError, match=r"sirr_voc: manual_dir is missing or empty: put PASCAL VOC .*pascal/VOC"):
         tfds.builder("sirr_voc", data_dir=tmp_path / "b").download_and_prepare()
 
 
 @pytest.mark.parametrize("name", sirr_tfds.names())
-def test_every_set_can_be_asked_for(tmp_path, name):
+def test_every_set_has_a_builder(tmp_path, name):
     assert sirr_tfds.register().builder_cls(name).name == name
     for config, layers in CATALOGUE[name].layers.items():
-        made = sirr_tfds.builder(name, data_dir=tmp_path, config=config)
-        assert f"into the folder {name.removeprefix('sirr_')} of manual_dir" in made.MANUAL_DOWNLOAD_INSTRUCTIONS
-        assert set(made.info.features) - {"sequence"} == {"name", *layers}
-        assert made.info.full_name == "/".join([name, *[config] * (len(CATALOGUE[name].layers) > 1), "1.0.0"])
+        tfds_builder = sirr_tfds.builder(name, data_dir=tmp_path, config=config)
+        assert (
+            f"into the folder {name.removeprefix('sirr_')} of manual_dir" in tfds_builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+        )
+        assert set(tfds_builder.info.features) - {"sequence"} == {"name", *layers}
+        assert tfds_builder.info.full_name == "/".join([name, *[config] * (len(CATALOGUE[name].layers) > 1), "1.0.0"])
     assert not any(tmp_path.iterdir())
 
 
-def test_mistakes(build, tmp_path):
-    with pytest.raises(UserError, match="no TFDS data set 'real20' here; there are sirr_real20"):
+def test_errors(build, tmp_path):
+    with pytest.raises(UserError, match="unknown TFDS data set 'real20'; known: sirr_real20"):
         sirr_tfds.builder("real20")
     with pytest.raises(UserError, match="sirr_pairs has no config 'labels'; it has pairs, triplets"):
         sirr_tfds.builder("sirr_pairs", config="labels")
     with pytest.raises(UserError, match="file_format='riegeli': expected one of array_record, tfrecord"):
         sirr_tfds.builder("sirr_pairs", file_format="riegeli")
-    root = sets.layered(tmp_path / "mine", (1, 2))
+    root = sets.layer_folders(tmp_path / "mine", (1, 2))
     with pytest.raises(UserError, match=r"1\.jpg has no reflection, which sirr_pairs/triplets needs"):
         build("sirr_pairs", root, config="triplets")
     sets.picture(root / "transmission_layer" / "2.png", size=(9, 9))
@@ -224,7 +226,7 @@ def test_mistakes(build, tmp_path):
 
 
 def test_offline_and_without_tensorflow(tmp_path):
-    root = sets.layered(tmp_path / "mine", (1, 2))
+    root = sets.layer_folders(tmp_path / "mine", (1, 2))
     code = f"""
 import socket, sys
 def refuse(*_): raise AssertionError("the network was asked")
@@ -238,7 +240,7 @@ print([example["mixture"].shape for example in built.as_data_source(split="train
     assert done.stdout.splitlines()[-1] == "[(10, 12, 3), (10, 12, 3)] False"
 
 
-def test_importing_imports_no_tfds():
+def test_import_does_not_import_tfds():
     code = "import sys, sirr_jax.data.prepare.tfds; print('tensorflow_datasets' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
@@ -250,8 +252,8 @@ def test_tf_data_reads_records(build, tmp_path):
     built = build("sirr_voc", root, file_format="tfrecord")
     layout = recognize(root)
     source = list(built.as_dataset(split="train").as_numpy_iterator())
-    assert_holds(source, layout.entries(root), layout, LABELLED)
-    with pytest.raises(UserError, match=r"1\.0\.0 is built as tfrecord, not array_record: give another data_dir"):
+    assert_examples_equal(source, layout.entries(root), layout, LABELLED)
+    with pytest.raises(UserError, match=r"1\.0\.0 is built as tfrecord, not array_record: use another data_dir"):
         build("sirr_voc", root, file_format="array_record")
     assert build("sirr_voc", root).info.file_format.value == "tfrecord"
     assert {path.suffix for path in Path(built.data_dir).glob("*train*")} == {".tfrecord-00000-of-00001"}

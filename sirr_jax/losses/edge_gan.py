@@ -54,7 +54,7 @@ def generator_terms(
     Args:
         loss: weights, for example one of `PRESETS`.
         restored: [B, H, W, 3] in [0, 1]: (g + 1) / 2 of the generator's output g.
-        target: the same shape and range.
+        target: target of the same shape and range.
         perceptual: [] distance of VGG-16 features, not weighted.
         logits: logits of the discriminator on the restored images.
         scales: number of scales of MS-SSIM; 5, as released, needs images of at least 161 pixels a side.

@@ -27,7 +27,7 @@ def exclusion(a: jax.Array, b: jax.Array, *, levels: int = 3) -> jax.Array:
 
     Args:
         a: [B, H, W, C] layer, H and W at least 2^levels.
-        b: the same shape.
+        b: array of the same shape.
         levels: number of octaves.
 
     Returns:

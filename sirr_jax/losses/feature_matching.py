@@ -13,7 +13,7 @@ def feature_matching(real: Sequence[jax.Array], fake: Sequence[jax.Array]) -> ja
 
     Args:
         real: feature maps [B, h, w, C] of the discriminator for real images; no gradient flows into them.
-        fake: the same maps for generated images.
+        fake: feature maps for generated images.
 
     Returns:
         float32 scalar.

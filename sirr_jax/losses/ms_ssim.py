@@ -26,7 +26,7 @@ def ms_ssim(a: jax.Array, b: jax.Array, *, max_value: float, scales: int = 5) ->
 
     Args:
         a: [B, H, W, C] images, float32.
-        b: the same shape.
+        b: array of the same shape.
         max_value: width of the value range: 1 for [0, 1], 2 for [-1, 1].
         scales: number of scales, 1 to 5. Images need at least 10 * 2^(scales - 1) + 1 pixels a side, 161 for 5 scales.
             Fewer than 5 scales use the first weights, normalized to a sum of 1.

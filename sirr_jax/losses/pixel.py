@@ -28,7 +28,7 @@ def l1(a: jax.Array, b: jax.Array) -> jax.Array:
 
     Args:
         a: array of any shape.
-        b: the same shape.
+        b: array of the same shape.
 
     Returns:
         Scalar.
@@ -53,7 +53,7 @@ def gradient_l1(a: jax.Array, b: jax.Array) -> jax.Array:
 
     Args:
         a: [..., H, W, C] images.
-        b: the same shape.
+        b: array of the same shape.
 
     Returns:
         Scalar.
@@ -68,7 +68,7 @@ def multiscale_gradient_l1(a: jax.Array, b: jax.Array, *, scales: int = 3) -> ja
 
     Args:
         a: [B, H, W, C] images.
-        b: the same shape.
+        b: array of the same shape.
         scales: number of octaves.
 
     Returns:
@@ -100,7 +100,7 @@ def windowed_moments(a: jax.Array, b: jax.Array, *, size: int, sigma: float) -> 
 
     Args:
         a: [B, H, W, C] images, float32; H and W at least `size`.
-        b: the same shape.
+        b: array of the same shape.
         size: side of the window in pixels.
         sigma: standard deviation of the window weights in pixels.
 
@@ -126,7 +126,7 @@ def ssim_gaussian(a: jax.Array, b: jax.Array, *, size: int = 11, sigma: float = 
 
     Args:
         a: [B, H, W, C] images in [0, 1].
-        b: the same shape.
+        b: array of the same shape.
         size: side of the window in pixels, reduced to the side of smaller images.
         sigma: standard deviation of the window weights in pixels.
 
@@ -148,7 +148,7 @@ def psnr_loss(a: jax.Array, b: jax.Array) -> jax.Array:
 
     Args:
         a: [B, H, W, C] images in [0, 1].
-        b: the same shape.
+        b: array of the same shape.
 
     Returns:
         Scalar, at least 0.
@@ -166,7 +166,7 @@ def reconstruction(estimate: jax.Array, target: jax.Array, *, error: str = "l1")
 
     Args:
         estimate: [B, H, W, 3] images in [0, 1].
-        target: the same shape.
+        target: target of the same shape.
         error: pixel error: "l1", as specified, or "psnr" for `psnr_loss`.
 
     Returns:

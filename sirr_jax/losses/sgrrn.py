@@ -58,7 +58,7 @@ def layer_terms(
     Args:
         objective: weights, for example one of `PROFILES`.
         estimate: [B, H, W, 3] images in [-1, 1], H and W at least 8.
-        target: the same shape and range.
+        target: target of the same shape and range.
         distance: [] distance of VGG features, to which the L1 of the images is added; None to omit `perceptual`.
         scores: [B, ...] probabilities of the discriminator for the estimate; None to omit `adversarial`.
         batch_size: number of images on all devices, over which `batch_sum` sums.

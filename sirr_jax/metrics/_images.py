@@ -26,7 +26,7 @@ def prepare(estimate: Any, target: Any, *, metric: str, smallest: int = 1) -> tu
 
     Args:
         estimate: image [H, W, C] or batch [N, H, W, C], floating point, nominally in [0, 1].
-        target: the same shape, floating point, in [0, 1].
+        target: target of the same shape, floating point, in [0, 1].
         metric: name of the metric, for the error message.
         smallest: smallest side in pixels that the metric can score.
 
@@ -79,5 +79,12 @@ def _check_range(images: dict[str, np.ndarray], metric: str) -> None:
 
 
 def finish(score: Image) -> Score:
-    """Converts the score of a single NumPy image to `float`; returns batches and JAX arrays unchanged."""
+    """Converts the score of a single NumPy image to `float`; returns batches and JAX arrays unchanged.
+
+    Args:
+        score: score of one image, [], or of a batch, [N].
+
+    Returns:
+        A `float` for a NumPy array without axes, else `score`.
+    """
     return float(score) if score.ndim == 0 and not isinstance(score, jax.Array) else score

@@ -22,7 +22,7 @@ def lmse(estimate: Image, target: Image) -> Score:
 
     Args:
         estimate: image [H, W, C] or batch [N, H, W, C], floating point; clipped to [0, 1], not rounded.
-        target: the same shape, floating point, in [0, 1].
+        target: target of the same shape, floating point, in [0, 1].
 
     Returns:
         One value per image: a `float` for [H, W, C], [N] for a batch. float64 for NumPy arrays; a float32 JAX

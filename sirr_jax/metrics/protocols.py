@@ -137,7 +137,7 @@ def score(estimate: Image, target: Image, *, protocol: str = "errnet") -> dict[s
 
     Args:
         estimate: image [H, W, C] or batch [N, H, W, C], RGB, floating point; clipped to [0, 1], not rounded.
-        target: the same shape, RGB, floating point, in [0, 1].
+        target: target of the same shape, RGB, floating point, in [0, 1].
         protocol: key of `PROTOCOLS`, or an alias.
 
     Returns:

@@ -16,7 +16,7 @@ def psnr(estimate: Image, target: Image, *, per_channel: bool = True) -> Score:
 
     Args:
         estimate: image [H, W, C] or batch [N, H, W, C], floating point; clipped to [0, 1], not rounded.
-        target: the same shape, floating point, in [0, 1].
+        target: target of the same shape, floating point, in [0, 1].
         per_channel: average the dB values of the channels if true, pool their squared errors if false.
 
     Returns:

@@ -28,7 +28,7 @@ def ssim(estimate: Image, target: Image, *, window: str = "uniform") -> Score:
 
     Args:
         estimate: image [H, W, C] or batch [N, H, W, C], floating point; clipped to [0, 1], not rounded.
-        target: the same shape, floating point, in [0, 1].
+        target: target of the same shape, floating point, in [0, 1].
         window: window function, "uniform" or "gaussian".
 
     Returns:

@@ -25,6 +25,7 @@ _OWN_KEYS = (
     "b1",
     "b2",
     "eps",
+    "momentum",
     "l2",
     "weight_decay",
     "lr_mults",
@@ -101,7 +102,10 @@ def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _passed(constructor: Callable[..., Any], options: Mapping[str, Any], network: str) -> dict[str, Any]:
-    """Returns the keys to pass to the optimizer. `b1`, `b2` and `eps` are set for all and passed where accepted."""
+    """Returns the keys to pass to the optimizer.
+
+    `b1`, `b2`, `eps` and `momentum` may be set for all networks and are passed where the optimizer accepts them.
+    """
     accepted = _parameters(optax.rmsprop if constructor is _rmsprop else constructor)
     passed = {}
     for name, value in options.items():

@@ -137,9 +137,7 @@ def test_flow_error_ignores_hidden_pixels_and_unknown_flows():
     # A coarser grid has larger pixels.
     halved = downsample(target, 2).astype(np.float32) / 2
     assert float(evaluate(halved, target, np.ones_like(valid), weight)) < 1e-6
-    shifted = halved + np.array(
-        [0.5, 0.0], np.float32
-    )  # half a pixel of its grid, a quarter at quarter resolution
+    shifted = halved + np.array([0.5, 0.0], np.float32)  # half a pixel of its grid, a quarter at quarter resolution
     assert float(evaluate(shifted, target, np.ones_like(valid), ONES)) == pytest.approx(0.25, rel=1e-4)
     assert float(evaluate(flow, target, valid, 0.0 * weight)) == 0.0
     assert float(evaluate(flow, target, 0.0 * valid, weight)) == 0.0

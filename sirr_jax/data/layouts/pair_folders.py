@@ -93,14 +93,14 @@ def _scan_ibcln(root: Path) -> Scan:
     parts = tuple(
         Part(
             part,
-            scan_folders(root, {"mixture": blended, "transmission": clean}, findings, prefix=f"{part}/"),
+            scan_folders(root, {"mixture": mixture, "transmission": clean}, findings, prefix=f"{part}/"),
             (expected,),
         )
-        for part, blended, clean, expected in (
+        for part, mixture, clean, expected in (
             ("train", "natural_I", "natural_T", 200),
             ("test", "testB", "testA1", 20),
         )
-        if has_folders(root, blended, clean)
+        if has_folders(root, mixture, clean)
     )
     return Scan(parts, tuple(findings))
 

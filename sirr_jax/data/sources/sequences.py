@@ -160,11 +160,11 @@ def _packed_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
     return sequences
 
 
-def _check_burst(folder: Path, blended: Sequence[ImageFile]) -> None:
-    if len(blended) < 3:
-        raise UserError(f"{folder} has {len(blended)} frame{'s' * (len(blended) != 1)}; a sequence needs three or more")
-    equal = [_same_bytes(one, other) for one, other in itertools.pairwise(blended)]
-    for frame, pair in zip(blended, itertools.pairwise(equal), strict=False):
+def _check_burst(folder: Path, mixtures: Sequence[ImageFile]) -> None:
+    if len(mixtures) < 3:
+        raise UserError(f"{folder} has {len(mixtures)} frame{'s' * (len(mixtures) != 1)}; a sequence needs three or more")
+    equal = [_same_bytes(one, other) for one, other in itertools.pairwise(mixtures)]
+    for frame, pair in zip(mixtures, itertools.pairwise(equal), strict=False):
         if all(pair):
             raise UserError(f"{frame} and the two frames after it are the same file; {_NO_BURST}")
 

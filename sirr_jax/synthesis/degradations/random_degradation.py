@@ -80,11 +80,25 @@ class RandomDegradation:
             raise UserError("data.degradations.levels is empty; give one or more of 1, 2, 3, 4")
 
     def draw(self, generator: np.random.Generator) -> int:
-        """Draws the index of a kind in `kinds`."""
+        """Draws a kind.
+
+        Args:
+            generator: source of randomness.
+
+        Returns:
+            Index in `kinds`.
+        """
         return int(generator.integers(len(self.kinds)))
 
     def takes_another(self, kind: int) -> bool:
-        """Returns whether a kind, given by its index, needs a second photograph."""
+        """Returns whether a kind needs a second photograph.
+
+        Args:
+            kind: index in `kinds`.
+
+        Returns:
+            True for window reflections.
+        """
         return self.kinds[kind] == "window_reflection"
 
     def degrade(

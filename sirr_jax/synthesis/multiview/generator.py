@@ -100,7 +100,7 @@ def synthesize(
     Args:
         key: PRNG key.
         transmission: [Hc, Wc, 3] float32 in [0, 1], of size `options.canvas`.
-        reflection: the same shape, at least 0; lamps may exceed 1.
+        reflection: reflected scene of the same shape, at least 0; lamps may exceed 1.
         options: sizes, probabilities, ranges. Static.
 
     Returns:
@@ -152,7 +152,7 @@ def synthesize_single(
     Args:
         key: PRNG key.
         transmission: [H, W, 3] float32 in [0, 1], of size `options.size` (without a margin).
-        reflection: the same shape, at least 0; lamps may exceed 1.
+        reflection: reflected scene of the same shape, at least 0; lamps may exceed 1.
         options: sizes, probabilities, ranges. Static.
 
     Returns:

@@ -33,7 +33,7 @@ def difference_mask(
 
     Args:
         rainy: [..., H, W, C] on the scale 0 to 255, of any type; NumPy or JAX, as is the result.
-        clean: the same shape and library.
+        clean: clean image of the same shape and library.
         threshold: smallest difference, on the scale 0 to 255.
         reduce: reduction of the channels, one of `REDUCTIONS`.
         close_open: close the mask, then open it, each with OpenCV's elliptic element of 5 x 5 pixels (MaybeShewill).

@@ -80,8 +80,8 @@ def render(key: jax.Array, image: jax.Array, *, options: RaindropOptions) -> Rai
     coverage_mean = spread[..., 3:]
     drop = jnp.maximum(spread[..., :3], 0.0) / jnp.maximum(coverage_mean, 1e-3)
     alpha = jnp.clip((coverage_mean - options.faintest) / (1.0 - options.faintest), 0.0, 1.0)
-    blended = to_display(jnp.clip((1.0 - alpha) * scene + alpha * drop, 0.0, 1.0))
-    rainy = jnp.where(alpha > 0, blended, image)
+    composite = to_display(jnp.clip((1.0 - alpha) * scene + alpha * drop, 0.0, 1.0))
+    rainy = jnp.where(alpha > 0, composite, image)
     if options.mask_threshold == 0.0:
         return Raindrops(rainy, (alpha > 0).astype(jnp.float32), alpha, params)
     # In bytes, so that the mask equals that of the written files.

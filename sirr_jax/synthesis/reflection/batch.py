@@ -30,7 +30,7 @@ def synthesize_batch(
     Args:
         key: PRNG key, one for all samples.
         transmission: [B, H, W, 3] uint8, or float32 in [0, 1].
-        reflection: the same shape; its type may differ.
+        reflection: reflected scenes of the same shape; the type may differ.
         index: [B] integers, positions of the samples in the endless stream of samples.
         name: model name, one of `SYNTHESES`. Static.
         options: options of that model; None for the published ones. Static.

@@ -49,7 +49,7 @@ def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
     Args:
         key: PRNG key.
         transmission: [H, W, 3] float32 in [0, 1].
-        reflection: the same shape.
+        reflection: reflected scene, the same shape and type.
         options: ranges. Static.
 
     Returns:

@@ -53,7 +53,14 @@ def blur(image: jax.Array, sigma: jax.Array, radius: jax.Array, *, reach: int, r
 
 
 def reach_of(limits: Range) -> int:
-    """Returns the largest truncation radius, ceil(2 sigma), of a range of widths."""
+    """Returns the largest truncation radius of a range of widths.
+
+    Args:
+        limits: smallest and largest sigma in pixels.
+
+    Returns:
+        ceil(2 sigma) of the largest sigma, in pixels.
+    """
     return math.ceil(2.0 * limits[1])
 
 
@@ -116,8 +123,9 @@ def superpose(direct: jax.Array, residual: jax.Array, overlap: jax.Array | None 
 
     Args:
         direct: [..., H, W, 3], transmission after attenuation.
-        residual: the same shape, the reflection as it appears in the mixture.
-        overlap: the same shape; the screen blend subtracts the product of the two layers. None for a plain sum.
+        residual: reflection as it appears in the mixture, the same shape.
+        overlap: amount subtracted from the sum, the same shape; for the screen blend, the product of the two layers.
+            None for a plain sum.
 
     Returns:
         [..., H, W, 3] in [0, 1].

@@ -76,7 +76,7 @@ def synthesize(
     Args:
         key: PRNG key.
         transmission: [H, W, 3] float32 in [0, 1].
-        reflection: the same shape.
+        reflection: reflected scene, the same shape and type.
         options: ranges and probabilities. Static.
         mask: W, [H, W, 3] in [0, 1], for example from SynNet; None for a smooth random one.
 

@@ -67,7 +67,7 @@ def synthesize(key: jax.Array, transmission: jax.Array, reflection: jax.Array, *
     Args:
         key: PRNG key.
         transmission: [H, W, 3] float32 in [0, 1].
-        reflection: the same shape.
+        reflection: reflected scene, the same shape and type.
         options: ranges. Static.
 
     Returns:
@@ -110,7 +110,7 @@ def is_too_dim(transmission: jax.Array, reflection: jax.Array) -> jax.Array:
 
     Args:
         transmission: [H, W, 3] in [0, 1].
-        reflection: the same shape, before blurring.
+        reflection: reflected scene of the same shape, before blurring.
 
     Returns:
         [] bool, true where the pair is rejected.

@@ -89,12 +89,12 @@ def generate_dataset(
     samples, sheet = [], []
     digits = len(str(count - 1))
     for number in range(count):
-        sample, origin = _sample(
+        sample, photographs = _sample(
             generator.photographs, generator.make, screening.photos, seed=seed, number=number, size=size
         )
         name = f"{number:0{digits}d}.png"
         files = {layer: _write(partial / layer / name, image) for layer, image in sample.images.items()}
-        samples.append({"name": name, **origin, "parameters": sample.parameters, "sha256": files})
+        samples.append({"name": name, **photographs, "parameters": sample.parameters, "sha256": files})
         if number < _SHEET_ROWS:
             sheet.append(list(sample.images.values()))
         report(number + 1)

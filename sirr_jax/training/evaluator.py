@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -49,8 +50,9 @@ class Evaluator:
         self._warned = False
         key = jax.random.key(_SEED)
         # It runs once: compiling without optimizations takes half the time.
+        options: dict[str, Any] = {"xla_backend_optimization_level": 0}
         prepare = jax.jit(functools.partial(recipe.prepare, train=False)).lower(raw, key)
-        batch = prepare.compile(compiler_options={"xla_backend_optimization_level": 0})(raw, key)
+        batch = prepare.compile(compiler_options=options)(raw, key)
         self._chunks = _chunks(batch, config.validation_samples)
         self._compare = jax.jit(recipe.compare)
         self._segment = jax.jit(recipe.segment)

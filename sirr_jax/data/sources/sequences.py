@@ -162,7 +162,9 @@ def _packed_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
 
 def _check_burst(folder: Path, mixtures: Sequence[ImageFile]) -> None:
     if len(mixtures) < 3:
-        raise UserError(f"{folder} has {len(mixtures)} frame{'s' * (len(mixtures) != 1)}; a sequence needs three or more")
+        raise UserError(
+            f"{folder} has {len(mixtures)} frame{'s' * (len(mixtures) != 1)}; a sequence needs three or more"
+        )
     equal = [_same_bytes(one, other) for one, other in itertools.pairwise(mixtures)]
     for frame, pair in zip(mixtures, itertools.pairwise(equal), strict=False):
         if all(pair):

@@ -90,6 +90,6 @@ def translate(config: Mapping[str, Any]) -> dict[str, Any]:
     for old, value in config.items():
         key = new_key(old) or old
         translated[key] = value if key == old and key == "distill.enabled" else new_value(key, value)
-    if "optimizer.step_size" in translated:
+    if "optimiser.halve_every" in config:
         translated.setdefault("optimizer.gamma", 0.5)  # "halving" had no other factor
     return translated

@@ -671,10 +671,10 @@ def network_row(network_id: str) -> NetworkRow:
     """Returns the facts about one network; traces it."""
     from sirr_jax.models import build
     from sirr_jax.models.macs import cost
-    from sirr_jax.models.registry import REGISTRY
-    from sirr_jax.weights.provenance import pretrained_info
+    from sirr_jax.models.registry import NETWORKS
 
-    entry, origin, counted = REGISTRY[network_id], pretrained_info(network_id), cost(build(network_id))
+    entry, counted = NETWORKS.get(network_id), cost(build(network_id))
+    origin = entry.source
     tied = {shape[-3:-1] for shape in counted.shapes} - {(256, 256)}
     at = f" (at {tied.pop()[0]})" if tied else ""
     url = f"https://github.com/{origin.repository}"
@@ -702,7 +702,7 @@ def models_page(rows: Iterable[NetworkRow] | None = None) -> str:
     Args:
         rows: rows of the table; None to trace all networks.
     """
-    from sirr_jax.models.registry import REGISTRY
+    from sirr_jax.models.registry import NETWORKS
 
     rows = [network_row(network_id) for network_id in network_ids()] if rows is None else rows
     parts = [
@@ -716,8 +716,8 @@ def models_page(rows: Iterable[NetworkRow] | None = None) -> str:
         "Yang et al. 2019 need no weights: `sirr_jax.models.convex_suppression.suppress(image, threshold=0.033)`.",
     ]
     for network_id in network_ids():
-        module, _, name = REGISTRY[network_id].home.partition(":")
-        home, node = find(f"sirr_jax.models.{module}", name)
+        network = NETWORKS.get(network_id).network
+        home, node = find(network.__module__, network.__name__)
         assert isinstance(node, ast.ClassDef)
         described = attributes(home, node)
         parts += [f"## {network_id}", as_markdown(docstring(home, node), skip=("Attributes",))]

@@ -10,7 +10,7 @@ import pytest
 from sirr_jax.errors import UserError
 from sirr_jax.inference.restorer import Restorer
 from sirr_jax.models.edge_gan.edge_maps import edge_map
-from sirr_jax.recipes.restoration import get_restoration
+from sirr_jax.models.registry import get_restoration
 from sirr_jax.weights.convert import expected_shapes, from_torch
 from sirr_jax.weights.model_file import Model, StoredNetwork
 from tests.helpers.published import fill_random

@@ -15,6 +15,7 @@ import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from sirr_jax.errors import UserError, did_you_mean
@@ -68,7 +69,7 @@ class Registry(Generic[Entry]):
             ValueError: Another entry has this name.
         """
         if name in self._entries:
-            raise ValueError(f"two {self.kind}s are called {name!r}; rename one of them")
+            raise ValueError(f"there is another {self.kind} {name!r}; rename one of them")
         self._entries[name] = entry
         return entry
 
@@ -109,7 +110,7 @@ class Registry(Generic[Entry]):
         known = self.names()
         if name in self._entries:
             return self._entries[name]
-        hint = did_you_mean(name, known, f"known {self.kind}s: {', '.join(known)}")
+        hint = did_you_mean(name, known, f"known names: {', '.join(known)}")
         raise UserError(f"no {self.kind} is called {name!r}; {hint}")
 
     def below(self, stem: str) -> dict[str, Entry]:
@@ -161,5 +162,9 @@ def _import_all(package: str, name: str) -> None:
     if not _exists(package, name):
         return
     module = importlib.import_module(f"{package}.{name}")
-    for found in pkgutil.iter_modules(getattr(module, "__path__", ())):
-        _import_all(module.__name__, found.name)
+    folders = list(getattr(module, "__path__", ()))
+    below = {found.name for found in pkgutil.iter_modules(folders)}
+    # Folders without `__init__.py` are packages too, which `pkgutil` leaves out.
+    below |= {path.parent.name for folder in folders for path in Path(folder).glob("*/*.py")}
+    for found in sorted(name for name in below if name.isidentifier()):
+        _import_all(module.__name__, found)

@@ -59,9 +59,9 @@ def stage(
         adversarial: whether the discriminator takes part.
     """
     config = ConfigDict()
-    config.steps = steps
-    config.rate = rate
-    config.pairs = pairs
-    config.unaligned = unaligned
-    config.adversarial = adversarial
+    config.steps = steps  # number of steps
+    config.rate = rate  # factor on the network's learning rate; the discriminator keeps its own
+    config.pairs = pairs  # fraction of real pairs in a batch
+    config.unaligned = unaligned  # fraction of pairs that are not aligned
+    config.adversarial = adversarial  # whether the discriminator takes part
     return config

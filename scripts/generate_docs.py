@@ -713,7 +713,7 @@ def network_row(network_id: str) -> NetworkRow:
     from sirr_jax.models.macs import cost
     from sirr_jax.models.registry import NETWORKS
 
-    entry, counted = NETWORKS.get(network_id), cost(build(network_id))
+    entry, counted = NETWORKS.find(network_id), cost(build(network_id))
     origin = entry.source
     tied = {shape[-3:-1] for shape in counted.shapes} - {(256, 256)}
     at = f" (at {tied.pop()[0]})" if tied else ""
@@ -756,7 +756,7 @@ def models_page(rows: Iterable[NetworkRow] | None = None) -> str:
         "Yang et al. 2019 need no weights: `sirr_jax.models.convex_suppression.suppress(image, threshold=0.033)`.",
     ]
     for network_id in network_ids():
-        network = NETWORKS.get(network_id).network
+        network = NETWORKS.find(network_id).network
         home, node = find(network.__module__, network.__name__)
         assert isinstance(node, ast.ClassDef)
         described = attributes(home, node)

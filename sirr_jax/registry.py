@@ -13,10 +13,10 @@ import functools
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from sirr_jax.errors import UserError, did_you_mean
 
@@ -33,11 +33,11 @@ def packages() -> tuple[str, ...]:
     return ("sirr_jax", *sorted({point.value for point in entry_points(group=ENTRY_POINTS)}))
 
 
-class Registry(Generic[Entry]):
+class Registry(Mapping[str, Entry]):
     """Entries by name. A module registers its entries when it is imported; the registry imports the modules.
 
-    `get` imports the module that is named as the entry (the part before "/"), and all modules of the room only if that
-    one does not register it.
+    As a mapping it has all entries, sorted by name: its first use imports every module of the room. `find` imports the
+    module that is named as the entry (the part before "/"), and all modules only if that one does not register it.
 
     Attributes:
         kind: name of the kind of entry in messages: "network".
@@ -94,8 +94,8 @@ class Registry(Generic[Entry]):
             self._complete = True
         return tuple(sorted(self._entries))
 
-    def get(self, name: str) -> Entry:
-        """Returns an entry.
+    def find(self, name: str) -> Entry:
+        """Returns an entry, for a name that a user gave.
 
         Args:
             name: name of the entry.
@@ -104,7 +104,7 @@ class Registry(Generic[Entry]):
             UserError: There is no entry of that name.
         """
         if name not in self._entries:
-            self._import_module(name.split("/")[0])
+            self._import_module(str(name).split("/")[0])
         if name in self._entries:
             return self._entries[name]
         known = self.names()
@@ -127,12 +127,16 @@ class Registry(Generic[Entry]):
             for package in packages():
                 _import_all(f"{package}.{self._room}", stem)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries or name in self.names()
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self._entries:
+            self.names()
+        return self._entries[name]
 
-    def items(self) -> Iterator[tuple[str, Entry]]:
-        """Returns names and entries, sorted by name. Imports every module of the room."""
-        return iter([(name, self._entries[name]) for name in self.names()])
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
 
 
 def find_module(room: str, name: str) -> str | None:

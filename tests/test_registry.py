@@ -35,14 +35,14 @@ def rooms(tmp_path, monkeypatch):
 
 
 def test_an_entry_is_found_by_importing_its_module_alone(rooms):
-    assert rooms.get("pear/red") == 1
+    assert rooms.find("pear/red") == 1
     assert "one_house.things.deep.apple" not in sys.modules
     assert rooms.below("fig") == {}
     assert rooms.below("pear") == {"pear/green": 2, "pear/red": 1}
 
 
 def test_entries_are_found_in_all_packages_and_below(rooms):
-    assert rooms.get("apple") == 3  # in a file of another name
+    assert rooms.find("apple") == 3  # in a file of another name
     assert rooms.names() == ("apple", "fig", "pear/green", "pear/red")
     assert dict(rooms.items())["fig"] == 4
     assert "fig" in rooms
@@ -60,7 +60,7 @@ def test_entries_are_found_in_all_packages_and_below(rooms):
 )
 def test_unknown_names_are_refused(rooms, name, message):
     with pytest.raises(UserError, match=message):
-        rooms.get(name)
+        rooms.find(name)
 
 
 def test_a_name_is_registered_once():
@@ -68,7 +68,7 @@ def test_a_name_is_registered_once():
     things.register("a")(len)
     with pytest.raises(ValueError, match="there is another thing 'a'"):
         things.add("a", print)
-    assert things.get("a") is len
+    assert things.find("a") is len
 
 
 def test_modules_are_found_by_room(rooms):

@@ -156,7 +156,8 @@ class Generator(Network):
         x = nn.relu(conv(n, dtype=dtype, name="refine")(x))
         if not self.base:
             x = PyramidPooling(dtype=dtype, name="pyramid")(x)
-        restored = nn.relu(conv(3, kernel=1, dtype=dtype, name="out")(x))
+        # From a bias of 0, the last ReLU leaves one color of a narrow network without a gradient for most seeds.
+        restored = nn.relu(conv(3, kernel=1, initial_bias=0.5, dtype=dtype, name="out")(x))
         return {"restored": restored.astype(jnp.float32)}
 
 

@@ -93,7 +93,7 @@ def build(network_id: str, **model_args: Any) -> nn.Module:
     Raises:
         UserError: The id is unknown, or a model argument is unknown or has an invalid value.
     """
-    network = NETWORKS.get(network_id).network
+    network = NETWORKS.find(network_id).network
     known = [name for name in inspect.signature(network).parameters if name not in ("parent", "name")]
     for name in model_args:
         if name not in known:

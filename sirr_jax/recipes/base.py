@@ -201,4 +201,4 @@ def get_recipe(name: str) -> type[Recipe]:
     Raises:
         UserError: There is no recipe of that name.
     """
-    return RECIPES.get(name)
+    return RECIPES.find(name)

@@ -75,7 +75,7 @@ class Supervised(Recipe):
             self._modules[role] = build(network.id, **network.model_args)
 
         self._config = config
-        self._losses = {name: LOSSES.get(name) for name in (*config.losses, *config.reflection_losses)}
+        self._losses = {name: LOSSES.find(name) for name in (*config.losses, *config.reflection_losses)}
         self._perceptual = PerceptualTerm(config.perceptual_weights, features=ERRNET, dtype=dtype)
         self._synthesis = {
             "synthesis": config.data.synthesis.name,

@@ -185,7 +185,7 @@ def _join(
     known = [network for model in models for network in model.networks.values()]
     new = [network for network in networks if not any(network is other for other in known)]
     sources = list(
-        dict.fromkeys(CAFFE_VGG if network.id in caffe else NETWORKS.get(network.id).source for network in new)
+        dict.fromkeys(CAFFE_VGG if network.id in caffe else NETWORKS.find(network.id).source for network in new)
     )
     by = [f"by {', '.join(source.repository or 'sirr_jax' for source in sources)}"] if sources else []
     assumptions = [text for network in new for text in _describe_assumptions(network, model_args)]

@@ -25,7 +25,7 @@ def key_map(network_id: str) -> KeyMap:
     Raises:
         UserError: The id is unknown, or the network has no key map.
     """
-    network = NETWORKS.get(network_id).network
+    network = NETWORKS.find(network_id).network
     family, name = network_id.split("/")[0], network_id.split("/")[-1]
     file = network.__module__.partition(".models.")[2].split(".")[0]
     module = find_module(_ROOM, family) or find_module(_ROOM, file)

@@ -13,14 +13,14 @@ from sirr_jax.synthesis.degradations import KINDS
 from sirr_jax.synthesis.reflection import SYNTHESES
 
 _GENERATORS: dict[str, Callable[[Mapping[str, Any]], SampleGenerator]] = {
-    **{name: partial(layers.mixtures, name) for name in SYNTHESES},
+    **{name: partial(layers.mixtures, name) for name in SYNTHESES.names()},
     "window_reflection": layers.window_reflections,
     "raindrops": overlays.raindrops,
     "watermark": overlays.watermarks,
     "irregular_mask": overlays.irregular_masks,
     "fog": weather.fogs,
     "rain": weather.rains,
-    **{name: partial(levels.degradations, name) for name in KINDS},
+    **{name: partial(levels.degradations, name) for name in KINDS.names()},
 }
 
 

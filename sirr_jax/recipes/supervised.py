@@ -121,7 +121,7 @@ class Supervised(Recipe):
             module, network_key = self._modules[role], jax.random.fold_in(key, i)
             drawn = initialize(module, network_key, *module.example_shapes(size=(_INITIAL_SIDE, _INITIAL_SIDE)))
             if self._config.torch_initial and role == self._role:
-                drawn |= {"params": torch_uniform(network_key, drawn["params"])}
+                drawn |= {"params": torch_uniform(network_key, drawn["params"], biases=False)}
             variables[role] = drawn
         if self._config.init_from:
             variables = load_initial(self._config.init_from, self._networks, variables)

@@ -21,7 +21,7 @@ def supervised_config(network: str) -> ConfigDict:
     config.model_args = ConfigDict()  # further arguments of the network
     config.companions = ConfigDict()  # role -> weight file of a frozen network that the system needs besides
     config.init_from = ""  # model file with initial weights of the networks; empty for none
-    config.torch_initial = False  # whether the network starts from PyTorch's initial values
+    config.torch_initial = False  # whether the kernels start from PyTorch's initial values
 
     config.losses = ConfigDict({"l1": 1.0})  # weight of each loss of the restored image, see `sirr_jax.losses`
     config.reflection_losses = ConfigDict()  # the same for the reflection layer of synthetic mixtures

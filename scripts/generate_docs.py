@@ -838,7 +838,7 @@ def protocols_page() -> str:
             ((code(name), *("yes" if m in metrics[name] else "-" for m in every)) for name in PROTOCOLS),
         ),
     ]
-    for name, words in PROTOCOLS.items():
+    for name, words in ((name, protocol.description) for name, protocol in PROTOCOLS.items()):
         parts += [f"## {name}", text(words)]
     module, node = find("sirr_jax.metrics", "score")
     assert isinstance(node, ast.FunctionDef)

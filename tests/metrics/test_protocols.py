@@ -140,7 +140,7 @@ def test_errnet_is_the_default_and_every_protocol_has_a_description():
 
 def test_unknown_protocol_and_luma_of_gray_images_raise():
     gray = np.zeros((20, 20, 1))
-    with pytest.raises(UserError, match="'ycbcr', expected one of errnet, rgb, y, srnet"):
+    with pytest.raises(UserError, match="'ycbcr'; known names: errnet, rgb, srnet, y"):
         score(gray, gray, protocol="ycbcr")
     for protocol in ("y", "srnet"):
         with pytest.raises(UserError, match=f"protocol {protocol}: the images have 1 channels, expected 3"):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sirr_jax.errors import UserError
 from sirr_jax.metrics._images import Image, Score, prepare
+from sirr_jax.metrics.eight_bit import eight_bit
 from sirr_jax.metrics.lmse import lmse
 from sirr_jax.metrics.ncc import ncc
 from sirr_jax.metrics.psnr import psnr
@@ -47,13 +48,6 @@ def _luma(estimate: Image, target: Image) -> tuple[Image, Image]:
     red, green, blue, offset = 65.481 / 255.0, 128.553 / 255.0, 24.966 / 255.0, 16.0 / 255.0
     luma_x, luma_y = (red * rgb[..., :1] + green * rgb[..., 1:2] + blue * rgb[..., 2:] + offset for rgb in images)
     return luma_x, luma_y
-
-
-def _eight_bit(estimate: Image, target: Image) -> tuple[Image, Image]:
-    """Rounds both RGB images to 8 bits per channel."""
-    xp, *images = _prepare_rgb(estimate, target, "srnet")
-    rounded_x, rounded_y = (_levels(xp, x) / 255.0 for x in images)
-    return rounded_x, rounded_y
 
 
 def _levels(xp: ModuleType, image: Image) -> Image:
@@ -113,7 +107,7 @@ PROTOCOLS.add(
         "SR-Net's evaluation scripts: images rounded to 8 bits; PSNR of the squared error pooled over all channels; "
         "SSIM (7x7 uniform window, sample covariance) of OpenCV's 8-bit gray.",
         {"psnr": partial(psnr, per_channel=False), "ssim": _gray_ssim},
-        _eight_bit,
+        partial(eight_bit, protocol="srnet"),
     ),
 )
 

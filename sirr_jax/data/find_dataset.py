@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.layouts.registry import recognize
 from sirr_jax.data.storage.tfds.layout import is_stored
-from sirr_jax.data.storage.tfds.place import resolve
+from sirr_jax.data.storage.tfds.place import prepared_folder, resolve
 from sirr_jax.errors import UserError
 
 
@@ -76,4 +76,4 @@ def _divide(where: str | Path) -> tuple[str, str]:
     """Returns the path of a set and the name of its part, which may be empty."""
     place = resolve(where)
     root, _, part = str(place).partition("#") if not Path(place).exists() else (str(place), "", "")
-    return root, part
+    return str(prepared_folder(Path(root)) or root), part

@@ -62,12 +62,12 @@ class SetWriter:
         self._folder, self._name, self._limit = folder, name, shard_bytes
         self._layers = list(layers)
         self._texts = ["name", *(["sequence"] if sequences else [])]
-        features = self._features(Counter())
-        self._serializer = self._tfds.core.example_serializer.ExampleSerializer(features.get_serialized_info())
         self._writer: Any = None
         self._bytes = 0
         self._sizes: dict[str, SplitSize] = {}
         self._images: Counter[str] = Counter()
+        features = self._features(self._images)
+        self._serializer = self._tfds.core.example_serializer.ExampleSerializer(features.get_serialized_info())
 
     def add(
         self, split: str, picture: IndexedPicture, files: Mapping[str, bytes], *, images: Iterable[str] = ()

@@ -94,7 +94,7 @@ def _pack(args: argparse.Namespace) -> int:
     for part, count in packed.parts.items():
         _print_row(part or "images", str(count))
     _print_row("shards", f"{packed.shards}, {packed.bytes / 2**20:.1f} MiB")
-    _print_row("license", packed.license)
+    _print_row("license", packed.license or "not stated")
     if packed.skipped:
         _print_row("skipped", f"{len(packed.skipped)} images that cannot be decoded; metadata.json lists them")
     return 0

@@ -42,7 +42,7 @@ class PackedSet:
         layout: name of the layout of the original set, such as `real20`.
         title: human-readable name of the set.
         published: address at which the authors publish the set; may be empty.
-        license: license of the pictures, as stated when packing.
+        license: license of the pictures, as stated when packing; may be empty.
         parts: part name -> number of pictures; the name is empty if the set has no parts.
         layers: layer -> number of files.
         shards: number of files of records.
@@ -114,8 +114,10 @@ def pack(
     try:
         summary = _write(found, folder, partial, shard_bytes, license, skip_unreadable, report)
         partial.replace(folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise UserError(f"{partial}: cannot be written ({error.strerror})") from None
         raise
     return summary
 
@@ -163,7 +165,7 @@ def _write(
             "published": found.layout.published,
             **source_metadata(found.root),
         }
-        facts["license"] = license or facts.get("license", "not stated")
+        facts["license"] = license or facts.get("license", "")
         sizes = writer.finish(version, index, {**facts, "skipped": skipped, "version": __version__})
     finally:
         writer.abandon()
@@ -173,7 +175,7 @@ def _write(
         parts={part: len(index.pictures[split]) for split, part in index.parts.items()},
         layers=dict(layers),
         shards=sum(len(size.records) for size in sizes.values()),
-        bytes=sum(path.stat().st_size for path in partial.glob("*.array_record-*")),
+        bytes=sum(index.bytes.values()),
         skipped=tuple(skipped),
     )
 
@@ -186,7 +188,10 @@ def _fresh_folder(folder: Path) -> Path:
         if foreign:
             raise UserError(f"{partial} is in the way and contains {foreign[0].name}; move it or choose another OUT")
         shutil.rmtree(partial)
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"{partial}: cannot be made ({error.strerror}); choose another OUT") from None
     return partial
 
 

@@ -120,8 +120,6 @@ def check(root: str | Path, *, layout: str | None = None, thorough: bool = False
         findings += _too_small({path: size for path, size in sizes.items() if path not in masks}, crop)
     firsts = (next(iter(entry.files.values())) for entry in scan.entries())
     histogram = Counter(sizes[path] for path in firsts if path in sizes)
-    if thorough and found_layout.verify is not None:
-        findings += found_layout.verify(root)
     if found_layout.trains_as and not any(finding.wrong for finding in findings):
         findings += _open_source(_SOURCES[found_layout.trains_as], root)
     return Report(root, found_layout, scan.parts, histogram, tuple(findings), thorough)

@@ -322,8 +322,14 @@ def edit_index(root, **changes):
     ("damage", "message"),
     [
         (lambda root: first_shard(root).unlink(), r"packed-train\.array_record-00000-of-00005 is missing"),
-        (lambda root: first_shard(root).write_bytes(b""), r"array_record-00000-of-00005: record 0 cannot be read"),
-        (lambda root: truncate(first_shard(root)), r"array_record-00000-of-00005: record 0 cannot be read"),
+        (
+            lambda root: first_shard(root).write_bytes(b"x" * first_shard(root).stat().st_size),
+            r"array_record-00000-of-00005: record 0 cannot be read",
+        ),
+        (
+            lambda root: truncate(first_shard(root)),
+            r"array_record-00000-of-00005 has \d+ bytes, metadata.json states \d+",
+        ),
         (lambda root: truncate(root / "metadata.json"), r"metadata\.json: missing or damaged \(no JSON\)"),
         (lambda root: truncate(root / "features.json"), r"features\.json: missing or damaged"),
         (lambda root: (root / "features.json").unlink(), r"features\.json: missing or damaged \(No such file"),

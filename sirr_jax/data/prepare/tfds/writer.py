@@ -106,8 +106,8 @@ class SetWriter:
 
         Args:
             version: version of the set.
-            index: index of its pictures.
-            facts: "title", "published" and "license", and others to store with the index.
+            index: index of its pictures; the sizes of the files are added.
+            facts: "title", "published" and "license" (either may be empty), and others to store with the index.
 
         Returns:
             Split -> size.
@@ -117,14 +117,15 @@ class SetWriter:
         for split, size in self._sizes.items():
             for number in range(len(size.records)):
                 path = self._path(split, number)
-                path.rename(path.with_name(f"{path.name}-of-{len(size.records):05}"))
+                path = path.rename(path.with_name(f"{path.name}-of-{len(size.records):05}"))
+                index.bytes[path.name] = path.stat().st_size
         info = core.DatasetInfo(
             builder=core.DatasetIdentity(
                 name=self._name, version=core.Version(version), data_dir=str(self._folder), module_name=__name__
             ),
             description=facts["title"],
             homepage=f"https://{facts['published'].split()[0]}" if facts["published"] else None,
-            license=facts["license"],
+            license=facts["license"] or None,
             features=self._features(self._images),
             metadata=core.MetadataDict({KEY: {**facts, **index.to_metadata()}}),
             disable_shuffling=True,

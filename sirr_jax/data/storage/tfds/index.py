@@ -53,10 +53,12 @@ class SetIndex:
     Attributes:
         parts: split -> name of the part in the original set; empty if the set has no parts.
         pictures: split -> pictures.
+        bytes: file of records -> its size in bytes; empty if TFDS wrote the files.
     """
 
     parts: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, list[IndexedPicture]] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
 
     def to_metadata(self) -> dict[str, Any]:
         """Returns the index as JSON values."""
@@ -79,7 +81,12 @@ class SetIndex:
             ]
             for split, listed in self.pictures.items()
         }
-        return {"parts": self.parts, "label_spaces": [asdict(space) for space in spaces], "pictures": pictures}
+        return {
+            "parts": self.parts,
+            "bytes": self.bytes,
+            "label_spaces": [asdict(space) for space in spaces],
+            "pictures": pictures,
+        }
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any], path: Path) -> SetIndex:
@@ -109,6 +116,6 @@ class SetIndex:
                 ]
                 for split, listed in content["pictures"].items()
             }
-            return cls(dict(content["parts"]), pictures)
+            return cls(dict(content["parts"]), pictures, {name: int(n) for name, n in content["bytes"].items()})
         except (TypeError, KeyError, IndexError, ValueError, AttributeError) as error:
             raise UserError(f"{path}: damaged ({error!r}); copy or prepare the set again") from None

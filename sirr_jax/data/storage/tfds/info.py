@@ -58,7 +58,7 @@ def read_prepared(folder: Path) -> PreparedSet:
 
     Raises:
         UserError: A JSON file is missing or damaged, the set has another file format than ArrayRecord, or a file of
-            records is missing or too short.
+            records is missing.
     """
     info = _load(folder / INFO)
     stored = (info.get("fileFormat", "tfrecord"), *info.get("alternativeFileFormats", ()))
@@ -90,7 +90,6 @@ def _load(path: Path) -> dict[str, Any]:
 def _shards(folder: Path, name: str, split: Mapping[str, Any]) -> Iterator[tuple[Path, int]]:
     lengths = [int(length) for length in split["shardLengths"]]
     template = split.get("filepathTemplate") or _TEMPLATE
-    size = 0
     for index, length in enumerate(lengths):
         values = {
             "DATASET": name,
@@ -103,11 +102,7 @@ def _shards(folder: Path, name: str, split: Mapping[str, Any]) -> Iterator[tuple
         path = folder / template.format(**values)
         if not path.is_file():
             raise UserError(f"{path} is missing; copy or prepare the set again")
-        size += path.stat().st_size
         yield path, length
-    # Records may be compressed, but an encoded image cannot shrink by half.
-    if 2 * size < int(split.get("numBytes", 0)):
-        raise UserError(f"{folder}: split {split['name']} has {size} bytes, {INFO} states more; copy the set again")
 
 
 def _images(feature: Mapping[str, Any], name: str) -> Iterator[ImageFeature]:

@@ -66,6 +66,12 @@ def _scan(root: Path) -> Scan:
 def _indexed(folder: Path, prepared: PreparedSet) -> list[Part]:
     """Returns the parts of a set with an index, which `sirr data pack` and the builders write."""
     index = SetIndex.from_metadata(prepared.metadata, folder / METADATA)
+    for name, size in index.bytes.items():
+        present = (folder / name).stat().st_size
+        if present != size:
+            raise UserError(
+                f"{folder / name} has {present} bytes, {METADATA} states {size}: copy or pack the set again"
+            )
     parts = []
     for split, shards in prepared.splits.items():
         records = record_loaders(shards)

@@ -80,9 +80,10 @@ def new_folder(reference: str, data_dir: str | Path | None = None) -> Path:
 
 def prepared_versions(folder: Path) -> list[Path]:
     """Returns the prepared versions of a set or config, oldest first."""
-    if not folder.is_dir():
+    try:
+        versions = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and (path / INFO).is_file()]
+    except OSError:  # no folder, or an unreadable one: the readers of folders say so
         return []
-    versions = [path for path in folder.iterdir() if _VERSION.fullmatch(path.name) and (path / INFO).is_file()]
     return sorted(versions, key=lambda path: [int(number) for number in path.name.split(".")])
 
 

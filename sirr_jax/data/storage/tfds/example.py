@@ -12,34 +12,36 @@ _FIXED_BYTES = {1: 8, 5: 4}
 _SHIFTS = range(7, 70, 7)
 
 
-def parse_bytes_features(record: bytes) -> dict[str, list[memoryview]]:
-    """Returns the bytes features of an example: images, texts and byte strings.
+def bytes_feature(record: bytes, name: str) -> bytes | None:
+    """Returns a bytes feature of an example: an image, a text or a byte string.
 
     Args:
         record: serialized `tf.train.Example`.
+        name: name of the feature.
 
     Returns:
-        Feature name -> values, as views of the record; numeric features are left out.
+        Its first value; None if the example has no such feature or no value of it, or if it is numeric.
 
     Raises:
         ValueError: The record is not such a message.
     """
     try:
-        return _parse(record)
+        return _find(record, name.encode())
     except IndexError:
         raise ValueError("the record ends inside a field") from None
 
 
-def _parse(record: bytes) -> dict[str, list[memoryview]]:
-    features: dict[str, list[memoryview]] = {}
-    view = memoryview(record)
-    for start, end in _fields(record, 0, len(record), 1):
-        for entry in _fields(record, start, end, 1):
-            name = b"".join(record[slice(*key)] for key in _fields(record, *entry, 1)).decode()
-            lists = [values for feature in _fields(record, *entry, 2) for values in _fields(record, *feature, 1)]
-            if lists:
-                features[name] = [view[slice(*value)] for values in lists for value in _fields(record, *values, 1)]
-    return features
+def _find(record: bytes, name: bytes) -> bytes | None:
+    for features in _fields(record, 0, len(record), 1):
+        for start, end in _fields(record, *features, 1):
+            names = _fields(record, start, end, 1)
+            # An absent name is empty.
+            if record[slice(*names[-1])] == name if names else not name:
+                for feature in _fields(record, start, end, 2):
+                    for values in _fields(record, *feature, 1):
+                        for value in _fields(record, *values, 1):
+                            return record[slice(*value)]
+    return None
 
 
 def _fields(record: bytes, position: int, end: int, wanted: int) -> list[tuple[int, int]]:

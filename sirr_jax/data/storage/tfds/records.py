@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from sirr_jax.data.images.decode import UnreadableImageError
-from sirr_jax.data.storage.tfds.example import parse_bytes_features
+from sirr_jax.data.storage.tfds.example import bytes_feature
 from sirr_jax.errors import UserError
 
 # Records are read one at a time in random order: reading ahead would fetch unused records.
@@ -65,29 +65,26 @@ class Shard:
         Raises:
             UnreadableImageError: The file or the record cannot be read, or the record has no such feature.
         """
-        values = self._features(record).get(feature)
-        if not values:
-            raise UnreadableImageError(f"{self._path}: record {record} has no {feature}; prepare the set again")
-        return bytes(values[0])
-
-    def _features(self, record: int) -> dict[str, list[memoryview]]:
-        place, features = getattr(_last, "record", (None, {}))
-        if place != (self, record):
-            features = self._read(record)
-            _last.record = ((self, record), features)
-        return features
-
-    def _read(self, record: int) -> dict[str, list[memoryview]]:
         try:
-            if self._reader is None:
-                with self._lock:
-                    self._reader = self._reader or self._open()
-            return parse_bytes_features(self._reader.read([record])[0])
+            value = bytes_feature(self._record(record), feature)
         except (RuntimeError, ValueError, IndexError) as error:
             reason = " ".join(str(error).split())[:120]
             raise UnreadableImageError(
                 f"{self._path}: record {record} cannot be read ({reason}); copy or prepare the set again"
             ) from None
+        if value is None:
+            raise UnreadableImageError(f"{self._path}: record {record} has no {feature}; prepare the set again")
+        return value
+
+    def _record(self, record: int) -> bytes:
+        place, data = getattr(_last, "record", (None, b""))
+        if place != (self, record):
+            if self._reader is None:
+                with self._lock:
+                    self._reader = self._reader or self._open()
+            data = self._reader.read([record])[0]
+            _last.record = ((self, record), data)
+        return data
 
     def _open(self) -> Any:
         reader = load_array_record().ArrayRecordReader(str(self._path), _OPTIONS, file_reader_buffer_size=_BUFFER_BYTES)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sirr_jax.data.storage.tfds.example import parse_bytes_features
+from sirr_jax.data.storage.tfds.example import bytes_feature
 
 pytest.importorskip("tensorflow_datasets")
 from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
@@ -23,10 +23,6 @@ def serialize(values):
     return tf_example_pb2.Example(features=tf_feature_pb2.Features(feature=features)).SerializeToString()
 
 
-def parsed(record):
-    return {name: [bytes(value) for value in values] for name, values in parse_bytes_features(record).items()}
-
-
 VALUES = st.one_of(
     st.lists(st.binary(max_size=300), min_size=1, max_size=3),
     st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=3),
@@ -36,17 +32,19 @@ VALUES = st.one_of(
 
 @given(st.dictionaries(st.text(max_size=8), VALUES, max_size=5))
 def test_bytes_features_equal_those_of_protobuf(values):
-    expected = {name: value for name, value in values.items() if isinstance(value[0], bytes)}
-    assert parsed(serialize(values)) == expected
+    record = serialize(values)
+    for name, value in values.items():
+        assert bytes_feature(record, name) == (value[0] if isinstance(value[0], bytes) else None)
+    assert bytes_feature(record, "another name") is None
 
 
-def test_large_values_are_views_of_the_record():
+def test_large_values_and_values_without_entries():
     image = bytes(range(256)) * 1000
     record = serialize({"files/a": [b"1.png"], "a": [image], "size": [7]})
-    features = parse_bytes_features(record)
-    assert features.keys() == {"files/a", "a"}
-    assert features["a"] == [image]
-    assert features["a"][0].obj is record
+    assert (bytes_feature(record, "a"), bytes_feature(record, "files/a")) == (image, b"1.png")
+    empty = tf_example_pb2.Example(features=tf_feature_pb2.Features(feature={"a": tf_feature_pb2.Feature()}))
+    assert bytes_feature(empty.SerializeToString(), "a") is None
+    assert bytes_feature(b"", "a") is None
 
 
 @pytest.mark.parametrize(
@@ -61,4 +59,4 @@ def test_large_values_are_views_of_the_record():
 )
 def test_damaged_records_raise(record):
     with pytest.raises(ValueError, match=r"ends after|ends inside|without an end|wire type"):
-        parse_bytes_features(record)
+        bytes_feature(record, "a")

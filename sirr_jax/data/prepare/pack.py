@@ -22,7 +22,7 @@ from sirr_jax.data.prepare.tfds.writer import SetWriter, name_and_version
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.data.storage.tfds.index import IndexedFile, IndexedPicture, SetIndex
 from sirr_jax.data.storage.tfds.layout import source_metadata
-from sirr_jax.data.storage.tfds.place import INFO, is_reference, new_folder
+from sirr_jax.data.storage.tfds.place import is_reference, new_folder
 from sirr_jax.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 _LABEL_LAYERS = ("labels", "reflection_labels")
 _READ_AHEAD = 32
 # What an interrupted run leaves.
-_LEFTOVER = re.compile(r".*\.array_record-.*|features\.json|metadata\.json|LICENSE")
+_LEFTOVER = re.compile(r".*\.array_record(-.*)?|features\.json|metadata\.json|dataset_info\.json|LICENSE")
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,11 @@ def _fresh_folder(folder: Path) -> Path:
     """Makes `<folder>.partial`, in place of what a killed process left there."""
     partial = folder.with_name(f"{folder.name}.partial")
     if partial.exists():
-        foreign = [path for path in partial.iterdir() if not _LEFTOVER.fullmatch(path.name) and path.name != INFO]
-        if foreign:
-            raise UserError(f"{partial} is in the way and contains {foreign[0].name}; move it or choose another OUT")
+        others = [partial]
+        if partial.is_dir():
+            others = [path for path in partial.iterdir() if not _LEFTOVER.fullmatch(path.name)]
+        if others:
+            raise UserError(f"{others[0]} is in the way, and no leftover of packing; move it or choose another OUT")
         shutil.rmtree(partial)
     try:
         partial.mkdir(parents=True)

@@ -245,8 +245,12 @@ def test_existing_folders_are_kept(pair_folder, tmp_path):
         pack(pair_folder, tmp_path / "full")
     (tmp_path / "a.partial").mkdir()
     (tmp_path / "a.partial" / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"a\.partial is in the way and contains thesis\.txt"):
-        pack(pair_folder, tmp_path / "a")
+    (tmp_path / "b.partial").write_text("mine")
+    for name in ("a.partial/thesis.txt", "b.partial"):
+        with pytest.raises(UserError, match=rf"{name} is in the way, and no leftover of packing"):
+            pack(pair_folder, tmp_path / name[0])
+    with pytest.raises(UserError, match=r"c\.partial: cannot be made \(Not a directory\); choose another OUT"):
+        pack(pair_folder, tmp_path / "b.partial" / "c")
     assert (tmp_path / "a.partial" / "thesis.txt").read_text() == "mine"
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="empty: no data set of a known layout"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -61,6 +62,41 @@ def read_image(file: str | ImageFile | IO[bytes], *, name: str | None = None) ->
         return _rgb(upright)
 
 
+def read_encoded(file: ImageFile) -> bytes:
+    """Returns the bytes of an image file.
+
+    Raises:
+        UnreadableImageError: The file cannot be read.
+    """
+    if isinstance(file, PackedFile):
+        return file.load()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"{file}: cannot be opened ({error.strerror}); check the path") from None
+
+
+def is_plain(encoded: bytes, *, channels: int) -> bool:
+    """Returns whether any reader of images decodes a file to the pixels of `read_image`, or to the class indices.
+
+    Args:
+        encoded: content of a file that `read_image` decodes.
+        channels: 3 for pictures, 1 for label images.
+
+    Returns:
+        True for upright PNG and JPEG files of 8 bits, RGB for 3 channels and gray for 1, without transparency.
+    """
+    with Image.open(io.BytesIO(encoded)) as image:
+        is_common = image.format in ("PNG", "JPEG") and not image.has_transparency_data and _orientation(image) == 1
+        # Pillow scales gray values of fewer bits.
+        mode = "RGB" if channels == 3 else "L"
+        return (
+            is_common
+            and image.mode == mode
+            and all(tile[3] in (mode, (mode, "")) or image.format == "JPEG" for tile in image.tile)
+        )
+
+
 def read_profile(file: str | IO[bytes]) -> bytes | None:
     """Reads the ICC profile of the colors that `read_image` returns.
 
@@ -93,7 +129,7 @@ def image_size(file: str | ImageFile | IO[bytes], *, name: str | None = None) ->
     Raises:
         UnreadableImageError: The file is missing or its header is not an image header.
     """
-    if isinstance(file, PackedFile):
+    if isinstance(file, PackedFile) and file.size is not None:
         return file.size
     with _opened(file, name) as image:
         width, height = image.size
@@ -109,7 +145,7 @@ def _opened(file: str | ImageFile | IO[bytes], name: str | None) -> Iterator[Ima
     try:
         with Image.open(file.open() if isinstance(file, PackedFile) else file) as image:
             yield image
-    except UserError:  # an unreadable shard raises its own message
+    except UserError:  # an unreadable archive or TFDS set raises its own message
         raise
     except UnidentifiedImageError:
         raise UnreadableImageError(f"{name}: not an image despite its extension; replace or remove the file") from None

@@ -17,7 +17,7 @@ from sirr_jax.data.layouts.rsir2 import RSIR2
 from sirr_jax.data.layouts.sequence_folders import SEQUENCES
 from sirr_jax.data.layouts.sgrrn import SGRRN
 from sirr_jax.data.layouts.sir2_raw import SIR2_RAW
-from sirr_jax.data.storage.array_record.layout import SHARDS
+from sirr_jax.data.storage.tfds.layout import TFDS
 from sirr_jax.errors import UserError
 
 __all__ = ["LAYOUTS", "Entry", "Layout", "recognize"]
@@ -25,7 +25,7 @@ __all__ = ["LAYOUTS", "Entry", "Layout", "recognize"]
 # The first layout that recognizes a folder is chosen: named sets come before generic layouts, and layouts that search
 # all subfolders come last.
 LAYOUTS = (
-    SHARDS,
+    TFDS,
     REAL20,
     REAL89,
     NATURE,

@@ -107,7 +107,7 @@ EXAMPLES = [
     ("seg", "x", seg, "1", "1", 1),
     ("sequences", "x", sets.sequences, "s0/8", "s1/11", 7),
     ("photos", "x", photos, "2.jpg", "a/1.png", 2),
-    ("shards", "x", packed_rain, "train/0", "test_b/1", 16),
+    ("tfds", "x", packed_rain, "train/0", "test_b/1", 16),
 ]
 
 

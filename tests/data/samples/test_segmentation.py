@@ -200,7 +200,7 @@ def assert_equal(one, other):
 
 
 @pytest.mark.parametrize("kind", ["tf", "threads"])
-def test_loaders_resuming_and_shards_give_the_same_bytes(folder, kind, tmp_path):
+def test_loaders_resuming_and_packed_sets_give_the_same_bytes(folder, kind, tmp_path):
     whole = batches(streams(folder), "threads")
     assert_equal(batches(streams(folder), kind), whole)
     assert_equal(batches(streams(folder), kind, steps=2, start_step=2), whole[2:])

@@ -108,9 +108,9 @@ def _tiny(config: ConfigDict) -> None:
     config.data.synthesis.ghosting_probability = 0.0
     config.data.synthesis.jpeg_probability = 0.0
     config.batch_size = 8
-    config.teacher.steps = 400
+    config.teacher.steps = 240
     config.teacher.warm_up = 0.0  # one program less to compile
-    config.student.steps = 800
+    config.student.steps = 480
     config.student.weights.adversarial = 0.0  # likewise; a GAN needs more steps
     config.student.feature_stats_samples = 80
     config.optimizer.learning_rate = 4e-3
@@ -118,9 +118,9 @@ def _tiny(config: ConfigDict) -> None:
     config.ema_decay = 0.995
     config.validation_samples = 48
     config.log_every = 20
-    config.eval_every = 200
-    config.log_images_every = 600
-    config.checkpoint_every = 200
+    config.eval_every = 120
+    config.log_images_every = 480
+    config.checkpoint_every = 120
 
 
 _VARIANTS = {"tiny": _tiny, "small": _small, "base": _base}

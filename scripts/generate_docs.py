@@ -398,20 +398,32 @@ class Key(NamedTuple):
 
 
 def config_source(name: str) -> Path:
-    """Returns the file of a config; "" is the keys that all recipes share."""
-    return ROOT / "configs" / f"{name}.py" if name else ROOT / "sirr_jax" / "training" / "base_config.py"
+    """Returns the file of a config; "" is the keys that all recipes share, "supervised" those of this recipe."""
+    shared = {"": "base_config.py", "supervised": "supervised_config.py"}
+    return ROOT / "sirr_jax" / "training" / shared[name] if name in shared else ROOT / "configs" / f"{name}.py"
 
 
 def assigned_keys(path: Path) -> list[Key]:
-    """Reads the assignments `config.KEY = ...` of the first public function of a file, with their comments."""
+    """Reads the assignments `config.KEY = ...` of a config file, with their comments.
+
+    They are in the first function; those of a function `stage` are keys of `stages.*`.
+    """
     source = path.read_text(encoding="utf-8")
     comments = {
         token.start[0]: (token.string.lstrip("# "), source.splitlines()[token.start[0] - 1].lstrip().startswith("#"))
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type == tokenize.COMMENT and not token.string.startswith("# type:")
     }
-    function = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
-    aliases: dict[str, str] = {"config": ""}
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    keys = _assigned(functions[0], "", comments)
+    for function in functions[1:]:
+        if function.name == "stage":
+            keys += _assigned(function, "stages.*", comments)
+    return keys
+
+
+def _assigned(function: ast.FunctionDef, section_name: str, comments: Mapping[int, tuple[str, bool]]) -> list[Key]:
+    aliases: dict[str, str] = {"config": section_name}
     keys: list[Key] = []
     for node in ast.walk(function):
         if not isinstance(node, ast.Assign):
@@ -493,6 +505,25 @@ def shared_values() -> dict[str, Any]:
     return dict(_flat(training_config("NAME").to_dict()))
 
 
+@functools.cache
+def supervised_values() -> dict[str, Any]:
+    """Returns the values of the keys of the recipe `supervised`, with one stage."""
+    from sirr_jax.training.supervised_config import stage, supervised_config
+
+    config = supervised_config("SYSTEM/ROLE")
+    config.stages.NAME = stage(1_000)
+    return dict(_flat(config.to_dict()))
+
+
+def inherited_configs(name: str) -> tuple[str, ...]:
+    """Returns the configs whose keys a config has besides the shared ones."""
+    if name in ("", "supervised"):
+        return ()
+    if name == "release":
+        return ("dynamics",)
+    return ("supervised",) if values_of(name, variants(name)[0])["recipe"] == "supervised" else ()
+
+
 def _flat(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in section.items():
         if isinstance(value, Mapping):
@@ -516,8 +547,13 @@ def config_rows(name: str) -> list[tuple[str, Any, str]]:
     if not name:
         keys = assigned_keys(config_source(""))
         return [(key, value, meaning_of(key, keys)) for key, value in shared_values().items()]
-    inherited = ["dynamics"] if name == "release" else []
-    known = shared_values().keys() | {key for other in inherited for key in values_of(other, variants(other)[0])}
+    inherited = inherited_configs(name)
+    own = supervised_values() if name == "supervised" else values_of(name, variants(name)[0])
+    known = shared_values().keys() | {
+        key
+        for other in inherited
+        for key in (supervised_values() if other == "supervised" else values_of(other, variants(other)[0]))
+    }
     keys = [key for source in (*inherited, name) for key in assigned_keys(config_source(source))]
     of_options, shared = _option_meanings(keys), [*assigned_keys(config_source("")), *keys]
 
@@ -531,7 +567,7 @@ def config_rows(name: str) -> list[tuple[str, Any, str]]:
 
     return [
         (key, value, meaning_of(key, keys) or of_options(key) or of_network(key))
-        for key, value in values_of(name, variants(name)[0]).items()
+        for key, value in own.items()
         if key not in known
     ]
 
@@ -603,6 +639,9 @@ def config_page() -> str:
         "those of the variant named first.",
         "## Keys of all configs",
         table(("key", "default", "meaning"), _key_rows(config_rows(""))),
+        "## Keys of the recipe supervised",
+        "The recipe trains any network that restores single images, see [Add a system](../guides/add-a-system.md).",
+        table(("key", "default", "meaning"), _key_rows(config_rows("supervised"))),
     ]
     for name in CONFIGS:
         every = variants(name)
@@ -612,7 +651,8 @@ def config_page() -> str:
             _prose(inspect.cleandoc(str(config_module(name)["__doc__"]))),
         ]
         if rows := config_rows(name):
-            title = "Further keys" + (", beside those of `dynamics`" if name == "release" else "")
+            beside = ", ".join(f"`{other}`" for other in inherited_configs(name))
+            title = "Further keys" + (f", beside those of {beside}" if beside else "")
             parts += [f"### {title}: {name}", table(("key", "default", "meaning"), _key_rows(rows))]
         parts += [f"### Variants: {name}", _variant_table(name)]
     parts += [
@@ -671,10 +711,10 @@ def network_row(network_id: str) -> NetworkRow:
     """Returns the facts about one network; traces it."""
     from sirr_jax.models import build
     from sirr_jax.models.macs import cost
-    from sirr_jax.models.registry import REGISTRY
-    from sirr_jax.weights.provenance import pretrained_info
+    from sirr_jax.models.registry import NETWORKS
 
-    entry, origin, counted = REGISTRY[network_id], pretrained_info(network_id), cost(build(network_id))
+    entry, counted = NETWORKS.find(network_id), cost(build(network_id))
+    origin = entry.source
     tied = {shape[-3:-1] for shape in counted.shapes} - {(256, 256)}
     at = f" (at {tied.pop()[0]})" if tied else ""
     url = f"https://github.com/{origin.repository}"
@@ -702,7 +742,7 @@ def models_page(rows: Iterable[NetworkRow] | None = None) -> str:
     Args:
         rows: rows of the table; None to trace all networks.
     """
-    from sirr_jax.models.registry import REGISTRY
+    from sirr_jax.models.registry import NETWORKS
 
     rows = [network_row(network_id) for network_id in network_ids()] if rows is None else rows
     parts = [
@@ -716,8 +756,8 @@ def models_page(rows: Iterable[NetworkRow] | None = None) -> str:
         "Yang et al. 2019 need no weights: `sirr_jax.models.convex_suppression.suppress(image, threshold=0.033)`.",
     ]
     for network_id in network_ids():
-        module, _, name = REGISTRY[network_id].home.partition(":")
-        home, node = find(f"sirr_jax.models.{module}", name)
+        network = NETWORKS.find(network_id).network
+        home, node = find(network.__module__, network.__name__)
         assert isinstance(node, ast.ClassDef)
         described = attributes(home, node)
         parts += [f"## {network_id}", as_markdown(docstring(home, node), skip=("Attributes",))]
@@ -798,7 +838,7 @@ def protocols_page() -> str:
             ((code(name), *("yes" if m in metrics[name] else "-" for m in every)) for name in PROTOCOLS),
         ),
     ]
-    for name, words in PROTOCOLS.items():
+    for name, words in ((name, protocol.description) for name, protocol in PROTOCOLS.items()):
         parts += [f"## {name}", text(words)]
     module, node = find("sirr_jax.metrics", "score")
     assert isinstance(node, ast.FunctionDef)

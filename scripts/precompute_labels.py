@@ -17,11 +17,12 @@ import numpy as np
 from PIL import Image
 
 from sirr_jax.data.images.decode import read_image
-from sirr_jax.data.images.palettes import palette
 from sirr_jax.data.images.reader import list_images
 from sirr_jax.errors import UserError
+from sirr_jax.layers.palettes import palette
 from sirr_jax.models import build
-from sirr_jax.recipes.common.segmenters import PublishedSegmenter, read_segmenter
+from sirr_jax.models.published_segmenter import PublishedSegmenter
+from sirr_jax.recipes.common.segmenters import read_segmenter
 
 
 def _targets(photos: list[Path], folder: Path, out: Path) -> dict[Path, Path]:

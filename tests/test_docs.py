@@ -218,6 +218,8 @@ def test_paths_of_the_repository_exist(page):
 def commands():
     """Commands of fenced shell blocks: page, line, words without environment variables."""
     for page in [*WRITTEN, generator.REFERENCE / "config.md"]:
+        if page.name == "add-a-system.md":
+            continue  # test_add_a_system.py runs its commands, with the package that the page writes
         for line, block, _ in blocks(page, "sh"):
             for command in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(command, comments=True)

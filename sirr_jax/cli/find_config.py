@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.resources
+import importlib.util
 import re
 from pathlib import Path
 
 from sirr_jax.errors import UserError, did_you_mean
+from sirr_jax.registry import packages
 
 
 def installed_configs() -> tuple[str, ...]:
     """Returns the names of the installed configs, sorted."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.py") if path.stem != "__init__"))
+    return tuple(sorted(_files()))
 
 
 def find_config(config: str) -> str:
@@ -29,12 +30,25 @@ def find_config(config: str) -> str:
     name, colon, variant = config.partition(":")
     if not re.fullmatch(r"\w+", name) or Path(name).exists():
         return config
-    if name not in installed_configs():
-        hint = did_you_mean(name, installed_configs(), f"installed: {', '.join(installed_configs())}")
+    files = _files()
+    if name not in files:
+        hint = did_you_mean(name, files, f"installed: {', '.join(sorted(files))}")
         raise UserError(f"no config is called {name!r}; {hint} (a path to a .py file works too)")
-    return f"{_folder() / name}.py{colon}{variant}"
+    return f"{files[name]}{colon}{variant}"
 
 
-def _folder() -> Path:
-    with importlib.resources.as_file(importlib.resources.files("sirr_jax.configs")) as folder:
-        return folder
+def _files() -> dict[str, Path]:
+    """Finds the config files of all packages with systems, by name; those of `sirr_jax` come first."""
+    files: dict[str, Path] = {}
+    for package in packages():
+        try:
+            configs = importlib.util.find_spec(f"{package}.configs")
+        except ModuleNotFoundError:
+            configs = None
+        if configs is None:
+            continue  # a package need not have configs
+        for folder in configs.submodule_search_locations or ():
+            for path in sorted(Path(folder).glob("*.py")):
+                if path.stem != "__init__":
+                    files.setdefault(path.stem, path)
+    return files

@@ -20,19 +20,18 @@ def parser() -> argparse.ArgumentParser:
 def run(argv: list[str]) -> int:
     """Prints one line per network."""
     parser().parse_args(argv)
-    from sirr_jax.models.registry import REGISTRY, list_networks
-    from sirr_jax.weights.provenance import pretrained_info
+    from sirr_jax.models.registry import NETWORKS
 
     rows: list[Sequence[str]] = [("ID", "YEAR", "LICENSE", "SOURCE OF THE WEIGHTS")]
-    for network_id in list_networks():
-        info = pretrained_info(network_id)
+    for network_id, network in NETWORKS.items():
+        info = network.source
         if not info.repository:
             license_, source = "-", "none published; train with `sirr train`"
         else:
             license_ = info.license
             unpublished = info.weights.startswith(("none", "announced"))
             source = f"github.com/{info.repository}{' (no published weights)' if unpublished else ''}"
-        rows.append((network_id, str(REGISTRY[network_id].year), license_, source))
+        rows.append((network_id, str(network.year), license_, source))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

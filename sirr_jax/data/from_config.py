@@ -26,9 +26,9 @@ from sirr_jax.synthesis.multiview import MultiviewOptions
 LABELLED_KINDS = ("labelled", "labelled_pairs", "degraded")
 """Kinds of samples with label maps: one photograph; two to mix; one clean and degraded."""
 
-KINDS = ("layers", "single", "photos", "sequences", "pairs", *LABELLED_KINDS)
+KINDS = ("layers", "single", "photos", "sequences", "pairs", "unaligned", *LABELLED_KINDS)
 """Kinds of samples. "layers": two photographs to make a moving view of; "single": two to mix; "photos": one to degrade;
-"sequences" and "pairs": real ones."""
+"sequences" and "pairs": real ones; "unaligned": real pairs whose layers do not lie pixel on pixel."""
 
 _NO_VALIDATION = "config.eval_every=0 and config.log_images_every=0"
 
@@ -130,6 +130,8 @@ def _training_stream(data: ConfigDict, kind: str, photos: Callable[[], PhotoSour
         return SequenceCrops(sequences, crop=data.crop, max_scale=data.max_scale)
     if kind == "pairs":
         return _pairs(data, _folder(data.pairs, kind, "config.data.pairs_share=0"))
+    if kind == "unaligned":
+        return _pairs(data, _folder(data.unaligned, kind, "the stages' unaligned_share=0"))
     if kind in LABELLED_KINDS and data.labelled != "scenes":
         place = _folder(data.labelled, "labelled", "config.data.labelled=scenes")
         return _of_labelled(data, kind, _labelled_set(data, place))
@@ -153,7 +155,7 @@ def _training_photos(data: ConfigDict) -> PhotoSource:
 
 
 def _of_photos(data: ConfigDict, kind: str, photos: PhotoSource) -> Stream:
-    scales = {"max_scale": data.max_scale, "min_scale": data.min_scale}
+    scales = {"max_scale": data.max_scale, "min_scale": data.min_scale, "short_side": _short_side(data)}
     if kind == "photos":
         return PhotoCrops(photos, crop=data.crop, **scales)
     margin = multiview_options(data).border if kind == "layers" else 0
@@ -162,7 +164,12 @@ def _of_photos(data: ConfigDict, kind: str, photos: PhotoSource) -> Stream:
 
 def _pairs(data: ConfigDict, folder: str) -> Stream:
     pairs = FolderPairs(folder, crop=data.crop, on_corrupt=data.on_corrupt)
-    return PairCrops(pairs, crop=data.crop, max_scale=data.max_scale)
+    return PairCrops(pairs, crop=data.crop, max_scale=data.max_scale, short_side=_short_side(data))
+
+
+def _short_side(data: ConfigDict) -> tuple[int, int] | None:
+    low, high = data.get("short_side", (0, 0))
+    return (low, high) if high else None
 
 
 def _of_labelled(data: ConfigDict, kind: str, source: LabelledSource) -> Stream:

@@ -14,8 +14,7 @@ import numpy as np
 from sirr_jax.errors import UserError
 from sirr_jax.inference.guided_resize import LEAST_MAX_SIDE, enlarge, reduce, reduced_size
 from sirr_jax.inference.self_ensemble import check_count, self_ensemble
-from sirr_jax.models.registry import build
-from sirr_jax.recipes.restoration import get_restoration
+from sirr_jax.models.registry import build, get_restoration
 from sirr_jax.weights.model_file import Model, StoredNetwork, load_model
 from sirr_jax.weights.variables import flatten, variable_shapes
 
@@ -75,16 +74,17 @@ class Restorer:
             raise UserError(f"max_side is {limit}; choose {LEAST_MAX_SIDE} pixels or more, or 0 for no limit")
         self.model, self.max_side = model, limit
         restoration = get_restoration(model.recipe)
-        missing = [role for role in restoration.roles if role not in model.networks]
+        modules = {role: build(network.id, **network.model_args) for role, network in model.networks.items()}
+        required = restoration.required(modules)
+        missing = [role for role in required if role not in modules]
         if missing:
             raise UserError(
                 f"the model contains {', '.join(n.id for n in model.networks.values())}, which does not restore single "
                 f"images without {model.recipe}'s {' and '.join(missing)}; load the file that has it, or convert them "
                 "together"
             )
-        networks = {role: model.networks[role] for role in restoration.roles}
-        modules = {role: build(network.id, **network.model_args) for role, network in networks.items()}
-        variables = {role: _checked_variables(network) for role, network in networks.items()}
+        modules = {role: modules[role] for role in required}
+        variables = {role: _checked_variables(model.networks[role]) for role in required}
 
         def restore(variables: dict[str, Any], image: jax.Array) -> dict[str, jax.Array]:
             bound = {role: module.bind(variables[role]) for role, module in modules.items()}

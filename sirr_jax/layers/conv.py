@@ -24,6 +24,7 @@ def conv(
     groups: int = 1,
     bias: bool = True,
     zero: bool = False,
+    initial_bias: float = 0.0,
     dtype: Dtype = jnp.float32,
     name: str | None = None,
 ) -> nn.Conv:
@@ -42,6 +43,7 @@ def conv(
             convolution.
         bias: whether to add a bias per channel.
         zero: whether the initial kernel is zero, for output layers that must start as "no change"; else He-uniform.
+        initial_bias: initial value of the bias.
         dtype: computation type; parameters are always float32.
         name: Flax module name.
     """
@@ -54,6 +56,7 @@ def conv(
         padding=sides(pad),
         feature_group_count=groups,
         use_bias=bias,
+        bias_init=nn.initializers.constant(initial_bias),
         kernel_init=nn.initializers.zeros if zero else he_uniform,
         dtype=dtype,
         conv_general_dilated=dilated_conv,

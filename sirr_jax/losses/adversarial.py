@@ -6,6 +6,10 @@ least squares (Mao et al. 2017) as in SGRRN.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -116,3 +120,29 @@ def least_squares_discriminator(real: jax.Array, fake: jax.Array) -> jax.Array:
         float32 scalar.
     """
     return least_squares_generator(real) + jnp.square(fake).mean()
+
+
+class AdversarialLoss(NamedTuple):
+    """The two losses of a GAN.
+
+    Attributes:
+        generator: L_G, `loss(real logits, fake logits)`, a scalar.
+        discriminator: L_D, `loss(real logits, fake logits)`, a scalar.
+    """
+
+    generator: Callable[[jax.Array, jax.Array], jax.Array]
+    discriminator: Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def _of_fake(loss: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    return lambda real, fake: loss(fake)  # noqa: ARG005
+
+
+ADVERSARIAL_LOSSES: Mapping[str, AdversarialLoss] = MappingProxyType(
+    {
+        "cross_entropy": AdversarialLoss(_of_fake(cross_entropy_generator), cross_entropy_discriminator),
+        "least_squares": AdversarialLoss(_of_fake(least_squares_generator), least_squares_discriminator),
+        "relativistic": AdversarialLoss(relativistic_generator, relativistic_discriminator),
+    }
+)
+"""GAN losses by name."""

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from sirr_jax.errors import UserError
 from sirr_jax.layers.resize import downsample_area
 from sirr_jax.losses.pixel import windowed_moments
+from sirr_jax.losses.registry import LOSSES
 
 # Wang, Simoncelli and Bovik 2003, from the finest scale to the coarsest.
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -58,6 +59,20 @@ def ms_ssim(a: jax.Array, b: jax.Array, *, max_value: float, scales: int = 5) ->
         term = (luminance * contrast if scale == scales - 1 else contrast).mean(axis=(1, 2))
         similarity = similarity * jnp.maximum(term, _FLOOR) ** (weight / sum(weights))
     return similarity.mean(axis=-1)
+
+
+@LOSSES.register("ms_ssim")
+def ms_ssim_loss(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Computes 1 - MS-SSIM, see `ms_ssim`.
+
+    Args:
+        a: [B, H, W, C] images in [0, 1], at least 176 px a side.
+        b: array of the same shape.
+
+    Returns:
+        Scalar, at least 0.
+    """
+    return 1.0 - ms_ssim(a, b, max_value=1.0).mean()
 
 
 def _terms(a: jax.Array, b: jax.Array, max_value: float) -> tuple[jax.Array, jax.Array]:

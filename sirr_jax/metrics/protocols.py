@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import NamedTuple
 
 from sirr_jax.errors import UserError
 from sirr_jax.metrics._images import Image, Score, prepare
+from sirr_jax.metrics.eight_bit import eight_bit
 from sirr_jax.metrics.lmse import lmse
 from sirr_jax.metrics.ncc import ncc
 from sirr_jax.metrics.psnr import psnr
 from sirr_jax.metrics.ssim import ssim
+from sirr_jax.registry import Registry
 
 
-class _Protocol(NamedTuple):
-    """A protocol: its description, its metrics by name, and a conversion applied to both images before."""
+class Protocol(NamedTuple):
+    """A set of metrics with exact definitions.
+
+    Attributes:
+        description: definitions of the metrics, for people.
+        metrics: metric of an estimate and its target, by name.
+        convert: conversion of both images before the metrics; None for none.
+    """
 
     description: str
     metrics: Mapping[str, Callable[[Image, Image], Score]]
@@ -42,13 +50,6 @@ def _luma(estimate: Image, target: Image) -> tuple[Image, Image]:
     return luma_x, luma_y
 
 
-def _eight_bit(estimate: Image, target: Image) -> tuple[Image, Image]:
-    """Rounds both RGB images to 8 bits per channel."""
-    xp, *images = _prepare_rgb(estimate, target, "srnet")
-    rounded_x, rounded_y = (_levels(xp, x) / 255.0 for x in images)
-    return rounded_x, rounded_y
-
-
 def _levels(xp: ModuleType, image: Image) -> Image:
     return xp.floor(255.0 * image + 0.5)
 
@@ -62,14 +63,21 @@ def _gray_ssim(estimate: Image, target: Image) -> Score:
     return ssim(*(xp.floor(x / 16384.0) / 255.0 for x in sums))
 
 
-_PROTOCOLS = {
-    "errnet": _Protocol(
+PROTOCOLS: Registry[Protocol] = Registry("protocol", "metrics")
+"""All protocols by name."""
+
+PROTOCOLS.add(
+    "errnet",
+    Protocol(
         "Reflection removal as reported by ERRNet, YTMT and DSRNet: PSNR is the mean of the dB values of the three "
         "channels; SSIM has the 7x7 uniform window and sample covariance, mean over channels; LMSE (20x20 windows, "
         "stride 10); NCC over all pixels and channels.",
         {"psnr": psnr, "ssim": ssim, "lmse": lmse, "ncc": ncc},
     ),
-    "rgb": _Protocol(
+)
+PROTOCOLS.add(
+    "rgb",
+    Protocol(
         "The textbook definitions: PSNR of the squared error pooled over all channels; SSIM of Wang et "
         "al. 2004 (Gaussian 11x11 window, sigma 1.5, population covariance), mean over channels; LMSE and "
         "NCC as in errnet.",
@@ -80,7 +88,10 @@ _PROTOCOLS = {
             "ncc": ncc,
         },
     ),
-    "y": _Protocol(
+)
+PROTOCOLS.add(
+    "y",
+    Protocol(
         "Deraining tables: PSNR and SSIM (7x7 uniform window, sample covariance, range 255) of the luma "
         "alone, Y = 16 + 65.481 R + 128.553 G + 24.966 B (BT.601 studio swing, MATLAB's rgb2ycbcr), "
         "unrounded. DeRaindrop's own evaluation applies the same PSNR and SSIM to OpenCV's full-range Y "
@@ -89,16 +100,16 @@ _PROTOCOLS = {
         {"psnr": psnr, "ssim": ssim},
         _luma,
     ),
-    "srnet": _Protocol(
+)
+PROTOCOLS.add(
+    "srnet",
+    Protocol(
         "SR-Net's evaluation scripts: images rounded to 8 bits; PSNR of the squared error pooled over all channels; "
         "SSIM (7x7 uniform window, sample covariance) of OpenCV's 8-bit gray.",
         {"psnr": partial(psnr, per_channel=False), "ssim": _gray_ssim},
-        _eight_bit,
+        partial(eight_bit, protocol="srnet"),
     ),
-}
-
-PROTOCOLS: Mapping[str, str] = MappingProxyType({name: entry.description for name, entry in _PROTOCOLS.items()})
-"""Descriptions of the protocols by name."""
+)
 
 
 # Former names of protocols, which remain valid.
@@ -118,8 +129,7 @@ def protocol_name(name: str) -> str:
         UserError: The protocol does not exist.
     """
     name = _ALIASES.get(name, name)
-    if name not in _PROTOCOLS:
-        raise UserError(f"unknown protocol {name!r}, expected one of {', '.join(_PROTOCOLS)}")
+    PROTOCOLS.find(name)
     return name
 
 
@@ -150,7 +160,7 @@ def score(estimate: Image, target: Image, *, protocol: str = "errnet") -> dict[s
             `errnet` and `rgb`, 7 for `y` and `srnet`), the shapes differ or are not images, the images of `y` or
             `srnet` do not have 3 channels, or an array is not floating point.
     """
-    entry = _PROTOCOLS[protocol_name(protocol)]
+    entry = PROTOCOLS[protocol_name(protocol)]
     if entry.convert is not None:
         estimate, target = entry.convert(estimate, target)
     return {name: metric(estimate, target) for name, metric in entry.metrics.items()}

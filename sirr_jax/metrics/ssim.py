@@ -41,14 +41,28 @@ def ssim(estimate: Image, target: Image, *, window: str = "uniform") -> Score:
     """
     if window not in _WINDOWS:
         raise UserError(f"ssim: unknown window {window!r}, expected one of {', '.join(_WINDOWS)}")
+    _, x, y = prepare(estimate, target, metric=f"ssim ({window} window)", smallest=len(_WINDOWS[window][0]))
+    _, similarity = contrast_and_similarity(x, y, window=window)
+    return finish(similarity.mean(axis=(-3, -2)).mean(axis=-1))
+
+
+def contrast_and_similarity(x: Image, y: Image, *, window: str) -> tuple[Image, Image]:
+    """Computes the contrast term of SSIM and SSIM itself in every window inside the image.
+
+    Args:
+        x: estimate [..., H, W, C] in [0, 1].
+        y: target of the same shape.
+        window: window function, "uniform" or "gaussian".
+
+    Returns:
+        Two arrays [..., H', W', C].
+    """
     weights, sample_factor = _WINDOWS[window]
-    _, x, y = prepare(estimate, target, metric=f"ssim ({window} window)", smallest=len(weights))
     mean_x, mean_y, variances, covariance = _moments(x, y, weights)
     variances, covariance = sample_factor * variances, sample_factor * covariance
-    similarity = ((2.0 * mean_x * mean_y + _C1) * (2.0 * covariance + _C2)) / (
-        (mean_x**2 + mean_y**2 + _C1) * (variances + _C2)
-    )
-    return finish(similarity.mean(axis=(-3, -2)).mean(axis=-1))
+    squares, products = mean_x**2 + mean_y**2 + _C1, 2.0 * mean_x * mean_y + _C1
+    above, below = 2.0 * covariance + _C2, variances + _C2
+    return above / below, (products * above) / (squares * below)
 
 
 def _moments(x: Image, y: Image, weights: tuple[float, ...]) -> tuple[Image, Image, Image, Image]:

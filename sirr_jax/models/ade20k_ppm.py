@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,9 +13,13 @@ from flax.typing import Dtype
 from sirr_jax.layers.bottleneck import bottlenecks
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.normalization import BatchNorm
+from sirr_jax.layers.padding import pad_to_multiple
 from sirr_jax.layers.pooling import adaptive_average_pool, max_pool
 from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.vgg import normalize
 from sirr_jax.models.width import scaled
 
 # Planes, number of blocks, stride, dilation of the first block, dilation of the other blocks.
@@ -100,6 +107,23 @@ class PPMDecoder(Network):
         return conv(self.classes, kernel=1, dtype=self.dtype, name=f"logits{suffix}")(x).astype(jnp.float32)
 
 
+def _segment(module: Any, apply: Callable[[jax.Array], jax.Array], image: jax.Array) -> jax.Array:
+    """Reflect-padded at the bottom and right to multiples of 8, normalized by ImageNet's statistics; one scale."""
+    del module
+    padded = pad_to_multiple(image, 8)
+    logits = resize_bilinear(apply(normalize(padded, "torchvision")), (padded.shape[1], padded.shape[2]))
+    return logits[:, : image.shape[1], : image.shape[2]]
+
+
+@register(
+    "ade20k_ppm",
+    year=2017,
+    verified="a PyTorch twin with the published keys",
+    source=PretrainedInfo(
+        "CSAILVision/semantic-segmentation-pytorch", "BSD-3-Clause", "encoder and decoder `.pth`, linked in the README"
+    ),
+    segment=_segment,
+)
 class PyramidParser(Network):
     """Scene parser "ResNet50dilated + PPM_deepsup" for the 150 classes of ADE20K.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -12,6 +14,9 @@ from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.conv_lstm import ConvLSTM, State
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import Apply, Restoration, padded_image
 from sirr_jax.models.width import scaled
 
 _HEADS = ("dense", "gap")
@@ -66,6 +71,23 @@ class AttentionStep(nn.Module):
         return conv(1, dtype=self.dtype, name="map")(state[0]), state
 
 
+_SOURCE = PretrainedInfo("rui1996/DeRaindrop", "none stated", "`weights/gen.pkl` in the repository")
+
+
+def _restore(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
+    """BGR in and out; one attention map per step, the last the best: unbounded, trained towards [0, 1]."""
+    outputs = networks["generator"](padded_image(image[..., ::-1], multiple_of=4))
+    maps = {f"attention_{step}": attention for step, attention in enumerate(outputs.get("attention", ()), start=1)}
+    return {"restored": outputs["restored"][..., ::-1]} | maps
+
+
+@register(
+    "attentive_gan/generator",
+    year=2018,
+    verified="reference outputs of the original; PyTorch twin",
+    source=_SOURCE,
+    restore=Restoration(("generator",), _restore),
+)
 class Generator(Network):
     """Generator that removes raindrops on glass from a photograph. 6,244,362 parameters.
 
@@ -152,6 +174,12 @@ class Generator(Network):
         return maps
 
 
+@register(
+    "attentive_gan/discriminator",
+    year=2018,
+    verified="reference outputs of the original; PyTorch twin",
+    source=_SOURCE._replace(weights="none published"),
+)
 class Discriminator(Network):
     """Discriminator of clean and restored photographs, with an attention map. 7,737,746 parameters.
 

@@ -12,6 +12,9 @@ from sirr_jax.layers.conv import conv
 from sirr_jax.layers.conv_transpose import ConvTranspose
 from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import RestoreSpec
 from sirr_jax.models.width import scaled
 
 
@@ -58,6 +61,16 @@ class UNet(nn.Module):
         return y
 
 
+@register(
+    "bdn/generator",
+    year=2018,
+    verified="reference outputs of the original; PyTorch twin",
+    source=PretrainedInfo(
+        "yangj1e/bdn-refremv", "MIT", "`model/model.pth`, Google Drive 1zBCl2qI_fT3CwPZkVvZEv37bDIlhakF6"
+    ),
+    # Seven halvings need 128 px.
+    restore=RestoreSpec(value_range=(-1.0, 1.0), minimum=128, outputs=("restored", "reflection")),
+)
 class Generator(Network):
     """Cascade of U-Nets that estimate background and reflection in turn, each from the image and the last estimate.
 

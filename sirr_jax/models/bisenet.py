@@ -5,7 +5,9 @@ The spatial path is the first half of the ResNet-18 of the context path. SR-Net 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +20,10 @@ from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import max_pool
 from sirr_jax.layers.resize import resize_bilinear, resize_nearest
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.segment_spec import segment_square
+from sirr_jax.models.vgg import normalize
 from sirr_jax.models.width import scaled
 
 _STAGES = (64, 128, 256, 512)
@@ -106,6 +112,19 @@ class Head(nn.Module):
         return resize_bilinear(x.astype(jnp.float32), size, align_corners=True)
 
 
+def _segment(module: Any, apply: Callable[[jax.Array], jax.Array], image: jax.Array) -> jax.Array:
+    """Resized to 512x512, normalized by ImageNet's statistics."""
+    del module
+    return segment_square(512, apply, partial(normalize, convention="torchvision"), image)
+
+
+@register(
+    "bisenet",
+    year=2018,
+    verified="a PyTorch twin with the published keys",
+    source=PretrainedInfo("zllrunning/face-parsing.PyTorch", "MIT", "`79999_iter.pth`, linked in the README"),
+    segment=_segment,
+)
 class BiSeNet(Network):
     """Semantic segmentation; by default the 19 face classes of CelebAMask-HQ.
 

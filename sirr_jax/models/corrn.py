@@ -15,6 +15,9 @@ from sirr_jax.layers.conv_transpose import ConvTranspose
 from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import max_pool
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import RestoreSpec
 from sirr_jax.models.width import scaled
 
 # Output channels and number of convolutions of each block of VGG-16.
@@ -195,6 +198,13 @@ class ImageBranch(nn.Module):
         return block(x, 3, "out2").astype(jnp.float32)
 
 
+@register(
+    "corrn/generator",
+    year=2019,
+    verified="reference outputs of the original",
+    source=PretrainedInfo("wanrenjie/CoRRN", "none stated", "`*.pth.tar`, Baidu pan, linked in the README"),
+    restore=RestoreSpec(multiple_of=32, outputs=("restored", "reflection"), maps=("contour",)),
+)
 class Generator(Network):
     """Network that estimates background, reflection and the contours of the background.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax.typing import Dtype
 
@@ -17,6 +19,8 @@ from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import max_pool
 from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
 from sirr_jax.models.width import scaled
 
 # Planes, number of blocks, stride and dilation of the four residual stages.
@@ -57,6 +61,23 @@ class SingleScale(Network):
         return cast(jax.Array, sum(branch(x) for branch in branches)).astype(jnp.float32)
 
 
+_CAFFE_MEAN = np.array([104.008, 116.669, 122.675], np.float32)
+
+
+def _segment(module: Any, apply: Callable[[jax.Array], jax.Array], image: jax.Array) -> jax.Array:
+    """BGR in 0..255 minus Caffe's mean; the network itself works at several scales."""
+    del module
+    bgr = image[..., ::-1] * 255.0 - jnp.asarray(_CAFFE_MEAN)[None, None, None]
+    return resize_bilinear(apply(bgr), (image.shape[1], image.shape[2]))
+
+
+@register(
+    "deeplabv2",
+    year=2017,
+    verified="a PyTorch twin with the published keys",
+    source=PretrainedInfo("kazuto1011/deeplab-pytorch", "MIT", "`.pth` per data set, linked in the README"),
+    segment=_segment,
+)
 class DeepLabV2(Network):
     """Semantic segmentation network of the PyTorch re-implementation "DeepLabV2-ResNet101-MSC".
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,9 @@ from sirr_jax.layers.pooling import average_pool
 from sirr_jax.layers.residual import Residual
 from sirr_jax.layers.resize import resize_bilinear, resize_nearest
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import Apply, Restoration, padded_image
 from sirr_jax.models.width import scaled
 
 # Layers of VGG-19 in the hypercolumn, with their channels.
@@ -74,6 +78,27 @@ class PyramidPooling(nn.Module):
         return nn.leaky_relu(merged, 0.2)
 
 
+_SOURCE = PretrainedInfo("Vandermode/ERRNet", "MIT", "`errnet_060_00463920.pt`, OneDrive, linked in the README")
+
+
+def _restore(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
+    """The image, for most generators with its VGG-19 features (of the un-normalized image, as published)."""
+    padded = padded_image(image, multiple_of=2, minimum=PYRAMID[-1])
+    inputs = hypercolumn(padded, networks["vgg19"](padded)) if "vgg19" in networks else padded
+    return {"restored": networks["generator"](inputs)["restored"]}
+
+
+def _companions(modules: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("vgg19",) if modules["generator"].hypercolumn else ()
+
+
+@register(
+    "errnet/generator",
+    year=2019,
+    verified="reference outputs of the original; PyTorch twin",
+    source=_SOURCE,
+    restore=Restoration(("generator",), _restore, _companions),
+)
 class Generator(Network):
     """Generator of the transmission layer from an image, usually with its hypercolumn.
 
@@ -131,10 +156,17 @@ class Generator(Network):
         x = nn.relu(conv(n, dtype=dtype, name="refine")(x))
         if not self.base:
             x = PyramidPooling(dtype=dtype, name="pyramid")(x)
-        restored = nn.relu(conv(3, kernel=1, dtype=dtype, name="out")(x))
+        # From a bias of 0, the last ReLU leaves one color of a narrow network without a gradient for most seeds.
+        restored = nn.relu(conv(3, kernel=1, initial_bias=0.5, dtype=dtype, name="out")(x))
         return {"restored": restored.astype(jnp.float32)}
 
 
+@register(
+    "errnet/discriminator",
+    year=2019,
+    verified="PyTorch twin",
+    source=_SOURCE._replace(weights="`netD` in the generator's file"),
+)
 class Discriminator(Network):
     """VGG-like discriminator with group normalization and one logit per image, for relativistic training.
 

@@ -7,7 +7,9 @@ the decoder of the authors' EdgeNets repository.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,10 @@ from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import adaptive_average_pool, average_pool
 from sirr_jax.layers.prelu import PReLU
 from sirr_jax.layers.resize import resize_bilinear
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.segment_spec import segment_square
+from sirr_jax.models.vgg import normalize
 from sirr_jax.models.width import scaled
 
 _CHANNELS = {
@@ -221,6 +227,21 @@ class Skip(nn.Module):
         )
 
 
+_SIDE = {0.5: 256}  # side in px at which the published files were trained; 384 for the wider ones
+
+
+def _segment(module: Any, apply: Callable[[jax.Array], jax.Array], image: jax.Array) -> jax.Array:
+    """Resized to the square that the published file was trained at, normalized by ImageNet's statistics."""
+    return segment_square(_SIDE.get(module.scale, 384), apply, partial(normalize, convention="torchvision"), image)
+
+
+@register(
+    "espnetv2",
+    year=2019,
+    verified="published weights and their PyTorch outputs",
+    source=PretrainedInfo("sacmehta/EdgeNets", "MIT", "`espnetv2_s_*_pascal_*.pth` in the repository"),
+    segment=_segment,
+)
 class EspNetV2(nn.Module):
     """ESPNetv2 for semantic segmentation.
 

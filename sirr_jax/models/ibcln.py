@@ -14,6 +14,9 @@ from sirr_jax.layers.context_autoencoder import ContextDecoder, ContextEncoder, 
 from sirr_jax.layers.conv_lstm import ConvLSTM, State
 from sirr_jax.models.network import Network
 from sirr_jax.models.patchgan import PatchDiscriminator
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import RestoreSpec
 from sirr_jax.models.width import scaled
 
 
@@ -54,6 +57,20 @@ class Refiner(Network):
         return decoder(encoded._replace(quarter=state[0]), train=train), state
 
 
+_SOURCE = PretrainedInfo(
+    "JHL-HUST/IBCLN",
+    "BSD-2-Clause",
+    "`final_net_G_T.pth`, `final_net_G_R.pth`, Google Drive 1Dnlb875jP-F3vcFHlolcPTXFn4RmnQNr",
+)
+
+
+@register(
+    "ibcln/cascade",
+    year=2020,
+    verified="reference outputs of the original; PyTorch twin",
+    source=_SOURCE,
+    restore=RestoreSpec(multiple_of=4, outputs=("restored", "reflection")),
+)
 class Cascade(Network):
     """Cascade that refines transmission and reflection in turn. 2 x 10,804,169 parameters.
 
@@ -125,6 +142,7 @@ class Cascade(Network):
         }
 
 
+@register("ibcln/discriminator", year=2020, verified="PyTorch twin", source=_SOURCE._replace(weights="none published"))
 class Discriminator(PatchDiscriminator):
     """70x70 patch discriminator of T_3, [B, H, W, 3] RGB in [0, 1], not rescaled. 2,764,737 parameters.
 

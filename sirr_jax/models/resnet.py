@@ -15,6 +15,8 @@ from sirr_jax.layers.conv import conv
 from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.layers.pooling import max_pool
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
 from sirr_jax.models.width import scaled
 
 _PLANES = (64, 128, 256, 512)
@@ -89,12 +91,24 @@ class ResNet(Network):
         return features
 
 
+@register(
+    "resnet50",
+    year=2016,
+    verified="PyTorch twin; inside sgrrn",
+    source=PretrainedInfo("pytorch/vision", "BSD-3-Clause", "`resnet50-19c8e357.pth`, torchvision model zoo"),
+)
 class ResNet50(ResNet):
     """ResNet with stages of 3, 4, 6 and 3 blocks. Weights: torchvision's `resnet50-19c8e357.pth`."""
 
     blocks: ClassVar[tuple[int, ...]] = (3, 4, 6, 3)
 
 
+@register(
+    "resnet101",
+    year=2016,
+    verified="PyTorch twin; inside sgrrn",
+    source=PretrainedInfo("pytorch/vision", "BSD-3-Clause", "`resnet101-5d3b4d8f.pth`, torchvision model zoo"),
+)
 class ResNet101(ResNet):
     """ResNet with stages of 3, 4, 23 and 3 blocks. Weights: torchvision's `resnet101-5d3b4d8f.pth`."""
 

@@ -16,6 +16,9 @@ from sirr_jax.layers.normalization import instance_norm
 from sirr_jax.layers.padding import reflect_pad
 from sirr_jax.models.network import Network
 from sirr_jax.models.patchgan import PatchDiscriminator
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import RestoreSpec
 from sirr_jax.models.width import scaled
 
 _ENCODER = (64, 128, 256, 512, 512, 512)
@@ -47,6 +50,24 @@ class LayerDecoder(nn.Module):
         return ConvTranspose(3, dtype=self.dtype, name="up0")(nn.relu(y)).astype(jnp.float32)
 
 
+_SOURCE = PretrainedInfo(
+    "csqiangwen/Single-Image-Reflection-Removal-Beyond-Linearity",
+    "MIT",
+    "three `130_net_G.pth`, Google Drive 1WbfcVGTu91yZP26o8DKCrdQhyXpHt6Fo",
+)
+_UNPUBLISHED = _SOURCE._replace(weights="none published")
+
+
+@register(
+    "rmnet/generator",
+    year=2019,
+    verified="reference outputs of the original; PyTorch twin",
+    source=_SOURCE,
+    # An odd side would lose a pixel.
+    restore=RestoreSpec(
+        value_range=(-1.0, 1.0), multiple_of=2, minimum=64, outputs=("restored", "reflection"), maps=("mask",)
+    ),
+)
 class Generator(Network):
     """RmNet: one encoder and three decoders, for both layers and the mask that mixes them.
 
@@ -112,6 +133,7 @@ class InstanceNormResidualBlock(nn.Module):
         return x + instance_norm(y)
 
 
+@register("rmnet/synnet", year=2019, verified="PyTorch twin", source=_UNPUBLISHED)
 class SynNet(Network):
     """Two photographs [B, H, W, 6] in [-1, 1] -> the mask W with which they make a reflection: W R + (1 - W) T.
 
@@ -166,6 +188,7 @@ class SynNet(Network):
         return {"mask": nn.sigmoid(x.astype(jnp.float32))}
 
 
+@register("rmnet/synnet_discriminator", year=2019, verified="PyTorch twin", source=_UNPUBLISHED)
 class SynNetDiscriminator(PatchDiscriminator):
     """Patch discriminator of real and synthetic reflections, for RGB images in [-1, 1], not rescaled.
 

@@ -7,6 +7,8 @@ group normalization, so that the output does not depend on the other images of t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,7 @@ from sirr_jax.layers.padding import pad_to_multiple
 from sirr_jax.layers.resize import upsample_bilinear
 from sirr_jax.layers.upsample_conv import UpsampleConv
 from sirr_jax.models.network import Network
+from sirr_jax.models.registry import register
 from sirr_jax.models.width import scaled
 
 FEATURES = (32, 48, 64, 96)
@@ -52,6 +55,12 @@ class ConvGroupNormReLU(nn.Module):
         return nn.relu(GroupNorm(math.gcd(self.features, _GROUPS), name="norm")(layer(x)))
 
 
+def _segment(module: Any, apply: Callable[[jax.Array], jax.Array], image: jax.Array) -> jax.Array:
+    del module
+    return apply(image)
+
+
+@register("segmenter", year=2026, verified="NumPy transcription (our own)", segment=_segment)
 class Segmenter(Network):
     """Semantic segmentation of RGB images.
 

@@ -14,6 +14,8 @@ from sirr_jax.errors import UserError
 from sirr_jax.layers.conv import conv
 from sirr_jax.layers.pooling import average_pool, max_pool
 from sirr_jax.models.network import Network
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import register
 from sirr_jax.models.width import scaled
 
 # Channels of the convolutions of each block; a 2x2 pooling separates the blocks.
@@ -26,6 +28,13 @@ _POOLS: dict[str, Callable[..., jax.Array]] = {"max": max_pool, "average": avera
 def convolutions(blocks: tuple[tuple[int, ...], ...]) -> dict[str, int]:
     """Returns the convolutions of a network in order, with their channels: `{"conv1_1": 64, "conv1_2": 64, ...}`."""
     return {f"conv{b}_{i}": width for b, block in enumerate(blocks, 1) for i, width in enumerate(block, 1)}
+
+
+# Keras distributes the weights of VGG's authors; torchvision trained its own.
+CAFFE_VGG = PretrainedInfo(
+    "fchollet/deep-learning-models", "CC BY 4.0", "`vgg19_weights_tf_dim_ordering_tf_kernels*.h5`"
+)
+"""Provenance of weights in Keras's layout."""
 
 
 class Vgg(Network):
@@ -103,6 +112,12 @@ class Vgg(Network):
         return features
 
 
+@register(
+    "vgg16",
+    year=2014,
+    verified="PyTorch twin",
+    source=PretrainedInfo("pytorch/vision", "BSD-3-Clause", "`vgg16-397923af.pth`, torchvision model zoo"),
+)
 class Vgg16(Vgg):
     """VGG-16 with thirteen convolutions, 14,714,688 parameters; see `Vgg`."""
 
@@ -111,6 +126,12 @@ class Vgg16(Vgg):
     layers: tuple[str, ...] = tuple(convolutions(VGG16_BLOCKS))
 
 
+@register(
+    "vgg19",
+    year=2014,
+    verified="published weights (blocks 1 to 3) and their PyTorch outputs",
+    source=PretrainedInfo("pytorch/vision", "BSD-3-Clause", "`vgg19-dcbb9e9d.pth`, torchvision model zoo"),
+)
 class Vgg19(Vgg):
     """VGG-19 with sixteen convolutions, 20,024,384 parameters; see `Vgg`."""
 

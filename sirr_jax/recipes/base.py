@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
+from sirr_jax.registry import Registry
 from sirr_jax.weights.model_file import StoredNetwork
 
 AXIS = "devices"
@@ -17,9 +18,6 @@ AXIS = "devices"
 
 Tree = dict[str, Any]
 """A nested dict of arrays whose first level names networks (parameters) or collections."""
-
-Apply = Callable[..., dict[str, Any]]
-"""`apply(*inputs)`: a network with its variables, for example a bound Flax module."""
 
 
 class Aux(NamedTuple):
@@ -77,7 +75,7 @@ class Stage:
         updates: updates of every step, in order.
         mix: fraction of each kind of sample (`sirr_jax.data.from_config.KINDS`) in a batch; sums to 1.
         begin: deterministic change of the state before the first step; None for no change.
-        rate: factor on all learning rates.
+        rate: factor on all learning rates; or such a factor by network, 1 for networks without one.
     """
 
     name: str
@@ -85,13 +83,17 @@ class Stage:
     updates: tuple[Update, ...]
     mix: Mapping[str, float]
     begin: Callable[[Start], Start] | None = None
-    rate: float = 1.0
+    rate: float | Mapping[str, float] = 1.0
+
+    def rate_of(self, network: str) -> float:
+        """Returns the factor on the learning rate of a network."""
+        return self.rate.get(network, 1.0) if isinstance(self.rate, Mapping) else self.rate
 
 
 class Recipe(abc.ABC):
     """The training of one published system: networks, stages and losses.
 
-    Inference is registered in `sirr_jax.recipes.restoration` under the same name.
+    Its networks state how they restore a photograph, see `sirr_jax.models.restore_spec`.
 
     Attributes:
         name: name in configs and in model files.
@@ -182,5 +184,21 @@ class Recipe(abc.ABC):
             collections: further collections.
 
         Returns:
-            File stem -> networks of that model file by role; see `sirr_jax.recipes.restoration`.
+            File stem -> networks of that model file by role; see `sirr_jax.models.restore_spec`.
         """
+
+
+RECIPES: Registry[type[Recipe]] = Registry("recipe", "recipes")
+"""All recipes by name. A recipe's file registers it."""
+
+
+def get_recipe(name: str) -> type[Recipe]:
+    """Returns the recipe class of a name.
+
+    Args:
+        name: name of the recipe, for example "dynamics".
+
+    Raises:
+        UserError: There is no recipe of that name.
+    """
+    return RECIPES.find(name)

@@ -73,7 +73,7 @@ def build_step(
                 norms = {name: optax.tree.norm(gradients[name]) for name in update.learns}
                 for name in update.learns:
                     params[name], opt_state[name] = apply_gradients(
-                        optimizers[name], gradients[name], opt_state[name], params[name], rate=stage.rate
+                        optimizers[name], gradients[name], opt_state[name], params[name], rate=stage.rate_of(name)
                     )
                     scalars[f"gradient_norm/{name}"] = norms[name]
                 collections |= aux.collections

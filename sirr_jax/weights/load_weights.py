@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sirr_jax.errors import UserError
-from sirr_jax.models import build
+from sirr_jax.models.registry import NETWORKS, build
+from sirr_jax.models.vgg import CAFFE_VGG
 from sirr_jax.weights.convert import from_torch
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.key_maps import key_map
@@ -16,7 +17,6 @@ from sirr_jax.weights.metadata import read_metadata
 from sirr_jax.weights.model_file import Model, StoredNetwork, build_model
 from sirr_jax.weights.multi_file import assemble
 from sirr_jax.weights.pretrained_vgg import read_vgg
-from sirr_jax.weights.provenance import CAFFE_VGG, pretrained_info
 from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
 from sirr_jax.weights.readers.file_type import detect_file_type
 from sirr_jax.weights.readers.safetensors_file import read_safetensors
@@ -184,7 +184,9 @@ def _join(
         )
     known = [network for model in models for network in model.networks.values()]
     new = [network for network in networks if not any(network is other for other in known)]
-    sources = list(dict.fromkeys(CAFFE_VGG if network.id in caffe else pretrained_info(network.id) for network in new))
+    sources = list(
+        dict.fromkeys(CAFFE_VGG if network.id in caffe else NETWORKS.find(network.id).source for network in new)
+    )
     by = [f"by {', '.join(source.repository or 'sirr_jax' for source in sources)}"] if sources else []
     assumptions = [text for network in new for text in _describe_assumptions(network, model_args)]
     licenses = dict.fromkeys([source.license for source in sources] + [model.license for model in models])

@@ -154,7 +154,7 @@ def test_list_prints_kinds_and_options(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["zang", "photos", "out"], "unknown kind 'zang' of generated samples; did you mean 'zhang'?"),
+        (["zang", "photos", "out"], "no kind of generated sample is called 'zang'; did you mean 'zhang'?"),
         (["zhang"], "PHOTOS and OUT are required; see sirr synthesize --help"),
         (["zhang", "photos", "out", "--on-corrupt", "skp"], "--on-corrupt is 'skp'; did you mean 'skip'?"),
         (["zhang", "nothing", "out"], "nothing"),

@@ -21,6 +21,8 @@ KEYS = {
     "rgb": ["psnr", "ssim", "lmse", "ncc"],
     "y": ["psnr", "ssim"],
     "srnet": ["psnr", "ssim"],
+    "ntire": ["psnr", "ssim"],
+    "windowseat": ["psnr", "ssim", "ms_ssim"],
 }
 EACH = pytest.mark.parametrize("protocol", list(KEYS))
 
@@ -78,12 +80,63 @@ def test_srnet_matches_scikit_image_on_8_bit_images_and_their_gray():
     assert scores["ssim"] == pytest.approx(structural_similarity(*gray), rel=1e-12)
 
 
+def test_ntire_matches_scikit_image_inside_the_border():
+    pair = [image / 255 for image in golden_pair(40, 31)]
+    estimate, target = (np.floor(255 * image + 0.5)[4:-4, 4:-4] for image in pair)
+    scores = score(*pair, protocol="ntire")
+    error = np.square((estimate - target) / 255).mean()
+    assert scores["psnr"] == pytest.approx(10 * math.log10(1 / (error + 1e-8)), rel=1e-12)
+    gaussian = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    expected = structural_similarity(target, estimate, data_range=255, channel_axis=-1, **gaussian)
+    assert scores["ssim"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_windowseat_matches_scikit_image_on_8_bit_images():
+    pair = [image / 255 for image in golden_pair(170, 181)]
+    estimate, target = (np.floor(255 * image + 0.5) / 255 for image in pair)
+    scores = score(*pair, protocol="windowseat")
+    assert scores["psnr"] == pytest.approx(peak_signal_noise_ratio(target, estimate, data_range=1), rel=1e-12)
+    expected = structural_similarity(target, estimate, data_range=1, channel_axis=-1)
+    assert scores["ssim"] == pytest.approx(expected, rel=1e-9)
+    assert scores["ms_ssim"] == pytest.approx(literal_ms_ssim(estimate, target), rel=1e-9)
+    assert math.isnan(score(*(image[:160] for image in pair), protocol="windowseat")["ms_ssim"])
+
+
+def literal_ms_ssim(estimate, target):
+    """MS-SSIM from scikit-image's maps and the identity SSIM = luminance x contrast."""
+    values = []
+    for channel in range(3):
+        x, y, product = estimate[..., channel], target[..., channel], 1.0
+        for scale, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+            if scale:
+                x, y = (np.pad(image, [(0, side % 2) for side in image.shape], mode="edge") for image in (x, y))
+                x, y = (image.reshape(len(image) // 2, 2, -1, 2).mean(axis=(1, 3)) for image in (x, y))
+            taps = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+            window = np.outer(taps, taps) / taps.sum() ** 2
+            patches_x, patches_y = (np.lib.stride_tricks.sliding_window_view(image, (11, 11)) for image in (x, y))
+            mean_x, mean_y = (np.einsum("ijkl,kl", patches, window) for patches in (patches_x, patches_y))
+            var_x, var_y, both = (
+                np.einsum("ijkl,ijkl,kl->ij", a, b, window) - c * d
+                for a, b, c, d in (
+                    (patches_x, patches_x, mean_x, mean_x),
+                    (patches_y, patches_y, mean_y, mean_y),
+                    (patches_x, patches_y, mean_x, mean_y),
+                )
+            )
+            contrast = (2 * both + 0.03**2) / (var_x + var_y + 0.03**2)
+            luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
+            term = (contrast * luminance if scale == 4 else contrast).mean()
+            product *= max(term, 0.0) ** weight
+        values.append(product)
+    return np.mean(values)
+
+
 def test_y_psnr_has_a_known_offset_from_full_range_luma():
     estimate, target = (image / 255 for image in golden_pair(24, 31))
     full_range = [255 * image @ np.array([0.299, 0.587, 0.114]) for image in (target, estimate)]
     expected = peak_signal_noise_ratio(*full_range, data_range=255.0) + 20 * math.log10(255 / 219)
     assert score(estimate, target, protocol="y")["psnr"] == pytest.approx(expected, abs=1e-9)
-    assert f"{20 * math.log10(255 / 219):.4f} dB" in PROTOCOLS["y"]
+    assert f"{20 * math.log10(255 / 219):.4f} dB" in PROTOCOLS["y"].description
 
 
 def awkward_batch() -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +161,13 @@ def awkward_batch() -> tuple[np.ndarray, np.ndarray]:
 
 
 # Largest error in float32. PSNR in dB; LMSE relative, since it spans five decades here.
-TOLERANCE = {"psnr": {"atol": 1e-4}, "ssim": {"atol": 5e-7}, "ncc": {"atol": 5e-7}, "lmse": {"rtol": 1e-5}}
+TOLERANCE = {
+    "psnr": {"atol": 1e-4},
+    "ssim": {"atol": 5e-7},
+    "ncc": {"atol": 5e-7},
+    "lmse": {"rtol": 1e-5},
+    "ms_ssim": {},  # NaN at this size
+}
 
 
 @EACH
@@ -126,21 +185,22 @@ def test_jit_and_vmap_agree_with_double_precision(protocol):
 @EACH
 def test_scores_of_identical_images_are_perfect(protocol):
     image = np.random.default_rng(8).random((20, 21, 3))
-    perfect = {"psnr": math.inf, "ssim": 1.0, "lmse": 0.0, "ncc": 1.0}
+    psnr = 80.0 if protocol == "ntire" else math.inf
+    perfect = {"psnr": psnr, "ssim": 1.0, "lmse": 0.0, "ncc": 1.0, "ms_ssim": math.nan}
     scores = score(image, image, protocol=protocol)
-    assert scores == pytest.approx({name: perfect[name] for name in KEYS[protocol]}, abs=1e-12)
+    assert scores == pytest.approx({name: perfect[name] for name in KEYS[protocol]}, abs=1e-12, nan_ok=True)
 
 
 def test_errnet_is_the_default_and_every_protocol_has_a_description():
     pair = [image / 255 for image in golden_pair(20, 20)]
     assert score(*pair) == score(*pair, protocol="errnet") != score(*pair, protocol="rgb")
-    assert list(PROTOCOLS) == list(KEYS)
-    assert all(len(description) > 50 for description in PROTOCOLS.values())
+    assert list(PROTOCOLS) == sorted(KEYS)
+    assert all(len(protocol.description) > 50 for protocol in PROTOCOLS.values())
 
 
 def test_unknown_protocol_and_luma_of_gray_images_raise():
     gray = np.zeros((20, 20, 1))
-    with pytest.raises(UserError, match="'ycbcr', expected one of errnet, rgb, y, srnet"):
+    with pytest.raises(UserError, match="'ycbcr'; known names: errnet, ntire, rgb, srnet, windowseat, y"):
         score(gray, gray, protocol="ycbcr")
     for protocol in ("y", "srnet"):
         with pytest.raises(UserError, match=f"protocol {protocol}: the images have 1 channels, expected 3"):

@@ -32,7 +32,7 @@ def test_model_args_reach_the_module():
     ("network_id", "model_args", "message"),
     [
         ("dynamics/techer", {}, r"'dynamics/techer'; did you mean 'dynamics/teacher'\?"),
-        ("xyz", {}, r"'xyz'; known ids: ade20k_ppm, .*vgg19"),
+        ("xyz", {}, r"'xyz'; known names: ade20k_ppm, .*vgg19"),
         ("dynamics/student", {"widht": "tiny"}, r"dynamics/student has no argument 'widht'; it takes width, "),
         ("dynamics/student", {"parent": None}, r"has no argument 'parent'"),
         (

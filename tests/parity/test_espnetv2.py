@@ -14,7 +14,7 @@ from sirr_jax.models.espnetv2 import EespUnit, EspNetV2, Reduction
 from sirr_jax.weights.convert import from_torch, to_torch
 from sirr_jax.weights.key_maps.base import to_flax
 from sirr_jax.weights.key_maps.base import to_torch as reorder
-from sirr_jax.weights.key_maps.espnetv2 import ESPNET
+from sirr_jax.weights.key_maps.espnetv2 import ESPNETV2
 from tests.helpers.networks import images
 from tests.helpers.published import GOLDEN, fill_random, golden
 
@@ -277,7 +277,7 @@ def test_golden_array_matches_the_twin():
 def test_units_in_a_training_step(prefix):
     twin, _ = filled(EspNet(**NARROWEST))
     part = twin.get_submodule(prefix[:-1])
-    rules = [rule for rule in ESPNET.rules({"width": "tiny"}) if rule.key.startswith(prefix)]
+    rules = [rule for rule in ESPNETV2.rules({"width": "tiny"}) if rule.key.startswith(prefix)]
     rules = [rule for rule in rules if rule.path[0] != "passthrough"]
     state = {key: value.numpy().copy() for key, value in part.state_dict().items()}
     variables = {"params": {}, "batch_stats": {}}

@@ -38,12 +38,16 @@ def draw_region(
     crop: int,
     max_scale: float,
     min_scale: float = 1.0,
+    short_side: tuple[int, int] | None = None,
     name: str,
 ) -> Region:
     """Draws the region of an image that is resized to the canvas.
 
     Its side is `canvas * r`, `r ~ U(min_scale, min(short / canvas, max_scale))`, its position is uniform. If the short
     side is below `canvas * min_scale`, the side is the whole short side, and the region is enlarged.
+
+    With `short_side`, the image is resized to a random, even short side in this range instead, and the region has the
+    size of the canvas there: its side is `canvas * short / s`, `s ~ U{short_side}`.
 
     Args:
         generator: random generator.
@@ -52,6 +56,7 @@ def draw_region(
         crop: minimum short side of the image in pixels; at most `canvas`.
         max_scale: largest downscaling factor, 1 or more.
         min_scale: smallest downscaling factor, at most 1; values below 1 allow upscaling.
+        short_side: range of the resized short side in pixels, at least `canvas`; None for a random scale.
         name: name of the image in the error message.
 
     Returns:
@@ -64,7 +69,11 @@ def draw_region(
     height, width = size
     short = min(height, width)
     side = short
-    if short > canvas * min_scale:
+    if short_side is not None:
+        low, high = ((limit + 1) // 2 for limit in short_side)
+        resized = 2 * int(generator.integers(low, high, endpoint=True))
+        side = min(short, round(canvas * short / resized))
+    elif short > canvas * min_scale:
         scale = generator.uniform(min_scale, min(short / canvas, max_scale))
         side = min(short, round(canvas * scale))
     top = int(generator.integers(0, height - side + 1))

@@ -46,13 +46,14 @@ def labels_spec(side: int) -> ArraySpec:
     return ArraySpec((side, side), np.dtype(np.uint8))
 
 
-def check_crop(crop: int, max_scale: float, min_scale: float = 1.0) -> None:
+def check_crop(crop: int, max_scale: float, min_scale: float = 1.0, short_side: tuple[int, int] | None = None) -> None:
     """Checks the options of crops.
 
     Args:
         crop: side of the crops in pixels.
         max_scale: largest reduction of a photograph.
         min_scale: smallest reduction of a photograph.
+        short_side: range of the short side to which photographs are resized, in pixels.
 
     Raises:
         UserError: The crop has no pixel, or a reduction is out of range.
@@ -63,6 +64,8 @@ def check_crop(crop: int, max_scale: float, min_scale: float = 1.0) -> None:
         raise UserError(f"data.max_scale={max_scale}: expected 1 or more (1 never reduces a photograph)")
     if not 0 < min_scale <= 1:
         raise UserError(f"data.min_scale={min_scale}: expected above 0, at most 1 (1 never enlarges a photograph)")
+    if short_side is not None and not crop <= short_side[0] <= short_side[1]:
+        raise UserError(f"data.short_side={short_side}: expected a range from data.crop={crop} upwards, in pixels")
 
 
 def same_picture(one: np.ndarray, other: np.ndarray) -> bool:

@@ -30,12 +30,22 @@ class CropStream:
         max_scale: largest downscaling factor of a photo.
     """
 
-    def __init__(self, photos: PhotoSource, *, crop: int, canvas: int, max_scale: float, min_scale: float) -> None:
-        check_crop(crop, max_scale, min_scale)
+    def __init__(
+        self,
+        photos: PhotoSource,
+        *,
+        crop: int,
+        canvas: int,
+        max_scale: float,
+        min_scale: float,
+        short_side: tuple[int, int] | None,
+    ) -> None:
+        check_crop(crop, max_scale, min_scale, short_side)
         self.photos = photos
         self.canvas = canvas
         self.max_scale = max_scale
         self._min_scale = min_scale
+        self._short_side = short_side
         self._read: Callable[[int], np.ndarray] = photos.read
         self._crop = crop
 
@@ -79,6 +89,7 @@ class CropStream:
             crop=self._crop,
             max_scale=self.max_scale,
             min_scale=self._min_scale,
+            short_side=self._short_side,
             name=self.photos.name(index),
         )
         return PhotoRegion(index, region)
@@ -93,7 +104,14 @@ class PhotoLayers(CropStream):
     """
 
     def __init__(
-        self, photos: PhotoSource, *, crop: int, margin: int = 0, max_scale: float = 2.0, min_scale: float = 1.0
+        self,
+        photos: PhotoSource,
+        *,
+        crop: int,
+        margin: int = 0,
+        max_scale: float = 2.0,
+        min_scale: float = 1.0,
+        short_side: tuple[int, int] | None = None,
     ) -> None:
         """Makes a stream.
 
@@ -103,11 +121,19 @@ class PhotoLayers(CropStream):
             margin: margin of the canvas around the crop on each side, in pixels.
             max_scale: largest downscaling factor of a photo, 1 or more.
             min_scale: smallest downscaling factor, at most 1; values below 1 allow upscaling, for close-ups.
+            short_side: range of the short side to which photos are resized instead, in pixels.
 
         Raises:
             UserError: A value is out of range.
         """
-        super().__init__(photos, crop=crop, canvas=crop + 2 * margin, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(
+            photos,
+            crop=crop,
+            canvas=crop + 2 * margin,
+            max_scale=max_scale,
+            min_scale=min_scale,
+            short_side=short_side,
+        )
         if margin < 0:
             raise UserError(f"margin={margin}: expected 0 or more pixels")
 
@@ -140,7 +166,15 @@ class PhotoLayers(CropStream):
 class PhotoCrops(CropStream):
     """A crop of one photo, to be degraded; each photo once per epoch."""
 
-    def __init__(self, photos: PhotoSource, *, crop: int, max_scale: float = 2.0, min_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        photos: PhotoSource,
+        *,
+        crop: int,
+        max_scale: float = 2.0,
+        min_scale: float = 1.0,
+        short_side: tuple[int, int] | None = None,
+    ) -> None:
         """Makes a stream.
 
         Args:
@@ -148,11 +182,14 @@ class PhotoCrops(CropStream):
             crop: side of the crops in pixels.
             max_scale: largest downscaling factor of a photo, 1 or more.
             min_scale: smallest downscaling factor, at most 1; values below 1 allow upscaling, for close-ups.
+            short_side: range of the short side to which photos are resized instead, in pixels.
 
         Raises:
             UserError: A value is out of range.
         """
-        super().__init__(photos, crop=crop, canvas=crop, max_scale=max_scale, min_scale=min_scale)
+        super().__init__(
+            photos, crop=crop, canvas=crop, max_scale=max_scale, min_scale=min_scale, short_side=short_side
+        )
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
@@ -257,22 +294,26 @@ class SequenceCrops:
 class PairCrops:
     """A real mixture and its transmission with the same crop; each pair once per epoch."""
 
-    def __init__(self, pairs: PairSource, *, crop: int, max_scale: float = 2.0) -> None:
+    def __init__(
+        self, pairs: PairSource, *, crop: int, max_scale: float = 2.0, short_side: tuple[int, int] | None = None
+    ) -> None:
         """Makes a stream.
 
         Args:
             pairs: source of the pairs.
             crop: side of the crops in pixels.
             max_scale: largest downscaling factor of an image, 1 or more.
+            short_side: range of the short side to which images are resized instead, in pixels.
 
         Raises:
             UserError: A value is out of range.
         """
-        check_crop(crop, max_scale)
+        check_crop(crop, max_scale, short_side=short_side)
         self._pairs = pairs
         self._read: Callable[[int], tuple[np.ndarray, np.ndarray]] = pairs.read
         self._crop = crop
         self._max_scale = max_scale
+        self._short_side = short_side
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
@@ -294,6 +335,7 @@ class PairCrops:
             canvas=self._crop,
             crop=self._crop,
             max_scale=self._max_scale,
+            short_side=self._short_side,
             name=self._pairs.name(index),
         )
         return {

@@ -13,8 +13,11 @@ from sirr_jax.models.dynamics.encoder import Encoder
 from sirr_jax.models.dynamics.hallucination import hallucinate
 from sirr_jax.models.dynamics.hypercolumn import check_convention
 from sirr_jax.models.dynamics.widths import widths
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import RestoreSpec
 
 
+@register("dynamics/student", year=2021, verified="NumPy transcription (our reconstruction)", restore=RestoreSpec())
 class Student(nn.Module):
     """Student, which estimates the transmission layer of one photograph (reconstruction of Zheng et al. 2021).
 

@@ -20,8 +20,10 @@ from sirr_jax.models.dynamics.fusion_net import FusionNet, PlainFusion
 from sirr_jax.models.dynamics.hallucination import hallucinate
 from sirr_jax.models.dynamics.hypercolumn import check_convention
 from sirr_jax.models.dynamics.widths import widths
+from sirr_jax.models.registry import register
 
 
+@register("dynamics/teacher", year=2021, verified="NumPy transcription (our reconstruction)")
 class Teacher(nn.Module):
     """Teacher, which estimates the transmission layer of the middle of three frames of a moving camera.
 

@@ -13,7 +13,9 @@ from sirr_jax.errors import UserError
 from sirr_jax.layers.conv_lstm import ConvLSTM, State
 from sirr_jax.models.edge_gan.maps import check_aux_scale, scale_maps
 from sirr_jax.models.edge_gan.same import same_conv
+from sirr_jax.models.edge_gan.source import SOURCE
 from sirr_jax.models.network import Network
+from sirr_jax.models.registry import register
 from sirr_jax.models.width import scaled
 
 _VARIANTS = ("released", "corrected")
@@ -107,6 +109,7 @@ class CorrectedStep(nn.Module):
         return same_conv(state[0], 1, dtype=self.dtype, name="mask"), state
 
 
+@register("edge_gan/attention_net", year=2019, verified="reference outputs of the original", source=SOURCE)
 class AttentionNet(Network):
     """Recurrent network of four steps that maps the contours of the reflection, from photograph and background edges.
 

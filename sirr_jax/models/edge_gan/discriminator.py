@@ -9,7 +9,9 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.edge_gan.same import same_conv
+from sirr_jax.models.edge_gan.source import SOURCE
 from sirr_jax.models.network import Network
+from sirr_jax.models.registry import register
 from sirr_jax.models.width import scaled
 
 _SLOPE = 0.2
@@ -17,6 +19,7 @@ _SIZE = 400
 _HEADS = ("dense", "gap")
 
 
+@register("edge_gan/discriminator", year=2019, verified="reference outputs of the original", source=SOURCE)
 class Discriminator(Network):
     """Discriminator with one probability per image. EdgeGAN specification, section 2.4.
 

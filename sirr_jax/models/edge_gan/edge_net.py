@@ -11,7 +11,9 @@ from sirr_jax.errors import UserError
 from sirr_jax.layers.conv_transpose import ConvTranspose
 from sirr_jax.layers.normalization import BatchNorm
 from sirr_jax.models.edge_gan.same import same_conv
+from sirr_jax.models.edge_gan.source import SOURCE
 from sirr_jax.models.network import Network
+from sirr_jax.models.registry import register
 from sirr_jax.models.width import scaled
 
 _BLOCKS = 13
@@ -42,6 +44,7 @@ class BatchNormResidualBlock(nn.Module):
         return nn.relu(_norm("conv2_norm", self.axis_name)(y, train=train) + x)
 
 
+@register("edge_gan/edge_net", year=2019, verified="reference outputs of the original", source=SOURCE)
 class EdgeNet(Network):
     """Network that predicts the edges of the background from those of the photograph. Specification, section 2.1.
 

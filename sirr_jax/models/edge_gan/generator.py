@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,14 +12,32 @@ from flax.typing import Dtype
 from sirr_jax.errors import UserError
 from sirr_jax.layers.conv_transpose import ConvTranspose
 from sirr_jax.layers.pooling import max_pool
+from sirr_jax.models.edge_gan import forward
 from sirr_jax.models.edge_gan.maps import check_aux_scale, scale_maps
 from sirr_jax.models.edge_gan.same import same_conv, same_padding
+from sirr_jax.models.edge_gan.source import SOURCE
 from sirr_jax.models.network import Network
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import Apply, Restoration, padded_image
 from sirr_jax.models.width import scaled
 
 _SLOPE = 0.3
 
 
+def _restore(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
+    """The maps, trained towards 0..255 and unbounded, are scaled for display."""
+    outputs = forward.restore(networks, padded_image(image, multiple_of=4))
+    maps = {name: outputs[name] / 255.0 for name in ("edge", "attention")}
+    return {"restored": outputs["restored"]} | maps
+
+
+@register(
+    "edge_gan/generator",
+    year=2019,
+    verified="reference outputs of the original",
+    source=SOURCE,
+    restore=Restoration(("edge_net", "attention_net", "generator"), _restore),
+)
 class Generator(Network):
     """Generator of the background from photograph, edges and attention map. EdgeGAN specification, section 2.3.
 

@@ -13,6 +13,8 @@ from sirr_jax.layers.padding import reflect_pad
 from sirr_jax.layers.pooling import average_pool
 from sirr_jax.layers.resize import resize_bilinear
 from sirr_jax.models.network import Network
+from sirr_jax.models.registry import register
+from sirr_jax.models.sgrrn.source import SOURCE
 from sirr_jax.models.width import scaled
 
 _SCALES = 3
@@ -34,6 +36,7 @@ class _Scale(nn.Module):
         return conv(1, kernel=1, dtype=self.dtype, name="logits")(x)
 
 
+@register("sgrrn/discriminator", year=2019, verified="reference outputs of the original", source=SOURCE)
 class Discriminator(Network):
     """Discriminator of backgrounds or of reflections; the published system trains one for each.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,15 +11,43 @@ from flax import linen as nn
 from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
+from sirr_jax.layers.palettes import colorize, palette
+from sirr_jax.layers.range import to_signed, to_unit
 from sirr_jax.models.network import Network
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import Apply, Restoration, padded_image
 from sirr_jax.models.sgrrn.encoder import BACKBONES, SLOW_MOMENTUM, SharedEncoder
 from sirr_jax.models.sgrrn.semantic import SemanticDecoder
 from sirr_jax.models.sgrrn.separation import SeparationDecoder
+from sirr_jax.models.sgrrn.source import SOURCE
 
 _PARTS = ("Basic", "Channel", "Pyramid", "Guidance", "Semantic")
 _SMALLEST = 32
 
 
+def _restore(networks: Mapping[str, Apply], image: jax.Array) -> dict[str, jax.Array]:
+    """RGB in [-1, 1]; the largest pooling window is 32. Label maps are returned as colors where the mode has them."""
+    outputs = networks["generator"](to_signed(padded_image(image, multiple_of=1, minimum=_SMALLEST)))
+    if "restored" not in outputs:
+        raise UserError(
+            "this sgrrn/generator has the mode OnlySemantic: it labels objects and removes no reflection; load a "
+            "generator of another mode"
+        )
+    images = {name: to_unit(outputs[name]) for name in ("restored", "reflection")}
+    if "semantic_logits" in outputs:
+        logits = outputs["semantic_logits"]
+        colors = jnp.asarray(colorize(logits.argmax(axis=-1), palette(logits.shape[-1])))
+        images["labels"] = colors.astype(jnp.float32) / 255.0
+    return images
+
+
+@register(
+    "sgrrn/generator",
+    year=2019,
+    verified="reference outputs of the original",
+    source=SOURCE,
+    restore=Restoration(("generator",), _restore),
+)
 class Generator(Network):
     """Generator that estimates background, reflection and object classes.
 

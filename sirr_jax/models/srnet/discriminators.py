@@ -11,8 +11,10 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.network import Network
+from sirr_jax.models.registry import register
 from sirr_jax.models.srnet.convolve import convolve
 from sirr_jax.models.srnet.labels import check_labels, label_channels
+from sirr_jax.models.srnet.source import SOURCE
 from sirr_jax.models.width import scaled
 
 _FEATURES = (64, 128, 256, 512)
@@ -35,6 +37,7 @@ def _discriminate(x: jax.Array, head: str, *, width: str, **common: Any) -> dict
     return {"scores": feature_maps[-1], "features": feature_maps}
 
 
+@register("srnet/map_discriminator", year=2019, verified="PyTorch twin (our reconstruction)", source=SOURCE)
 class MapDiscriminator(Network):
     """Discriminator of true and refined label maps, with one score per patch of 70 px. Specification, section 2.4.
 
@@ -86,6 +89,7 @@ class MapDiscriminator(Network):
         return _discriminate(labels, head, width=self.width, spectral=self.spectral_norm, train=train, dtype=self.dtype)
 
 
+@register("srnet/image_discriminator", year=2019, verified="PyTorch twin (our reconstruction)", source=SOURCE)
 class ImageDiscriminator(Network):
     """Discriminator of clean and restored images, with one score per patch of 70 px. Specification, section 2.4.
 

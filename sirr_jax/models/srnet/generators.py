@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -11,9 +13,15 @@ from flax.typing import Dtype
 
 from sirr_jax.errors import UserError
 from sirr_jax.layers.padding import reflect_pad
+from sirr_jax.layers.range import to_unit
 from sirr_jax.models.network import Network
+from sirr_jax.models.published_segmenter import PublishedSegmenter
+from sirr_jax.models.registry import register
+from sirr_jax.models.restore_spec import Restoration, padded_image
+from sirr_jax.models.srnet import forward
 from sirr_jax.models.srnet.convolve import convolve
 from sirr_jax.models.srnet.labels import check_labels, label_channels
+from sirr_jax.models.srnet.source import SOURCE
 from sirr_jax.models.srnet.trunk import Trunk
 
 _MULTIPLE = 4
@@ -46,6 +54,7 @@ def _trunk_name(mode: str) -> str:
     return "trunk" if mode == "logits" else "palette_trunk"
 
 
+@register("srnet/refiner", year=2019, verified="PyTorch twin (our reconstruction)", source=SOURCE)
 class LabelRefiner(Network):
     """Refiner of the segmentation of a degraded image (stage 1, semantically guided adaptation).
 
@@ -111,6 +120,27 @@ class LabelRefiner(Network):
         return {output: labels + 2.0 * jnp.tanh(y) if self.correction else jnp.tanh(y)}
 
 
+def _restore(networks: Mapping[str, Any], image: jax.Array) -> dict[str, jax.Array]:
+    """Labels before and after refinement as colors, `segmented` and `refined`."""
+    refiner = networks["refiner"]
+    code = forward.LabelCode(refiner.mode, refiner.classes)
+    segmenter, variables = networks["segmenter"].unbind()
+    segment = functools.partial(PublishedSegmenter(segmenter).labels, variables)
+    outputs = forward.run_chain(code, segment, refiner, networks["restorer"], padded_image(image, multiple_of=4))
+    return {
+        "restored": to_unit(outputs.restored),
+        "segmented": code.colors(outputs.segmented),
+        "refined": code.colors(code.decode(code.soft(outputs.refined))),
+    }
+
+
+@register(
+    "srnet/restorer",
+    year=2019,
+    verified="PyTorch twin (our reconstruction)",
+    source=SOURCE,
+    restore=Restoration(("segmenter", "refiner", "restorer"), _restore),
+)
 class LabelGuidedRestorer(Network):
     """Restorer of a degraded image, guided by its label map (stage 2, exemplar-guided synthesis).
 

@@ -19,7 +19,7 @@ from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
 from sirr_jax.models.torch_uniform import torch_uniform
 from sirr_jax.recipes.attentive_gan.batch import raindrop_batch
-from sirr_jax.recipes.base import Aux, Recipe, Stage, Tree, Update
+from sirr_jax.recipes.base import RECIPES, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps
 from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import ATTENTIVE_GAN, PerceptualTerm
@@ -50,6 +50,7 @@ class _Preset(NamedTuple):
 _PRESETS = {"paper": _Preset(PAPER, "normalized", False), "released": _Preset(RELEASED, "raw_bgr01", True)}
 
 
+@RECIPES.register("attentive_gan")
 class AttentiveGan(Recipe):
     """Generator, discriminator and their stages.
 

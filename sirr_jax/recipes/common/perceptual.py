@@ -36,7 +36,7 @@ class Features(NamedTuple):
 
     Attributes:
         network: "vgg16" or "vgg19".
-        weights: weight of each layer, `relu1_1`, ...
+        weights: weight of each layer, `relu1_1`, ..., or `conv1_1`, ... for features before the ReLU.
         error: "l1" or "mse", see `sirr_jax.losses.perceptual`.
         preprocessing: conversion of images for the network. "normalized": the range that the weight file was trained
             for, features on the scale of torchvision's. "raw_bgr01": BGR in [0, 1], with torchvision's weights, as
@@ -53,6 +53,9 @@ class Features(NamedTuple):
 
 ERRNET = Features("vgg19", VGG_WEIGHTS, "l1")
 """ERRNet's features, which the dynamics recipe uses too."""
+
+ERRNET_UNALIGNED = Features("vgg19", {"conv5_2": 0.1}, "l1")
+"""ERRNet's features for pairs that are not aligned, before the ReLU; with the weight of this loss."""
 
 ATTENTIVE_GAN = Features("vgg16", {"relu1_1": 1.0, "relu1_2": 0.6, "relu2_1": 0.4, "relu2_2": 0.2}, "mse", "raw_bgr01")
 """Features of the official code (AttentiveGAN specification, section 4); the preset "paper" uses "normalized"."""
@@ -121,7 +124,8 @@ class PerceptualTerm:
             )
         last = max(weights.layers.index(name.replace("relu", "conv")) for name in used)
         self.params = {name: weights.params[name] for name in weights.layers[: last + 1]}
-        self._network = network(layers=weights.layers[: last + 1], dtype=dtype)
+        before = any(name.startswith("conv") for name in used)
+        self._network = network(layers=weights.layers[: last + 1], pre_activations=before, dtype=dtype)
         self._convention, self._unit = weights.convention, 1.0
         if preprocessing in _RAW:
             expected, _ = _RAW[preprocessing]

@@ -24,7 +24,7 @@ from sirr_jax.losses.pixel import ERRORS, reconstruction
 from sirr_jax.losses.view_synthesis import flow_error, view_synthesis
 from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
-from sirr_jax.recipes.base import Aux, Recipe, Stage, Start, Tree, Update
+from sirr_jax.recipes.base import RECIPES, Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import PerceptualTerm
@@ -49,6 +49,7 @@ _COUNTS = ("teacher.steps", "student.pretrain_steps", "student.steps", "student.
 _FROZEN_PARTS = ("encoder", "hallucination", "hypercolumn")
 
 
+@RECIPES.register("dynamics")
 class Dynamics(Recipe):
     """Teacher, student, discriminator and their stages.
 

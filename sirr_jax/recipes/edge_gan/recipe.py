@@ -18,15 +18,16 @@ from sirr_jax.losses.attentive_gan import attention_loss
 from sirr_jax.losses.edge_gan import PRESETS, generator_terms
 from sirr_jax.models import build
 from sirr_jax.models.edge_gan.edge_maps import TARGETS, attention_target, edge_map
+from sirr_jax.models.edge_gan.forward import discriminate, find_edges, find_reflection, restore
 from sirr_jax.models.glorot_uniform import glorot_uniform
 from sirr_jax.models.initialize import initialize
-from sirr_jax.recipes.base import AXIS, Apply, Aux, Recipe, Stage, Tree, Update
+from sirr_jax.models.restore_spec import Apply
+from sirr_jax.recipes.base import AXIS, RECIPES, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import EDGE_GAN, PerceptualTerm
 from sirr_jax.recipes.common.pretrained import load_initial
 from sirr_jax.recipes.common.single_image_batch import single_images
-from sirr_jax.recipes.edge_gan.forward import discriminate, find_edges, find_reflection, restore
 from sirr_jax.synthesis.reflection import synthesis_options
 from sirr_jax.weights.model_file import StoredNetwork
 
@@ -40,6 +41,7 @@ _ATTENTION = {
 }
 
 
+@RECIPES.register("edge_gan")
 class EdgeGan(Recipe):
     """Edge net, attention net, generator, discriminator and their stages.
 

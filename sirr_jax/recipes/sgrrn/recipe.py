@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from sirr_jax.data.images.palettes import colorize, palette
+from sirr_jax.layers.palettes import colorize, palette
 from sirr_jax.layers.range import to_signed, to_unit
 from sirr_jax.losses.adversarial import least_squares_discriminator
 from sirr_jax.losses.exclusion import exclusion
@@ -22,7 +22,7 @@ from sirr_jax.losses.segmentation import cross_entropy
 from sirr_jax.losses.sgrrn import PROFILES, layer_terms
 from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
-from sirr_jax.recipes.base import AXIS, Aux, Recipe, Stage, Tree, Update
+from sirr_jax.recipes.base import AXIS, RECIPES, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, label_classes
 from sirr_jax.recipes.common.loss_terms import add_terms, named_terms
 from sirr_jax.recipes.common.perceptual import SGRRN, PerceptualTerm
@@ -36,6 +36,7 @@ from sirr_jax.weights.model_file import StoredNetwork
 _TRUTH = {"restored": "target", "reflection": "reflection"}
 
 
+@RECIPES.register("sgrrn")
 class Sgrrn(Recipe):
     """Generator, two optional discriminators, and their stages.
 

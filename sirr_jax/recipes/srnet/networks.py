@@ -18,10 +18,11 @@ from sirr_jax.layers.range import to_signed
 from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
 from sirr_jax.models.normal import normal
+from sirr_jax.models.published_segmenter import PublishedSegmenter
+from sirr_jax.models.srnet.forward import ChainOutputs, LabelCode, run_chain
 from sirr_jax.recipes.base import Tree
 from sirr_jax.recipes.common.pretrained import load_initial
-from sirr_jax.recipes.common.segmenters import PublishedSegmenter, read_segmenter
-from sirr_jax.recipes.srnet.forward import ChainOutputs, LabelCode, run_chain
+from sirr_jax.recipes.common.segmenters import read_segmenter
 from sirr_jax.weights.model_file import StoredNetwork
 
 SMALLEST = 24

@@ -18,7 +18,7 @@ from sirr_jax.losses.adversarial import logit_margin
 from sirr_jax.losses.pixel import l1
 from sirr_jax.losses.segmentation import cross_entropy
 from sirr_jax.losses.srnet import discriminator_loss, refiner_terms, restorer_terms
-from sirr_jax.recipes.base import AXIS, Aux, Recipe, Stage, Tree, Update
+from sirr_jax.recipes.base import AXIS, RECIPES, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_steps, freeze, label_classes
 from sirr_jax.recipes.common.loss_terms import add_terms
 from sirr_jax.recipes.common.perceptual import SRNET, PerceptualTerm
@@ -30,6 +30,7 @@ _INITIAL = ("normal", "he")
 _EXPORTED = ("segmenter", "refiner", "restorer")
 
 
+@RECIPES.register("srnet")
 class SrNet(Recipe):
     """Segmenter, refiner, restorer, two discriminators and their stages.
 

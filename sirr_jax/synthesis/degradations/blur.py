@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from sirr_jax.synthesis.degradations.base import at_level, to_uint8
+from sirr_jax.synthesis.degradations.registry import register_kind
 
 _SIZES = (7, 15, 39, 91)
 _SHIFTS = (2, 6, 10, 14)
 
 
+@register_kind("gaussian_blur", number=8)
 def gaussian_blur(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Blurs with a Gaussian of 7, 15, 39 or 91 pixels a side and a standard deviation of a sixth of that.
 
@@ -28,6 +30,7 @@ def gaussian_blur(image: np.ndarray, level: int, generator: np.random.Generator)
     return to_uint8(gaussian_filter(image, size=size, sigma=size / 6.0))
 
 
+@register_kind("chromatic_aberration", number=23)
 def chromatic_aberration(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Shifts red to the right by 1, 5, 9 or 13 pixels and green by 0, 2, 4 or 6, then blurs slightly.
 

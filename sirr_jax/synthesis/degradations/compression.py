@@ -9,11 +9,13 @@ import numpy as np
 from PIL import Image
 
 from sirr_jax.synthesis.degradations.base import at_level
+from sirr_jax.synthesis.degradations.registry import register_kind
 
 _QUALITIES = (43, 12, 7, 4)
 _BITS_PER_PIXEL = (0.46, 0.16, 0.07, 0.04)
 
 
+@register_kind("jpeg", number=10)
 def jpeg(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Compresses as JPEG of quality 43, 12, 7 or 4, 4:2:0.
 
@@ -31,6 +33,7 @@ def jpeg(image: np.ndarray, level: int, generator: np.random.Generator) -> np.nd
     return jpeg_saved(image, quality=at_level("jpeg", _QUALITIES, level))
 
 
+@register_kind("jpeg2000", number=11)
 def jpeg2000(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Compresses as lossy JPEG 2000 of 0.46, 0.16, 0.07 or 0.04 bits per pixel (24 bits uncompressed).
 

@@ -7,10 +7,12 @@ import numpy as np
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.base import at_level, to_uint8
 from sirr_jax.synthesis.degradations.noise import VARIANCES, gaussian_noise
+from sirr_jax.synthesis.degradations.registry import register_kind
 
 _SIGMA = 25.0 / 255.0
 
 
+@register_kind("denoising", number=9)
 def denoising(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Adds the noise of `gaussian_noise`, then noise of standard deviation 25/255, and removes the latter.
 

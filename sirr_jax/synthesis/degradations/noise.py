@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sirr_jax.synthesis.degradations.base import at_level, to_uint8
+from sirr_jax.synthesis.degradations.registry import register_kind
 from sirr_jax.synthesis.degradations.ycbcr import rgb_to_ycbcr, ycbcr_to_rgb
 
 VARIANCES = (0.001, 0.005, 0.01, 0.05)
@@ -16,6 +17,7 @@ _FACTORS = (0.05, 0.09, 0.13, 0.2)
 _HIGH_PASS_RADIUS = 10.0
 
 
+@register_kind("gaussian_noise", number=1)
 def gaussian_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Adds white Gaussian noise of variance 0.001, 0.005, 0.01 or 0.05 (of values in [0, 1]) to every channel.
 
@@ -34,6 +36,7 @@ def gaussian_noise(image: np.ndarray, level: int, generator: np.random.Generator
     return to_uint8(255.0 * _with_noise(image / 255.0, variance, generator))
 
 
+@register_kind("color_noise", number=2)
 def color_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Adds Gaussian noise of variance 0.0140, 0.0198, 0.0343 or 0.0524 to the planes of YCbCr.
 
@@ -55,6 +58,7 @@ def color_noise(image: np.ndarray, level: int, generator: np.random.Generator) -
     return to_uint8(255.0 * ycbcr_to_rgb(_with_noise(planes, variance, generator)))
 
 
+@register_kind("high_frequency_noise", number=5)
 def high_frequency_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Adds Gaussian noise, as `gaussian_noise` does, to an image without its very highest frequencies.
 
@@ -85,6 +89,7 @@ def high_frequency_noise(image: np.ndarray, level: int, generator: np.random.Gen
     return to_uint8(255.0 * _with_noise(filtered, variance, generator))
 
 
+@register_kind("impulse_noise", number=6)
 def impulse_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Adds salt and pepper: every sample becomes 0 or 255 with probability 0.005, 0.01, 0.05 or 0.1.
 
@@ -107,6 +112,7 @@ def impulse_noise(image: np.ndarray, level: int, generator: np.random.Generator)
     return noisy
 
 
+@register_kind("multiplicative_noise", number=19)
 def multiplicative_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Multiplies every sample by 1 + l N(0, 1), where l is 0.05, 0.09, 0.13 or 0.2.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sirr_jax.synthesis.degradations.base import at_level, to_uint8
+from sirr_jax.synthesis.degradations.registry import register_kind
 
 _PATCHES = (30, 70, 150, 300)
 _PATCH, _OFFSET = 15, 5
@@ -14,6 +15,7 @@ _BLOCK = 32
 _RED = (None, 50.0, 30.0, 0.0, 0.0)
 
 
+@register_kind("pattern_noise", number=14)
 def pattern_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Replaces 30, 70, 150 or 300 squares of 15 x 15 pixels by the squares 5 pixels below and to the right of them.
 
@@ -42,6 +44,7 @@ def pattern_noise(image: np.ndarray, level: int, generator: np.random.Generator)
     return noisy
 
 
+@register_kind("local_blocks", number=15, levels=5)
 def local_blocks(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
     """Fills 2, 4, 8, 16 or 32 squares of 32 x 32 pixels with one color near the mean of the image.
 

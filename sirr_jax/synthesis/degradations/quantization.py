@@ -7,11 +7,13 @@ from PIL import Image
 
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.base import at_level
+from sirr_jax.synthesis.degradations.registry import register_kind
 
 _THRESHOLDS = (9, 7, 5, 3)
 _COLORS = (64, 32, 16, 8, 4)
 
 
+@register_kind("quantization_noise", number=7)
 def quantization_noise(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Quantizes to 10, 8, 6 or 4 values, the same for all channels, by Otsu's thresholds t1 < t2 < ....
 
@@ -81,6 +83,7 @@ def multi_otsu(histogram: np.ndarray, count: int) -> np.ndarray:
     return thresholds
 
 
+@register_kind("color_quantization", number=22, levels=5)
 def color_quantization(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Quantizes to 64, 32, 16, 8 or 4 colors with dithering (Floyd and Steinberg, 1976).
 

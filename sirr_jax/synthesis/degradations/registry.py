@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from sirr_jax.errors import UserError, did_you_mean
-from sirr_jax.synthesis.degradations import blur, compression, noise, patches, quantization, tone
+from sirr_jax.errors import UserError
+from sirr_jax.registry import Registry
 from sirr_jax.synthesis.degradations.base import Degradation, check_image
-from sirr_jax.synthesis.degradations.compression import jpeg_saved
-from sirr_jax.synthesis.degradations.denoising import denoising
 
 _RESAVE_QUALITY = 75
 # Numbers of the kinds whose result is compressed already.
@@ -33,30 +30,26 @@ class Kind(NamedTuple):
     function: Degradation
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
-    {
-        "gaussian_noise": Kind(1, 4, noise.gaussian_noise),
-        "color_noise": Kind(2, 4, noise.color_noise),
-        "high_frequency_noise": Kind(5, 4, noise.high_frequency_noise),
-        "impulse_noise": Kind(6, 4, noise.impulse_noise),
-        "quantization_noise": Kind(7, 4, quantization.quantization_noise),
-        "gaussian_blur": Kind(8, 4, blur.gaussian_blur),
-        "denoising": Kind(9, 4, denoising),
-        "jpeg": Kind(10, 4, compression.jpeg),
-        "jpeg2000": Kind(11, 4, compression.jpeg2000),
-        "pattern_noise": Kind(14, 4, patches.pattern_noise),
-        "local_blocks": Kind(15, 5, patches.local_blocks),
-        "mean_shift": Kind(16, 4, tone.mean_shift),
-        "contrast": Kind(17, 4, tone.contrast),
-        "saturation": Kind(18, 4, tone.saturation),
-        "multiplicative_noise": Kind(19, 4, noise.multiplicative_noise),
-        "color_quantization": Kind(22, 5, quantization.color_quantization),
-        "chromatic_aberration": Kind(23, 4, blur.chromatic_aberration),
-    }
-)
-"""The seventeen kinds by name, in the order of their numbers (SR-Net specification, section 5.1)."""
+KINDS: Registry[Kind] = Registry("degradation", "synthesis.degradations")
+"""The seventeen kinds by name (SR-Net specification, section 5.1). The file of a degradation registers it."""
 
-_NAMES = MappingProxyType({kind.number: name for name, kind in KINDS.items()})
+Function = TypeVar("Function", bound=Degradation)
+
+
+def register_kind(name: str, *, number: int, levels: int = 4) -> Callable[[Function], Function]:
+    """Returns a decorator that registers a degradation with severity levels.
+
+    Args:
+        name: name of the kind.
+        number: type number in TID-2013.
+        levels: number of levels; they count from 1.
+    """
+
+    def decorate(function: Function) -> Function:
+        KINDS.add(name, Kind(number, levels, function))
+        return function
+
+    return decorate
 
 
 def degrade(
@@ -66,8 +59,8 @@ def degrade(
 
     Args:
         image: RGB image, uint8 [H, W, 3], of any size.
-        kind: name in `KINDS`, or type number in TID-2013.
-        level: severity from 1, the mildest, to `KINDS[kind].levels`.
+        kind: name of a kind, one of `KINDS.names()`, or type number in TID-2013.
+        level: severity from 1, the mildest, to the kind's number of levels.
         generator: source of randomness; the same state gives the same bytes.
         resave_jpeg: compress the result as JPEG of quality 75, 4:2:0, as the published training images were, unless
             the kind is a compression itself.
@@ -80,17 +73,18 @@ def degrade(
             that is not installed.
     """
     check_image(image)
-    name = _NAMES.get(kind) if isinstance(kind, (int, np.integer)) else kind
-    if name is None or name not in KINDS:
-        raise UserError(f"no degradation is called {kind!r}; {_hint(kind)}")
-    entry = KINDS[name]
+    entry = _numbered(int(kind)) if isinstance(kind, (int, np.integer)) else KINDS.find(kind)
     degraded = entry.function(image, level, generator)
     if resave_jpeg and entry.number not in _NEVER_RESAVED:
+        from sirr_jax.synthesis.degradations.compression import jpeg_saved  # it registers itself here
+
         return jpeg_saved(degraded, quality=_RESAVE_QUALITY)
     return degraded
 
 
-def _hint(kind: str | int) -> str:
-    if isinstance(kind, (int, np.integer)):
-        return f"known numbers: {', '.join(map(str, _NAMES))}"
-    return did_you_mean(kind, KINDS, f"known names: {', '.join(KINDS)}")
+def _numbered(number: int) -> Kind:
+    kinds = {kind.number: kind for _, kind in KINDS.items()}
+    if number not in kinds:
+        known = ", ".join(map(str, sorted(kinds)))
+        raise UserError(f"no degradation is called {number!r}; known numbers: {known}")
+    return kinds[number]

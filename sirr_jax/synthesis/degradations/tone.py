@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sirr_jax.synthesis.degradations.base import at_level, to_uint8
+from sirr_jax.synthesis.degradations.registry import register_kind
 from sirr_jax.synthesis.degradations.ycbcr import rgb_to_ycbcr, ycbcr_to_rgb
 
 _SHIFTS = (15.0, 30.0, 45.0, 60.0)
@@ -12,6 +13,7 @@ _CONTRASTS = (0.85, 0.7, 0.55, 0.4)
 _SATURATIONS = (0.4, 0.0, -0.4, -0.8)
 
 
+@register_kind("mean_shift", number=16)
 def mean_shift(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Adds 15, 30, 45 or 60 to every sample; values above 255 saturate.
 
@@ -29,6 +31,7 @@ def mean_shift(image: np.ndarray, level: int, generator: np.random.Generator) ->
     return to_uint8(image + at_level("mean_shift", _SHIFTS, level))
 
 
+@register_kind("contrast", number=17)
 def contrast(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Multiplies every sample by 0.85, 0.7, 0.55 or 0.4: black is fixed, so the image also darkens.
 
@@ -46,6 +49,7 @@ def contrast(image: np.ndarray, level: int, generator: np.random.Generator) -> n
     return to_uint8(image * at_level("contrast", _CONTRASTS, level))
 
 
+@register_kind("saturation", number=18)
 def saturation(image: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:  # noqa: ARG001
     """Multiplies the distance of Cb and Cr from 0.5 by 0.4, 0, -0.4 or -0.8: paler, gray, complementary colors.
 

@@ -18,6 +18,7 @@ from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, superpose
 from sirr_jax.synthesis.reflection.option_checks import freeze_range
+from sirr_jax.synthesis.reflection.registry import SYNTHESES, Synthesis
 
 _RADII = (1, 2, 3)
 
@@ -84,3 +85,6 @@ def recompose(mixture: Mixture, *, options: BdnOptions) -> jax.Array:
 
 def _compose(transmission: jax.Array, residual: jax.Array, reflectance: jax.Array) -> jax.Array:
     return jnp.round(255.0 * superpose((1.0 - reflectance) * transmission, residual)) / 255.0
+
+
+SYNTHESES.add("bdn", Synthesis(BdnOptions, synthesize, recompose))

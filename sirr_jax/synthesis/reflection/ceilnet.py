@@ -18,6 +18,7 @@ from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, excess, subtract_excess, superpose
 from sirr_jax.synthesis.reflection.option_checks import freeze_range
+from sirr_jax.synthesis.reflection.registry import SYNTHESES, Synthesis
 
 RADIUS = 5
 """Truncation radius of the blur in pixels: 11 x 11 taps."""
@@ -80,3 +81,6 @@ def recompose(mixture: Mixture, *, options: CeilnetOptions) -> jax.Array:
     """
     del options
     return superpose(mixture.transmission, mixture.reflection)
+
+
+SYNTHESES.add("ceilnet", Synthesis(CeilnetOptions, synthesize, recompose))

@@ -19,6 +19,7 @@ from sirr_jax.synthesis.ops.random_values import categorical, uniforms
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number
+from sirr_jax.synthesis.reflection.registry import SYNTHESES, Synthesis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,3 +91,6 @@ def recompose(mixture: Mixture, *, options: CorrnOptions) -> jax.Array:
 
 def _compose(transmission: jax.Array, residual: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
     return superpose(parameters["transmittance"] * transmission, residual)
+
+
+SYNTHESES.add("corrn", Synthesis(CorrnOptions, synthesize, recompose))

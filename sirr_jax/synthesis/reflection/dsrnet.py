@@ -19,6 +19,7 @@ from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, excess, subtract_excess, superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_probabilities, freeze_range
+from sirr_jax.synthesis.reflection.registry import SYNTHESES, Synthesis
 
 RADII = (2, 3, 4, 5)
 """Truncation radii of the blur in pixels: 5, 7, 9 and 11 taps."""
@@ -112,3 +113,6 @@ def recompose(mixture: Mixture, *, options: DsrnetOptions) -> jax.Array:
 def _compose(transmission: jax.Array, residual: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
     direct = parameters["transmittance"] * transmission
     return superpose(direct, residual, jnp.where(parameters["screen"], direct * residual, 0.0))
+
+
+SYNTHESES.add("dsrnet", Synthesis(DsrnetOptions, synthesize, recompose))

@@ -24,6 +24,7 @@ from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_range
 from sirr_jax.synthesis.reflection.pane import PaneWeights, incidence_cosine, pane_weights
+from sirr_jax.synthesis.reflection.registry import SYNTHESES, Synthesis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,3 +146,6 @@ def _with_constant_reflectance(weights: PaneWeights, reflectance: jax.Array) -> 
         front=reflectance * weights.front / total,
         back=reflectance * weights.back / total,
     )
+
+
+SYNTHESES.add("glass", Synthesis(GlassOptions, synthesize, recompose))

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from sirr_jax.errors import UserError, did_you_mean
+from sirr_jax.registry import Registry
 from sirr_jax.synthesis.options import options_of
-from sirr_jax.synthesis.reflection import bdn, ceilnet, corrn, dsrnet, glass, wen, zhang
 from sirr_jax.synthesis.reflection.base import Mixture
 
 
@@ -27,25 +26,15 @@ class Synthesis(NamedTuple):
     recompose: Callable[..., jax.Array]
 
 
-_MODELS = {
-    "ceilnet": Synthesis(ceilnet.CeilnetOptions, ceilnet.synthesize, ceilnet.recompose),
-    "dsrnet": Synthesis(dsrnet.DsrnetOptions, dsrnet.synthesize, dsrnet.recompose),
-    "zhang": Synthesis(zhang.ZhangOptions, zhang.synthesize, zhang.recompose),
-    "wen": Synthesis(wen.WenOptions, wen.synthesize, wen.recompose),
-    "bdn": Synthesis(bdn.BdnOptions, bdn.synthesize, bdn.recompose),
-    "corrn": Synthesis(corrn.CorrnOptions, corrn.synthesize, corrn.recompose),
-    "glass": Synthesis(glass.GlassOptions, glass.synthesize, glass.recompose),
-}
-
-SYNTHESES = tuple(_MODELS)
-"""Names of the models, in the order of the benchmark specification, section 4."""
+SYNTHESES: Registry[Synthesis] = Registry("synthesis", "synthesis.reflection")
+"""All mixing models by name. The file of a model registers it."""
 
 
 def synthesis_options(name: str, values: Mapping[str, Any]) -> Any:
     """Builds the options of a model from the plain values of a config or a command line.
 
     Args:
-        name: model name, one of `SYNTHESES`.
+        name: model name, one of `SYNTHESES.names()`.
         values: fields that differ from the published ones; lists become tuples.
 
     Returns:
@@ -61,7 +50,7 @@ def get_synthesis(name: str) -> Synthesis:
     """Returns the model of a name.
 
     Args:
-        name: model name, one of `SYNTHESES`.
+        name: model name, one of `SYNTHESES.names()`.
 
     Returns:
         The options type and the functions of the model.
@@ -69,7 +58,4 @@ def get_synthesis(name: str) -> Synthesis:
     Raises:
         UserError: The model does not exist.
     """
-    if name not in _MODELS:
-        hint = did_you_mean(name, SYNTHESES, f"known names: {', '.join(SYNTHESES)}")
-        raise UserError(f"no synthesis is called {name!r}; {hint}")
-    return _MODELS[name]
+    return SYNTHESES.find(name)

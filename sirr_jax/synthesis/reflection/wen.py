@@ -23,6 +23,7 @@ from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, reach_of, spaced_sigma, superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_probabilities, freeze_range
+from sirr_jax.synthesis.reflection.registry import SYNTHESES, Synthesis
 
 FOCUSED, DEFOCUSED, GHOSTING = range(3)
 
@@ -161,3 +162,6 @@ def _stretch(image: jax.Array, start: jax.Array, axis: int) -> jax.Array:
     high = jnp.minimum(low + 1, length - 1)
     upper = (position - low.astype(jnp.float32)).reshape([-1 if i == axis else 1 for i in range(image.ndim)])
     return jnp.take(image, low, axis=axis) * (1.0 - upper) + jnp.take(image, high, axis=axis) * upper
+
+
+SYNTHESES.add("wen", Synthesis(WenOptions, synthesize, recompose))

@@ -21,6 +21,7 @@ from sirr_jax.synthesis.options import Range
 from sirr_jax.synthesis.reflection.base import Mixture, check_layers
 from sirr_jax.synthesis.reflection.ops import blur, excess, reach_of, spaced_sigma, subtract_excess, superpose
 from sirr_jax.synthesis.reflection.option_checks import check_number, freeze_range
+from sirr_jax.synthesis.reflection.registry import SYNTHESES, Synthesis
 from sirr_jax.synthesis.reflection.vignette import LARGEST_WINDOW, draw_offset, vignette
 
 
@@ -135,3 +136,6 @@ def recompose(mixture: Mixture, *, options: ZhangOptions) -> jax.Array:
 def _compose(transmission: jax.Array, residual: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
     direct = parameters["transmittance"] * to_linear(transmission)
     return to_display(superpose(direct, to_linear(residual)))
+
+
+SYNTHESES.add("zhang", Synthesis(ZhangOptions, synthesize, recompose))

@@ -1,25 +1,19 @@
-"""Key maps, one per published family: how the keys of its state dict correspond to the Flax variables."""
+"""Key maps, one file per published family: how the keys of its state dict correspond to the Flax variables.
+
+The map of the network `FAMILY/NAME` is `NAME` in capitals in the file of the family, that of a network without a
+family its id in capitals, in the file that is named as the network's own.
+"""
 
 from __future__ import annotations
 
 import importlib
 
 from sirr_jax.errors import UserError
-from sirr_jax.models import list_networks
+from sirr_jax.models.registry import NETWORKS
+from sirr_jax.registry import find_module
 from sirr_jax.weights.key_maps.base import KeyMap
 
-# Network ids whose map is not `sirr_jax.weights.key_maps.<family>:<NETWORK>`.
-_LOCATIONS = {
-    "ade20k_ppm": "ade20k_ppm:PARSER",
-    "bisenet": "bisenet:BISENET",
-    "deeplabv2": "deeplabv2:DEEPLAB",
-    "espnetv2": "espnetv2:ESPNET",
-    "resnet50": "resnet:RESNET50",
-    "resnet101": "resnet:RESNET101",
-    "segmenter": "segmenter:SEGMENTER",
-    "vgg16": "vgg:VGG16",
-    "vgg19": "vgg:VGG19",
-}
+_ROOM = "weights.key_maps"
 
 
 def key_map(network_id: str) -> KeyMap:
@@ -29,13 +23,12 @@ def key_map(network_id: str) -> KeyMap:
         network_id: network id, see `sirr_jax.list_networks`.
 
     Raises:
-        UserError: The id is unknown.
+        UserError: The id is unknown, or the network has no key map.
     """
-    if network_id not in list_networks():
-        raise UserError(f"no network is called {network_id!r}; `sirr models` lists the ids")
-    location = _LOCATIONS.get(network_id)
-    if location is None:
-        family, network = network_id.split("/")
-        location = f"{family}:{network.upper()}"
-    module, name = location.split(":")
-    return getattr(importlib.import_module(f"sirr_jax.weights.key_maps.{module}"), name)
+    network = NETWORKS.find(network_id).network
+    family, name = network_id.split("/")[0], network_id.split("/")[-1]
+    file = network.__module__.partition(".models.")[2].split(".")[0]
+    module = find_module(_ROOM, family) or find_module(_ROOM, file)
+    if module is None:
+        raise UserError(f"{network_id} has no key map; write weights/key_maps/{family}.py to convert its weights")
+    return getattr(importlib.import_module(module), name.upper())

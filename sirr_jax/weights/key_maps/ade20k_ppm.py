@@ -66,4 +66,4 @@ def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     return {name: value for name, value in model_args.items() if value != _DEFAULTS[name]}
 
 
-PARSER = KeyMap(_rules, _infer_model_args, parts=("encoder.", "decoder."))
+ADE20K_PPM = KeyMap(_rules, _infer_model_args, parts=("encoder.", "decoder."))

@@ -41,4 +41,4 @@ def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     return {name: value for name, value in model_args.items() if value != _DEFAULTS[name]}
 
 
-DEEPLAB = KeyMap(_rules, _infer_model_args)
+DEEPLABV2 = KeyMap(_rules, _infer_model_args)

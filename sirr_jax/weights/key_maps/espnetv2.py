@@ -104,4 +104,4 @@ def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     return None
 
 
-ESPNET = KeyMap(_rules, _infer_model_args)
+ESPNETV2 = KeyMap(_rules, _infer_model_args)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sirr_jax.data.images.palettes import palette
 from sirr_jax.errors import UserError
+from sirr_jax.layers.palettes import palette
 from sirr_jax.models import build
-from sirr_jax.recipes.common.segmenters import SEGMENTERS, PublishedSegmenter, read_segmenter
+from sirr_jax.models.published_segmenter import PublishedSegmenter, list_segmenters
+from sirr_jax.recipes.common.segmenters import read_segmenter
 from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
 from tests.helpers import literal
 from tests.helpers.networks import random_parameters
@@ -28,7 +29,7 @@ def image(*size):
     return np.random.default_rng(0).random((2, *size, 3), np.float32)
 
 
-@pytest.mark.parametrize("network_id", SEGMENTERS)
+@pytest.mark.parametrize("network_id", list_segmenters())
 def test_logits_have_the_size_of_the_image(network_id, monkeypatch):
     module = build(network_id, width="tiny")
     segmenter = PublishedSegmenter(module)

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.data.images.palettes import palette
 from sirr_jax.errors import UserError
+from sirr_jax.layers.palettes import palette
 from sirr_jax.losses.pixel import multiscale_gradient_l1
 from sirr_jax.losses.srnet import WEIGHTS
 from sirr_jax.models import build
+from sirr_jax.models.srnet.forward import LabelCode
 from sirr_jax.recipes.base import AXIS, Start
-from sirr_jax.recipes.srnet.forward import LabelCode
 from sirr_jax.recipes.srnet.recipe import SrNet
 from sirr_jax.training import parallel
 from sirr_jax.training.state import TrainState

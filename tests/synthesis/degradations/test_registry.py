@@ -43,7 +43,7 @@ def photo():
 
 def test_kinds_equal_the_table_of_the_specification():
     numbers = [1, 2, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16, 17, 18, 19, 22, 23]
-    assert [kind.number for kind in KINDS.values()] == numbers
+    assert sorted(kind.number for kind in KINDS.values()) == numbers
     assert {kind.number: kind.levels for kind in KINDS.values() if kind.levels != 4} == {15: 5, 22: 5}
 
 
@@ -108,7 +108,7 @@ def test_resave_jpeg_has_quality_75_except_after_compression(name, photo):
     ("change", "message"),
     [
         ({"kind": "gausian_blur"}, r"'gausian_blur'; did you mean 'gaussian_blur'\?"),
-        ({"kind": "zzz"}, "known names: gaussian_noise, color_noise"),
+        ({"kind": "zzz"}, "known names: chromatic_aberration, color_noise"),
         ({"kind": 3}, "called 3; known numbers: 1, 2, 5, 6, 7, 8, 9, 10, 11, 14"),
         ({"kind": None}, "called None; known names"),
         ({"level": 5}, "level 5 of jpeg: use a whole number from 1 to 4"),

@@ -106,7 +106,7 @@ def test_black_and_white_layers_give_finite_mixtures(name):
 def test_unknown_name_raises_with_a_suggestion():
     with pytest.raises(UserError, match=r"'zang'; did you mean 'zhang'\?"):
         get_synthesis("zang")
-    with pytest.raises(UserError, match="known names: ceilnet, dsrnet, zhang, wen, bdn, corrn, glass"):
+    with pytest.raises(UserError, match="known names: bdn, ceilnet, corrn, dsrnet, glass, wen, zhang"):
         get_synthesis("x")
 
 

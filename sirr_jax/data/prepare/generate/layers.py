@@ -19,10 +19,11 @@ from sirr_jax.data.prepare.generate.base import (
     prng_key,
     to_uint8,
 )
+from sirr_jax.data.prepare.generate.registry import GENERATORS
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.window_reflection import FORMS, window_reflection
 from sirr_jax.synthesis.options import options_of
-from sirr_jax.synthesis.reflection import get_synthesis
+from sirr_jax.synthesis.reflection import SYNTHESES, get_synthesis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,7 @@ def mixtures(kind: str, values: Mapping[str, Any]) -> SampleGenerator:
     return SampleGenerator(2, partial(_mixture, synthesize), dataclasses.asdict(options))
 
 
+@GENERATORS.register("window_reflection")
 def window_reflections(values: Mapping[str, Any]) -> SampleGenerator:
     """Returns the generator of SR-Net's window reflections: degraded image, clean image and reflection.
 
@@ -94,3 +96,7 @@ def _window_reflection(
     )
     images = {"degraded": degraded.image, "clean": background, "reflection": degraded.reflection}
     return GeneratedSample(images, plain_numbers(degraded.parameters), True)
+
+
+for _name in SYNTHESES:
+    GENERATORS.add(_name, partial(mixtures, _name))

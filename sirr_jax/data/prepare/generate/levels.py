@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator, numpy_generator
+from sirr_jax.data.prepare.generate.registry import GENERATORS
 from sirr_jax.synthesis.degradations import KINDS, degrade
 from sirr_jax.synthesis.degradations.base import at_level
 from sirr_jax.synthesis.options import options_of
@@ -58,3 +59,7 @@ def _degraded(
     level = int(generator.integers(1, 5)) if options.level is None else options.level
     degraded = degrade(photographs[0], kind, level=level, generator=generator, resave_jpeg=options.resave_jpeg)
     return GeneratedSample({"degraded": degraded, "clean": photographs[0]}, {"level": level}, True)
+
+
+for _name in KINDS:
+    GENERATORS.add(_name, partial(degradations, _name))

@@ -19,6 +19,7 @@ from sirr_jax.data.prepare.generate.base import (
     prng_key,
     to_uint8,
 )
+from sirr_jax.data.prepare.generate.registry import GENERATORS
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.irregular_mask import irregular_mask
 from sirr_jax.synthesis.degradations.logos import load_logos
@@ -85,6 +86,7 @@ class IrregularMaskOptions:
         freeze_range(self, "scale", least=1.0)
 
 
+@GENERATORS.register("raindrops")
 def raindrops(values: Mapping[str, Any]) -> SampleGenerator:
     """Returns the generator of photos through wet glass and masks of the drops.
 
@@ -100,6 +102,7 @@ def raindrops(values: Mapping[str, Any]) -> SampleGenerator:
     )
 
 
+@GENERATORS.register("watermark")
 def watermarks(values: Mapping[str, Any]) -> SampleGenerator:
     """Returns the generator of watermarked photos; the mask is the opacity of the watermark.
 
@@ -114,6 +117,7 @@ def watermarks(values: Mapping[str, Any]) -> SampleGenerator:
     return SampleGenerator(1, partial(_watermark, options, logos), dataclasses.asdict(options))
 
 
+@GENERATORS.register("irregular_mask")
 def irregular_masks(values: Mapping[str, Any]) -> SampleGenerator:
     """Returns the generator of photos with holes in the shape of strokes; the mask is black in the holes.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sirr_jax.data.prepare.generate.base import GeneratedSample, SampleGenerator, numpy_generator, plain_numbers
+from sirr_jax.data.prepare.generate.registry import GENERATORS
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.depth import photograph_depth
 from sirr_jax.synthesis.degradations.fog import BETAS, airlight, fog
@@ -67,6 +68,7 @@ class RainOptions:
         object.__setattr__(self, "strengths", tuple(RainStrength(*triple) for triple in triples))
 
 
+@GENERATORS.register("fog")
 def fogs(values: Mapping[str, Any]) -> SampleGenerator:
     """Returns the generator of foggy photos.
 
@@ -80,6 +82,7 @@ def fogs(values: Mapping[str, Any]) -> SampleGenerator:
     return SampleGenerator(1, partial(_fog, options), dataclasses.asdict(options))
 
 
+@GENERATORS.register("rain")
 def rains(values: Mapping[str, Any]) -> SampleGenerator:
     """Returns the generator of rainy photos.
 

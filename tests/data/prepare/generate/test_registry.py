@@ -126,7 +126,7 @@ def test_window_reflection_forms(form, drawn):
         ("jpeg", {"resave_jpeg": "no"}, "resave_jpeg is 'no': use true or false"),
         ("jpeg", {"level": 5}, "level 5 of jpeg"),
         ("raindrops", {"mask_threshold": 300}, "mask_threshold is 300"),
-        ("foq", {}, "unknown kind 'foq' of generated samples; did you mean 'fog'"),
+        ("foq", {}, "no kind of generated sample is called 'foq'; did you mean 'fog'"),
     ],
 )
 def test_option_errors(kind, options, message):

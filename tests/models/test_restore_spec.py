@@ -10,22 +10,20 @@ import pytest
 from sirr_jax.errors import UserError
 from sirr_jax.inference.restorer import Restorer
 from sirr_jax.models.edge_gan.edge_maps import edge_map
-from sirr_jax.recipes.restoration import get_restoration
+from sirr_jax.models.registry import NETWORKS, build, get_restoration
 from sirr_jax.weights.convert import expected_shapes, from_torch
 from sirr_jax.weights.model_file import Model, StoredNetwork
 from tests.helpers.published import fill_random
 
-SYSTEMS = {
-    "attentive_gan": {"attentive_gan/generator": {}},
-    "sgrrn": {"sgrrn/generator": {"backbone": "resnet50"}},
-    "edge_gan": {"edge_gan/edge_net": {}, "edge_gan/attention_net": {}, "edge_gan/generator": {}},
-    "errnet": {"errnet/generator": {}, "vgg19": {}},
-    "ibcln": {"ibcln/cascade": {}},
-    "bdn": {"bdn/generator": {"levels": (3, 2, 2)}},
-    "rmnet": {"rmnet/generator": {}},
-    "corrn": {"corrn/generator": {}},
-    "srnet": {"segmenter": {}, "srnet/refiner": {"classes": 7}, "srnet/restorer": {"classes": 7}},
+# Systems are those of the registry; arguments make some of them smaller.
+ARGS = {
+    "sgrrn/generator": {"backbone": "resnet50"},
+    "bdn/generator": {"levels": (3, 2, 2)},
+    "srnet/refiner": {"classes": 7},
+    "srnet/restorer": {"classes": 7},
 }
+SYSTEMS = sorted(name.split("/")[0] for name, info in NETWORKS.items() if info.restore)
+WITHOUT_REFLECTION = ("attentive_gan", "dynamics", "edge_gan", "errnet", "srnet")
 MAPS = {
     "attentive_gan": {f"attention_{step}" for step in (1, 2, 3, 4)},
     "edge_gan": {"edge", "attention"},
@@ -37,13 +35,16 @@ MAPS = {
 
 
 def model(recipe):
-    networks = {}
-    for network_id, model_args in SYSTEMS[recipe].items():
-        model_args = {"width": "tiny"} | model_args
+    def stored(role):
+        network_id = f"{recipe}/{role}" if f"{recipe}/{role}" in NETWORKS else role
+        model_args = {"width": "tiny"} | ARGS.get(network_id, {})
         state_dict = fill_random(expected_shapes(network_id, **model_args))
-        networks[network_id.split("/")[-1]] = StoredNetwork(
-            network_id, model_args, from_torch(network_id, state_dict, **model_args)
-        )
+        return StoredNetwork(network_id, model_args, from_torch(network_id, state_dict, **model_args))
+
+    restoration = get_restoration(recipe)
+    networks = {role: stored(role) for role in restoration.roles}
+    modules = {role: build(network.id, **network.model_args) for role, network in networks.items()}
+    networks |= {role: stored(role) for role in restoration.required(modules) if role not in networks}
     return Model(recipe, networks, license="-", description="-")
 
 
@@ -53,7 +54,7 @@ def test_restored_images_have_the_size_of_the_photograph(recipe):
     outputs = Restorer(model(recipe))(photo)
     assert outputs.restored.shape == photo.shape
     assert np.ptp(outputs.restored) > 0
-    assert (outputs.reflection is None) == (recipe in ("attentive_gan", "edge_gan", "errnet", "srnet"))
+    assert (outputs.reflection is None) == (recipe in WITHOUT_REFLECTION)
     assert outputs.maps.keys() == MAPS.get(recipe, set())
     for image in (outputs.restored, outputs.reflection, *outputs.maps.values()):
         if image is not None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from sirr_jax.data.images.palettes import colorize, palette, to_labels
+from sirr_jax.layers.palettes import colorize, palette, to_labels
 from sirr_jax.layers.range import to_signed, to_unit
 
 Generator = Callable[[jax.Array, jax.Array], dict[str, Any]]

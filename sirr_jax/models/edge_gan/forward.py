@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from sirr_jax.layers.range import to_signed, to_unit
 from sirr_jax.models.edge_gan.edge_maps import edge_map
-from sirr_jax.recipes.base import Apply
+from sirr_jax.models.restore_spec import Apply
 
 
 def find_edges(networks: Mapping[str, Apply], image: jax.Array) -> jax.Array:

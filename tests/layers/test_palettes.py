@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sirr_jax.data.images.palettes import bit_palette, colorize, palette, to_labels
 from sirr_jax.errors import UserError
+from sirr_jax.layers.palettes import bit_palette, colorize, palette, to_labels
 
 
 def test_published_colors():

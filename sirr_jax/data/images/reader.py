@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sirr_jax.data.images.decode import UnreadableImageError, image_size, read_image
 from sirr_jax.data.images.image_file import ImageFile
+from sirr_jax.data.images.passing_errors import is_passing, retried
 from sirr_jax.data.images.quality import is_nearly_black
 from sirr_jax.errors import UserError
 
@@ -46,8 +47,10 @@ def list_folder(folder: Path) -> list[Path]:
         UserError: The folder is missing, is not a folder or cannot be read.
     """
     try:
-        return sorted(path for path in folder.iterdir() if not is_clutter(path.name))
+        return retried(lambda: sorted(p for p in folder.iterdir() if not is_clutter(p.name)), name=str(folder))
     except OSError as error:
+        if is_passing(error):
+            raise
         raise UserError(f"{folder}: not a readable folder ({error.strerror}); check the path") from None
 
 
@@ -119,7 +122,10 @@ def check_large_enough(name: str, size: tuple[int, int], crop: int) -> None:
 
 
 class FileReader:
-    """Reads the image files of one source, with one rule for unusable files. Thread-safe."""
+    """Reads the image files of one source, with one rule for unusable files. Thread-safe.
+
+    Errors of the machine (`images.passing_errors`) are raised under both rules and never recorded.
+    """
 
     def __init__(self, root: Path, on_corrupt: OnCorrupt) -> None:
         """Makes a reader.

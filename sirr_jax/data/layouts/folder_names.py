@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from sirr_jax.data.images.passing_errors import is_passing, retried
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, is_clutter, list_folder
 from sirr_jax.errors import UserError
 
@@ -40,10 +41,16 @@ def plain_name(name: str) -> str:
 
 def subfolders(folder: Path) -> list[Path]:
     """Returns the folders in a folder by name, without hidden ones and clutter; none if it cannot be listed."""
-    try:
+
+    def read() -> list[Path]:
         with os.scandir(folder) as entries:
             return sorted(Path(entry) for entry in entries if entry.is_dir() and not is_clutter(entry.name))
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+
+    try:
+        return retried(read, name=str(folder))
+    except OSError as error:
+        if is_passing(error):
+            raise
         return []
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sirr_jax.data.images.image_file import ImageFile, path_of
+from sirr_jax.data.images.passing_errors import is_passing
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, is_clutter, list_folder, natural_order
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import odd_extensions
@@ -78,7 +79,7 @@ def _triplet(folder: Path, findings: list[Finding]) -> dict[str, ImageFile]:
 
 def _photo_folders(root: Path) -> Iterator[Path]:
     """Yields folders of few images in which a file name contains a layer."""
-    for current, folders, files in os.walk(root, followlinks=True):
+    for current, folders, files in os.walk(root, onerror=_raise_passing, followlinks=True):
         here = Path(current)
         folders[:] = sorted((name for name in folders if not is_clutter(name)), key=natural_order)
         if len(here.relative_to(root).parts) >= _DEPTH:
@@ -87,6 +88,11 @@ def _photo_folders(root: Path) -> Iterator[Path]:
         # In a large folder such names are a coincidence; a triplet has at most a few files next to it.
         if len(images) <= 8 and any(layer_of(path) for path in images if not path.name.startswith(".")):
             yield here
+
+
+def _raise_passing(error: OSError) -> None:
+    if is_passing(error):
+        raise error
 
 
 def _recognize(root: Path) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from sirr_jax.data.find_dataset import find_set
 from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.images.image_file import ImageFile, PackedFile
+from sirr_jax.data.images.passing_errors import is_passing
 from sirr_jax.data.images.reader import FileReader, OnCorrupt, list_folder
 from sirr_jax.data.layouts.layer_folders import check_equal_sizes, check_same_size, find_layers
 from sirr_jax.data.layouts.matching import has_folders
@@ -180,5 +181,7 @@ def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
     try:
         # Faster than digests: compares the sizes first and stops at the first block that differs.
         return filecmp.cmp(one, other, shallow=False)
-    except OSError:  # reading the header raises the error
+    except OSError as error:  # reading the header raises the error
+        if is_passing(error):
+            raise
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -152,4 +153,41 @@ def sir2_raw(root: Path) -> Path:
     triplet(root / "Postcard Dataset" / "Focus" / "1-3" / "1", "1_m.png", "1_g.png", "1_r.png")
     triplet(root / "withgt" / "9", "m.jpg", "g.jpg", "r.jpg")
     triplet(root / "withgt" / "10", "m_rs.jpg", "g_rs.jpg", "r_rs.jpg")
+    return root
+
+
+def tiny_png() -> bytes:
+    """Returns a PNG file of one gray pixel."""
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1), 128).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def sir2_release(
+    root: Path,
+    *,
+    postcards: str = "Postcard Dataset",
+    objects: str = "SolidObjectDataset",
+    wild: str = "Wildscene",
+    thick: str = "Thick",
+) -> Path:
+    """Writes SIR2 as people hold it, with files of one pixel: 200 postcards, 199 objects, 101 wild scenes."""
+    png = tiny_png()
+
+    def write(folder: Path, *names: str) -> None:
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_bytes(png)
+
+    for scene in range(1, 21):
+        pair = f"{scene // 5 + 1}-{scene % 5 + 1}"
+        for variation, values in (("Focus", (11, 13, 16, 19, 22, 27, 32)), (thick, (3, 5, 10))):
+            for n, value in enumerate(values, start=1):
+                names = [f"{pair}-{n}-{layer}-{value}.png" for layer in "mgr"]
+                write(root / postcards / variation / pair / str(n), *names)
+                if (scene, variation, n) != (20, thick, 3):
+                    names = [f"{scene}-{n}-{layer}-{value}.png" for layer in "mgr"]
+                    write(root / objects / str(scene) / variation / str(n), *names)
+    for n in range(1, 102):
+        write(root / wild / str(n), "m.jpg", "g.jpg", "r.jpg")
     return root

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from sirr_jax.data.images.image_file import ImageFile, PackedFile
+from sirr_jax.data.images.passing_errors import is_passing, retried
 from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+Result = TypeVar("Result")
 
 _TIFF_WIDTH = 256
 _TIFF_HEIGHT = 257
@@ -54,12 +59,17 @@ def read_image(file: str | ImageFile | IO[bytes], *, name: str | None = None) ->
     Raises:
         UnreadableImageError: The file is missing, not an image, truncated or damaged, or its values cannot be converted
             to 8 bits (floats outside [0, 1], integers beyond 16 bits).
+        OSError: The file cannot be read at present; see `sirr_jax.data.images.passing_errors`.
+        MemoryError: The memory does not suffice.
     """
-    with _opened(file, name) as image:
+
+    def read(image: Image.Image) -> np.ndarray:
         image.load()
         transposition = _TRANSPOSITIONS.get(_orientation(image))
         upright = image if transposition is None else image.transpose(transposition)
         return _rgb(upright)
+
+    return _read(file, name, read)
 
 
 def read_encoded(file: ImageFile) -> bytes:
@@ -112,8 +122,11 @@ def read_profile(file: str | IO[bytes]) -> bytes | None:
     Raises:
         UnreadableImageError: The file is missing or its header is not an image header.
     """
-    with _opened(file, None) as image:
+
+    def read(image: Image.Image) -> bytes | None:
         return image.info.get("icc_profile") if image.mode in ("RGB", "RGBA") else None
+
+    return _read(file, None, read)
 
 
 def image_size(file: str | ImageFile | IO[bytes], *, name: str | None = None) -> tuple[int, int]:
@@ -131,20 +144,45 @@ def image_size(file: str | ImageFile | IO[bytes], *, name: str | None = None) ->
     """
     if isinstance(file, PackedFile) and file.size is not None:
         return file.size
-    with _opened(file, name) as image:
+
+    def read(image: Image.Image) -> tuple[int, int]:
         width, height = image.size
         if hasattr(image, "tag_v2"):
             # Some versions of Pillow apply the orientation to the size of a TIFF; the tags are always unrotated.
             width, height = image.tag_v2[_TIFF_WIDTH], image.tag_v2[_TIFF_HEIGHT]
         return (width, height) if _orientation(image) in _TRANSPOSING_ORIENTATIONS else (height, width)
 
+    return _read(file, name, read, header=True)
+
+
+def _read(
+    file: str | ImageFile | IO[bytes],
+    name: str | None,
+    read: Callable[[Image.Image], Result],
+    *,
+    header: bool = False,
+) -> Result:
+    """Returns what `read` makes of an image; with `header`, only the first bytes of a packed file are available."""
+    name = str(file) if name is None else name
+
+    def read_once() -> Result:
+        with _opened(file, name, header=header) as image:
+            return read(image)
+
+    # A stream cannot be read from the beginning again.
+    return retried(read_once, name=name) if isinstance(file, str | Path | PackedFile) else read_once()
+
 
 @contextmanager
-def _opened(file: str | ImageFile | IO[bytes], name: str | None) -> Iterator[Image.Image]:
-    name = str(file) if name is None else name
+def _opened(file: str | ImageFile | IO[bytes], name: str, *, header: bool) -> Iterator[Image.Image]:
     try:
-        with Image.open(file.open() if isinstance(file, PackedFile) else file) as image:
-            yield image
+        with ExitStack() as stack:
+            source: str | Path | IO[bytes]
+            if isinstance(file, PackedFile):
+                source = stack.enter_context(file.open_header() if header else file.open())
+            else:
+                source = file
+            yield stack.enter_context(Image.open(source))
     except UserError:  # an unreadable archive or TFDS set raises its own message
         raise
     except UnidentifiedImageError:
@@ -155,7 +193,11 @@ def _opened(file: str | ImageFile | IO[bytes], name: str | None) -> Iterator[Ima
         raise UnreadableImageError(
             f"{name}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels; downscale the image"
         ) from None
+    except MemoryError as error:
+        raise MemoryError(f"{name}: not enough memory to decode it") from error
     except Exception as error:  # Pillow's decoders raise almost every built-in error on damaged data
+        if is_passing(error):
+            raise
         raise UnreadableImageError(
             f"{name}: the image is truncated, damaged or of an unsupported kind "
             f"({type(error).__name__}: {error}); replace or remove the file"
@@ -166,7 +208,9 @@ def _orientation(image: Image.Image) -> int:
     try:
         # The method of the base class: that of PNG files decodes the whole image to find EXIF data at its end.
         return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a damaged EXIF block does not make the photo unreadable
+    except Exception as error:  # a damaged EXIF block does not make the photo unreadable
+        if is_passing(error):
+            raise
         return 1
 
 

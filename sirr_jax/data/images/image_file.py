@@ -20,12 +20,14 @@ class PackedFile:
         size: height and width in pixels, as a viewer shows the picture; None to read them from the header.
         load: function that returns the encoded bytes. Thread-safe.
         labels: label space of a label image; None for photos.
+        stream: function that opens the file to read only a part of it; None if it must be loaded as a whole.
     """
 
     path: Path
     size: tuple[int, int] | None
     load: Callable[[], bytes] = field(compare=False, repr=False)
     labels: LabelSpace | None = None
+    stream: Callable[[], BinaryIO] | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -33,6 +35,10 @@ class PackedFile:
     def open(self) -> BinaryIO:
         """Returns the encoded file as a stream in memory."""
         return io.BytesIO(self.load())
+
+    def open_header(self) -> BinaryIO:
+        """Returns a stream for reading the first bytes; the rest is not loaded where that can be avoided."""
+        return self.stream() if self.stream is not None else self.open()
 
 
 ImageFile = Path | PackedFile

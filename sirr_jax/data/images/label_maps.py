@@ -11,6 +11,7 @@ from PIL import Image
 
 from sirr_jax.data.images.decode import UnreadableImageError, image_size, read_image
 from sirr_jax.data.images.image_file import ImageFile, PackedFile
+from sirr_jax.data.images.passing_errors import is_passing, retried
 from sirr_jax.errors import UserError
 
 # Pillow scales 2-bit and 4-bit gray values to 0..255, which is right for pictures and wrong for class indices.
@@ -54,8 +55,12 @@ def uses_palette(path: str | ImageFile) -> bool:
         UnreadableImageError: The file is missing or its header is not an image header.
     """
     image_size(path)  # raises a one-line error for a file that cannot be opened
-    with Image.open(_source(path)) as image:
-        mode, file_format = image.mode, image.format
+
+    def read() -> tuple[str, str | None]:
+        with Image.open(_source(path)) as image:
+            return image.mode, image.format
+
+    mode, file_format = retried(read, name=str(path))
     if mode in ("RGB", "RGBA", "CMYK", "YCbCr"):
         raise UserError(f"{path}: a color image ({mode}), expected class indices; convert the colors to indices")
     if mode not in ("1", "L", "P"):
@@ -81,11 +86,17 @@ def read_labels(path: str | ImageFile, classes: int, *, ignore: int | None = 255
         UnreadableImageError: The file is missing, truncated or damaged.
     """
     uses_palette(path)
-    try:
+
+    def read() -> np.ndarray:
         with Image.open(_source(path)) as image:
             scale = _SCALE.get(image.tile[0][3] if image.tile else None, 1)
-            labels = np.array(image).astype(np.uint8) // np.uint8(scale)
+            return np.array(image).astype(np.uint8) // np.uint8(scale)
+
+    try:
+        labels = retried(read, name=str(path))
     except Exception as error:  # Pillow's decoders raise almost every built-in error on damaged data
+        if is_passing(error):
+            raise
         raise UnreadableImageError(
             f"{path}: the labels are truncated or damaged ({error}); replace the file"
         ) from error

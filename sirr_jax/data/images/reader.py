@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sirr_jax.data.images.decode import UnreadableImageError, image_size, read_image
 from sirr_jax.data.images.image_file import ImageFile
+from sirr_jax.data.images.passing_errors import is_passing, retried
 from sirr_jax.data.images.quality import is_nearly_black
 from sirr_jax.errors import UserError
 
@@ -26,18 +27,30 @@ OnCorrupt = Literal["error", "skip"]
 
 IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"})
 
+# What systems and programs leave beside the files of a person, in lower case.
+_CLUTTER = frozenset(
+    {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "$recycle.bin", "lost+found"}
+)
+
 _log = logging.getLogger(__name__)
 
 
+def is_clutter(name: str) -> bool:
+    """Returns whether a name is hidden (`.DS_Store`, `._1.jpg`) or of a file that a system adds (`Thumbs.db`)."""
+    return name.startswith(".") or name.lower() in _CLUTTER
+
+
 def list_folder(folder: Path) -> list[Path]:
-    """Lists the entries of a folder without hidden ones, sorted by name.
+    """Lists the entries of a folder without hidden ones and clutter (`is_clutter`), sorted by name.
 
     Raises:
         UserError: The folder is missing, is not a folder or cannot be read.
     """
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return retried(lambda: sorted(p for p in folder.iterdir() if not is_clutter(p.name)), name=str(folder))
     except OSError as error:
+        if is_passing(error):
+            raise
         raise UserError(f"{folder}: not a readable folder ({error.strerror}); check the path") from None
 
 
@@ -45,7 +58,8 @@ def list_images(folder: Path, *, recursive: bool) -> list[Path]:
     """Lists the image files of a folder by their extension (case-insensitive), sorted by path.
 
     Other files are ignored with a line in the debug log; hidden files and folders (with a leading dot: `.DS_Store`,
-    `._photo.jpg`) are ignored silently. Symbolic links to folders are followed, each folder once.
+    `._photo.jpg`) and clutter (`Thumbs.db`, `__MACOSX`) are ignored silently. Symbolic links to folders are followed,
+    each folder once.
 
     Args:
         folder: folder to search.
@@ -108,7 +122,10 @@ def check_large_enough(name: str, size: tuple[int, int], crop: int) -> None:
 
 
 class FileReader:
-    """Reads the image files of one source, with one rule for unusable files. Thread-safe."""
+    """Reads the image files of one source, with one rule for unusable files. Thread-safe.
+
+    Errors of the machine (`images.passing_errors`) are raised under both rules and never recorded.
+    """
 
     def __init__(self, root: Path, on_corrupt: OnCorrupt) -> None:
         """Makes a reader.

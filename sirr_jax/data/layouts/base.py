@@ -10,6 +10,7 @@ from typing import Literal
 
 from sirr_jax.data.images.image_file import ImageFile
 from sirr_jax.data.images.label_spaces import LabelSpace
+from sirr_jax.data.layouts.folder_names import unwrap
 from sirr_jax.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -25,12 +26,13 @@ FindingKind = Literal[
     "incomplete",
     "reader",
     "odd file",
+    "not read",
     "nearly black",
     "palette",
 ]
 
 # Findings that occur in published sets and that readers handle: notes, not mistakes.
-_NOTES = frozenset({"odd file", "nearly black", "palette"})
+_NOTES = frozenset({"odd file", "not read", "nearly black", "palette"})
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,14 @@ class Layout:
         tree: folder structure in one line, for messages.
         published: address at which the authors publish the set, for messages; empty for custom and unreleased sets.
         recognize: function that returns whether an existing folder has this layout, judged by file names alone.
-        scan: function that finds the pictures of a recognized folder; files that do not fit are findings, not errors.
+        find: function that finds the pictures of a recognized folder; files that do not fit are findings, not errors.
         label_space: function that returns the label space of a file of a "labels" layer; None for sets without labels.
         labels_may_differ: whether labels or masks may differ in size from their picture.
         plain_labels: whether other programs read the labels of this layout as gray values. Palette files, whose indices
             this project reads, are then noted.
         trains_as: type of the training source that reads this layout; a check of the set includes its checks.
+        unread: patterns of images that the layout leaves out on purpose (paths within the set in lower case, `*` spans
+            folders), which a check does not name.
     """
 
     name: str
@@ -127,11 +131,20 @@ class Layout:
     tree: str
     published: str
     recognize: Callable[[Path], bool]
-    scan: Callable[[Path], Scan]
+    find: Callable[[Path], Scan]
     label_space: Callable[[ImageFile], LabelSpace] | None = None
     labels_may_differ: bool = False
     plain_labels: bool = False
     trains_as: Literal["", "pairs", "sequences"] = ""
+    unread: tuple[str, ...] = ()
+
+    def home(self, root: Path) -> Path:
+        """Returns the folder of the set: `root`, or the one that it only wraps (`Real20/Real20`)."""
+        return unwrap(root, self.recognize) or root
+
+    def scan(self, root: Path) -> Scan:
+        """Finds the pictures of a folder, or of the one that it only wraps; files that do not fit are findings."""
+        return self.find(self.home(root))
 
     def entries(self, root: str | Path) -> list[Entry]:
         """Returns the pictures of all parts; see `parts`."""

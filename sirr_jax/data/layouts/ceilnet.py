@@ -6,32 +6,39 @@ Fan, Yang, Hua, Chen, Wipf, "A Generic Deep Architecture for Single Image Reflec
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from sirr_jax.data.images.reader import list_folder
+from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
+from sirr_jax.data.layouts.folder_names import names_of
 from sirr_jax.data.layouts.matching import index_files, match
 
 _LAYERS = {"mixture": "-input", "transmission": "-label1", "reflection": "-label2"}
-# By the end of the folder's name in lower case: the authors' synthetic sets, and photos without ground truth.
-_EXPECTED = {"table2": (100,), "ceilnet_synthetic": (41,), "real45": (45,)}
+_STEM = re.compile(r"(?P<id>.+)(?P<ending>[-_ ]+(?:input|label[-_ ]?[12]))", re.IGNORECASE)
+# By the end of the folder's name in lower-case letters and digits: synthetic sets, and photos without ground truth.
+_EXPECTED = {"table2": (100,), "ceilnetsynthetic": (41,), "real45": (45,)}
 
 
-def _without_ending(path: Path, ending: str) -> str | None:
-    return path.stem.removesuffix(ending) if path.stem.endswith(ending) else None
+def _stem(path: Path) -> str | None:
+    """Returns `<id>-input`, `<id>-label1` or `<id>-label2` for a name in any spelling (`7_Label_1`), or None."""
+    match = _STEM.fullmatch(path.stem)
+    return f"{match['id']}-{re.sub('[-_ ]', '', match['ending']).lower()}" if match else None
 
 
 def _recognize(root: Path) -> bool:
-    return any(_without_ending(path, "-input") for path in list_folder(root) if not path.is_dir())
+    files = [path for path in list_folder(root) if path.suffix.lower() in IMAGE_EXTENSIONS and not path.is_dir()]
+    if any(path.stem.endswith("-input") for path in files):
+        return True
+    # Another spelling counts if there is a partner: `my_input.png` alone is a photo.
+    stems = {_stem(path) for path in files}
+    return any(f"{stem.removesuffix('-input')}-label1" in stems for stem in stems if stem and stem.endswith("-input"))
 
 
 def _scan(root: Path) -> Scan:
     findings: list[Finding] = []
 
-    def name_of(path: Path) -> str | None:
-        return path.stem if any(_without_ending(path, ending) for ending in _LAYERS.values()) else None
-
-    files = index_files(root, findings, name_of=name_of)
+    files = index_files(root, findings, name_of=_stem)
     layers = {
         layer: {stem.removesuffix(ending): path for stem, path in files.items() if stem.endswith(ending)}
         for layer, ending in _LAYERS.items()
@@ -42,8 +49,8 @@ def _scan(root: Path) -> Scan:
         present.setdefault("transmission", {})
     folders = {layer: root / f"<id>{ending}.*" for layer, ending in _LAYERS.items()}
     entries = match(present, folders, findings)
-    name = root.absolute().name.lower()
-    expected = next((counts for ending, counts in _EXPECTED.items() if name.endswith(ending)), ())
+    names = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names_of(root)]
+    expected = next((counts for ending, counts in _EXPECTED.items() for name in names if name.endswith(ending)), ())
     return Scan((Part("", entries, expected),), tuple(findings))
 
 

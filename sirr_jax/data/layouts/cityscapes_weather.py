@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sirr_jax.data.images.reader import list_folder, natural_order
+from sirr_jax.data.images.reader import natural_order
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
+from sirr_jax.data.layouts.folder_names import subfolder, subfolders
 from sirr_jax.data.layouts.label_sets import CITYSCAPES, city_labels, city_photos
-from sirr_jax.data.layouts.matching import index_files
+from sirr_jax.data.layouts.matching import has_folders, index_files
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
@@ -37,27 +38,26 @@ class _Weather:
     needs_clear: bool
 
     def recognize(self, root: Path) -> bool:
-        return (root / self.folder).is_dir()
+        return has_folders(root, self.folder)
 
     def scan(self, root: Path) -> Scan:
         findings: list[Finding] = []
-        splits = [split for split in self.expected if (root / self.folder / split).is_dir()]
+        splits = [split for split in self.expected if has_folders(root, f"{self.folder}/{split}")]
         return Scan(tuple(self._split(root, split, findings) for split in splits), tuple(findings))
 
     def _split(self, root: Path, split: str, findings: list[Finding]) -> Part:
         layers = {"transmission": f"leftImg8bit/{split}", "labels": f"gtFine/{split}"}
         # Layers without a folder are optional.
-        layers = {layer: path for layer, path in layers.items() if (root / path).is_dir()}
+        layers = {layer: path for layer, path in layers.items() if has_folders(root, path)}
         if self.needs_clear and "transmission" not in layers:
             findings.append(Finding("incomplete", root, f"no folder leftImg8bit/{split}"))
         variants: dict[str, dict[str, Path]] = defaultdict(dict)
         entries: list[Entry] = []
-        for folder in list_folder(root / self.folder / split):
-            if folder.is_dir():
-                photos = self._by_photo(folder, findings)
-                variants |= photos
-                folders = {layer: f"{path}/{folder.name}" for layer, path in layers.items()}
-                entries += _entries(root, split, photos, folders, findings)
+        for folder in subfolders(subfolder(root, f"{self.folder}/{split}")):
+            photos = self._by_photo(folder, findings)
+            variants |= photos
+            folders = {layer: f"{path}/{folder.name}" for layer, path in layers.items()}
+            entries += _entries(root, split, photos, folders, findings)
         findings += _missing_variants(variants)
         return Part(split, tuple(entries), self.expected[split])
 
@@ -91,8 +91,8 @@ def _entries(
 ) -> Iterator[Entry]:
     """Yields the pictures of one city; all variants of a photo share its file in each layer of `folders`."""
     layers = {
-        layer: city_photos(root / folder, findings) if layer == "transmission" else city_labels(root / folder)
-        for layer, folder in folders.items()
+        layer: city_photos(folder, findings) if layer == "transmission" else city_labels(folder)
+        for layer, folder in ((layer, subfolder(root, path)) for layer, path in folders.items())
     }
     for photo, variants in photos.items():
         missing = [folders[layer] for layer, files in layers.items() if photo not in files]
@@ -119,10 +119,12 @@ def _missing_variants(photos: Mapping[str, Mapping[str, Path]]) -> list[Finding]
     return findings
 
 
+# Photos without a degraded version, and the other images of the labels.
+_UNREAD = ("*leftimg8bit/*", "*gtfine/*")
 # The refined releases of Foggy Cityscapes have 498 and 52 photos; each photo comes in three densities.
 _FOG = _Weather(
     "leftImg8bit_foggy",
-    re.compile(rf"(?P<photo>.+)_leftImg8bit_foggy_(?P<variant>beta_{_NUMBER})"),
+    re.compile(rf"(?P<photo>.+)_leftImg8bit_foggy_(?P<variant>beta_{_NUMBER})", re.IGNORECASE),
     {"train": (3 * 2975, 3 * 498), "val": (3 * 500, 3 * 52), "test": (3 * 1525,)},
     needs_clear=False,
 )
@@ -131,7 +133,8 @@ _RAIN = _Weather(
     "leftImg8bit_rain",
     re.compile(
         r"(?P<photo>.+?)(?:_leftImg8bit)?_rain_"
-        rf"(?P<variant>alpha_{_NUMBER}_beta_{_NUMBER}_dropsize_{_NUMBER}_pattern_[0-9]+)"
+        rf"(?P<variant>alpha_{_NUMBER}_beta_{_NUMBER}_dropsize_{_NUMBER}_pattern_[0-9]+)",
+        re.IGNORECASE,
     ),
     {"train": (262 * 36,), "val": (33 * 36,), "test": (33 * 36,)},
     needs_clear=True,
@@ -144,6 +147,7 @@ FOGGY_CITYSCAPES = Layout(
     "cityscapes-dataset.com (on registration)",
     _FOG.recognize,
     _FOG.scan,
+    unread=_UNREAD,
     label_space=CITYSCAPES.label_space,
 )
 RAIN_CITYSCAPES = Layout(
@@ -154,5 +158,6 @@ RAIN_CITYSCAPES = Layout(
     "cityscapes-dataset.com (on registration)",
     _RAIN.recognize,
     _RAIN.scan,
+    unread=_UNREAD,
     label_space=CITYSCAPES.label_space,
 )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
+from sirr_jax.data.layouts.folder_names import names_of, plain_name, subfolder
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, number_first, scan_folders
 
 # test_b: 249 in the archive, 239 according to the README. The earlier release: 700 for training, 94 for evaluation.
@@ -24,14 +25,16 @@ def _parts(root: Path) -> Iterator[tuple[str, Path, str, str]]:
         if has_folders(root, rainy, clean):
             yield "", root, rainy, clean
         for part in _EXPECTED:
-            if has_a_folder(root / part, rainy, clean):
-                yield part, root / part, rainy, clean
+            folder = subfolder(root, part)
+            if has_a_folder(folder, rainy, clean):
+                yield part, folder, rainy, clean
 
 
 def _expected(root: Path, part: str, rainy: str) -> tuple[int, ...]:
     if rainy == "rain":
         return _EXPECTED_EARLIER
-    return _EXPECTED.get(part or root.absolute().name, ())
+    own = [known for name in names_of(root) for known in _EXPECTED if plain_name(name) == plain_name(known)]
+    return _EXPECTED.get(part or next(iter(own), ""), ())
 
 
 def _scan(root: Path) -> Scan:

@@ -17,6 +17,7 @@ from sirr_jax.data.images.label_spaces import COCO_STUFF as COCO_STUFF_SPACE
 from sirr_jax.data.images.label_spaces import VOC as VOC_SPACE
 from sirr_jax.data.images.reader import list_folder, natural_order
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
+from sirr_jax.data.layouts.folder_names import names_of, plain_name, subfolder, subfolders
 from sirr_jax.data.layouts.matching import has_folders, index_files, match, number_before_underscore, scan_folders
 
 _VOC_HOMES = ("", "VOC2012", "VOCdevkit/VOC2012")
@@ -28,7 +29,7 @@ _FACES = 30000
 
 
 def _voc_home(root: Path) -> Path | None:
-    homes = (root / home for home in _VOC_HOMES)
+    homes = (subfolder(root, home) if home else root for home in _VOC_HOMES)
     return next((home for home in homes if has_folders(home, "JPEGImages", "SegmentationClass")), None)
 
 
@@ -38,7 +39,7 @@ def _scan_voc(root: Path) -> Scan:
     folders = {"transmission": "JPEGImages", "labels": "SegmentationClass"}
     # Only a few of the photos are labelled.
     entries = scan_folders(home, folders, findings, may_lack=("labels",))
-    expected = (2913,) if home.absolute().name == "VOC2012" else ()
+    expected = (2913,) if any(plain_name(name) == "voc2012" for name in names_of(home)) else ()
     return Scan((Part("", entries, expected),), tuple(findings))
 
 
@@ -46,14 +47,14 @@ def _scan_cityscapes(root: Path) -> Scan:
     findings: list[Finding] = []
     parts = []
     for split, expected in _CITYSCAPES.items():
-        photos = root / "leftImg8bit" / split
-        labels = root / "gtFine" / split
+        photos = subfolder(root, f"leftImg8bit/{split}")
+        labels = subfolder(root, f"gtFine/{split}")
         if not photos.is_dir() or not labels.is_dir():
             continue
         entries: list[Entry] = []
-        cities = {path.name for folder in (photos, labels) for path in list_folder(folder) if path.is_dir()}
-        for city in sorted(cities):
-            entries += _scan_city(photos / city, labels / city, findings, prefix=f"{split}/")
+        cities = {path.name.lower(): path.name for folder in (labels, photos) for path in subfolders(folder)}
+        for city in sorted(cities.values()):
+            entries += _scan_city(subfolder(photos, city), subfolder(labels, city), findings, prefix=f"{split}/")
         parts.append(Part(split, tuple(entries), (expected,)))
     return Scan(tuple(parts), tuple(findings))
 
@@ -99,11 +100,11 @@ def city_labels(folder: Path) -> dict[str, Path]:
 
 
 def _without_ending(path: Path, ending: str) -> str | None:
-    return path.stem.removesuffix(ending) if path.stem.endswith(ending) else None
+    return path.stem[: -len(ending)] if path.stem.lower().endswith(ending.lower()) else None
 
 
 def _cityscapes_space(file: ImageFile) -> LabelSpace:
-    return CITYSCAPES_TRAIN_IDS if path_of(file).stem.endswith("_labelTrainIds") else CITYSCAPES_IDS
+    return CITYSCAPES_TRAIN_IDS if path_of(file).stem.lower().endswith("_labeltrainids") else CITYSCAPES_IDS
 
 
 def _scan_ade20k(root: Path) -> Scan:
@@ -116,28 +117,30 @@ def _scan_ade20k(root: Path) -> Scan:
     return Scan(tuple(parts), tuple(findings))
 
 
-def _coco_labels(root: Path, split: str) -> str | None:
-    homes = (f"{home}/{split}" for home in _COCO_LABELS)
-    return next((home for home in homes if has_folders(root, f"images/{split}", home)), None)
+def _coco_folders(root: Path, split: str) -> dict[str, str] | None:
+    """Returns layer -> folder of a split; the archives of the photos unpack without `images`."""
+    for photos in (f"images/{split}", split):
+        for labels in _COCO_LABELS:
+            if has_folders(root, photos, f"{labels}/{split}"):
+                return {"transmission": photos, "labels": f"{labels}/{split}"}
+    return None
 
 
 def _scan_coco_stuff(root: Path) -> Scan:
     findings: list[Finding] = []
     parts = []
     for split, expected in _COCO_STUFF.items():
-        if labels := _coco_labels(root, split):
-            folders = {"transmission": f"images/{split}", "labels": labels}
+        if folders := _coco_folders(root, split):
             parts.append(Part(split, scan_folders(root, folders, findings, prefix=f"{split}/"), (expected,)))
     return Scan(tuple(parts), tuple(findings))
 
 
 def _scan_faces(root: Path) -> Scan:
     findings: list[Finding] = []
-    photos = index_files(root / "CelebA-HQ-img", findings)
+    photos = index_files(subfolder(root, "CelebA-HQ-img"), findings)
     masks: dict[str, dict[str, Path]] = defaultdict(dict)
-    for folder in list_folder(root / "CelebAMask-HQ-mask-anno"):
-        if folder.is_dir():
-            _add_masks(index_files(folder, findings), masks, findings)
+    for folder in subfolders(subfolder(root, "CelebAMask-HQ-mask-anno")):
+        _add_masks(index_files(folder, findings), masks, findings)
     entries = []
     for name in sorted(photos.keys() | masks.keys(), key=natural_order):
         if name not in masks:
@@ -175,6 +178,7 @@ VOC = Layout(
     lambda root: _voc_home(root) is not None,
     _scan_voc,
     label_space=lambda _: VOC_SPACE,
+    unread=("*jpegimages/*", "*segmentationobject/*"),
 )
 CITYSCAPES = Layout(
     "cityscapes",
@@ -184,6 +188,7 @@ CITYSCAPES = Layout(
     lambda root: has_folders(root, "leftImg8bit", "gtFine"),
     _scan_cityscapes,
     label_space=_cityscapes_space,
+    unread=("*gtfine_*",),
 )
 ADE20K = Layout(
     "ade20k",
@@ -199,7 +204,7 @@ COCO_STUFF = Layout(
     "COCO-Stuff",
     "images/{train2017,val2017}/<name> and {annotations,stuffthingmaps_trainval2017}/{train2017,val2017}/<name>",
     "github.com/nightrome/cocostuff",
-    lambda root: any(_coco_labels(root, split) for split in _COCO_STUFF),
+    lambda root: any(_coco_folders(root, split) for split in _COCO_STUFF),
     _scan_coco_stuff,
     label_space=lambda _: COCO_STUFF_SPACE,
 )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sirr_jax.data.images.image_file import ImageFile
 from sirr_jax.data.images.reader import FileReader, check_large_enough, list_images, natural_order
+from sirr_jax.data.layouts.folder_names import subfolder
+from sirr_jax.data.layouts.matching import has_folders
 from sirr_jax.errors import UserError
 
 
@@ -17,7 +19,7 @@ def find_layers(folder: Path, *, required: Sequence[str], optional: str) -> dict
 
     Args:
         folder: folder that contains one folder per layer.
-        required: names of the required folders.
+        required: names of the required folders, which may be spelled otherwise (`Transmission Layer`).
         optional: name of the optional folder.
 
     Returns:
@@ -28,16 +30,17 @@ def find_layers(folder: Path, *, required: Sequence[str], optional: str) -> dict
             in two folders differ.
     """
     for layer in required:
-        if not (folder / layer).is_dir():
+        if not has_folders(folder, layer):
             raise UserError(
                 f"{folder} has no folder {layer!r}; expected the folders {', '.join(required)} "
                 f"and optionally {optional}"
             )
-    present = [*required, optional] if (folder / optional).is_dir() else list(required)
-    by_name = {layer: _by_name(folder / layer) for layer in present}
+    present = [*required, optional] if has_folders(folder, optional) else list(required)
+    paths = {layer: subfolder(folder, layer) for layer in present}
+    by_name = {layer: _by_name(path) for layer, path in paths.items()}
     first = by_name[required[0]]
     for layer in present[1:]:
-        _check_same_names(folder / required[0], first, folder / layer, by_name[layer])
+        _check_same_names(paths[required[0]], first, paths[layer], by_name[layer])
     order = sorted(first, key=natural_order)
     return {layer: [by_name[layer][name] for name in order] for layer in present}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder, natural_order
 from sirr_jax.data.layouts.base import Entry, Finding
+from sirr_jax.data.layouts.folder_names import subfolder
 
 
 def stem(path: Path) -> str:
@@ -28,13 +29,13 @@ def number_first(path: Path) -> str | None:
 
 
 def has_folders(root: Path, *names: str) -> bool:
-    """Returns whether a folder contains subfolders of all these names."""
-    return all((root / name).is_dir() for name in names)
+    """Returns whether a folder contains subfolders of all these names, in any spelling."""
+    return all(subfolder(root, name).is_dir() for name in names)
 
 
 def has_a_folder(root: Path, *names: str) -> bool:
-    """Returns whether a folder contains a subfolder of one of these names."""
-    return any((root / name).is_dir() for name in names)
+    """Returns whether a folder contains a subfolder of one of these names, in any spelling."""
+    return any(subfolder(root, name).is_dir() for name in names)
 
 
 def index_files(
@@ -127,7 +128,7 @@ def scan_folders(
 
     Args:
         root: folder that contains the folders of the layers.
-        folders: layer -> name of its folder. A missing folder is a finding, and its layer is left out.
+        folders: layer -> name of its folder, in any spelling. A missing folder is a finding, and its layer is left out.
         findings: list to which files and folders that do not fit are appended.
         prefix: prefix of the names of the entries.
         may_lack: optional layers, see `match`.
@@ -136,7 +137,8 @@ def scan_folders(
     Returns:
         Complete pictures, in natural order of their names.
     """
-    paths = {layer: root / folder for layer, folder in folders.items() if (root / folder).is_dir()}
+    found = {layer: subfolder(root, folder) for layer, folder in folders.items()}
+    paths = {layer: path for layer, path in found.items() if path.is_dir()}
     absent = [folder for layer, folder in folders.items() if layer not in paths]
     if absent:
         findings.append(Finding("incomplete", root, f"no folder {' and '.join(absent)}"))

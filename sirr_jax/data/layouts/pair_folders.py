@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
-from sirr_jax.data.images.reader import list_folder
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
+from sirr_jax.data.layouts.folder_names import is_named, names_of, subfolders, unwrap
 from sirr_jax.data.layouts.matching import has_folders, scan_folders
+from sirr_jax.data.layouts.sir2_parts import EXPECTED as SIR2_EXPECTED
+from sirr_jax.data.layouts.sir2_parts import is_common_word, part_named
 
 _LAYOUT = "{blended,transmission_layer[,reflection_layer]}/<name>"
 _ZHANG = "github.com/ceciliavision/perceptual-reflection-removal"
 
 # Benchmark specification, section 3.1.
 _REAL20_IDS = tuple(map(str, (3, 4, 9, 12, 15, 22, 23, 25, 29, 39, 46, 47, 58, 86, 87, 89, 93, 103, 107, 110)))
-# Part, known names of its folder (lower case, letters and digits only), and numbers of pictures of its releases.
-_SIR2_PARTS = (
-    ("object", {"sir2object", "solidobject", "solidobjectdataset"}, (200,)),
-    ("postcard", {"sir2postcard", "postcard", "postcarddataset"}, (199, 179)),
-    ("wild", {"sir2wild", "wildscene", "wildscenedataset", "wilddataset"}, (55, 101, 52)),
-)
-
-
-def _has_name(folder: Path, names: Collection[str]) -> bool:
-    """Returns whether the folder has one of the names, optionally with a number: `real20_420`, `Nature`."""
-    plain = re.sub(r"[^a-z0-9]", "", folder.absolute().name.lower())
-    return any(re.fullmatch(rf"{name}[0-9]*", plain) for name in names)
 
 
 def _has_layers(root: Path) -> bool:
@@ -35,7 +24,7 @@ def _has_layers(root: Path) -> bool:
 
 def _scan_layers(root: Path, findings: list[Finding], *, prefix: str = "") -> tuple[Entry, ...]:
     folders = {"mixture": "blended", "transmission": "transmission_layer"}
-    if (root / "reflection_layer").is_dir():
+    if has_folders(root, "reflection_layer"):
         folders["reflection"] = "reflection_layer"
     return scan_folders(root, folders, findings, prefix=prefix)
 
@@ -44,7 +33,7 @@ def _named_set(
     name: str, title: str, published: str, *, folder_names: Collection[str], expected: tuple[int, ...]
 ) -> Layout:
     def recognize(root: Path) -> bool:
-        return _has_layers(root) and _has_name(root, folder_names)
+        return _has_layers(root) and is_named(root, folder_names)
 
     def scan(root: Path) -> Scan:
         findings: list[Finding] = []
@@ -64,24 +53,32 @@ def _scan_real20(root: Path) -> Scan:
     return Scan((Part("", entries, (len(_REAL20_IDS),)),), tuple(findings))
 
 
-def _sir2_folders(root: Path) -> list[tuple[str, tuple[int, ...], Path]]:
-    """Returns part, expected counts and folder of the parts in `root`, or of `root` itself."""
-    candidates = [root] if _has_layers(root) else [path for path in list_folder(root) if _has_layers(path)]
-    return [
-        (part, expected, folder)
-        for part, names, expected in _SIR2_PARTS
-        for folder in candidates
-        if _has_name(folder, names)
+def _sir2_folders(root: Path) -> list[tuple[str, Path]]:
+    """Returns part and folder of the parts in `root`, or of `root` itself."""
+    if _has_layers(root):
+        parts = [part_named(name) for name in names_of(root) if not is_common_word(name)]
+        return [(part, root) for part in parts if part is not None][:1]
+    found = [
+        (part, home)
+        for path in subfolders(root)
+        if (part := part_named(path.name)) and (home := unwrap(path, _has_layers)) is not None
     ]
+    if len(found) == 1 and is_common_word(found[0][1].name):
+        return []
+    return sorted(found, key=lambda item: list(SIR2_EXPECTED).index(item[0]))
 
 
 def _scan_sir2(root: Path) -> Scan:
     findings: list[Finding] = []
-    parts = tuple(
-        Part(part, _scan_layers(folder, findings, prefix=f"{part}/"), expected)
-        for part, expected, folder in _sir2_folders(root)
-    )
-    return Scan(parts, tuple(findings))
+    parts: dict[str, Part] = {}
+    first: dict[str, Path] = {}
+    for part, folder in _sir2_folders(root):
+        if part in parts:
+            findings.append(Finding("doubled", folder, f"is the same part as {first[part]}; keep one"))
+        else:
+            entries = _scan_layers(folder, findings, prefix=f"{part}/")
+            parts[part], first[part] = Part(part, entries, SIR2_EXPECTED[part]), folder
+    return Scan(tuple(parts.values()), tuple(findings))
 
 
 def _recognize_ibcln(root: Path) -> bool:
@@ -115,7 +112,7 @@ REAL20 = Layout(
     "Real20, the test pairs of Zhang et al.",
     _LAYOUT,
     _ZHANG,
-    lambda root: _has_layers(root) and _has_name(root, ("real20",)),
+    lambda root: _has_layers(root) and is_named(root, ("real20",)),
     _scan_real20,
     trains_as="pairs",
 )

@@ -10,6 +10,7 @@ from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.layouts.ceilnet import CEILNET
 from sirr_jax.data.layouts.cityscapes_weather import FOGGY_CITYSCAPES, RAIN_CITYSCAPES
 from sirr_jax.data.layouts.deraindrop import DERAINDROP
+from sirr_jax.data.layouts.folder_names import levels
 from sirr_jax.data.layouts.label_sets import ADE20K, CELEBAMASK_HQ, CITYSCAPES, COCO_STUFF, SEG, VOC
 from sirr_jax.data.layouts.pair_folders import IBCLN, NATURE, PAIRS, REAL20, REAL89, SIR2, TABLE2
 from sirr_jax.data.layouts.photo_folder import PHOTOS
@@ -100,7 +101,12 @@ def _source_of(root: Path) -> str:
 
 
 def _first(root: Path) -> Layout | None:
-    return next((layout for layout in LAYOUTS if layout.recognize(root)), None)
+    # The outermost folder that has a layout counts; only photos must lie in the folder itself.
+    for folder in levels(root):
+        for layout in LAYOUTS:
+            if layout.recognize(folder) and (layout is not PHOTOS or folder == root):
+                return layout
+    return None
 
 
 def _named(name: str) -> Layout:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
+from sirr_jax.data.layouts.folder_names import subfolder
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, scan_folders
 
 _SPLITS = ("train", "test")
@@ -14,8 +15,9 @@ def _splits(root: Path) -> dict[str, Path]:
     """Returns split -> folder; the name is empty if the folder is itself a split."""
     if has_folders(root, "A", "B"):
         return {"": root}
-    images = root / "images" if (root / "images").is_dir() else root
-    return {split: images / split for split in _SPLITS if has_a_folder(images / split, "A", "B")}
+    images = subfolder(root, "images") if has_folders(root, "images") else root
+    folders = {split: subfolder(images, split) for split in _SPLITS}
+    return {split: folder for split, folder in folders.items() if has_a_folder(folder, "A", "B")}
 
 
 def _scan(root: Path) -> Scan:

@@ -5,31 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sirr_jax.data.images.reader import list_folder
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
+from sirr_jax.data.layouts.folder_names import subfolders, unwrap
 from sirr_jax.data.layouts.matching import has_folders, scan_folders
 
 
-def _folders(root: Path) -> list[Path]:
-    return [path for path in list_folder(root) if path.is_dir()]
+def sequence_folders(root: Path) -> dict[str, Path]:
+    """Returns name -> folder of the sequences in a folder; the inner folder of a wrapped sequence."""
+    return {path.name: unwrap(path, _has_layers) or path for path in subfolders(root)}
+
+
+def _has_layers(folder: Path) -> bool:
+    return has_folders(folder, "blended", "transmission")
 
 
 def _recognize(root: Path) -> bool:
-    return any(has_folders(folder, "blended", "transmission") for folder in _folders(root))
+    return any(map(_has_layers, sequence_folders(root).values()))
 
 
 def _scan(root: Path) -> Scan:
     findings: list[Finding] = []
     entries: list[Entry] = []
-    for folder in _folders(root):
+    for name, folder in sequence_folders(root).items():
         layers = {"mixture": "blended", "transmission": "transmission"}
-        if (folder / "reflection").is_dir():
+        if has_folders(folder, "reflection"):
             layers["reflection"] = "reflection"
-        frames = scan_folders(folder, layers, findings, prefix=f"{folder.name}/")
+        frames = scan_folders(folder, layers, findings, prefix=f"{name}/")
         if len(frames) < 3:
             count = f"{len(frames)} complete frame{'s' * (len(frames) != 1)}"
             findings.append(Finding("incomplete", folder, f"{count}; a sequence needs three or more"))
-        entries += [replace(frame, sequence=folder.name) for frame in frames]
+        entries += [replace(frame, sequence=name) for frame in frames]
     return Scan((Part("", tuple(entries)),), tuple(findings))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sirr_jax.data.images.label_spaces import VOC
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
+from sirr_jax.data.layouts.folder_names import subfolder
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, scan_folders
 
 _FOLDERS = {
@@ -28,7 +29,8 @@ def _is_split(folder: Path) -> bool:
 def _splits(root: Path) -> dict[str, Path]:
     if _is_split(root):
         return {"": root}
-    return {split: root / split for split in _SPLITS if _is_split(root / split)}
+    folders = {split: subfolder(root, split) for split in _SPLITS}
+    return {split: folder for split, folder in folders.items() if _is_split(folder)}
 
 
 def _scan(root: Path) -> Scan:

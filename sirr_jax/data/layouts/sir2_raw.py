@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from sirr_jax.data.images.image_file import ImageFile, path_of
-from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder, natural_order
+from sirr_jax.data.images.passing_errors import is_passing
+from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, is_clutter, list_folder, natural_order
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import odd_extensions
+from sirr_jax.data.layouts.sir2_parts import EXPECTED, is_ground_truth_folder, is_variation, part_mentioned, part_named
 
 _LAYERS = {"m": "mixture", "g": "transmission", "r": "reflection"}
-_EXPECTED = {"object": (200,), "postcard": (199, 179), "wild": (55, 101, 52)}
-_DEPTH = 6
+# SIR2_Dataset/Postcard Dataset/Postcard Dataset/Focus/<pair>/<n> has six; two more for wrappers.
+_DEPTH = 8
+# Folders above the set that may name its part, for a check of `Postcard Dataset/Focus/<pair>` alone.
+_ABOVE = 3
 
 
 def layer_of(path: Path) -> tuple[str, bool] | None:
@@ -75,15 +79,20 @@ def _triplet(folder: Path, findings: list[Finding]) -> dict[str, ImageFile]:
 
 def _photo_folders(root: Path) -> Iterator[Path]:
     """Yields folders of few images in which a file name contains a layer."""
-    for current, folders, files in os.walk(root, followlinks=True):
+    for current, folders, files in os.walk(root, onerror=_raise_passing, followlinks=True):
         here = Path(current)
-        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_order)
+        folders[:] = sorted((name for name in folders if not is_clutter(name)), key=natural_order)
         if len(here.relative_to(root).parts) >= _DEPTH:
             folders.clear()
         images = [path for name in files if (path := Path(name)).suffix.lower() in IMAGE_EXTENSIONS]
         # In a large folder such names are a coincidence; a triplet has at most a few files next to it.
         if len(images) <= 8 and any(layer_of(path) for path in images if not path.name.startswith(".")):
             yield here
+
+
+def _raise_passing(error: OSError) -> None:
+    if is_passing(error):
+        raise error
 
 
 def _recognize(root: Path) -> bool:
@@ -96,17 +105,34 @@ def _recognize(root: Path) -> bool:
     return False
 
 
-def _part(folders: tuple[str, ...]) -> str:
-    """Returns the part. Postcard: Focus/<pair>/<n>. Object: <scene>/Focus/<n>. Wild: <n>."""
-    variations = [index for index, name in enumerate(folders) if name.lower() in ("focus", "thickness")]
-    if not variations:
+def _part(root: Path, inside: tuple[str, ...]) -> str | None:
+    """Returns the part of a picture by the folders that contain it; None if none of them tells.
+
+    The parts' own folders decide first, the innermost of them. Otherwise the place of `Focus` and `Thick` does:
+    postcards have `Focus/<pair>/<n>`, objects `<scene>/Focus/<n>`.
+    """
+    *above, name = root.absolute().parts[-1 - _ABOVE :]
+    named = (
+        *(part_named(folder) or part_mentioned(folder) for folder in reversed(inside)),
+        *(part_named(folder) for folder in (name, *reversed(above))),
+    )
+    if part := next(filter(None, named), None):
+        return part
+    folders = (name, *inside)
+    variations = [index for index, folder in enumerate(folders) if is_variation(folder)]
+    if variations:
+        return "postcard" if len(folders) - variations[-1] > 2 else "object"
+    if any(map(is_ground_truth_folder, folders)):
         return "wild"
-    return "postcard" if len(folders) - variations[-1] > 2 else "object"
+    if above and is_variation(above[-1]):
+        return "postcard"
+    return "wild" if all(folder.isdigit() for folder in inside) else None
 
 
 def _scan(root: Path) -> Scan:
     findings: list[Finding] = []
     entries: dict[str, list[Entry]] = defaultdict(list)
+    unnamed: Counter[Path] = Counter()
     for folder in _photo_folders(root):
         files = _triplet(folder, findings)
         inside = folder.relative_to(root).parts
@@ -114,10 +140,16 @@ def _scan(root: Path) -> Scan:
         if missing:
             findings.append(Finding("unpaired", folder, f"no file for {' and '.join(missing)} of m, g, r"))
             continue
-        # If the root is itself a folder `Focus`, its name determines the part.
-        entries[_part((root.absolute().name, *inside))].append(Entry("/".join(inside), files))
+        part = _part(root, inside)
+        if part is None:
+            unnamed[folder.parent] += 1
+        entries[part or "wild"].append(Entry("/".join(inside), files))
+    findings += [
+        Finding("not read", folder, f"{count} of its folders count as wild: no folder names a part (postcard, object)")
+        for folder, count in unnamed.items()
+    ]
     parts = []
-    for name, expected in _EXPECTED.items():
+    for name, expected in EXPECTED.items():
         if name in entries:
             ordered = sorted(entries[name], key=lambda entry: natural_order(entry.name))
             for layer in _LAYERS.values():
@@ -129,8 +161,8 @@ def _scan(root: Path) -> Scan:
 SIR2_RAW = Layout(
     "sir2_raw",
     "SIR2 as its authors distribute it",
-    "<scene>/{Focus,Thickness}/<n>/{m,g,r}.* (object), {Focus,Thickness}/<pair>/<n>/{m,g,r}.* (postcard), "
-    "<n>/{m,g,r}.* (wild), or folders of these",
+    "SolidObjectDataset/<scene>/{Focus,Thick}/<n>/{m,g,r}.*, Postcard Dataset/{Focus,Thick}/<pair>/<n>/{m,g,r}.*, "
+    "Wildscene/<n>/{m,g,r}.*, or folders of these",
     "sir2data.github.io (on registration)",
     _recognize,
     _scan,

@@ -9,6 +9,7 @@ from typing import cast
 import jax
 import numpy as np
 
+from sirr_jax.data.images.crops import Region
 from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.loaders.on_device_crops import cut_regions
 from sirr_jax.data.loaders.process_slice import ProcessSlice
@@ -27,20 +28,25 @@ class RegionStream:
         """Makes a stream of regions.
 
         Args:
-            stream: stream of crops.
+            stream: stream of crops of `PreloadedPhotos`.
         """
         self._stream = stream
         self._names = tuple(stream.spec)
+        self._places = cast(PreloadedPhotos, stream.photos).places
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
-        """Names of the crops, each int32 `[4]`: photo, top, left, side."""
+        """Names of the crops, each int32 `[4]`: sheet of `PreloadedPhotos.table`, top, left, side."""
         return {name: ArraySpec((4,), np.dtype(np.int32)) for name in self._names}
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
         """Draws the regions of the sample at a position."""
         regions = self._stream.regions(position, key)
-        return {name: np.asarray((photo, *region), np.int32) for name, (photo, region) in regions.items()}
+        return {name: self._on_sheet(*region) for name, region in regions.items()}
+
+    def _on_sheet(self, photo: int, region: Region) -> np.ndarray:
+        place = self._places[photo]
+        return np.asarray((place.sheet, place.top + region.top, place.left + region.left, region.side), np.int32)
 
     def held(self, memory: DecodeCache) -> RegionStream:  # noqa: ARG002 - the protocol's
         """Returns itself: all photos are already decoded."""
@@ -51,7 +57,7 @@ class OnDeviceLoader(ThreadLoader):
     """A loader whose batches contain regions, which `cut` turns into crops on a device.
 
     Attributes:
-        photographs: uint8 `[N, H, W, 3]`, to be stored on every device.
+        photographs: uint8 `[S, H, W, 3]`, sheets of photos, to be stored on every device.
     """
 
     def __init__(self, slices: Mapping[str, ProcessSlice], *, start_step: int, prefetch: int) -> None:
@@ -114,4 +120,7 @@ def _photographs(streams: Mapping[str, CropStream]) -> np.ndarray:
 
 def _reach(stream: CropStream) -> int:
     """Returns the largest side of a region in pixels."""
+    if stream.short_side is not None:  # regions of any scale, up to a whole short side
+        photos = cast(PreloadedPhotos, stream.photos)
+        return max(stream.canvas, *(min(photos.size(index)) for index in range(len(photos))))
     return max(stream.canvas, round(stream.canvas * stream.max_scale))

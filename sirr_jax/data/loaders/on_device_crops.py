@@ -15,8 +15,8 @@ def cut_regions(photographs: jax.Array, regions: jax.Array, *, canvas: int, reac
     rounds its coefficients to 22 bits, so that values near a half may be rounded differently, once per axis.
 
     Args:
-        photographs: uint8 `[N, H, W, 3]`, padded at the bottom and on the right.
-        regions: int32 `[n, 4]`: photo, top, left, side; squares inside their photos.
+        photographs: uint8 `[S, H, W, 3]`, sheets of photos.
+        regions: int32 `[n, 4]`: sheet, top, left, side; squares inside their photos.
         canvas: side of the crops in pixels.
         reach: largest side of a region in pixels.
 

@@ -17,6 +17,7 @@ from sirr_jax.data.images.label_spaces import LabelSpace
 from sirr_jax.data.images.quality import is_nearly_black
 from sirr_jax.data.images.reader import check_large_enough
 from sirr_jax.data.layouts.base import Entry, Finding, FindingKind, Layout, Part
+from sirr_jax.data.layouts.leftovers import leftovers
 from sirr_jax.data.layouts.registry import recognize
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.sequences import FolderSequences
@@ -98,7 +99,7 @@ def check(root: str | Path, *, layout: str | None = None, thorough: bool = False
     root = Path(resolve(root))
     found_layout = recognize(root, name=layout)
     scan = found_layout.scan(root)
-    findings = [*scan.findings, *_counts(root, scan.parts)]
+    findings = [*scan.findings, *_counts(root, scan.parts), *leftovers(root, found_layout, scan)]
 
     jobs: dict[ImageFile, Callable[[ImageFile], _FileCheck]] = {}
     for entry in scan.entries():

@@ -28,6 +28,7 @@ class CropStream:
         photos: source of the photos.
         canvas: side of the crops in pixels.
         max_scale: largest downscaling factor of a photo.
+        short_side: range of the short side to which photos are resized instead, in pixels; None for none.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class CropStream:
         self.canvas = canvas
         self.max_scale = max_scale
         self._min_scale = min_scale
-        self._short_side = short_side
+        self.short_side = short_side
         self._read: Callable[[int], np.ndarray] = photos.read
         self._crop = crop
 
@@ -89,7 +90,7 @@ class CropStream:
             crop=self._crop,
             max_scale=self.max_scale,
             min_scale=self._min_scale,
-            short_side=self._short_side,
+            short_side=self.short_side,
             name=self.photos.name(index),
         )
         return PhotoRegion(index, region)

@@ -6,12 +6,11 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from sirr_jax.data.images.decode import UnreadableImageError, read_image
+from sirr_jax.data.images.decode import UnreadableImageError
 from sirr_jax.data.images.quality import is_nearly_black
 from sirr_jax.data.images.reader import OnCorrupt, check_large_enough
 from sirr_jax.data.sources.photos import PhotoSource
@@ -66,8 +65,15 @@ class _Subset:
     def name(self, index: int) -> str:
         return self._photos.name(self._indices[index])
 
+    def size(self, index: int) -> tuple[int, int] | None:
+        return self._photos.size(self._indices[index])
+
     def read(self, index: int) -> np.ndarray:
-        return self._photos.read(self._indices[index])
+        # Never another photo under this one's name: a manifest lists the names.
+        return self._photos.read_alone(self._indices[index])
+
+    def read_alone(self, index: int) -> np.ndarray:
+        return self._photos.read_alone(self._indices[index])
 
 
 def screen(photos: PhotoSource, *, min_side: int, on_corrupt: OnCorrupt) -> Screening:
@@ -106,8 +112,7 @@ def screen(photos: PhotoSource, *, min_side: int, on_corrupt: OnCorrupt) -> Scre
 def _check(photos: PhotoSource, index: int, *, min_side: int) -> tuple[Fault, UserError] | None:
     name = photos.name(index)
     try:
-        # Reading through a source that skips unreadable files would return another photo; the file itself does not.
-        image = read_image(name) if Path(name).is_file() else photos.read(index)
+        image = photos.read_alone(index)  # `read` returns another photo if unreadable ones are skipped
     except UnreadableImageError as error:
         return "unreadable", error
     try:

@@ -49,8 +49,16 @@ class PhotoSource(Protocol):
         """Returns the name of a photo in messages."""
         ...
 
+    def size(self, index: int) -> tuple[int, int] | None:
+        """Returns height and width of a photo from its header; None if it is unreadable."""
+        ...
+
     def read(self, index: int) -> np.ndarray:
-        """Decodes a photo to uint8 RGB `[height, width, 3]`."""
+        """Decodes a photo to uint8 RGB `[height, width, 3]`; another photo instead of a skipped one."""
+        ...
+
+    def read_alone(self, index: int) -> np.ndarray:
+        """Decodes this very photo to uint8 RGB `[height, width, 3]`; raises an error if it is unreadable."""
         ...
 
 
@@ -77,6 +85,7 @@ class FolderPhotos:
         if not any(sizes.values()):
             raise UserError(f"{root}: none of the {len(sizes)} images can be decoded; replace the files")
         self._paths = [path for path, size in sizes.items() if size is None or self._is_large_enough(path, size, crop)]
+        self._sizes = [sizes[path] for path in self._paths]
         if not self._paths:
             raise UserError(f"{root}: none of the {len(sizes)} images is as large as the crop; choose smaller crops")
 
@@ -86,6 +95,18 @@ class FolderPhotos:
     def name(self, index: int) -> str:
         """Returns the path of a photo."""
         return str(self._paths[index])
+
+    def size(self, index: int) -> tuple[int, int] | None:
+        """Returns height and width of a photo from its header; None if the header is unreadable and skipped."""
+        return self._sizes[index]
+
+    def read_alone(self, index: int) -> np.ndarray:
+        """Decodes this very photo, uint8 `[height, width, 3]`, also if unusable ones are skipped.
+
+        Raises:
+            UnreadableImageError: The photo cannot be decoded.
+        """
+        return read_image(self._paths[index])
 
     def read(self, index: int) -> np.ndarray:
         """Decodes a photo to uint8 `[height, width, 3]`.
@@ -150,6 +171,15 @@ class EmbeddedPhotos:
     def name(self, index: int) -> str:
         """Returns the name of a photo."""
         return self._entries[index][0]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Returns height and width of a photo from its header."""
+        _, file, columns = self._entries[index]
+        return _embedded_size(file)[0], columns.stop - columns.start
+
+    def read_alone(self, index: int) -> np.ndarray:
+        """Decodes a photo to uint8 `[height, width, 3]`: `read`, which replaces none."""
+        return self.read(index)
 
     def read(self, index: int) -> np.ndarray:
         """Decodes a photo to uint8 `[height, width, 3]`."""

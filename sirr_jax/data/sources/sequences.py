@@ -14,8 +14,11 @@ import numpy as np
 from sirr_jax.data.find_dataset import find_set, is_tfds
 from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.images.image_file import ImageFile, PackedFile
+from sirr_jax.data.images.passing_errors import is_passing
 from sirr_jax.data.images.reader import FileReader, OnCorrupt, list_folder
 from sirr_jax.data.layouts.layer_folders import check_equal_sizes, check_same_size, find_layers
+from sirr_jax.data.layouts.matching import has_folders
+from sirr_jax.data.layouts.sequence_folders import SEQUENCES, sequence_folders
 from sirr_jax.errors import UserError
 
 _LAYERS = {"blended": "mixture", "transmission": "transmission", "reflection": "reflection"}
@@ -136,15 +139,16 @@ class FolderSequences:
 
 def _folder_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
     """Returns sequence -> layer -> frames."""
-    if (root / "blended").is_dir():
+    if has_folders(root, "blended") and not SEQUENCES.recognize(root):
         raise UserError(f"{root} is itself a sequence; use the folder that contains the sequences")
-    folders = [path for path in list_folder(root) if path.is_dir()]
+    list_folder(root)  # raises an error about a missing folder
+    folders = sequence_folders(SEQUENCES.home(root))
     if not folders:
         raise UserError(f"{root}: no sequences in this folder; expected <sequence>/blended/<frame> inside it")
     sequences: dict[Path, dict[str, list[ImageFile]]] = {}
-    for folder in folders:
+    for name, folder in folders.items():
         layers = find_layers(folder, required=("blended", "transmission"), optional="reflection")
-        sequences[folder] = {_LAYERS[name]: list(paths) for name, paths in layers.items()}
+        sequences[root / name] = {_LAYERS[layer]: list(paths) for layer, paths in layers.items()}
     return sequences
 
 
@@ -176,5 +180,7 @@ def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
     try:
         # Faster than digests: compares the sizes first and stops at the first block that differs.
         return filecmp.cmp(one, other, shallow=False)
-    except OSError:  # reading the header raises the error
+    except OSError as error:  # reading the header raises the error
+        if is_passing(error):
+            raise
         return False

@@ -43,6 +43,7 @@ def data(dynamics_config, tmp_path):
     data.classes = 7
     data.scenes = ConfigDict({"count": 5, "size": 40, "seed": 0})
     data.degradations = ConfigDict({"kinds": ("jpeg", "window_reflection"), "levels": (1, 2), "resave_jpeg": False})
+    data.unaligned = str(tmp_path / "pairs")  # the recipe `supervised` adds it
     data.photos, data.sequences, data.pairs = (str(tmp_path / n) for n in ("photos", "sequences", "pairs"))
     return data
 

@@ -38,9 +38,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--part",
         metavar="NAME",
-        help="part to convert, where SRC has several: the name of weights in it (bg, netD, generator), 'live' for those "
-        "that are no moving average, or the role of a network in a model file (default: the moving average of the known "
-        "network)",
+        help="part to convert, where SRC has several: the name of weights in it (bg, netD, generator), 'live' for "
+        "those that are no moving average, or the role of a network in a model file (default: the moving average of "
+        "the known network, where there is one)",
     )
     result.add_argument(
         "--model-arg",
@@ -67,7 +67,6 @@ def run(argv: list[str]) -> int:
         raise UserError(f"{destination} exists; choose another name or add --force")
 
     from sirr_jax.weights.load_weights import load_with_remarks
-
     from sirr_jax.weights.sha256 import sha256
 
     model, remarks = load_with_remarks(

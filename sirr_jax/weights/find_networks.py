@@ -154,9 +154,8 @@ def _with_averages(
     averages = [group for group in scope.groups if group.is_average]
     pairs = []
     for i, network in enumerate(sources):
-        for group in averages:
-            if (match := _average_of(network, group)) is not None:
-                pairs.append((similarity(match.average, network.name), -len(match.lacking), -i, network, match))
+        matches = [match for group in averages if (match := _average_of(network, group)) is not None]
+        pairs += [(similarity(x.average, network.name), -len(x.lacking), -i, network, x) for x in matches]
     replaced: dict[str, FoundNetwork] = {}
     used: dict[str, str] = {}
     for _, _, _, network, match in sorted(pairs, key=lambda pair: pair[:3], reverse=True):
@@ -164,7 +163,7 @@ def _with_averages(
             replaced[network.name], used[match.average] = match, network.name
     ignored = []
     for name, tensors in scope.nameless.items():
-        match = next((x for x in map(lambda n: _by_order(n, name, tensors, scope), sources) if x is not None), None)
+        match = next((x for x in (_by_order(n, name, tensors, scope) for n in sources) if x is not None), None)
         if match is None or match.name in replaced:
             ignored.append(f"a moving average without names ({name}, {len(tensors)} tensors), which does not fit,")
         else:
@@ -225,7 +224,9 @@ def _describe(network: FoundNetwork, contents: Contents) -> list[str]:
     """Describes which weights of the checkpoint were taken; nothing where there is no choice."""
     if network.average:
         other = f", not the live ones ({network.name or 'without a name'})" if network.average != network.name else ""
-        order = ", a list that names no weights and was matched in order" if network.average in contents.nameless else ""
+        order = (
+            ", a list that names no weights and was matched in order" if network.average in contents.nameless else ""
+        )
         facts = [f"weights: the moving average {network.average}{order}{other}"]
         if network.lacking:
             facts.append(

@@ -148,7 +148,9 @@ def unused_statistics(network: StoredNetwork) -> list[str]:
     count = sum(key.endswith(".running_mean") for key in kept)
     if not count:
         return []
-    return [f"{network.id}: running statistics of {count} normalization layers, which it does not use, are passed through"]
+    return [
+        f"{network.id}: running statistics of {count} normalization layers, which it does not use, are passed through"
+    ]
 
 
 def _accepted(network_id: str, model_args: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def write_metadata(rebuild: Mapping[str, Any], spec: Mapping[str, str]) -> dict[
 
     Args:
         rebuild: settings to rebuild the networks: `recipe`, `version`, `networks` (role ->
-            `{"id": ..., "model_args": ...}`, optionally `license`, `parents`, `steps` and `convention`), optionally `max_side` and `self_ensemble`.
+            `{"id": ..., "model_args": ...}`, optionally `license`, `parents`, `steps` and `convention`), optionally
+            `max_side` and `self_ensemble`.
         spec: ModelSpec fields without their prefix; empty values are omitted.
 
     Returns:

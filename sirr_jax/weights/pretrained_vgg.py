@@ -141,9 +141,7 @@ def vgg_params(
     return chosen, convention
 
 
-def read_npz_vgg(
-    path: Path, network: Literal["vgg16", "vgg19"]
-) -> tuple[dict[str, dict[str, np.ndarray]], Convention]:
+def read_npz_vgg(path: Path, network: Literal["vgg16", "vgg19"]) -> tuple[dict[str, dict[str, np.ndarray]], Convention]:
     """Reads a VGG from an `.npz` archive in Keras's or torchvision's layout, with the file's dtypes.
 
     Args:

@@ -104,9 +104,12 @@ class _Walk:
                 self.visit(value, below)
             elif isinstance(value, InertObject):
                 self.pickled[".".join(below)] = value.class_name
-            elif isinstance(value, list | tuple) and value and any(map(is_average_name, below)):
-                if all(hasattr(item, "shape") for item in value):
-                    self.nameless[".".join(below)] = tuple(value)
+            elif any(map(is_average_name, below)) and _is_list_of_tensors(value):
+                self.nameless[".".join(below)] = tuple(value)
+
+
+def _is_list_of_tensors(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(hasattr(item, "shape") for item in value)
 
 
 def _average_prefixes(tensors: Mapping[tuple[Path, Path], Any], tree: Mapping[Any, Any]) -> dict[Path, bool]:
@@ -116,7 +119,9 @@ def _average_prefixes(tensors: Mapping[tuple[Path, Path], Any], tree: Mapping[An
         marked = [i for i, component in enumerate(components[:-1], 1) if is_average_name(component)]
         if marked:
             deepest.add(components[: marked[-1]])
-        if components[-1] == "n_averaged" and any(c[: len(components)] == (*components[:-1], "module") for _, c in tensors):
+        if components[-1] == "n_averaged" and any(
+            c[: len(components)] == (*components[:-1], "module") for _, c in tensors
+        ):
             deepest.add((*components[:-1], "module"))
     # {"ema": {"online_model": ..., "ema_model": ...}}: only the innermost name is an average's.
     prefixes = {p: not any(q != p and q[: len(p)] == p for q in deepest) for p in deepest}

@@ -54,7 +54,9 @@ def select_state_dict(tree: Any, *, part: str | None, read: Callable[[TensorRef]
     contents = checked_contents(tree)
     groups = select_part(contents, part).groups
     live = [group for group in contents.groups if not group.is_average]
-    chosen = {g.name: _completed(g.tensors, live) for g in groups if g.is_average} or {g.name: g.tensors for g in groups}
+    chosen = {g.name: _completed(g.tensors, live) for g in groups if g.is_average} or {
+        g.name: g.tensors for g in groups
+    }
     state_dicts = {name: {k: read(tensor) for k, tensor in tensors.items()} for name, tensors in best(chosen).items()}
     if len(state_dicts) == 1:
         return strip_prefixes(next(iter(state_dicts.values())))
@@ -81,10 +83,13 @@ def checked_contents(tree: Any) -> Contents:
         # Counters beside the weights are no state dict of their own.
         large = tuple(group for group in contents.groups if any(_size(x) > 1 for x in group.tensors.values()))
         return contents._replace(groups=large or contents.groups)
-    if contents.pickled:
-        raise ConversionError(_whole_object(next(iter(contents.pickled.values()))))
+    for name, class_name in contents.pickled.items():
+        if name in _WRAPPERS or any(map(is_average_name, name.split("."))):
+            raise ConversionError(_whole_object(class_name))
     if is_optimizer(tree) or any(is_optimizer(value) for value in tree.values()):
         raise ConversionError("the file contains the state of an optimizer; expected the weights of a network")
+    if contents.pickled:
+        raise ConversionError(_whole_object(next(iter(contents.pickled.values()))))
     raise ConversionError("the file contains no tensors; expected a state dict, {name: tensor}")
 
 

@@ -7,13 +7,65 @@ from typing import Any, Self
 
 # Modules of which no name has a place in a weight file; what asks for them wants to run something.
 _REFUSED_MODULES = frozenset(
-    "_pickle bdb code codeop cProfile ctypes http imp importlib io marshal multiprocessing nt os pdb pickle pip "
-    "posix profile pty runpy shelve shutil signal site smtplib socket ssl subprocess sys tempfile threading timeit "
-    "torch.hub urllib webbrowser".split()  # noqa: SIM905 - read as words
+    [
+        "_pickle",
+        "bdb",
+        "code",
+        "codeop",
+        "cProfile",
+        "ctypes",
+        "http",
+        "imp",
+        "importlib",
+        "io",
+        "marshal",
+        "multiprocessing",
+        "nt",
+        "os",
+        "pdb",
+        "pickle",
+        "pip",
+        "posix",
+        "profile",
+        "pty",
+        "runpy",
+        "shelve",
+        "shutil",
+        "signal",
+        "site",
+        "smtplib",
+        "socket",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "timeit",
+        "torch.hub",
+        "urllib",
+        "webbrowser",
+    ]
 )
 # Classes of the standard library whose names are not capitalized, and the functions that rebuild objects.
 _BUILTIN_TYPES = frozenset(
-    "bool bytearray bytes complex dict float frozenset int list object range set slice str tuple type".split()  # noqa: SIM905
+    [
+        "bool",
+        "bytearray",
+        "bytes",
+        "complex",
+        "dict",
+        "float",
+        "frozenset",
+        "int",
+        "list",
+        "object",
+        "range",
+        "set",
+        "slice",
+        "str",
+        "tuple",
+        "type",
+    ]
 )
 _REBUILDERS = frozenset(
     {

@@ -9,13 +9,37 @@ from typing import Any
 # Whole words of a name. "avg" alone is not among them: layers for average pooling are called that.
 _AVERAGE_WORDS = frozenset({"ema", "emas", "averaged", "average", "averages", "averaging", "shadow", "swa", "polyak"})
 _GENERIC_WORDS = frozenset(
-    "state dict model models module net network weights params parameters callbacks callback online live raw".split()  # noqa: SIM905
+    [
+        "state",
+        "dict",
+        "model",
+        "models",
+        "module",
+        "net",
+        "network",
+        "weights",
+        "params",
+        "parameters",
+        "callbacks",
+        "callback",
+        "online",
+        "live",
+        "raw",
+    ]
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # Arrays that are no parameters, which an average of the parameters alone lacks.
 _BUFFERS = frozenset(
-    "running_mean running_var num_batches_tracked weight_u weight_v _tmp_running_mean _tmp_running_var "
-    "_running_iter".split()  # noqa: SIM905
+    [
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+        "weight_u",
+        "weight_v",
+        "_tmp_running_mean",
+        "_tmp_running_var",
+        "_running_iter",
+    ]
 )
 
 

@@ -206,4 +206,3 @@ def _view(raw: memoryview, tensor: TensorRef, *, big: bool) -> np.ndarray:
     strides = tuple(step * dtype.itemsize for step in tensor.strides)
     array = np.ndarray(tensor.shape, dtype, raw, tensor.offset * dtype.itemsize, strides)
     return array.byteswap() if big and dtype.itemsize > 1 else array
-

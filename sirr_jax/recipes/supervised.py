@@ -19,7 +19,7 @@ from sirr_jax.losses.registry import LOSSES
 from sirr_jax.models.initialize import initialize
 from sirr_jax.models.registry import build, get_restoration
 from sirr_jax.models.torch_uniform import torch_uniform
-from sirr_jax.recipes.base import RECIPES, Aux, Recipe, Stage, Tree, Update
+from sirr_jax.recipes.base import RECIPES, Aux, Origin, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.companions import read_companions
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_share, check_steps
 from sirr_jax.recipes.common.loss_terms import named_terms
@@ -70,7 +70,9 @@ class Supervised(Recipe):
             role: build(network_id, **args, dtype=dtype) for role, (network_id, args) in self._networks.items()
         }
         required = self._restoration.required({self._role: self._modules[self._role]})
-        self._companions = read_companions(config.companions.to_dict(), [r for r in required if r != self._role])
+        self._companions, self._companion_origins = read_companions(
+            config.companions.to_dict(), [r for r in required if r != self._role]
+        )
         for role, network in self._companions.items():
             self._modules[role] = build(network.id, **network.model_args)
 
@@ -116,6 +118,8 @@ class Supervised(Recipe):
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
         """Draws variables, or loads those of `config.init_from`; see `Recipe.init`."""
+        origins = dict(self._companion_origins)
+        self.origins = origins
         variables = {}
         for i, role in enumerate(self._networks):
             module, network_key = self._modules[role], jax.random.fold_in(key, i)
@@ -124,7 +128,7 @@ class Supervised(Recipe):
                 drawn |= {"params": torch_uniform(network_key, drawn["params"], biases=False)}
             variables[role] = drawn
         if self._config.init_from:
-            variables = load_initial(self._config.init_from, self._networks, variables)
+            variables = load_initial(self._config.init_from, self._networks, variables, origins=origins)
         params = {role: tree["params"] for role, tree in variables.items()}
         collections = {
             role: rest

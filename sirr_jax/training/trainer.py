@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from sirr_jax.data.training_data import TrainingData
 from sirr_jax.errors import UserError
-from sirr_jax.recipes import Recipe, get_recipe
+from sirr_jax.recipes import get_recipe
 from sirr_jax.recipes.base import Start
 from sirr_jax.training import parallel
 from sirr_jax.training.checkpoints import Checkpoints
@@ -22,14 +22,14 @@ from sirr_jax.training.config_checks import check_training
 from sirr_jax.training.device_batches import to_devices
 from sirr_jax.training.dispatch_limit import DispatchLimiter
 from sirr_jax.training.evaluator import Evaluator
+from sirr_jax.training.export import export
 from sirr_jax.training.metric_logger import MetricLogger
 from sirr_jax.training.metric_writers import Writer
 from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.preemption import stop_requests
 from sirr_jax.training.progress import ProgressBar
-from sirr_jax.training.state import TrainState, create_state, evaluation_params, learning_networks
+from sirr_jax.training.state import TrainState, create_state, learning_networks
 from sirr_jax.training.train_step import Settings, build_step, scan_steps
-from sirr_jax.weights.model_file import Model, save_model
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +39,9 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
 
     Writes to `workdir`: `config.json`, `metadata.txt`, `checkpoints/`, `scalars.jsonl`, `panels/`, `tensorboard/` and,
     at the end, `models/*.safetensors` and `scores.json`. On SIGTERM or Ctrl-C it saves a checkpoint after the current
-    step, writes the models as trained so far, and returns; running it again resumes there. Resuming with a different
-    config is an error, except for log, evaluation and checkpoint intervals, learning rates, clipping and compute
-    dtype; changes of the last three are written to `changes.txt`.
+    step, writes the networks that have been trained so far, and returns; running it again resumes there. Resuming with
+    a different config is an error, except for log, evaluation and checkpoint intervals, learning rates, clipping and
+    compute dtype; changes of the last three are written to `changes.txt`.
 
     Args:
         config: config of a file in `configs/`.
@@ -129,7 +129,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
                         checkpoints.save(step, parallel.to_host(state))
                     if stopping and step < total:
                         if primary:
-                            _export(recipe, state, workdir, notes)
+                            export(recipe, parallel.to_host(state), workdir, notes)
                         _log.warning(
                             "stopped at step %d/%d; checkpoint and models saved. Run the same command to resume.",
                             step,
@@ -139,7 +139,7 @@ def train(config: ConfigDict, workdir: str | Path) -> Path:
 
     # --- results --------------------------------------------------------------------------------------------------
     if primary:
-        _export(recipe, state, workdir, notes)
+        export(recipe, parallel.to_host(state), workdir, notes)
     if evaluator and config.eval_every:
         text = json.dumps(evaluator.scores(step, state), indent=2) + "\n"
         (workdir / "scores.json").write_text(text, encoding="utf-8")
@@ -187,11 +187,3 @@ def _check_finite(state: TrainState, workdir: Path) -> None:
             "Go on from there with a lower config.optimizer.learning_rate, a lower config.optimizer.clip (unless it is "
             "0: no clipping) or config.compute_dtype=float32"
         )
-
-
-def _export(recipe: Recipe, state: TrainState, workdir: Path, notes: list[str]) -> None:
-    state = parallel.to_host(state)
-    for stem, networks in recipe.exports(evaluation_params(state), state.collections).items():
-        description = f"trained with sirr_jax; {notes[0]}"
-        model = Model(recipe.name, networks, license="the user's", description=description)
-        save_model(workdir / "models" / f"{stem}.safetensors", model, overwrite=True)

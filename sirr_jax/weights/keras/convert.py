@@ -23,7 +23,7 @@ from sirr_jax.weights.readers.hdf5_file import read_h5, require_h5py
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 # Candidates for the arguments that shapes determine; the first that fits is used.
-_WIDTHS: tuple[dict[str, Any], ...] = ({}, {"width": "tiny"})
+_WIDTHS: tuple[dict[str, Any], ...] = ({}, {"width": "small"}, {"width": "tiny"})
 _HEADS: tuple[dict[str, Any], ...] = ({}, {"head": "gap"})
 
 

@@ -16,6 +16,7 @@ from ml_collections import config_flags
 from sirr_jax.cli.find_config import find_config, installed_configs
 from sirr_jax.cli.tables import print_scores
 from sirr_jax.errors import UserError
+from sirr_jax.training.preemption import STOPPED, Interrupted, interrupting
 from sirr_jax.training.renamed_keys import new_key
 
 _MAIN_FLAGS = ("config", "workdir", "cpu_devices")
@@ -24,6 +25,9 @@ _USAGE = """\
 usage: sirr train --config=NAME[:VARIANT] --workdir=FOLDER [--config.KEY=VALUE ...] [--cpu_devices=N]
 
 Train the networks of a config. Run the same command again to resume.
+
+On SIGTERM or Ctrl-C the run saves a checkpoint after the current step and ends with exit code 75. Other exit codes: 0
+when the run has finished, 1 when a loss was not finite, 2 for a mistake in the command, the config or the data.
 
 options:
 """
@@ -84,11 +88,20 @@ def run(argv: list[str]) -> int:
     """Parses flags and trains.
 
     Returns:
-        Exit code: 0, or 1 if a loss was not finite.
+        Exit code: 0 if the run has finished, 75 if it was asked to stop, 1 if a loss was not finite.
     """
     if not argv or "-h" in argv or "--help" in argv:
         print(help_text(), end="")
         return 0
+    try:
+        with interrupting():
+            return _run(argv)
+    except Interrupted as request:
+        print(f"sirr train: {request} before the first step; run the same command to start", file=sys.stderr)
+        return STOPPED
+
+
+def _run(argv: list[str]) -> int:
     command = ["sirr train", *_resolved(argv)]
     try:
         values = flag_values(command)
@@ -113,11 +126,13 @@ def run(argv: list[str]) -> int:
     from sirr_jax.training.trainer import train
 
     try:
-        workdir = train(config, Path(values.workdir))
+        outcome = train(config, Path(values.workdir))
     except FloatingPointError as error:
         print(f"sirr train: {error}", file=sys.stderr)
         return 1
-    if (scores := workdir / "scores.json").exists():
+    if not outcome.finished:
+        return STOPPED
+    if (scores := outcome.workdir / "scores.json").exists():
         protocol = config.get("protocol", "errnet")
         print_scores(f"Validation samples, protocol {protocol}", json.loads(scores.read_text(encoding="utf-8")))
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -108,7 +107,7 @@ def generate_dataset(
         "skipped": [{"name": Path(name).name, "fault": fault} for name, fault in screening.skipped],
         "samples": samples,
     }
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (partial / "manifest.json").write_text(to_json(manifest, indent=1) + "\n")
     _write(partial / "contact_sheet.png", contact_sheet(sheet, gap=4, side=_SHEET_SIDE))
     partial.replace(folder)
     return GeneratedDataset(folder, screening)

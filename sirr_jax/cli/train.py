@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -187,13 +186,10 @@ def _prepare_jax(values: flags.FlagValues) -> None:
     if values.cpu_devices > 0:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", values.cpu_devices)
-    # The cache holds executable code, so the folder must be accessible to the user alone.
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sirr_jax" / "xla"
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        default.mkdir(parents=True, exist_ok=True, mode=0o700)
-        jax.config.update("jax_compilation_cache_dir", str(default))
     from sirr_jax.training import parallel
+    from sirr_jax.training.compilation_cache import turn_on_cache
 
+    turn_on_cache()
     parallel.start_processes(
         values.coordinator_address, values.num_processes, values.process_id, _device_ids(values.local_device_ids)
     )

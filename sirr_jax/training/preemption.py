@@ -14,7 +14,7 @@ STOPPED = os.EX_TEMPFAIL if hasattr(os, "EX_TEMPFAIL") else 75
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Interrupted(KeyboardInterrupt):  # noqa: N818
+class Interrupted(KeyboardInterrupt):
     """A request to stop while nothing can be saved: before the first step."""
 
 

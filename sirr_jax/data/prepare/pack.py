@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.data.storage.array_record.layout import SHARDS, index_entry, load_array_record
 from sirr_jax.data.storage.array_record.manifest import INDEX, MANIFEST, Manifest, Stored, digest, read_manifest
 from sirr_jax.errors import UserError
+from sirr_jax.temporary_paths import new_folder
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def pack(
 ) -> Manifest:
     """Writes the files of a data set into shards, byte for byte, after decoding each file once as a check.
 
-    The set is written to `<out>.partial` and renamed when it is complete; leftovers of a killed process are removed.
+    The set is written beside `out`, under a name of its own, and renamed when it is complete.
     The same files give the same bytes.
 
     Args:
@@ -67,50 +67,47 @@ def pack(
     if found_layout.trains_as == "sequences":
         FolderSequences(home)  # finds copied frames, which are not checked in a packed set
     total = sum(len(entries) for entries in parts.values())
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    shards = _Shards(partial, shard_bytes)
-    locations: dict[ImageFile, tuple[int, int]] = {}
-    index, skipped = [], []
-    counts = Counter(dict.fromkeys(parts, 0))
-    layers: Counter[str] = Counter()
-    done = 0
-    for part, entries in parts.items():
-        for entry in entries:
-            try:
-                stored = [
-                    _store(shards, locations, found_layout, home, layer, file, size)
-                    for layer, (file, size) in _decode_all(entry).items()
-                ]
-            except UnreadableImageError as error:
-                if not skip_unreadable:
-                    raise
-                _log.warning("skipped: %s", error)
-                skipped.append(str(error))
-            else:
-                index.append(index_entry(entry, part, stored))
-                counts[part] += 1
-                layers.update(entry.files.keys())
-            done += 1
-            report(done, total)
-    shards.close()
-    (partial / INDEX).write_bytes(msgpack.packb(index))
-    source = read_manifest(home) if found_layout is SHARDS else None
-    manifest = Manifest(
-        layout=source.layout if source else found_layout.name,
-        title=source.title if source else found_layout.title,
-        published=source.published if source else found_layout.published,
-        license=license or (source.license if source else "not stated"),
-        parts=dict(counts),
-        layers=dict(layers),
-        shards=tuple(_describe(partial / name, records) for name, records in shards.written),
-        index=_describe(partial / INDEX, 0),
-        skipped=tuple(skipped),
-        sirr_jax=sirr_jax.__version__,
-    )
-    (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    partial.replace(out)
+    with new_folder(out) as partial:
+        shards = _Shards(partial, shard_bytes)
+        locations: dict[ImageFile, tuple[int, int]] = {}
+        index, skipped = [], []
+        counts = Counter(dict.fromkeys(parts, 0))
+        layers: Counter[str] = Counter()
+        done = 0
+        for part, entries in parts.items():
+            for entry in entries:
+                try:
+                    stored = [
+                        _store(shards, locations, found_layout, home, layer, file, size)
+                        for layer, (file, size) in _decode_all(entry).items()
+                    ]
+                except UnreadableImageError as error:
+                    if not skip_unreadable:
+                        raise
+                    _log.warning("skipped: %s", error)
+                    skipped.append(str(error))
+                else:
+                    index.append(index_entry(entry, part, stored))
+                    counts[part] += 1
+                    layers.update(entry.files.keys())
+                done += 1
+                report(done, total)
+        shards.close()
+        (partial / INDEX).write_bytes(msgpack.packb(index))
+        source = read_manifest(home) if found_layout is SHARDS else None
+        manifest = Manifest(
+            layout=source.layout if source else found_layout.name,
+            title=source.title if source else found_layout.title,
+            published=source.published if source else found_layout.published,
+            license=license or (source.license if source else "not stated"),
+            parts=dict(counts),
+            layers=dict(layers),
+            shards=tuple(_describe(partial / name, records) for name, records in shards.written),
+            index=_describe(partial / INDEX, 0),
+            skipped=tuple(skipped),
+            sirr_jax=sirr_jax.__version__,
+        )
+        (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
 
 

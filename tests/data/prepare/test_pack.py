@@ -174,11 +174,12 @@ def test_undecodable_files(pair_folder, tmp_path, caplog):
     assert len(manifest.skipped) == 1
     assert "transmission_layer/3.png" in manifest.skipped[0]
     assert "skipped" in caplog.text
-    # Leftovers of an interrupted run are replaced.
-    assert not (tmp_path / "packed.partial").exists()
+    assert not list(tmp_path.glob("packed.*"))
+    # A folder that another program has made is left alone.
     (tmp_path / "again.partial").mkdir()
+    (tmp_path / "again.partial" / "precious").touch()
     pack(tmp_path / "packed", tmp_path / "again")
-    assert not (tmp_path / "again.partial").exists()
+    assert (tmp_path / "again.partial" / "precious").exists()
     with pytest.raises(UserError, match="again exists"):
         pack(pair_folder, tmp_path / "again")
 

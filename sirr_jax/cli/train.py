@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from sirr_jax.cli.find_config import find_config, installed_configs
 from sirr_jax.cli.tables import print_scores
 from sirr_jax.errors import UserError
+from sirr_jax.training.overrides import check_overrides
 from sirr_jax.training.preemption import STOPPED, Interrupted, interrupting
 from sirr_jax.training.renamed_keys import new_key
 
+_OVERRIDE = re.compile(r"--?config\.")
 _MAIN_FLAGS = ("config", "workdir", "cpu_devices")
 _PROCESS_FLAGS = ("coordinator_address", "num_processes", "process_id", "local_device_ids")
 _USAGE = """\
@@ -29,6 +32,9 @@ On SIGTERM or Ctrl-C the run saves a checkpoint after the current step and ends 
 when the run has finished, 1 when a loss was not finite, 2 for a mistake in the command, the config or the data.
 
 options:
+"""
+_FLAGFILE = """\
+  --flagfile=FILE        file of flags, one a line; lines that begin with # are comments
 """
 _PROCESSES = """
 several processes, each on its own devices, all with the same --config and --workdir:
@@ -80,7 +86,7 @@ def help_text() -> str:
     }
     override = f"  --{'config.KEY=VALUE':<21}override of a config key, for example --config.batch_size=16\n"
     options = [lines[name] + (override if name == "config" else "") for name in _MAIN_FLAGS]
-    return "".join((_USAGE, *options, _PROCESSES, *(lines[name] for name in _PROCESS_FLAGS)))
+    return "".join((_USAGE, *options, _FLAGFILE, _PROCESSES, *(lines[name] for name in _PROCESS_FLAGS)))
 
 
 def run(argv: list[str]) -> int:
@@ -101,8 +107,8 @@ def run(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    command = ["sirr train", *_resolved(argv)]
     try:
+        command = ["sirr train", *_resolved(flags.FlagValues().read_flags_from_files(argv, force_gnu=False))]
         values = flag_values(command)
         rest = values(command)[1:]
         if rest:
@@ -111,8 +117,12 @@ def _run(argv: list[str]) -> int:
         if config is None or not values.workdir:
             raise UserError("give both --config=NAME:VARIANT and --workdir=FOLDER; see sirr train --help")
         config.keys()  # a config file is loaded, and its errors are raised, at the first use
+        check_overrides(config, _defaults(command))
     except UserError:
         raise
+    except flags.CantOpenFlagFileError as error:
+        reason = _reason(error).replace("'", "")
+        raise UserError(f"{reason}; give --flagfile a file of flags, one a line") from error
     except OSError as error:
         raise UserError(f"no config file at {_reason(error)}; expected --config=NAME:VARIANT") from error
     except (SyntaxError, ImportError, NameError) as error:
@@ -135,6 +145,13 @@ def _run(argv: list[str]) -> int:
         protocol = config.get("protocol", "errnet")
         print_scores(f"Validation samples, protocol {protocol}", json.loads(scores.read_text(encoding="utf-8")))
     return 0
+
+
+def _defaults(command: Sequence[str]) -> ConfigDict:
+    """Returns the config of a command without its overrides."""
+    values = flag_values(without := [argument for argument in command if not _OVERRIDE.match(argument)])
+    values(without, known_only=True)
+    return values.config
 
 
 def _resolved(argv: Sequence[str]) -> list[str]:
@@ -162,7 +179,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         # "... [Errno 2] No such file or directory: 'missing.py'"
         return message.rstrip().rsplit(": ", 1)[-1].strip("'")
-    message = message.strip("\"'").replace("\\'", "'").replace("\\n", " ")
+    message = message.removeprefix("ERROR:: ").strip("\"'").replace("\\'", "'").replace("\\n", " ")
     if "Traceback" not in message:
         return message
     last = message.strip().splitlines()[-1]

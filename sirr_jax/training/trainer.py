@@ -185,6 +185,8 @@ def _prepare(config: ConfigDict, workdir: Path, held: contextlib.ExitStack) -> _
     }
     checkpoints = Checkpoints(workdir, config.to_dict(), max_to_keep=config.max_to_keep)
     held.enter_context(contextlib.closing(checkpoints))
+    evaluates = config.eval_every or config.log_images_every
+    evaluator = Evaluator(recipe, config) if evaluates and jax.process_index() == 0 else None
     state = create_state(recipe, optimizers, jax.random.key(config.seed))
     if (restored := checkpoints.restore(state)) is not None:
         state = restored
@@ -193,8 +195,6 @@ def _prepare(config: ConfigDict, workdir: Path, held: contextlib.ExitStack) -> _
     notes = [*recipe.notes, *data.describe()]
     for note in notes:
         _log.info("%s", note)
-    evaluates = config.eval_every or config.log_images_every
-    evaluator = Evaluator(recipe, config) if evaluates and jax.process_index() == 0 else None
     return _Prepared(recipe, data, optimizers, evaluator, checkpoints, state, notes)
 
 

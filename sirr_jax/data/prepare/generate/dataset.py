@@ -17,6 +17,7 @@ from sirr_jax.data.images.grid import contact_sheet
 from sirr_jax.data.images.reader import OnCorrupt
 from sirr_jax.data.prepare.generate import GeneratedSample, SampleGenerator
 from sirr_jax.data.random_access import StreamKey, two_items_at
+from sirr_jax.data.samples.base import check_two_photos
 from sirr_jax.data.sources.filtering import Screening, screen
 from sirr_jax.data.sources.photos import PhotoSource
 from sirr_jax.errors import UserError
@@ -83,6 +84,8 @@ def generate_dataset(
     if count < 1 or size < 16:
         raise UserError(f"count is {count} and size {size}; expected at least 1 sample of at least 16 px")
     screening = screen(photos, min_side=size, on_corrupt=on_corrupt)
+    if generator.photographs == 2:
+        check_two_photos(screening.photos)
     with new_folder(folder) as partial:
         samples, sheet = [], []
         digits = len(str(count - 1))

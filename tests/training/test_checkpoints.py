@@ -11,11 +11,12 @@ from pathlib import Path
 import flax.struct
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from sirr_jax.configs.dynamics import get_config
 
 from sirr_jax.errors import UserError
-from sirr_jax.training.checkpoints import Checkpoints, flatten_config
+from sirr_jax.training.checkpoints import Checkpoints, _checksums, _describe, flatten_config
 
 STATE = {"a": {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}, "n": np.int32(7), "count": np.zeros((), np.int32)}
 
@@ -255,6 +256,20 @@ def test_frozen_networks_are_written_once(tmp_path):
         assert len(files) == 4  # parameters of both, average and optimizer state of the teacher
         checkpoints.save(40, frozen_state_of(40), frozen=("teacher", "vgg19"))
     assert files == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "frozen").iterdir()}
+
+
+def test_checkpoint_of_the_first_edition_is_read_and_followed_by_new_ones(tmp_path):
+    """The first edition wrote whole states, without a list of frozen networks."""
+    state = frozen_state_of(10)
+    meta = {"step": 10, "version": "0.1.0", "shapes": _describe(state), "checksums": _checksums(state)}
+    with contextlib.closing(ocp.CheckpointManager(tmp_path / "checkpoints")) as manager:
+        manager.save(10, args=ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)))
+        manager.wait_until_finished()
+    with opened(tmp_path) as checkpoints:
+        assert_equal(checkpoints.restore(state_of(0)), state)
+        checkpoints.save(20, frozen_state_of(20), frozen=("teacher",))
+    with opened(tmp_path) as checkpoints:
+        assert_equal(checkpoints.restore(state_of(0)), frozen_state_of(20))
 
 
 @damaging

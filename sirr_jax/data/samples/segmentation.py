@@ -13,11 +13,11 @@ from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.random_access import StreamKey, item_at, two_items_at
 from sirr_jax.data.samples.base import ArraySpec, check_crop, check_two_photos, image_spec, labels_spec, same_picture
 from sirr_jax.data.sources.segmentation import NO_CLASS, LabelledSource
+from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:
     # This import needs JAX, which reading data does not.
-    from sirr_jax.errors import UserError
-from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
+    from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
 
 _Labelled = tuple[np.ndarray, np.ndarray]
 

@@ -19,7 +19,7 @@ from sirr_jax.losses.registry import LOSSES
 from sirr_jax.models.initialize import initialize
 from sirr_jax.models.registry import build, get_restoration
 from sirr_jax.models.torch_uniform import torch_uniform
-from sirr_jax.recipes.base import RECIPES, Aux, Origin, Recipe, Stage, Tree, Update
+from sirr_jax.recipes.base import RECIPES, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.companions import read_companions
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_share, check_steps
 from sirr_jax.recipes.common.loss_terms import named_terms

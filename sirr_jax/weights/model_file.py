@@ -14,6 +14,7 @@ from safetensors.numpy import save
 
 import sirr_jax
 from sirr_jax.errors import UserError
+from sirr_jax.temporary_paths import new_file
 from sirr_jax.weights.metadata import read_metadata, write_metadata
 from sirr_jax.weights.readers.file_type import detect_file_type
 from sirr_jax.weights.readers.safetensors_file import read_safetensors
@@ -122,14 +123,9 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
         "description": model.description,
     }
     content = _to_bytes(arrays, rebuild, spec)
-    partial = path.with_name(path.name + ".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with new_file(path, overwrite=overwrite) as partial:
         # Not safetensors' `save_file`, which makes files that only their owner can read, whatever the umask.
         partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_model(path: str | Path) -> Model:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sirr_jax import __version__
+from sirr_jax import __version__, temporary_paths
 from sirr_jax.data.find_dataset import FoundSet, find_set
 from sirr_jax.data.images.cpu_count import usable_cores
 from sirr_jax.data.images.decode import UnreadableImageError, is_plain, read_encoded, read_image
@@ -30,7 +29,6 @@ _log = logging.getLogger(__name__)
 _LABEL_LAYERS = ("labels", "reflection_labels")
 _READ_AHEAD = 32
 # What an interrupted run leaves.
-_LEFTOVER = re.compile(r".*\.array_record(-.*)?|features\.json|metadata\.json|dataset_info\.json|LICENSE")
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def pack(
 ) -> PackedSet:
     """Writes the files of a data set into a TFDS set, byte for byte, after decoding each file once as a check.
 
-    The set is written to `<out>.partial` and renamed when it is complete; leftovers of a killed process are removed.
+    The set is written beside `out`, under a name of its own, and renamed when it is complete.
     The same files give the same bytes.
 
     Args:
@@ -110,16 +108,11 @@ def pack(
     found = find_set(root, layout=layout)
     if found.layout.trains_as == "sequences":
         FolderSequences(found.root)  # finds copied frames, which are not checked in a packed set
-    partial = _fresh_folder(folder)
     try:
-        summary = _write(found, folder, partial, shard_bytes, license, skip_unreadable, report)
-        partial.replace(folder)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise UserError(f"{partial}: cannot be written ({error.strerror})") from None
-        raise
-    return summary
+        with temporary_paths.new_folder(folder) as partial:
+            return _write(found, folder, partial, shard_bytes, license, skip_unreadable, report)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another OUT") from None
 
 
 def _write(
@@ -178,23 +171,6 @@ def _write(
         bytes=sum(index.bytes.values()),
         skipped=tuple(skipped),
     )
-
-
-def _fresh_folder(folder: Path) -> Path:
-    """Makes `<folder>.partial`, in place of what a killed process left there."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    if partial.exists():
-        others = [partial]
-        if partial.is_dir():
-            others = [path for path in partial.iterdir() if not _LEFTOVER.fullmatch(path.name)]
-        if others:
-            raise UserError(f"{others[0]} is in the way, and no leftover of packing; move it or choose another OUT")
-        shutil.rmtree(partial)
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"{partial}: cannot be made ({error.strerror}); choose another OUT") from None
-    return partial
 
 
 def _read_all(layout: Layout, root: Path, entries: tuple[Entry, ...]) -> Iterator[_Read | UnreadableImageError]:

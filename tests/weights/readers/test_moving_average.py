@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from sirr_jax.weights.readers.moving_average import complete, is_average_name, match_in_order, similarity
 
-
-@pytest.mark.parametrize(
-    "name",
-    "ema state_dict_ema params_ema model_ema ema_model generator_ema netG_ema G_ema ema_state_dict modelEMA ModelEma "
-    "EMACallback averaged_model shadow shadow_params swa_state_dict moving_average ema2 ema-weights".split(),
-)
-def test_names_of_averages(name):
-    assert is_average_name(name)
+AVERAGES = """ema state_dict_ema params_ema model_ema ema_model generator_ema netG_ema G_ema ema_state_dict modelEMA
+ModelEma EMACallback averaged_model shadow shadow_params swa_state_dict moving_average ema2 ema-weights"""
+OTHERS = "schema cinema emanet remap conv_avg generator model shadowed averagepool Emma"
 
 
-@pytest.mark.parametrize("name", "schema cinema emanet remap conv_avg generator model shadowed averagepool Emma".split())
-def test_other_names(name):
-    assert not is_average_name(name)
+def test_names_of_averages():
+    assert all(map(is_average_name, AVERAGES.split()))
+    assert not any(map(is_average_name, OTHERS.split()))
 
 
 def test_similarity_prefers_the_same_network():

@@ -221,7 +221,7 @@ def test_objects_of_other_classes_are_ignored(write, thing, tmp_path):
 def test_whole_pickled_modules_are_rejected_with_the_remedy(write, tmp_path):
     module = new_object("__main__", "Net", {"_parameters": weights()})
     for tree in (module, {"epoch": 3, "model": module, "ema": module, "optimizer": OPTIMIZER}):
-        with pytest.raises(ConversionError, match=r"object of the class __main__\.Net, .*nothing was run.*torch\.save\(model"):
+        with pytest.raises(ConversionError, match=r"class __main__\.Net, .*nothing was run.*torch\.save\(model"):
             read_torch(write(tmp_path / "model.pt", tree))
 
 

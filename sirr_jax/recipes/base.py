@@ -50,7 +50,7 @@ class Start(NamedTuple):
     collections: Tree
 
 
-class Origin(NamedTuple):
+class Ancestry(NamedTuple):
     """Weights from files that a network contains before its first training step.
 
     Attributes:
@@ -118,7 +118,7 @@ class Recipe(abc.ABC):
         targets: estimate -> panel that it is scored against, where that is not "target".
         validation: kind of sample ("layers", "single", "pairs", "photos", ...) to validate on.
         notes: sentences for the log and the metadata of the run, for example which losses are in use.
-        origins: network -> weights from files, set by `init`; networks that are drawn are left out.
+        ancestries: network -> weights from files, set by `init`; networks that are drawn are left out.
     """
 
     name: str
@@ -129,7 +129,7 @@ class Recipe(abc.ABC):
     targets: Mapping[str, str] = {}
     validation: str = "layers"
     notes: tuple[str, ...] = ()
-    origins: Mapping[str, Origin] = {}
+    ancestries: Mapping[str, Ancestry] = {}
 
     @abc.abstractmethod
     def __init__(self, config: ConfigDict) -> None:
@@ -141,7 +141,7 @@ class Recipe(abc.ABC):
 
     @abc.abstractmethod
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draws the initial variables, or loads them, and sets `origins`.
+        """Draws the initial variables, or loads them, and sets `ancestries`.
 
         Args:
             key: PRNG key.

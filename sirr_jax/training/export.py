@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sirr_jax.recipes import Recipe
-from sirr_jax.recipes.base import Origin
+from sirr_jax.recipes.base import Ancestry
 from sirr_jax.training.state import TrainState, evaluation_params
 from sirr_jax.weights.license import derived_license
 from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
@@ -29,8 +29,10 @@ def export(recipe: Recipe, state: TrainState, workdir: Path, notes: Sequence[str
     for stem, networks in recipe.exports(evaluation_params(state), state.collections).items():
         trained: dict[str, StoredNetwork] = {}
         for role, network in networks.items():
-            origin = recipe.origins.get(role, Origin())
-            if not steps.get(role, 0) and not origin.complete:
+            ancestry = recipe.ancestries.get(role, Ancestry())
+            # A role that is no network of the recipe is made of several of them.
+            own = steps.get(role, 0) if role in state.params else step
+            if not own and not ancestry.complete:
                 _log.warning(
                     "models/%s.safetensors: %s is not written, because it has not been trained (%d of %d steps of the "
                     "run are done)",
@@ -41,9 +43,9 @@ def export(recipe: Recipe, state: TrainState, workdir: Path, notes: Sequence[str
                 )
                 continue
             trained[role] = network._replace(
-                license=derived_license(origin.parents),
-                parents=origin.parents,
-                steps=_total(origin.steps, steps.get(role, 0)),
+                license=derived_license(ancestry.parents),
+                parents=ancestry.parents,
+                steps=_total(ancestry.steps, own),
             )
         if trained:
             save_model(workdir / "models" / f"{stem}.safetensors", _model(recipe, trained, notes), overwrite=True)

@@ -37,13 +37,13 @@ class VggWeights(NamedTuple):
         params: `{convolution: {"kernel": ..., "bias": ...}}`.
         layers: names of the convolutions in the file: the network's first ones.
         convention: "torchvision" (RGB, ImageNet mean and standard deviation) or "caffe" (BGR, 0..255 minus the mean).
-        origin: name, license and SHA-256 of the weights.
+        source: name, license and SHA-256 of the weights.
     """
 
     params: dict[str, Any]
     layers: tuple[str, ...]
     convention: Convention
-    origin: Parent
+    source: Parent
 
 
 def read_vgg(

@@ -10,7 +10,7 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.recipes.base import Origin, Tree
+from sirr_jax.recipes.base import Ancestry, Tree
 from sirr_jax.weights.load_weights import load_weights
 from sirr_jax.weights.model_file import Model, Parent, StoredNetwork
 from sirr_jax.weights.sha256 import sha256
@@ -23,7 +23,7 @@ def load_initial(
     variables: Tree,
     *,
     option: str = "config.init_from",
-    origins: dict[str, Origin] | None = None,
+    ancestries: dict[str, Ancestry] | None = None,
 ) -> Tree:
     """Replaces freshly drawn variables by those of a file, for the networks that it contains.
 
@@ -35,7 +35,7 @@ def load_initial(
         variables: role -> freshly drawn variables, `{"params": ..., "batch_stats": ...}`; their shapes are enough for
             a single role.
         option: name of the option that selects the file, for error messages.
-        origins: dict that receives the origin of each network that was replaced, by role.
+        ancestries: dict that receives the ancestry of each network that was replaced, by role.
 
     Returns:
         `variables` with float32 copies of the file's.
@@ -67,13 +67,13 @@ def load_initial(
             different = sorted(shapes.items() ^ expected.items())[0]
             raise UserError(f"{path}: the variables of {network_id} do not fit, first {different}; convert it again")
         result[role] = _float32_copies(used)
-        if origins is not None:
-            origins[role] = origin_of(model, network, path)
+        if ancestries is not None:
+            ancestries[role] = ancestry_of(model, network, path)
     return result
 
 
-def origin_of(model: Model, network: StoredNetwork, path: str) -> Origin:
-    """Describes weights of a file as the origin of a network that consists of them.
+def ancestry_of(model: Model, network: StoredNetwork, path: str) -> Ancestry:
+    """Describes weights of a file as the ancestry of a network that consists of them.
 
     Args:
         model: contents of the file.
@@ -81,19 +81,19 @@ def origin_of(model: Model, network: StoredNetwork, path: str) -> Origin:
         path: the file.
     """
     parent = Parent(model.title or network.id, network.license or model.license, sha256(path))
-    return Origin((*network.parents, parent), network.steps, complete=True)
+    return Ancestry((*network.parents, parent), network.steps, complete=True)
 
 
-def with_parents(origins: dict[str, Origin], role: str, parents: Iterable[Parent]) -> None:
-    """Adds parents to the origin of a network.
+def with_parents(ancestries: dict[str, Ancestry], role: str, parents: Iterable[Parent]) -> None:
+    """Adds parents to the ancestry of a network.
 
     Args:
-        origins: origins by role, which are changed.
+        ancestries: ancestries by role, which are changed.
         role: role of the network.
         parents: weights that become a part of the network, or that it learns from.
     """
-    origin = origins.get(role, Origin())
-    origins[role] = origin._replace(parents=tuple(dict.fromkeys((*origin.parents, *parents))))
+    ancestry = ancestries.get(role, Ancestry())
+    ancestries[role] = ancestry._replace(parents=tuple(dict.fromkeys((*ancestry.parents, *parents))))
 
 
 def _float32_copies(tree: Tree) -> Tree:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.published_segmenter import list_segmenters
-from sirr_jax.recipes.common.pretrained import origin_of
+from sirr_jax.recipes.common.pretrained import ancestry_of
 from sirr_jax.weights.load_weights import load_weights
 from sirr_jax.weights.model_file import StoredNetwork
 
@@ -39,7 +39,7 @@ def read_segmenter(path: str | Path) -> StoredNetwork:
             f"{path} contains a {segmenters[0].id} that was never trained (0 steps); give another model file"
         )
     used = {name: tree for name, tree in segmenters[0].variables.items() if name != "passthrough"}
-    origin = origin_of(model, segmenters[0], str(path))
+    ancestry = ancestry_of(model, segmenters[0], str(path))
     return segmenters[0]._replace(
-        parents=origin.parents, variables=jax.tree.map(lambda x: np.asarray(x, np.float32), used)
+        parents=ancestry.parents, variables=jax.tree.map(lambda x: np.asarray(x, np.float32), used)
     )

@@ -24,7 +24,7 @@ from sirr_jax.losses.pixel import ERRORS, reconstruction
 from sirr_jax.losses.view_synthesis import flow_error, view_synthesis
 from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
-from sirr_jax.recipes.base import RECIPES, Aux, Origin, Recipe, Stage, Start, Tree, Update
+from sirr_jax.recipes.base import RECIPES, Ancestry, Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import PerceptualTerm
@@ -235,9 +235,9 @@ class Dynamics(Recipe):
             "student": (1, side, side, 3),
             "discriminator": (1, side, side, 3),
         }
-        origins: dict[str, Origin] = {}
-        self.origins = origins
-        loaded = {name: tree for name in ("teacher", "student") if (tree := self._load(name, origins)) is not None}
+        ancestries: dict[str, Ancestry] = {}
+        self.ancestries = ancestries
+        loaded = {name: tree for name in ("teacher", "student") if (tree := self._load(name, ancestries)) is not None}
         hypercolumn = self._hypercolumn if "hypercolumn" not in loaded.get("student", {}) else None
         params = loaded | {
             name: initialize(network, jax.random.fold_in(key, i), shapes[name])["params"] | loaded.get(name, {})
@@ -247,13 +247,13 @@ class Dynamics(Recipe):
         if hypercolumn is not None:
             # A copy: donating the state must not delete the recipe's arrays.
             params["student"]["hypercolumn"]["vgg19"] = jax.tree.map(jnp.copy, hypercolumn.params)
-            with_parents(origins, "student", [hypercolumn.origin])
-        self._inherit_origins(origins)
+            with_parents(ancestries, "student", [hypercolumn.source])
+        self._inherit_ancestries(ancestries)
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, self._moments(params)
 
-    def _inherit_origins(self, origins: dict[str, Origin]) -> None:
+    def _inherit_ancestries(self, ancestries: dict[str, Ancestry]) -> None:
         """Adds to each network's parents those of the network that it starts from or learns from."""
         config = self._config
         pairs = []
@@ -262,10 +262,10 @@ class Dynamics(Recipe):
         if self._transfers:
             pairs.append(("student", "teacher"))
         for heir, source in pairs:
-            if source in origins:
-                with_parents(origins, heir, origins[source].parents)
+            if source in ancestries:
+                with_parents(ancestries, heir, ancestries[source].parents)
 
-    def _load(self, role: str, origins: dict[str, Origin]) -> Tree | None:
+    def _load(self, role: str, ancestries: dict[str, Ancestry] | None = None) -> Tree | None:
         """Parameters of the file that the config names for the teacher or the student; None without a file."""
         path = self._config[role].init_from
         if not path:
@@ -276,7 +276,7 @@ class Dynamics(Recipe):
         shapes = variable_shapes(name, **model_args)
         option = f"config.{role}.init_from"
         networks = {role: (name, model_args)}
-        return load_initial(path, networks, {role: shapes}, option=option, origins=origins)[role]["params"]
+        return load_initial(path, networks, {role: shapes}, option=option, ancestries=ancestries)[role]["params"]
 
     def _moments(self, params: Tree) -> Tree:
         """Initial collections, before the teacher's features are measured."""

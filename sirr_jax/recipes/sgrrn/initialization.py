@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
-from sirr_jax.recipes.common.pretrained import origin_of
+from sirr_jax.recipes.common.pretrained import ancestry_of
 from sirr_jax.weights.load_weights import load_weights
 from sirr_jax.weights.model_file import Parent
 
@@ -28,7 +28,7 @@ def with_backbone(
         width: width of the generator.
 
     Returns:
-        The variables with float32 copies of the file's parameters and running statistics, and the ResNet's origin.
+        The variables with float32 copies of the file's parameters and running statistics, and the ResNet's ancestry.
 
     Raises:
         UserError: The file cannot be read or contains another network.
@@ -46,7 +46,7 @@ def with_backbone(
     for name in ("params", "batch_stats"):
         tree = jax.tree.map(lambda x: jnp.array(np.asarray(x, np.float32)), dict(stored.variables[name]))
         result[name] = variables[name] | {"encoder": variables[name]["encoder"] | {"backbone": tree}}
-    return result, origin_of(model, stored, path).parents
+    return result, ancestry_of(model, stored, path).parents
 
 
 def released_start(key: jax.Array, params: Mapping[str, Any], *, discriminator: bool) -> dict[str, Any]:

@@ -78,7 +78,9 @@ def run(argv: list[str]) -> int:
         # `generate_dataset` skips photos that are too small; with a larger crop the source would stop at them.
         crop = 1 if args.on_corrupt == "skip" else args.size
         photos = FolderPhotos(args.photos, crop=crop, on_corrupt=args.on_corrupt)
-    with Progress(console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    # A bar in a file would be a line beside the one line of an error.
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(args.kind, total=args.count)
         dataset = generate_dataset(
             args.out,

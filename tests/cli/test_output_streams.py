@@ -26,5 +26,10 @@ def test_progress_bars_are_drawn_on_the_standard_error(path):
     ]
     assert calls
     for call in calls:
-        consoles = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "console"]
-        assert consoles == ["Console(stderr=True)"]
+        assert [keyword.arg for keyword in call.keywords if keyword.arg == "console"]
+    consoles = [node for node in ast.walk(ast.parse(path.read_text())) if _is_console(node)]
+    assert [ast.unparse(node) for node in consoles] == ["Console(stderr=True)"]
+
+
+def _is_console(node):
+    return isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Console"

@@ -52,8 +52,7 @@ def test_mixtures_are_pairs_with_manifest_and_contact_sheet(photos, tmp_path, ca
     out = tmp_path / "set"
     assert synthesize("ceilnet", photos, out, "--count", 3, "--size", 32, "--seed", 5) == 0
     output = capsys.readouterr()
-    assert output.out == f"{out}\n"
-    assert "ceilnet" in output.err  # the progress bar
+    assert (output.out, output.err) == (f"{out}\n", "")
     assert len(FolderPairs(out)) == 3
     manifest = json.loads((out / "manifest.json").read_text())
     assert (manifest["kind"], manifest["seed"], manifest["count"]) == ("ceilnet", 5, 3)
@@ -129,6 +128,15 @@ def test_no_neighbor_stands_under_the_name_of_a_damaged_photo(photos, tmp_path, 
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["skipped"] == [{"name": f"{name}.png", "fault": "unreadable"} for name in "bc"]
     assert {name for sample in manifest["samples"] for name in sample["photographs"]} == {"a.png", "d.png"}
+
+
+def test_progress_of_a_terminal_is_drawn_on_the_standard_error(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the streams for terminals
+    assert synthesize("jpeg", photos, tmp_path / "out", "--count", 2, "--size", 32) == 0
+    output = capsys.readouterr()
+    assert output.out == f"{tmp_path / 'out'}\n"
+    assert "jpeg" in output.err
+    assert "100%" in output.err
 
 
 def test_unusable_photos_do_not_change_the_other_samples(photos, tmp_path, capsys):

@@ -50,9 +50,8 @@ def test_damaged_zip_files(zipped, tmp_path):
     place = data.index(b"1.png") + 60
     data[place] ^= 0xFF
     (tmp_path / "bad.zip").write_bytes(data)
-    photos = FolderPhotos(tmp_path / "bad.zip")
     with pytest.raises(UserError, match=r"bad\.zip/1\.png"):
-        photos.read(0)
+        FolderPhotos(tmp_path / "bad.zip").read(0)
     (tmp_path / "cut.zip").write_bytes(data[:300])
     with pytest.raises(UserError, match=r"cut\.zip: not a readable \.zip file"):
         FolderPhotos(tmp_path / "cut.zip")

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -37,15 +39,51 @@ def main(argv: list[str]) -> int:
         if args.out.exists():
             raise UserError(f"{args.out} exists; choose another --out or remove it first")
         with new_file(args.out, overwrite=False) as partial, zipfile.ZipFile(partial, "w") as archive:
-            for folder in args.folders:
-                for path in list_images(folder, recursive=True):
-                    name = (Path(folder.name) / path.relative_to(folder)).with_suffix(".jpg").as_posix()
-                    archive.writestr(zipfile.ZipInfo(name, _DATE), _jpeg(path, args.side, args.quality))
+            for path, name in archive_names(args.folders):
+                archive.writestr(zipfile.ZipInfo(name, _DATE), _jpeg(path, args.side, args.quality))
     except UserError as error:
         print(f"zip_photos: {error}", file=sys.stderr)
         return 2
     print(f"{args.out}: {args.out.stat().st_size / 2**20:.1f} MiB")
     return 0
+
+
+def archive_names(folders: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Names photos inside the .zip file; no two names are equal, not even on systems that ignore case.
+
+    Args:
+        folders: folders of photos. A photo in several of them counts once.
+
+    Returns:
+        Photo and name: `<folder>/<path in it>.jpg`. Of photos with equal names, such as `a.png` and `a.jpg`, those
+        after the first have their extension in it, `a_png.jpg`, and a number if need be.
+
+    Raises:
+        UserError: A folder has no photo.
+    """
+    names: list[tuple[Path, str]] = []
+    taken: set[str] = set()
+    photos: set[Path] = set()
+    homes: set[str] = set()
+    for folder in folders:
+        home = _unused(homes, [folder.resolve().name])
+        for path in list_images(folder, recursive=True):
+            if path.resolve() in photos:
+                print(f"zip_photos: {path} occurs twice; written once", file=sys.stderr)
+                continue
+            photos.add(path.resolve())
+            bare = (Path(home) / path.relative_to(folder)).with_suffix("").as_posix()
+            name = _unused(taken, [bare, f"{bare}_{path.suffix[1:].lower()}"])
+            names.append((path, f"{name}.jpg"))
+    return names
+
+
+def _unused(taken: set[str], names: Sequence[str]) -> str:
+    """Returns the first name that is not taken, of `names` and the last of them with 2, 3, ..., and takes it."""
+    numbered = (f"{names[-1]}_{number}" for number in itertools.count(2))
+    chosen = next(name for name in itertools.chain(names, numbered) if name.casefold() not in taken)
+    taken.add(chosen.casefold())
+    return chosen
 
 
 def _jpeg(path: Path, side: int, quality: int) -> bytes:

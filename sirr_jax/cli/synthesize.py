@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from sirr_jax.cli.argument_parser import ArgumentParser
@@ -64,6 +65,7 @@ def run(argv: list[str]) -> int:
         raise UserError(f"{args.out} exists; choose another folder or remove it first")
     generator = get_generator(args.kind, parse_values("--option", args.option))
 
+    from rich.console import Console
     from rich.progress import Progress
 
     from sirr_jax.data.prepare.generate.dataset import generate_dataset
@@ -76,7 +78,9 @@ def run(argv: list[str]) -> int:
         # `generate_dataset` skips photos that are too small; with a larger crop the source would stop at them.
         crop = 1 if args.on_corrupt == "skip" else args.size
         photos = FolderPhotos(args.photos, crop=crop, on_corrupt=args.on_corrupt)
-    with Progress() as progress:
+    console = Console(stderr=True)
+    # A bar in a file would be a line beside the one line of an error.
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(args.kind, total=args.count)
         dataset = generate_dataset(
             args.out,
@@ -91,5 +95,5 @@ def run(argv: list[str]) -> int:
         )
     print(dataset.folder)
     if dataset.screening.skipped:
-        print(dataset.screening.summary())
+        print(dataset.screening.summary(), file=sys.stderr)
     return 0

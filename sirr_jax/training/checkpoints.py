@@ -19,7 +19,7 @@ import sirr_jax
 from sirr_jax.errors import UserError
 from sirr_jax.json_text import to_json
 from sirr_jax.training.frozen_store import FrozenStore, put_back, take_out
-from sirr_jax.training.renamed_keys import translate
+from sirr_jax.training.renamed_keys import ADDED, translate
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class Checkpoints:
             return []
         try:
             before = translate(flatten_config(json.loads(self._config_file.read_text())))
+            before = {key: value for key, value in ADDED.items() if key in flatten_config(self._config)} | before
         except ValueError as error:
             raise UserError(f"{self._config_file} is not valid JSON ({error}); choose another --workdir") from error
         now = flatten_config(json.loads(to_json(self._config)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,7 +51,8 @@ def pixels(path):
 def test_mixtures_are_pairs_with_manifest_and_contact_sheet(photos, tmp_path, capsys):
     out = tmp_path / "set"
     assert synthesize("ceilnet", photos, out, "--count", 3, "--size", 32, "--seed", 5) == 0
-    assert capsys.readouterr().out.strip().endswith(str(out))
+    output = capsys.readouterr()
+    assert (output.out, output.err) == (f"{out}\n", "")
     assert len(FolderPairs(out)) == 3
     manifest = json.loads((out / "manifest.json").read_text())
     assert (manifest["kind"], manifest["seed"], manifest["count"]) == ("ceilnet", 5, 3)
@@ -100,7 +103,7 @@ def test_unusable_photos_are_an_error_or_skipped_and_counted(photos, tmp_path, c
     for name, (make, _) in cases.items():
         make(photos / name)
     assert synthesize("jpeg", photos, tmp_path / "out", "--count", 8, "--size", 32, "--on-corrupt", "skip") == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert lines[-1] == "skipped: 4 of 8 photographs (2 unreadable, 1 nearly black, 1 too small)"
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["skipped"] == [
@@ -121,10 +124,33 @@ def test_folder_called_partial_is_left_alone(photos, tmp_path):
     assert (mine / "precious.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_no_neighbor_stands_under_the_name_of_a_damaged_photo(photos, tmp_path, form):
+    (photos / "b.png").write_bytes((photos / "b.png").read_bytes()[:900])
+    (photos / "c.png").write_text("no image")
+    source = photos
+    if form == "zip":
+        source = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos))
+    out = tmp_path / "out"
+    assert synthesize("jpeg", source, out, "--count", 6, "--size", 32, "--on-corrupt", "skip") == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["skipped"] == [{"name": f"{name}.png", "fault": "unreadable"} for name in "bc"]
+    assert {name for sample in manifest["samples"] for name in sample["photographs"]} == {"a.png", "d.png"}
+
+
+def test_progress_of_a_terminal_is_drawn_on_the_standard_error(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the streams for terminals
+    assert synthesize("jpeg", photos, tmp_path / "out", "--count", 2, "--size", 32) == 0
+    output = capsys.readouterr()
+    assert output.out == f"{tmp_path / 'out'}\n"
+    assert "jpeg" in output.err
+    assert "100%" in output.err
+
+
 def test_unusable_photos_do_not_change_the_other_samples(photos, tmp_path, capsys):
     arguments = ("--count", 3, "--size", 32, "--on-corrupt", "skip")
     assert synthesize("jpeg", photos, tmp_path / "a", *arguments) == 0
-    assert "skipped" not in capsys.readouterr().out
+    assert "skipped" not in capsys.readouterr().err
     (photos / "b2.png").write_text("no image")
     assert synthesize("jpeg", photos, tmp_path / "b", *arguments) == 0
     a, b = (content(tmp_path / name) for name in "ab")
@@ -152,7 +178,7 @@ def test_levels_of_degradations(photos, tmp_path):
 
 def test_list_prints_kinds_and_options(capsys):
     assert synthesize("list") == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     options = {name: rest for name, *rest in map(str.split, lines)}
     assert {"ceilnet", "zhang", "raindrops", "gaussian_noise", *OTHERS} <= options.keys()
     assert options["watermark"] == ["logos", "tiled", "size", "margin", "opacity", "angle"]

@@ -285,10 +285,18 @@ def test_damaged_frozen_network_falls_back_to_a_checkpoint_without_it(tmp_path, 
     assert "is damaged); trying the one before" in caplog.text
 
 
+def as_then():
+    """The present config of `dynamics:tiny` with the first edition's numbers of steps."""
+    config = get_config("tiny")
+    config.teacher.steps, config.student.steps = 400, 800
+    config.eval_every, config.log_images_every, config.checkpoint_every = 200, 600, 200
+    return config.to_dict()
+
+
 @pytest.fixture
 def first_edition_run(tmp_path):
     """Folder of a run with a checkpoint and `config.json` of the first edition; returns also that config."""
-    with opened(tmp_path, get_config("tiny").to_dict()) as checkpoints:
+    with opened(tmp_path, as_then()) as checkpoints:
         checkpoints.save(20, scaled(20))
     config = json.loads(Path(__file__).with_name("first_edition_config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -297,11 +305,11 @@ def first_edition_run(tmp_path):
 
 def test_run_of_the_first_edition_resumes_with_the_present_config(first_edition_run):
     folder, _ = first_edition_run
-    with opened(folder, get_config("tiny").to_dict()) as checkpoints:
+    with opened(folder, as_then()) as checkpoints:
         assert_equal(checkpoints.restore(STATE), scaled(20))
     assert not (folder / "changes.txt").exists()
     config = json.loads((folder / "config.json").read_text())
-    assert config == json.loads(json.dumps(get_config("tiny").to_dict()))
+    assert config == json.loads(json.dumps(as_then()))
 
 
 @pytest.mark.parametrize(
@@ -317,7 +325,7 @@ def test_run_of_the_first_edition_with_another_config_is_an_error(first_edition_
     folder, config = first_edition_run
     config[section][name] = value
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match=message), opened(folder, get_config("tiny").to_dict()):
+    with pytest.raises(UserError, match=message), opened(folder, as_then()):
         pass
     assert json.loads((folder / "config.json").read_text()) == config
 

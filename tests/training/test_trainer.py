@@ -308,5 +308,7 @@ def test_maps_are_displayed_and_not_scored(toy_config, tmp_path, monkeypatch):
     panels = [image for name, image in drawn if name == "validation"]
     assert panels[-1].shape[1] > 3 * 20
     toy_config.protocol = "z"
-    with pytest.raises(UserError, match=r"config\.protocol is 'z'; choose one of errnet, rgb, y"):
+    with pytest.raises(
+        UserError, match=r"config\.protocol is 'z'; choose one of errnet, ntire, rgb, srnet, windowseat, y"
+    ):
         trainer.train(toy_config, tmp_path / "other")

@@ -177,12 +177,11 @@ def _read(
 def _opened(file: str | ImageFile | IO[bytes], name: str, *, header: bool) -> Iterator[Image.Image]:
     try:
         with ExitStack() as stack:
-            source: str | Path | IO[bytes]
             if isinstance(file, PackedFile):
                 source = stack.enter_context(file.open_header() if header else file.open())
+                yield stack.enter_context(Image.open(source))
             else:
-                source = file
-            yield stack.enter_context(Image.open(source))
+                yield stack.enter_context(Image.open(file))
     except UserError:  # an unreadable archive or TFDS set raises its own message
         raise
     except UnidentifiedImageError:

@@ -34,7 +34,7 @@ class PreloadedPhotos:
         headers = [photos.size(index) for index in range(len(photos))]
         known = {index: size for index, size in enumerate(headers) if size is not None}
         sheets = _arrange(known, limit_bytes)
-        self.table = np.zeros((sheets.count, sheets.height, sheets.width, 3), np.uint8)
+        self.table = np.zeros((sheets.number, sheets.height, sheets.width, 3), np.uint8)
         places: dict[int, Place] = {}
         sizes: dict[int, tuple[int, int]] = {}
         others: dict[int, np.ndarray] = {}

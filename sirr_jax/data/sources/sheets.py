@@ -24,13 +24,13 @@ class Sheets:
     """Sheets and the photos on them.
 
     Attributes:
-        count: number of sheets.
+        number: number of sheets.
         height: height of a sheet in pixels.
         width: width of a sheet in pixels.
         places: photo -> its place; photos do not overlap.
     """
 
-    count: int
+    number: int
     height: int
     width: int
     places: dict[int, Place]
@@ -38,7 +38,7 @@ class Sheets:
     @property
     def nbytes(self) -> int:
         """Size of the sheets in bytes, RGB of 8 bits."""
-        return self.count * self.height * self.width * 3
+        return self.number * self.height * self.width * 3
 
 
 def arrange(sizes: Mapping[int, Size]) -> Sheets:

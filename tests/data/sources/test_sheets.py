@@ -12,7 +12,7 @@ from sirr_jax.data.sources.sheets import Place, arrange
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=60))
 def test_places_lie_on_the_sheets_and_do_not_overlap(sizes):
     sheets = arrange(dict(enumerate(sizes)))
-    taken = np.zeros((sheets.count, sheets.height, sheets.width), int)
+    taken = np.zeros((sheets.number, sheets.height, sheets.width), int)
     assert sheets.places.keys() == set(range(len(sizes)))
     for photo, (sheet, top, left) in sheets.places.items():
         height, width = sizes[photo]
@@ -24,7 +24,7 @@ def test_places_lie_on_the_sheets_and_do_not_overlap(sizes):
 
 def test_equal_photos_have_a_sheet_each():
     sheets = arrange(dict.fromkeys((0, 2, 5), (30, 40)))
-    assert (sheets.count, sheets.height, sheets.width) == (3, 30, 40)
+    assert (sheets.number, sheets.height, sheets.width) == (3, 30, 40)
     assert sheets.places == {0: Place(0, 0, 0), 2: Place(1, 0, 0), 5: Place(2, 0, 0)}
 
 

@@ -15,7 +15,7 @@ from sirr_jax.cli.argument_parser import ArgumentParser
 from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:
-    from sirr_jax.evaluation.candidates import Candidate
+    from sirr_jax.evaluation.methods import Method
     from sirr_jax.evaluation.score_table import ScoreTable
 
 
@@ -66,9 +66,9 @@ def run(argv: list[str]) -> int:
     """Parses arguments, scores, writes the results, prints the tables."""
     args = parser().parse_args(argv)
     from sirr_jax.cli.photo_files import make_folder
-    from sirr_jax.evaluation.candidates import FolderCandidate, InputCandidate, open_model
     from sirr_jax.evaluation.datasets import find_test_sets
     from sirr_jax.evaluation.evaluate import default_out, evaluate
+    from sirr_jax.evaluation.methods import FolderMethod, InputMethod, open_model
     from sirr_jax.evaluation.score_table import ScoreTable
     from sirr_jax.metrics.protocols import protocol_name
 
@@ -76,27 +76,27 @@ def run(argv: list[str]) -> int:
     test_sets = [test_set for where in args.sets for test_set in find_test_sets(where)]
     _check_unique("sets", [test_set.name for test_set in test_sets])
     models = args.model or ([] if args.restored else ["bundled"])
-    candidates: list[Candidate] = [InputCandidate(), *map(open_model, models), *map(FolderCandidate, args.restored)]
-    _check_unique("models", [candidate.name for candidate in candidates])
+    methods: list[Method] = [InputMethod(), *map(open_model, models), *map(FolderMethod, args.restored)]
+    _check_unique("models", [method.name for method in methods])
     out: Path = args.out or default_out(args.sets)
     make_folder(out)
     table = ScoreTable(out / "scores.csv")
-    table.check_models({candidate.name: candidate.sha256 for candidate in candidates})
-    missing = evaluate(test_sets, candidates, protocols, table, progress=_Progress())
+    table.check_models({method.name: method.sha256 for method in methods})
+    missing = evaluate(test_sets, methods, protocols, table, progress=_Progress())
     for name, count in missing.items():
         print(f"sirr evaluate: {name} has no picture for {count} of the sets' pictures", file=sys.stderr)
-    _write(out, table, [test_set.name for test_set in test_sets], candidates, protocols)
+    _write(out, table, [test_set.name for test_set in test_sets], methods, protocols)
     return 0
 
 
 def _write(
-    out: Path, table: ScoreTable, sets: Sequence[str], candidates: Sequence[Candidate], protocols: Sequence[str]
+    out: Path, table: ScoreTable, sets: Sequence[str], methods: Sequence[Method], protocols: Sequence[str]
 ) -> None:
     import sirr_jax
     from sirr_jax.evaluation.report import markdown
     from sirr_jax.evaluation.summary import overall, sign_test, summarize
 
-    names = [candidate.name for candidate in candidates]
+    names = [method.name for method in methods]
     rows = [
         row
         for row in table.rows.values()
@@ -105,7 +105,7 @@ def _write(
     summary = summarize(rows)
     stamp = {
         "version": sirr_jax.__version__,
-        "models": {candidate.name: candidate.sha256 for candidate in candidates},
+        "models": {method.name: method.sha256 for method in methods},
         "protocols": list(protocols),
     }
     pairs: list[dict[str, Any]] = []

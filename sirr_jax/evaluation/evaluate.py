@@ -1,4 +1,4 @@
-"""Scores candidates on data sets, image by image."""
+"""Scores methods on data sets, image by image."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from sirr_jax.data.images.decode import read_image
 from sirr_jax.errors import UserError
-from sirr_jax.evaluation.candidates import Candidate
 from sirr_jax.evaluation.datasets import Pair, TestSet
+from sirr_jax.evaluation.methods import Method
 from sirr_jax.evaluation.score_table import Key, Row, ScoreTable
 from sirr_jax.metrics import score
 from sirr_jax.metrics.protocols import protocol_name
@@ -22,23 +22,23 @@ Progress = Callable[[str, int, int], None]
 
 def evaluate(
     test_sets: Sequence[TestSet],
-    candidates: Sequence[Candidate],
+    methods: Sequence[Method],
     protocols: Sequence[str],
     table: ScoreTable,
     *,
     progress: Progress | None = None,
 ) -> dict[str, int]:
-    """Scores every candidate on every pair and adds the rows that the table lacks.
+    """Scores every method on every pair and adds the rows that the table lacks.
 
     Args:
         test_sets: sets.
-        candidates: candidates; the input is one of them.
+        methods: methods; the input is one of them.
         protocols: names of protocols.
         table: table to add to.
         progress: function that is called after each image; None for none.
 
     Returns:
-        Candidate -> number of pictures that it does not have.
+        Method -> number of pictures that it does not have.
 
     Raises:
         UserError: A picture is unreadable, or the sizes of a pair or of a restored picture differ.
@@ -49,21 +49,21 @@ def evaluate(
         open_pairs = [
             pair
             for pair in test_set.pairs
-            if any(_key(test_set, pair, c, p) not in table.rows for c in candidates for p in protocols)
+            if any(_key(test_set, pair, c, p) not in table.rows for c in methods for p in protocols)
         ]
         done += len(test_set.pairs) - len(open_pairs)
         for pair, (mixture, target) in _decoded(open_pairs):
-            for candidate in candidates:
-                keys = {protocol: _key(test_set, pair, candidate, protocol) for protocol in protocols}
+            for method in methods:
+                keys = {protocol: _key(test_set, pair, method, protocol) for protocol in protocols}
                 if all(key in table.rows for key in keys.values()):
                     continue
-                restored = candidate.restore(test_set, pair, mixture)
+                restored = method.restore(test_set, pair, mixture)
                 if restored is None:
-                    missing[candidate.name] = missing.get(candidate.name, 0) + 1
+                    missing[method.name] = missing.get(method.name, 0) + 1
                     continue
                 if restored.shape != target.shape:
                     raise UserError(
-                        f"{candidate.name}: the picture {pair.name} of {test_set.name} is {_size(restored)}, and its "
+                        f"{method.name}: the picture {pair.name} of {test_set.name} is {_size(restored)}, and its "
                         f"target {pair.target} {_size(target)}; no protocol resizes: give pictures of the same size"
                     )
                 for protocol, key in keys.items():
@@ -76,8 +76,8 @@ def evaluate(
     return missing
 
 
-def _key(test_set: TestSet, pair: Pair, candidate: Candidate, protocol: str) -> Key:
-    return Key(test_set.name, pair.name, candidate.name, candidate.sha256, protocol)
+def _key(test_set: TestSet, pair: Pair, method: Method, protocol: str) -> Key:
+    return Key(test_set.name, pair.name, method.name, method.sha256, protocol)
 
 
 def _decoded(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, tuple[np.ndarray, np.ndarray]]]:

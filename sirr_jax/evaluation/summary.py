@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sirr_jax.evaluation.candidates import INPUT
+from sirr_jax.evaluation.methods import INPUT
 from sirr_jax.evaluation.score_table import METRICS, Row
 
 _RESAMPLES = 2_000

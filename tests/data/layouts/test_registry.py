@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sirr_jax.data.images.decode import read_image
-from sirr_jax.data.layouts.registry import LAYOUTS, recognize
+from sirr_jax.data.layouts.registry import ranked_layouts, recognize
 from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.sequences import FolderSequences
@@ -126,8 +126,8 @@ def test_layouts_are_recognized_and_read(name, folder, build, first, last, count
 
 
 def test_every_layout_has_an_example():
-    assert {example[0] for example in EXAMPLES} == {layout.name for layout in LAYOUTS}
-    assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
+    assert {example[0] for example in EXAMPLES} == {layout.name for layout in ranked_layouts()}
+    assert len({layout.name for layout in ranked_layouts()}) == len(ranked_layouts())
 
 
 def test_training_sources_read_the_same_pictures(tmp_path):

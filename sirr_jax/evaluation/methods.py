@@ -17,7 +17,7 @@ INPUT = "input"
 """Name of the row of the untouched input."""
 
 
-class Candidate(Protocol):
+class Method(Protocol):
     """Something that gives a restored picture.
 
     Attributes:
@@ -39,7 +39,7 @@ class Candidate(Protocol):
         ...
 
 
-class InputCandidate:
+class InputMethod:
     """The untouched input."""
 
     name, sha256 = INPUT, ""
@@ -50,7 +50,7 @@ class InputCandidate:
         return image
 
 
-class ModelCandidate:
+class ModelMethod:
     """A model file, or the bundled student."""
 
     def __init__(self, model: str) -> None:
@@ -78,7 +78,7 @@ class ModelCandidate:
         return self._restorer(image).restored
 
 
-class YangCandidate:
+class YangMethod:
     """Yang et al. 2019, which needs no weights (baselines specification, section 1)."""
 
     name, sha256 = "yang", ""
@@ -93,7 +93,7 @@ class YangCandidate:
         return np.clip(np.asarray(suppress(jnp.asarray(image)[None])[0]), 0.0, 1.0)
 
 
-class FolderCandidate:
+class FolderMethod:
     """Pictures that another program restored, in a folder for each set or in one."""
 
     sha256 = ""
@@ -136,7 +136,7 @@ class FolderCandidate:
         return None
 
 
-def open_model(model: str) -> Candidate:
+def open_model(model: str) -> Method:
     """Opens a model by file or name.
 
     Args:
@@ -145,4 +145,4 @@ def open_model(model: str) -> Candidate:
     Raises:
         UserError: The file is missing or damaged, or its networks do not restore single images.
     """
-    return YangCandidate() if model == "yang" else ModelCandidate(model)
+    return YangMethod() if model == "yang" else ModelMethod(model)

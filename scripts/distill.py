@@ -23,6 +23,7 @@ from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.sources.photos import EmbeddedPhotos
 from sirr_jax.metrics import score
 from sirr_jax.synthesis.multiview import MultiviewOptions, synthesize_single
+from sirr_jax.training.preemption import leave_at_once
 
 _CONFIG = Path(__file__).parent.parent / "configs" / "dynamics.py"
 
@@ -76,4 +77,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    leave_at_once(exit_code)
+    sys.exit(exit_code)

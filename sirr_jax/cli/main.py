@@ -11,6 +11,7 @@ import sys
 from sirr_jax import __version__
 from sirr_jax.cli.argument_parser import ArgumentParser
 from sirr_jax.errors import UserError, did_you_mean
+from sirr_jax.training.preemption import leave_at_once
 
 VERBS = {
     "remove": "remove reflections from photos",
@@ -49,8 +50,9 @@ def main(argv: list[str] | None = None) -> int:
         argv: arguments without the program's name; None for those of the process.
 
     Returns:
-        Exit code: 0, 1 for a failure, 2 for a user's mistake.
+        Exit code: 0, 1 for a failure, 2 for a user's mistake, 75 for a training that was asked to stop.
     """
+    as_program = argv is None
     argv = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -66,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
         command = f"sirr {name}"
         code = importlib.import_module(f"sirr_jax.cli.{name}").run(argv[1:])
         sys.stdout.flush()  # an error at the interpreter's exit could not be handled
+        if as_program:
+            leave_at_once(code)
         return code
     except UserError as error:
         print(f"{command}: {error}", file=sys.stderr)

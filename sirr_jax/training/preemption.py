@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ STOPPED = os.EX_TEMPFAIL if hasattr(os, "EX_TEMPFAIL") else 75
 """Exit code of a run that was asked to stop: 75, `EX_TEMPFAIL` of sysexits.h (run it again)."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+_interrupted = False  # whether an exception of a signal may have left XLA in the middle of its work
 
 
 class Interrupted(KeyboardInterrupt):
@@ -31,8 +35,25 @@ class _Interrupt:
     def __call__(self, number: int, frame: Any) -> None:
         """Handles a signal."""
         del frame
+        global _interrupted
+        _interrupted = True
         signal.signal(number, self.before)
         raise Interrupted(signal.Signals(number).name)
+
+
+def leave_at_once(code: int) -> None:
+    """Ends the process if it was interrupted before the first step; otherwise does nothing.
+
+    After an exception in the middle of a compilation, the regular end of the interpreter crashes inside XLA, and the
+    exit code would be that of the crash.
+
+    Args:
+        code: exit code.
+    """
+    if code == STOPPED and _interrupted:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 @contextlib.contextmanager
@@ -91,7 +112,7 @@ def _handlers(make: Callable[[Any], Callable[[int, Any], None]]) -> Iterator[Non
     before: dict[int, Any] = {}
     try:
         try:
-            for number in _SIGNALS:
+            for number in map(int, _SIGNALS):
                 before[number] = signal.getsignal(number) or signal.SIG_DFL  # None: not set by Python
                 signal.signal(number, make(before[number]))
         except ValueError:  # only the main thread may handle signals

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from sirr_jax.training import preemption
 from sirr_jax.training.preemption import STOPPED, Interrupted, interrupting, stop_requests
 
 BOTH = [signal.SIGTERM, signal.SIGINT]
@@ -58,6 +59,20 @@ def test_interrupting_takes_over_again_after_the_steps():
             pass
         with pytest.raises(Interrupted):
             signal.raise_signal(signal.SIGTERM)
+
+
+def test_only_an_interrupted_process_leaves_at_once(monkeypatch):
+    left = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    monkeypatch.setattr(preemption, "_interrupted", False)
+    preemption.leave_at_once(STOPPED)
+    assert not left
+    with pytest.raises(Interrupted), interrupting():
+        signal.raise_signal(signal.SIGTERM)
+    preemption.leave_at_once(0)
+    assert not left
+    preemption.leave_at_once(STOPPED)
+    assert left == [STOPPED]
 
 
 def test_other_threads_handle_no_signals():

@@ -23,7 +23,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     config = training_config("dynamics")
     config.batch_size = 4  # samples per step, over all devices
 
-    config.data.photos = "embedded"  # folder, .zip file, packed set, "embedded" or "procedural" (drawn on the device)
+    config.data.photos = "embedded"  # folder, .zip file, TFDS set, "embedded" or "procedural" (drawn on the device)
     config.data.texture_prob = 0.0  # probability that a layer is replaced by a procedural texture
     config.data.color_jitter = 0.5  # strength of the random color changes
     config.data.hard_negative_prob = 0.0  # probability that a transmission is defocused, hazy or mirrored in water

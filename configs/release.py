@@ -12,7 +12,7 @@
   takes aligned frames.
 
 The command is one line. It needs neither TensorFlow nor a data set: photographs in a folder, a .zip file
-(`python scripts/zip_photos.py photos/ --out photos.zip --side 1024 --quality 92`) or a packed set become sequences
+(`python scripts/zip_photos.py photos/ --out photos.zip --side 1024 --quality 92`) or a TFDS set become sequences
 inside the training step. The same command resumes a run that was stopped; a stopped run leaves its models.
 
 The reflections resemble those of real panes: lights add in linear light ("glass"), a reflection often appears only in

@@ -1,4 +1,4 @@
-"""Time the data pipeline: JPEG folder, PNG folder and shards, against decoding alone; memory over many epochs.
+"""Time the data pipeline: JPEG and PNG, in folders and in TFDS sets, against decoding alone; memory over many epochs.
 
     python scripts/benchmark_data.py
     python scripts/benchmark_data.py --photos=/photos --count=500 --crop=256
@@ -33,7 +33,7 @@ _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 
 
 def _write_photos(folder: Path, photos: PhotoSource, *, count: int, side: int) -> dict[str, Path]:
-    """The same squares as JPEG (quality 95) and as PNG, in folders and in shards."""
+    """The same squares as JPEG (quality 95) and as PNG, in folders and in TFDS sets."""
     key = StreamKey(0, "benchmark")
     places: dict[str, Path] = {}
     for kind, suffix in _SUFFIXES.items():
@@ -44,8 +44,8 @@ def _write_photos(folder: Path, photos: PhotoSource, *, count: int, side: int) -
             generator = key.generator("square", number)
             region = draw_region(generator, photo.shape[:2], canvas=side, crop=1, max_scale=4.0, name=str(number))
             Image.fromarray(cut(photo, region, side)).save(folder / kind / f"{number:05}{suffix}", quality=95)
-        places[f"{kind} shards"] = folder / f"{kind}-shards"
-        pack(folder / kind, places[f"{kind} shards"])
+        places[f"{kind} TFDS"] = folder / f"{kind}-tfds"
+        pack(folder / kind, places[f"{kind} TFDS"])
     return places
 
 
@@ -125,7 +125,7 @@ def main() -> int:
             size = sum(path.stat().st_size for path in place.iterdir()) / 2**20
             table.add_row(name, *(f"{rate:.0f}/s" for rate in rates), f"{size:.1f}")
         console.print(table)
-        for name in ("JPEG folder", "JPEG shards"):
+        for name in ("JPEG folder", "JPEG TFDS"):
             sizes = _memory(streams[name], epochs=args.epochs, count=args.count, batch=args.batch)
             said = " ".join(f"{size:.0f}" for size in sizes)
             console.print(f"{name}: resident MiB over {args.epochs} epochs, at every tenth: {said}")

@@ -45,14 +45,17 @@ def _make_photograph(folder: Path, synthesis: dict[str, Any], *, seed: int) -> N
 
 
 def main() -> int:
-    """Run everything; returns the exit code."""
+    """Run everything; returns the exit code: that of `sirr train` if it is not 0, for example 75 when asked to stop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", type=Path, default=Path("runs/distill"))
     args, overrides = parser.parse_known_args()
     code = sirr(["train", f"--config={_CONFIG}:tiny", f"--workdir={args.workdir}", "--cpu_devices=2", *overrides])
-    student = args.workdir / "models" / "student.safetensors"
-    if code or not student.exists():
+    if code:  # 75: asked to stop; the student of such a run is not scored
         return code
+    student = args.workdir / "models" / "student.safetensors"
+    if not student.exists():
+        print(f"{args.workdir} has no student; train one with config.student.steps above 0", file=sys.stderr)
+        return 2
 
     folder = args.workdir / "photograph"
     config = json.loads((args.workdir / "config.json").read_text(encoding="utf-8"))

@@ -925,19 +925,19 @@ def _field_rows(module: str, node: ast.ClassDef) -> Iterator[tuple[str, str, str
 
 def layouts_page() -> str:
     """Returns the page of the known layouts."""
-    from sirr_jax.data.layouts.registry import LAYOUTS
+    from sirr_jax.data.layouts.registry import ranked_layouts
     from sirr_jax.data.prepare.tfds.catalogue import CATALOGUE
 
     tfds = {layout.name: name for name, spec in CATALOGUE.items() for layout in spec.layouts}
     parts = [
-        f"`sirr data check FOLDER` recognizes {len(LAYOUTS)} layouts by the names of files and folders, counts against "
-        "the published numbers, and lists files that are unpaired, truncated or of another size. Files are paired by "
+        f"`sirr data check FOLDER` recognizes {len(ranked_layouts())} layouts by the names of files and folders, counts "
+        "against the published numbers, and lists files that are unpaired, truncated or of another size. Files are paired by "
         "name, never by listing order. `--as NAME` takes a folder for a layout instead of recognizing it.",
         "A config takes any of them that has the layers it needs: `config.data.pairs` those with a mixture and a "
         "transmission, `config.data.sequences` sequences, `config.data.labelled` photographs with labels. `ROOT#PART` "
         "names one part, for example `DeRaindrop#train`.",
     ]
-    for layout in LAYOUTS:
+    for layout in ranked_layouts():
         published = layout.published
         if re.fullmatch(r"[\w.-]+\.[a-z]+/\S+", published):
             published = f"[{published}](https://{published})"

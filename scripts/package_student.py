@@ -24,6 +24,7 @@ import numpy as np
 from sirr_jax import UserError
 from sirr_jax.inference.restorer import PACKAGED
 from sirr_jax.inference.self_ensemble import check_count
+from sirr_jax.json_text import to_json
 from sirr_jax.weights.model_file import StoredNetwork, load_model, save_model
 
 _TITLE = "sirr_jax bundled student"
@@ -102,7 +103,7 @@ def _mean(last: StoredNetwork, path: Path, share: float) -> StoredNetwork:
 
 def _training_log(runs: list[Path], averaged: dict[str, Any] | None) -> str:
     """Returns one JSON object with `averaged` and `runs`; each logged step is one line."""
-    head = f'{{"averaged": {json.dumps(averaged)},\n"runs": [\n'
+    head = f'{{"averaged": {to_json(averaged)},\n"runs": [\n'
     return head + ",\n".join(_run_log(run) for run in runs) + "\n]}\n"
 
 
@@ -114,13 +115,13 @@ def _run_log(run: Path) -> str:
     if (scores := run / "scores.json").exists():
         head["scores"] = json.loads(scores.read_text(encoding="utf-8"))
     lines = (run / "scalars.jsonl").read_text(encoding="utf-8").splitlines()
-    records = ",\n".join(json.dumps(_rounded(json.loads(line)), allow_nan=False) for line in lines)
-    return json.dumps(head, indent=1)[:-2] + f',\n "log": [\n{records}\n ]\n}}'
+    records = ",\n".join(to_json(_rounded(json.loads(line))) for line in lines)
+    return to_json(head, indent=1)[:-2] + f',\n "log": [\n{records}\n ]\n}}'
 
 
-def _rounded(record: dict[str, float]) -> dict[str, float]:
+def _rounded(record: dict[str, float | None]) -> dict[str, float | None]:
     return {
-        name: value if isinstance(value, int) else float(f"{value:.5g}")
+        name: float(f"{value:.5g}") if isinstance(value, float) else value
         for name, value in record.items()
         if name != "time"
     }

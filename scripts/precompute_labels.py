@@ -23,6 +23,7 @@ from sirr_jax.layers.palettes import palette
 from sirr_jax.models import build
 from sirr_jax.models.published_segmenter import PublishedSegmenter
 from sirr_jax.recipes.common.segmenters import read_segmenter
+from sirr_jax.temporary_paths import new_file
 
 
 def _targets(photos: list[Path], folder: Path, out: Path) -> dict[Path, Path]:
@@ -41,12 +42,10 @@ def _targets(photos: list[Path], folder: Path, out: Path) -> dict[Path, Path]:
 
 
 def _write(labels: np.ndarray, colors: np.ndarray, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(labels.astype(np.uint8), "P")
     image.putpalette(colors.tobytes())
-    partial = target.with_name(target.name + ".partial")
-    image.save(partial, "PNG")
-    partial.replace(target)
+    with new_file(target, overwrite=True) as partial:  # `main` has sorted out the existing ones
+        image.save(partial, "PNG")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,7 +13,6 @@ output for the photos themselves.
 from __future__ import annotations
 
 import argparse
-import json
 import runpy
 import sys
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from PIL import Image
 from sirr_jax import Restorer, UserError, load
 from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.images.reader import list_images
+from sirr_jax.json_text import to_json
 from sirr_jax.metrics import psnr, score
 from sirr_jax.models.convex_suppression import suppress
 from sirr_jax.synthesis.multiview import MIXING_MODELS, MultiviewOptions, synthesize_single
@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
         return 2
     print(_table(report))
     if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        args.json.write_text(to_json(report, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

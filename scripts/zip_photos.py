@@ -21,6 +21,7 @@ from PIL import Image
 from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.images.reader import list_images
 from sirr_jax.errors import UserError
+from sirr_jax.temporary_paths import new_file
 
 # A fixed date, so that the same photos give the same bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -37,11 +38,9 @@ def main(argv: list[str]) -> int:
     try:
         if args.out.exists():
             raise UserError(f"{args.out} exists; choose another --out or remove it first")
-        partial = args.out.with_name(f"{args.out.name}.partial")
-        with zipfile.ZipFile(partial, "w") as archive:
+        with new_file(args.out, overwrite=False) as partial, zipfile.ZipFile(partial, "w") as archive:
             for path, name in archive_names(args.folders):
                 archive.writestr(zipfile.ZipInfo(name, _DATE), _jpeg(path, args.side, args.quality))
-        partial.replace(args.out)
     except UserError as error:
         print(f"zip_photos: {error}", file=sys.stderr)
         return 2

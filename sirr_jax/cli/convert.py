@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +13,10 @@ from sirr_jax.cli.argument_parser import ArgumentParser
 from sirr_jax.cli.values import parse_values
 from sirr_jax.errors import UserError
 
-_TORCH_SUFFIXES = (".pth", ".pt", ".pkl", ".bin")
+if TYPE_CHECKING:
+    from sirr_jax.weights.model_file import Model
+
+_TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".pkl", ".bin", ".tar")
 _KERAS_SUFFIXES = (".h5", ".hdf5")
 
 
@@ -36,8 +38,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--part",
         metavar="NAME",
-        help="part to convert, where SRC has several: a state dict of a PyTorch file (bg, netD) or the role of a "
-        "network in a model file",
+        help="part to convert, where SRC has several: the name of weights in it (bg, netD, generator), 'live' for "
+        "those that are no moving average, or the role of a network in a model file (default: the moving average of "
+        "the known network, where there is one)",
     )
     result.add_argument(
         "--model-arg",
@@ -63,10 +66,10 @@ def run(argv: list[str]) -> int:
     if destination.exists() and not args.force:
         raise UserError(f"{destination} exists; choose another name or add --force")
 
-    from sirr_jax.weights.load_weights import load_weights
-    from sirr_jax.weights.model_file import Model
+    from sirr_jax.weights.load_weights import load_with_remarks
+    from sirr_jax.weights.sha256 import sha256
 
-    model: Model = load_weights(
+    model, remarks = load_with_remarks(
         args.sources, network_id=args.network, part=args.part, model_args=parse_values("--model-arg", args.model_arg)
     )
     for network in model.networks.values():
@@ -75,8 +78,10 @@ def run(argv: list[str]) -> int:
     for role, network in model.networks.items():
         _print_summary(role, network.id, network.model_args, network.variables)
     _print_rows({"license": model.license, "description": model.description})
+    for remark in [*remarks, *_lost(model, layout)]:
+        _print_rows({"note": remark})
     for path in written:
-        _print_rows({"written": str(path), "bytes": f"{path.stat().st_size:,}", "sha256": _sha256(path)})
+        _print_rows({"written": str(path), "bytes": f"{path.stat().st_size:,}", "sha256": sha256(path)})
     return 0
 
 
@@ -91,7 +96,7 @@ def _layout(destination: Path) -> str:
     raise UserError(f"DST is {destination}; give a name that ends in .safetensors, .pth or .h5")
 
 
-def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[Path]:
+def _write(destination: Path, model: Model, layout: str, *, force: bool) -> list[Path]:
     """Writes the model and returns the files. Checks all files before it writes the first."""
     from sirr_jax.weights.convert import to_torch
     from sirr_jax.weights.key_maps import key_map
@@ -135,6 +140,26 @@ def _write(destination: Path, model: Any, layout: str, *, force: bool) -> list[P
     return list(files)
 
 
+def _lost(model: Model, layout: str) -> list[str]:
+    """Describes what a file of another layout than the project's cannot contain."""
+    from sirr_jax.weights.key_maps import key_map
+
+    if layout == "flax":
+        return []
+    lost = []
+    for network in model.networks.values():
+        lost += [
+            f"DST does not contain {name}={value}; give --model-arg {name}={value} to convert it back"
+            for name, value in network.model_args.items()
+            if name in key_map(network.id).undetectable
+        ]
+        if network.convention == "caffe":
+            lost.append(f"DST does not say that {network.id} expects Caffe's BGR from 0 to 255, not torchvision's RGB")
+        if network.parents or network.steps is not None:
+            lost.append(f"DST does not contain the license and the parents of {network.id}")
+    return lost
+
+
 def _print_groups(network_id: str, variables: Mapping[str, Any]) -> None:
     """Prints one line per group of tensors: the first two levels of the collections."""
     from sirr_jax.weights.variables import flatten
@@ -167,8 +192,3 @@ def _print_summary(role: str, network_id: str, model_args: Mapping[str, Any], va
 def _print_rows(rows: Mapping[str, str]) -> None:
     for name, value in rows.items():
         print(f"  {name:<13}{value}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

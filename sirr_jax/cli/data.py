@@ -53,14 +53,16 @@ def _add_pack(commands: argparse._SubParsersAction[ArgumentParser]) -> None:
     pack = commands.add_parser(
         "pack",
         renamed={"--licence": "--license"},
-        help="write a data set into a few large files",
-        description="Copy the files of a data set, byte for byte, into ArrayRecord shards with an index and a "
-        "manifest (counts, SHA-256 of every shard, license). OUT can replace the data set in training configs.",
+        help="write a data set into a TFDS set with a few large files",
+        description="Copy the files of a data set, byte for byte and with their names, into a prepared TFDS set "
+        "(TensorFlow Datasets) of ArrayRecord files. OUT can replace the data set in training configs.",
     )
     pack.add_argument("set", metavar="SET", help="data set, or SET#PART for one of its parts")
-    pack.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    pack.add_argument("out", metavar="OUT", help="folder to make, or tfds:NAME for NAME/1.0.0 in $TFDS_DATA_DIR")
     pack.add_argument("--as", dest="layout", metavar="NAME", help="layout of the data set (default: detected)")
-    pack.add_argument("--license", default="", metavar="TEXT", help="license of the images, for the manifest")
+    pack.add_argument(
+        "--license", default="", metavar="TEXT", help="license of the images, for the description of the set"
+    )
     pack.add_argument("--shard-mib", type=int, default=256, metavar="N", help="size of a shard in MiB (default: 256)")
     pack.add_argument(
         "--on-corrupt",
@@ -78,8 +80,8 @@ def _pack(args: argparse.Namespace) -> int:
     from sirr_jax.data.prepare.pack import pack
 
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(args.out.name, total=None)
-        manifest = pack(
+        task = progress.add_task(args.out, total=None)
+        packed = pack(
             args.set,
             args.out,
             layout=args.layout,
@@ -88,14 +90,13 @@ def _pack(args: argparse.Namespace) -> int:
             skip_unreadable=args.on_corrupt == "skip",
             report=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    print(f"{args.out}: {manifest.title} ({manifest.layout})")
-    for part, count in manifest.parts.items():
+    print(f"{packed.folder}: {packed.title} ({packed.layout})")
+    for part, count in packed.parts.items():
         _print_row(part or "images", str(count))
-    size = sum(shard.bytes for shard in manifest.shards) / 2**20
-    _print_row("shards", f"{len(manifest.shards)}, {size:.1f} MiB")
-    _print_row("license", manifest.license)
-    if manifest.skipped:
-        _print_row("skipped", f"{len(manifest.skipped)} images that cannot be decoded; manifest.json lists them")
+    _print_row("shards", f"{packed.shards}, {packed.bytes / 2**20:.1f} MiB")
+    _print_row("license", packed.license or "not stated")
+    if packed.skipped:
+        _print_row("skipped", f"{len(packed.skipped)} images that cannot be decoded; metadata.json lists them")
     return 0
 
 

@@ -14,6 +14,7 @@ from sirr_jax.errors import UserError, did_you_mean
 
 VERBS = {
     "remove": "remove reflections from photos",
+    "evaluate": "score models on data sets",
     "train": "train the networks of a config, or resume a run",
     "convert": "convert published weights to model files and back",
     "data": "check and pack data sets",

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from sirr_jax.cli.find_config import find_config, installed_configs
 from sirr_jax.cli.tables import print_scores
 from sirr_jax.errors import UserError
+from sirr_jax.training.overrides import check_overrides
+from sirr_jax.training.preemption import STOPPED, Interrupted, interrupting
 from sirr_jax.training.renamed_keys import new_key
 
+_OVERRIDE = re.compile(r"--?config\.")
 _MAIN_FLAGS = ("config", "workdir", "cpu_devices")
 _PROCESS_FLAGS = ("coordinator_address", "num_processes", "process_id", "local_device_ids")
 _USAGE = """\
@@ -25,7 +28,13 @@ usage: sirr train --config=NAME[:VARIANT] --workdir=FOLDER [--config.KEY=VALUE .
 
 Train the networks of a config. Run the same command again to resume.
 
+On SIGTERM or Ctrl-C the run saves a checkpoint after the current step and ends with exit code 75. Other exit codes: 0
+when the run has finished, 1 when a loss was not finite, 2 for a mistake in the command, the config or the data.
+
 options:
+"""
+_FLAGFILE = """\
+  --flagfile=FILE        file of flags, one a line; lines that begin with # are comments
 """
 _PROCESSES = """
 several processes, each on its own devices, all with the same --config and --workdir:
@@ -77,20 +86,29 @@ def help_text() -> str:
     }
     override = f"  --{'config.KEY=VALUE':<21}override of a config key, for example --config.batch_size=16\n"
     options = [lines[name] + (override if name == "config" else "") for name in _MAIN_FLAGS]
-    return "".join((_USAGE, *options, _PROCESSES, *(lines[name] for name in _PROCESS_FLAGS)))
+    return "".join((_USAGE, *options, _FLAGFILE, _PROCESSES, *(lines[name] for name in _PROCESS_FLAGS)))
 
 
 def run(argv: list[str]) -> int:
     """Parses flags and trains.
 
     Returns:
-        Exit code: 0, or 1 if a loss was not finite.
+        Exit code: 0 if the run has finished, 75 if it was asked to stop, 1 if a loss was not finite.
     """
     if not argv or "-h" in argv or "--help" in argv:
         print(help_text(), end="")
         return 0
-    command = ["sirr train", *_resolved(argv)]
     try:
+        with interrupting():
+            return _run(argv)
+    except Interrupted as request:
+        print(f"sirr train: {request} before the first step; run the same command to start", file=sys.stderr)
+        return STOPPED
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        command = ["sirr train", *_resolved(flags.FlagValues().read_flags_from_files(argv, force_gnu=False))]
         values = flag_values(command)
         rest = values(command)[1:]
         if rest:
@@ -99,8 +117,12 @@ def run(argv: list[str]) -> int:
         if config is None or not values.workdir:
             raise UserError("give both --config=NAME:VARIANT and --workdir=FOLDER; see sirr train --help")
         config.keys()  # a config file is loaded, and its errors are raised, at the first use
+        check_overrides(config, _defaults(command))
     except UserError:
         raise
+    except flags.CantOpenFlagFileError as error:
+        reason = _reason(error).replace("'", "")
+        raise UserError(f"{reason}; give --flagfile a file of flags, one a line") from error
     except OSError as error:
         raise UserError(f"no config file at {_reason(error)}; expected --config=NAME:VARIANT") from error
     except (SyntaxError, ImportError, NameError) as error:
@@ -113,14 +135,23 @@ def run(argv: list[str]) -> int:
     from sirr_jax.training.trainer import train
 
     try:
-        workdir = train(config, Path(values.workdir))
+        outcome = train(config, Path(values.workdir))
     except FloatingPointError as error:
         print(f"sirr train: {error}", file=sys.stderr)
         return 1
-    if (scores := workdir / "scores.json").exists():
+    if not outcome.finished:
+        return STOPPED
+    if (scores := outcome.workdir / "scores.json").exists():
         protocol = config.get("protocol", "errnet")
         print_scores(f"Validation samples, protocol {protocol}", json.loads(scores.read_text(encoding="utf-8")))
     return 0
+
+
+def _defaults(command: Sequence[str]) -> ConfigDict:
+    """Returns the config of a command without its overrides."""
+    values = flag_values(without := [argument for argument in command if not _OVERRIDE.match(argument)])
+    values(without, known_only=True)
+    return values.config
 
 
 def _resolved(argv: Sequence[str]) -> list[str]:
@@ -148,7 +179,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         # "... [Errno 2] No such file or directory: 'missing.py'"
         return message.rstrip().rsplit(": ", 1)[-1].strip("'")
-    message = message.strip("\"'").replace("\\'", "'").replace("\\n", " ")
+    message = message.removeprefix("ERROR:: ").strip("\"'").replace("\\'", "'").replace("\\n", " ")
     if "Traceback" not in message:
         return message
     last = message.strip().splitlines()[-1]
@@ -172,13 +203,10 @@ def _prepare_jax(values: flags.FlagValues) -> None:
     if values.cpu_devices > 0:
         jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_num_cpu_devices", values.cpu_devices)
-    # The cache holds executable code, so the folder must be accessible to the user alone.
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sirr_jax" / "xla"
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        default.mkdir(parents=True, exist_ok=True, mode=0o700)
-        jax.config.update("jax_compilation_cache_dir", str(default))
     from sirr_jax.training import parallel
+    from sirr_jax.training.compilation_cache import turn_on_cache
 
+    turn_on_cache()
     parallel.start_processes(
         values.coordinator_address, values.num_processes, values.process_id, _device_ids(values.local_device_ids)
     )

@@ -19,6 +19,7 @@ from sirr_jax.data.sources.preloaded import PreloadedPhotos
 from sirr_jax.data.sources.segmentation import FolderLabelled, LabelledSource
 from sirr_jax.data.sources.sequences import FolderSequences
 from sirr_jax.data.sources.synthetic_scenes import SceneSource
+from sirr_jax.data.storage.tfds.place import resolve
 from sirr_jax.errors import UserError
 from sirr_jax.synthesis.degradations.random_degradation import RandomDegradation
 from sirr_jax.synthesis.multiview import MultiviewOptions
@@ -90,12 +91,14 @@ def validation_stream(data: ConfigDict, kind: str) -> Stream:
         UserError: The folder is missing or does not hold what is expected.
     """
     if kind == "pairs":
-        return _pairs(data, _folder(data.validation, "validation", _NO_VALIDATION))
+        return _pairs(data, _place(data, "validation", _NO_VALIDATION))
     if kind in LABELLED_KINDS and data.labelled != "scenes":
-        place = _folder(data.validation, "validation", _NO_VALIDATION)
+        place = _place(data, "validation", _NO_VALIDATION)
         return _of_labelled(data, kind, _labelled_set(data, place))
     if data.validation:
-        photos: PhotoSource = FolderPhotos(data.validation, crop=data.crop, on_corrupt=data.on_corrupt)
+        photos: PhotoSource = FolderPhotos(
+            _place(data, "validation", _NO_VALIDATION), crop=data.crop, on_corrupt=data.on_corrupt
+        )
     else:
         photos = EmbeddedPhotos("validation", crop=data.crop)
     if kind in LABELLED_KINDS:
@@ -125,15 +128,15 @@ def validation_batch(data: ConfigDict, kind: str, count: int, *, seed: int) -> d
 
 def _training_stream(data: ConfigDict, kind: str, photos: Callable[[], PhotoSource]) -> Stream:
     if kind == "sequences":
-        folder = _folder(data.sequences, kind, "config.data.sequences_share=0")
+        folder = _place(data, kind, "config.data.sequences_share=0")
         sequences = FolderSequences(folder, crop=data.crop, on_corrupt=data.on_corrupt)
         return SequenceCrops(sequences, crop=data.crop, max_scale=data.max_scale)
     if kind == "pairs":
-        return _pairs(data, _folder(data.pairs, kind, "config.data.pairs_share=0"))
+        return _pairs(data, _place(data, kind, "config.data.pairs_share=0"))
     if kind == "unaligned":
-        return _pairs(data, _folder(data.unaligned, kind, "the stages' unaligned_share=0"))
+        return _pairs(data, _place(data, kind, "the stages' unaligned_share=0"))
     if kind in LABELLED_KINDS and data.labelled != "scenes":
-        place = _folder(data.labelled, "labelled", "config.data.labelled=scenes")
+        place = _place(data, "labelled", "config.data.labelled=scenes")
         return _of_labelled(data, kind, _labelled_set(data, place))
     if data.photos == "procedural":
         if kind == "photos" or kind in LABELLED_KINDS:
@@ -148,7 +151,7 @@ def _training_photos(data: ConfigDict) -> PhotoSource:
     if data.photos == "embedded":
         photos: PhotoSource = EmbeddedPhotos("train", crop=data.crop)
     else:
-        folder = _folder(data.photos, "photos", "config.data.photos=embedded")
+        folder = _place(data, "photos", "config.data.photos=embedded")
         photos = FolderPhotos(folder, crop=data.crop, on_corrupt=data.on_corrupt)
     _log.info("%d photographs from %s", len(photos), data.photos)
     return PreloadedPhotos(photos) if data.loader == "device" else photos
@@ -200,7 +203,9 @@ def _scenes(data: ConfigDict, photos: PhotoSource, *, held_out: bool = False) ->
     return source
 
 
-def _folder(path: str, name: str, otherwise: str) -> str:
-    if not path:
-        raise UserError(f"config.data.{name} is empty; give a folder, or set {otherwise}")
-    return path
+def _place(data: ConfigDict, name: str, otherwise: str) -> str:
+    """Returns the folder that a key names, with `#PART`; the key may name a TFDS set instead."""
+    place = data[name]
+    if not place:
+        raise UserError(f"config.data.{name} is empty; give a folder or tfds:NAME, or set {otherwise}")
+    return str(resolve(place, data.get("tfds_data_dir", "")))

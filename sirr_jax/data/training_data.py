@@ -6,6 +6,7 @@ stacks samples into batches, and this module decides how many samples of which k
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -16,6 +17,8 @@ from sirr_jax.data.from_config import training_streams
 from sirr_jax.data.loaders.build import BatchLoader, LoaderName, build_loader, check_loader
 from sirr_jax.data.samples.base import Stream
 from sirr_jax.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 
 class TrainingStage(Protocol):
@@ -75,6 +78,8 @@ class TrainingData:
         self._loader, self._seed = loader, seed
         self._process_index, self._process_count = process_index, process_count
         self.counts = [samples_per_batch(stage.mix, batch_size, unit) for stage in stages]
+        for kind in streams:
+            _warn_of_few(kind, streams[kind], max(count.get(kind, 0) for count in self.counts))
         self._skipped = skipped_positions([stage.steps for stage in stages], self.counts)
 
     @classmethod
@@ -146,6 +151,15 @@ class TrainingData:
             + ", ".join(f"{n}/{self._batch_size} {kind} (asked {stage.mix[kind]:.0%})" for kind, n in count.items())
             for stage, count in zip(self._stages, self.counts, strict=True)
         )
+
+
+def _warn_of_few(kind: str, stream: Stream, samples: int) -> None:
+    photos = getattr(stream, "photos", ())
+    if 0 < len(photos) < samples:
+        _log.warning(
+            "%d photographs for %d samples of kind %s a step: each occurs several times in a step, in other crops",
+            len(photos), samples, kind,
+        )  # fmt: skip
 
 
 def samples_per_batch(mix: Mapping[str, float], batch_size: int, unit: int) -> dict[str, int]:

@@ -80,6 +80,18 @@ def list_networks() -> tuple[str, ...]:
     return NETWORKS.names()
 
 
+def pretrained_info(network_id: str) -> PretrainedInfo:
+    """Returns the provenance of a network's published weights; `SELF_TRAINED` where nobody published any.
+
+    Args:
+        network_id: id of the network.
+
+    Raises:
+        UserError: The id is unknown.
+    """
+    return NETWORKS.find(network_id).source
+
+
 def build(network_id: str, **model_args: Any) -> nn.Module:
     """Builds the Flax module of a network.
 

@@ -6,6 +6,9 @@ from sirr_jax.errors import UserError
 
 _DIVISORS = {"base": 1, "small": 4, "tiny": 16}
 
+WIDTHS = tuple(_DIVISORS)
+"""Names of the widths, widest first."""
+
 
 def scaled(channels: int, width: str) -> int:
     """Scales a number of channels to a width.

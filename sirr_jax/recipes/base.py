@@ -11,7 +11,7 @@ import jax
 from ml_collections import ConfigDict
 
 from sirr_jax.registry import Registry
-from sirr_jax.weights.model_file import StoredNetwork
+from sirr_jax.weights.model_file import Parent, StoredNetwork
 
 AXIS = "devices"
 """Name of the pmapped axis, over which losses compute batch statistics of all devices."""
@@ -48,6 +48,20 @@ class Start(NamedTuple):
     params: Tree
     ema: Tree
     collections: Tree
+
+
+class Ancestry(NamedTuple):
+    """Weights from files that a network contains before its first training step.
+
+    Attributes:
+        parents: these weights and their parents.
+        steps: training steps of these weights; None if unknown.
+        complete: whether the whole network comes from files.
+    """
+
+    parents: tuple[Parent, ...] = ()
+    steps: int | None = 0
+    complete: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +118,7 @@ class Recipe(abc.ABC):
         targets: estimate -> panel that it is scored against, where that is not "target".
         validation: kind of sample ("layers", "single", "pairs", "photos", ...) to validate on.
         notes: sentences for the log and the metadata of the run, for example which losses are in use.
+        ancestries: network -> weights from files, set by `init`; networks that are drawn are left out.
     """
 
     name: str
@@ -114,6 +129,7 @@ class Recipe(abc.ABC):
     targets: Mapping[str, str] = {}
     validation: str = "layers"
     notes: tuple[str, ...] = ()
+    ancestries: Mapping[str, Ancestry] = {}
 
     @abc.abstractmethod
     def __init__(self, config: ConfigDict) -> None:
@@ -125,7 +141,7 @@ class Recipe(abc.ABC):
 
     @abc.abstractmethod
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
-        """Draws the initial variables.
+        """Draws the initial variables, or loads them, and sets `ancestries`.
 
         Args:
             key: PRNG key.

@@ -70,7 +70,9 @@ class Supervised(Recipe):
             role: build(network_id, **args, dtype=dtype) for role, (network_id, args) in self._networks.items()
         }
         required = self._restoration.required({self._role: self._modules[self._role]})
-        self._companions = read_companions(config.companions.to_dict(), [r for r in required if r != self._role])
+        self._companions, self._companion_ancestries = read_companions(
+            config.companions.to_dict(), [r for r in required if r != self._role]
+        )
         for role, network in self._companions.items():
             self._modules[role] = build(network.id, **network.model_args)
 
@@ -116,6 +118,8 @@ class Supervised(Recipe):
 
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
         """Draws variables, or loads those of `config.init_from`; see `Recipe.init`."""
+        ancestries = dict(self._companion_ancestries)
+        self.ancestries = ancestries
         variables = {}
         for i, role in enumerate(self._networks):
             module, network_key = self._modules[role], jax.random.fold_in(key, i)
@@ -124,7 +128,7 @@ class Supervised(Recipe):
                 drawn |= {"params": torch_uniform(network_key, drawn["params"], biases=False)}
             variables[role] = drawn
         if self._config.init_from:
-            variables = load_initial(self._config.init_from, self._networks, variables)
+            variables = load_initial(self._config.init_from, self._networks, variables, ancestries=ancestries)
         params = {role: tree["params"] for role, tree in variables.items()}
         collections = {
             role: rest

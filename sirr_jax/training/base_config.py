@@ -27,10 +27,11 @@ def training_config(recipe: str) -> ConfigDict:
     config.perceptual_weights = ""  # VGG weight file of the perceptual loss; empty for a 3-scale gradient loss
 
     config.data = ConfigDict()
-    config.data.photos = "embedded"  # photographs to synthesize from: folder, .zip file, packed set or "embedded"
-    config.data.pairs = ""  # real pairs: any layout that `sirr data check` knows, `ROOT` or `ROOT#PART`
+    config.data.photos = "embedded"  # photographs: folder, .zip file, TFDS set (its folder or tfds:NAME) or "embedded"
+    config.data.pairs = ""  # real pairs: any set that `sirr data check` knows, or tfds:NAME; #PART selects a part
     config.data.pairs_share = 0.0  # fraction of real pairs among single images
     config.data.validation = ""  # data set to validate on; empty for the held-out embedded photograph
+    config.data.tfds_data_dir = ""  # folder of prepared TFDS sets, for tfds:NAME; empty for $TFDS_DATA_DIR
     config.data.crop = 256  # side of the crops in pixels
     config.data.min_scale = 1.0  # smallest reduction of a photograph; below 1 crops are enlarged (close-ups)
     config.data.max_scale = 2.0  # largest reduction of a photograph before it is cropped

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import orbax.checkpoint as ocp
 
 import sirr_jax
 from sirr_jax.errors import UserError
-from sirr_jax.training.renamed_keys import translate
+from sirr_jax.json_text import to_json
+from sirr_jax.training.frozen_store import FrozenStore, put_back, take_out
+from sirr_jax.training.renamed_keys import ADDED, translate
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +33,9 @@ class Checkpoints:
     """Saves in the background; restores the newest undamaged state.
 
     A checkpoint is written under a temporary name and renamed when complete, so a killed process leaves either the
-    previous checkpoint or the new one.
+    previous checkpoint or the new one. Networks that a stage does not train are written once, to `frozen/`.
+
+    Of several processes, process 0 alone reads and writes; on the others nothing happens.
     """
 
     def __init__(self, workdir: Path, config: dict[str, Any], *, max_to_keep: int) -> None:
@@ -45,10 +50,24 @@ class Checkpoints:
             UserError: The folder has checkpoints of another config.
         """
         self._config_file, self._config = workdir / "config.json", config
+        self._changes: list[str] = []
+        self._primary = jax.process_index() == 0
+        if not self._primary:
+            return
+        folder = (workdir / "checkpoints").resolve()
+        folder.mkdir(parents=True, exist_ok=True)
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=max_to_keep, enable_async_checkpointing=True, cleanup_tmp_directories=True
+            max_to_keep=max_to_keep,
+            enable_async_checkpointing=True,
+            cleanup_tmp_directories=True,
+            create=False,
+            # Orbax's barriers would hang where reading fails on one process alone.
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                primary_host=0, active_processes={0}, barrier_sync_key_prefix="process0"
+            ),
         )
-        self._manager = ocp.CheckpointManager((workdir / "checkpoints").resolve(), options=options)
+        self._manager = ocp.CheckpointManager(folder, options=options)
+        self._frozen = FrozenStore(workdir / "frozen")
         begun = bool(self._manager.all_steps()) or (workdir / "models").exists()
         self._changes = self._compare_config(begun=begun)
 
@@ -58,9 +77,10 @@ class Checkpoints:
             return []
         try:
             before = translate(flatten_config(json.loads(self._config_file.read_text())))
+            before = {key: value for key, value in ADDED.items() if key in flatten_config(self._config)} | before
         except ValueError as error:
             raise UserError(f"{self._config_file} is not valid JSON ({error}); choose another --workdir") from error
-        now = flatten_config(json.loads(json.dumps(self._config)))
+        now = flatten_config(json.loads(to_json(self._config)))
         changes = []
         for name in sorted(before.keys() | now.keys()):
             old, new = before.get(name), now.get(name)
@@ -89,34 +109,37 @@ class Checkpoints:
                 f"{self._config_file.parent} has a finished run, and now {'; '.join(self._changes)}; choose another "
                 "--workdir"
             )
-        if jax.process_index() != 0:
+        if not self._primary:
             return
         for change in self._changes:
             _log.warning("from step %d on: %s", step, change)
             with (self._config_file.parent / "changes.txt").open("a", encoding="utf-8") as file:
                 file.write(f"step {step}: {change}\n")
         self._changes = []
-        text = json.dumps(self._config, indent=2, sort_keys=True) + "\n"
+        text = to_json(self._config, indent=2, sort_keys=True) + "\n"
         partial = self._config_file.with_suffix(".json.partial")
         partial.write_text(text)
         partial.replace(self._config_file)
 
-    def save(self, step: int, state: Any) -> None:
+    def save(self, step: int, state: Any, *, frozen: Collection[str] = ()) -> None:
         """Starts to save a state; returns while it is being written. A step that is already saved is not saved again.
 
         Args:
             step: number of finished steps.
             state: host copy of the state, see `parallel.to_host`.
+            frozen: networks that do not change in the present stage.
         """
-        if step in self._manager.all_steps():
+        if not self._primary or step in self._manager.all_steps():
             return
+        rest, taken = take_out(state, frozen)
         meta = {
             "step": step,
             "version": sirr_jax.__version__,
             "shapes": _describe(state),
             "checksums": _checksums(state),
+            "frozen": {place: self._frozen.put(tree) for place, tree in taken.items()},
         }
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
+        items = ocp.args.Composite(state=ocp.args.StandardSave(rest), meta=ocp.args.JsonSave(meta))
         if not self._manager.save(step, args=items):
             raise RuntimeError(f"Orbax refused to save step {step} after step {self._manager.latest_step()}")
 
@@ -129,26 +152,13 @@ class Checkpoints:
             like: state with the expected structure, shapes and dtypes.
 
         Returns:
-            State with NumPy arrays; None if there is no checkpoint.
+            State with NumPy arrays; None if there is no checkpoint, or if this is not process 0.
 
         Raises:
-            UserError: Checkpoints exist and none can be read, their shapes or dtypes differ, or the processes of the
-                run read different ones.
+            UserError: Checkpoints exist and none can be read, or their shapes or dtypes differ.
         """
-        state = self._newest(like)
-        if jax.process_count() > 1:
-            from jax.experimental import multihost_utils
-
-            step = -1 if state is None else int(state.step)
-            steps = multihost_utils.process_allgather(np.int32(step)).tolist()
-            if len(set(steps)) > 1:
-                raise UserError(
-                    f"the processes read the states after steps {steps} in {self._config_file.parent} (-1: none); give "
-                    "all of them one --workdir that all can read and write"
-                )
-        return state
-
-    def _newest(self, like: Any) -> Any | None:
+        if not self._primary:
+            return None
         steps = sorted(self._manager.all_steps(), reverse=True)
         expected = _describe(like)
         abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
@@ -157,8 +167,7 @@ class Checkpoints:
                 meta = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
                 # Orbax casts other dtypes silently.
                 self._compare(step, meta["shapes"], expected)
-                items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-                state = self._manager.restore(step, args=items).state
+                state = self._read(step, abstract, meta.get("frozen", {}))  # the first edition wrote whole states
                 if _checksums(state) == meta["checksums"]:
                     self._set_aside([newer for newer in steps if newer > step])
                     return state
@@ -170,10 +179,20 @@ class Checkpoints:
                 _log.warning("checkpoint %d cannot be read (%s); trying the one before", step, _one_line(error))
         if steps:
             raise UserError(
-                f"none of the checkpoints {steps} in {self._config_file.parent} can be read; restore the folder from "
-                "a backup or choose another --workdir"
+                f"none of the checkpoints {steps} in {self._config_file.parent} can be read; restore the folder (with "
+                "its frozen/) from a backup or choose another --workdir"
             )
         return None
+
+    def _read(self, step: int, abstract: Any, frozen: dict[str, str]) -> Any:
+        """Reads a state; networks of `frozen` ("field/network" -> hash) come from the store."""
+        if not frozen:
+            items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+            return self._manager.restore(step, args=items).state
+        rest, taken = take_out(abstract, {place.partition("/")[2] for place in frozen})
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(rest))
+        state = self._manager.restore(step, args=items).state
+        return put_back(state, {place: self._frozen.get(name, taken[place]) for place, name in frozen.items()})
 
     def _set_aside(self, steps: list[int]) -> None:
         # Orbax neither overwrites a step nor saves one older than its newest. Without this, nothing would be saved
@@ -181,16 +200,11 @@ class Checkpoints:
         if not steps:
             return
         damaged = self._manager.directory.parent / "damaged"
-        if jax.process_index() == 0:
-            damaged.mkdir(exist_ok=True)
-            for step in steps:
-                target = damaged / f"{step}-{time.time_ns()}"
-                (self._manager.directory / str(step)).rename(target)
-                _log.warning("checkpoint %d moved to %s", step, target)
-        if jax.process_count() > 1:
-            from jax.experimental import multihost_utils
-
-            multihost_utils.sync_global_devices("damaged checkpoints")
+        damaged.mkdir(exist_ok=True)
+        for step in steps:
+            target = damaged / f"{step}-{time.time_ns()}"
+            (self._manager.directory / str(step)).rename(target)
+            _log.warning("checkpoint %d moved to %s", step, target)
         self._manager.reload()
 
     def _compare(self, step: int, shapes: dict[str, str], expected: dict[str, str]) -> None:
@@ -203,13 +217,16 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Waits until everything is on disk; raises the errors of the background thread."""
+        if not self._primary:
+            return
         self._manager.wait_until_finished()
         self._manager.check_for_errors()
 
     def close(self) -> None:
         """Finishes writing and releases threads."""
-        self.wait()
-        self._manager.close()
+        if self._primary:
+            self.wait()
+            self._manager.close()
 
 
 def _may_change(name: str, before: dict[str, Any], now: dict[str, Any]) -> bool:

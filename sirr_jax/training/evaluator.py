@@ -53,7 +53,8 @@ class Evaluator:
         options: dict[str, Any] = {"xla_backend_optimization_level": 0}
         prepare = jax.jit(functools.partial(recipe.prepare, train=False)).lower(raw, key)
         batch = prepare.compile(compiler_options=options)(raw, key)
-        self._chunks = _chunks(batch, config.validation_samples)
+        self._count = config.validation_samples
+        self._chunks = _chunks(batch, self._count)
         self._compare = jax.jit(recipe.compare)
         self._segment = jax.jit(recipe.segment)
         self._images: tuple[int, dict[str, np.ndarray]] = (-1, {})
@@ -114,7 +115,7 @@ class Evaluator:
         state = parallel.first_replica(state)
         params = evaluation_params(state)
         parts = [jax.device_get(function(params, state.collections, chunk)) for chunk in self._chunks]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return {name: np.concatenate([part[name] for part in parts])[: self._count] for name in parts[0]}
 
     def _score(self, estimate: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
         return {name: np.asarray(values) for name, values in score(estimate, target, protocol=self._protocol).items()}
@@ -129,6 +130,11 @@ def _label_scores(predicted: np.ndarray, target: np.ndarray, classes: int) -> di
 
 
 def _chunks(batch: Tree, count: int) -> list[Tree]:
-    """Splits a batch into equal parts: all samples at once would need many times the memory of a training step."""
-    size = max(n for n in range(1, min(count, _MOST_AT_ONCE) + 1) if count % n == 0)
-    return [jax.tree.map(lambda x, i=i: x[i : i + size], batch) for i in range(0, count, size)]
+    """Splits a batch into equal parts: all samples at once would need many times the memory of a training step.
+
+    The last sample fills up the last part; `_apply` drops what is computed for the copies.
+    """
+    parts = -(-count // _MOST_AT_ONCE)
+    size = -(-count // parts)
+    numbers = np.minimum(np.arange(parts * size), count - 1).reshape(parts, size)
+    return [jax.tree.map(lambda x, rows=rows: x[rows], batch) for rows in numbers]

@@ -142,7 +142,17 @@ def first_replica(tree: Any) -> Any:
 
 
 def to_host(tree: Any) -> Any:
-    """Copies a replicated tree to NumPy after a check that all local devices have the same values.
+    """Copies the first replica of a tree to NumPy.
+
+    Args:
+        tree: replicated tree.
+    """
+    # A copy: on CPUs the array may be a view of a buffer that the next step reuses.
+    return jax.tree.map(lambda x: np.array(x.addressable_shards[0].data), tree)
+
+
+def check_replicas(tree: Any) -> None:
+    """Checks that all local devices have the same values.
 
     Args:
         tree: replicated tree.
@@ -150,16 +160,13 @@ def to_host(tree: Any) -> Any:
     Raises:
         RuntimeError: Two devices differ: a leaf was not averaged over devices, and training must not go on.
     """
-
-    def fetch(path: tuple, x: jax.Array) -> np.ndarray:
-        # A copy: on CPUs the array may be a view of a buffer that the next step reuses.
-        copies = [np.array(shard.data) for shard in x.addressable_shards]
-        for other in copies[1:]:
-            if copies[0].tobytes() != other.tobytes():
-                raise RuntimeError(f"devices disagree about {jax.tree_util.keystr(path)}; it was not averaged")
-        return copies[0]
-
-    return jax.tree_util.tree_map_with_path(fetch, tree)
+    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+        first, *others = x.addressable_shards
+        if not others:
+            continue
+        values = np.asarray(first.data).tobytes()
+        if any(np.asarray(other.data).tobytes() != values for other in others):
+            raise RuntimeError(f"devices disagree about {jax.tree_util.keystr(path)}; it was not averaged")
 
 
 def start_processes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 # (pattern of a whole dotted key, present key); the first match counts.
@@ -46,6 +47,10 @@ _VALUES: dict[str, dict[Any, Any]] = {
     "optimizer.schedule": {"halving": "step"},
     "distill.enabled": {True: False, False: True},
 }
+
+
+ADDED = MappingProxyType({"data.tfds_data_dir": ""})
+"""Keys that were added later, with the value at which a run goes on as before."""
 
 
 def new_key(key: str) -> str | None:

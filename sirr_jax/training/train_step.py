@@ -20,8 +20,8 @@ class Settings(NamedTuple):
     Attributes:
         seed: base random seed.
         grad_accum_steps: micro-batches per step.
-        ema_decay: decay rate of the moving averages, with a warm-up: min(decay, (1 + n) / (10 + n)) at step n of a
-            stage.
+        ema_decay: decay rate of the moving averages, with a warm-up: min(decay, (1 + n) / (10 + n)), where n is the
+            number of steps in which the network has been trained, in this and earlier stages.
     """
 
     seed: int
@@ -54,6 +54,7 @@ def build_step(
     """
     stage = recipe.stages[stage_index]
     learning = sorted({name for update in stage.updates for name in update.learns})
+    trained = {name: _steps_before(recipe, stage_index, name) for name in learning}
 
     def step(state: TrainState, raw: Tree) -> tuple[TrainState, dict[str, jax.Array]]:
         run_key = jax.random.key(settings.seed)
@@ -81,10 +82,10 @@ def build_step(
                 for value in (loss, *norms.values()):  # a norm is finite only if all gradients are
                     finite &= jnp.isfinite(value)
 
-        n = in_stage.astype(jnp.float32)
-        decay = jnp.minimum(settings.ema_decay, (1.0 + n) / (10.0 + n))
         ema = dict(state.ema)
         for name in learning:
+            n = (in_stage + trained[name]).astype(jnp.float32)
+            decay = jnp.minimum(settings.ema_decay, (1.0 + n) / (10.0 + n))
             ema[name] = optax.incremental_update(params[name], ema[name], 1.0 - decay)
         bad_step = jnp.where(finite | (state.bad_step >= 0), state.bad_step, state.step)
         state = state.replace(
@@ -98,6 +99,12 @@ def build_step(
         return state, scalars
 
     return step
+
+
+def _steps_before(recipe: Recipe, stage_index: int, network: str) -> int:
+    """Returns the number of steps in which earlier stages train a network."""
+    earlier = recipe.stages[:stage_index]
+    return sum(stage.steps for stage in earlier if any(network in update.learns for update in stage.updates))
 
 
 def scan_steps(step: parallel.Step, count: int) -> parallel.Step:

@@ -15,10 +15,20 @@ from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
 _MAX_LISTED = 3
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
+    """Network that a state dict fits.
+
+    Attributes:
+        network_id: network id.
+        model_args: arguments that differ from the network's defaults.
+        part: key prefix, if the state dict is one part of a network in several files.
+        extra: keys of the state dict that are not the network's.
+    """
+
     network_id: str
     model_args: dict[str, Any]
     part: str | None
+    extra: tuple[str, ...] = ()
 
 
 def detect(state_dict: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -107,6 +117,45 @@ def matching_parts_of_all(state_dict: Mapping[str, Any]) -> dict[str, tuple[str,
     return parts
 
 
+def fitting(state_dict: Mapping[str, Any], network_id: str | None = None) -> list[Candidate]:
+    """Lists the networks, or parts of networks, that a state dict fits exactly.
+
+    Args:
+        state_dict: `{key: array}`, or anything with a shape.
+        network_id: the only network to consider; None for all.
+    """
+    return list(_candidates(shapes_of(strip_prefixes(state_dict)), network_id))
+
+
+def fitting_with_extra(state_dict: Mapping[str, Any], network_id: str | None = None) -> list[Candidate]:
+    """Lists the networks whose weights a state dict contains beside modules and counters of other names.
+
+    Args:
+        state_dict: `{key: array}`, or anything with a shape.
+        network_id: the only network to consider; None for all.
+    """
+    shapes = shapes_of(strip_prefixes(state_dict))
+    found = []
+    for candidate_id in [network_id] if network_id else list_networks():
+        network_map = key_map(candidate_id)
+        model_args = _infer_model_args(network_map, shapes)
+        if model_args is None:
+            continue
+        keys = {rule.key for rule in network_map.rules(model_args)}
+        extra = tuple(key for key in shapes if key not in keys)
+        heads = {key.partition(".")[0] for key in keys}
+        # A single array of an unknown name may be part of a variant of the network; a module or a counter is not.
+        apart = all(key.partition(".")[0] not in heads and ("." in key or _is_counter(shapes[key])) for key in extra)
+        inside = {key: shape for key, shape in shapes.items() if key in keys}
+        if extra and apart and _infer_exact_args(candidate_id, network_map, inside, None) is not None:
+            found.append(Candidate(candidate_id, model_args, None, extra))
+    return found
+
+
+def _is_counter(shape: tuple[int, ...]) -> bool:
+    return all(side == 1 for side in shape)
+
+
 def _describe_nearest(shapes: Shapes) -> str:
     """Describes the networks that share most keys with a state dict, in one sentence."""
     scores = []
@@ -135,13 +184,13 @@ def shapes_of(state_dict: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _candidates(shapes: Shapes) -> Iterable[_Candidate]:
-    for network_id in list_networks():
+def _candidates(shapes: Shapes, only: str | None = None) -> Iterable[Candidate]:
+    for network_id in [only] if only else list_networks():
         network_map = key_map(network_id)
         for part in (None, *network_map.parts):
             model_args = _infer_exact_args(network_id, network_map, shapes, part)
             if model_args is not None:
-                yield _Candidate(network_id, model_args, part)
+                yield Candidate(network_id, model_args, part)
 
 
 def _infer_exact_args(network_id: str, network_map: KeyMap, shapes: Shapes, part: str | None) -> dict[str, Any] | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sirr_jax.errors import UserError
-from sirr_jax.models.registry import NETWORKS, build
+from sirr_jax.models.pretrained_info import PretrainedInfo
+from sirr_jax.models.registry import build, pretrained_info
 from sirr_jax.models.vgg import CAFFE_VGG
 from sirr_jax.weights.convert import from_torch
 from sirr_jax.weights.errors import ConversionError
@@ -16,11 +17,25 @@ from sirr_jax.weights.key_maps import key_map
 from sirr_jax.weights.metadata import read_metadata
 from sirr_jax.weights.model_file import Model, StoredNetwork, build_model
 from sirr_jax.weights.multi_file import assemble
-from sirr_jax.weights.pretrained_vgg import read_vgg
-from sirr_jax.weights.readers.checkpoint_unwrap import strip_prefixes
+from sirr_jax.weights.pretrained_vgg import read_npz_vgg
+from sirr_jax.weights.read_state_dicts import read_state_dicts
 from sirr_jax.weights.readers.file_type import detect_file_type
 from sirr_jax.weights.readers.safetensors_file import read_safetensors
-from sirr_jax.weights.readers.torch_file import read_torch
+
+VGG_IDS = ("vgg16", "vgg19")
+"""Networks whose files are of two conventions."""
+
+
+class LoadedWeights(NamedTuple):
+    """Result of reading weight files.
+
+    Attributes:
+        model: the networks.
+        remarks: what else the files contain, for the user.
+    """
+
+    model: Model
+    remarks: tuple[str, ...]
 
 
 def load_weights(
@@ -32,66 +47,111 @@ def load_weights(
 ) -> Model:
     """Reads weight files: PyTorch, safetensors (of sirr_jax and others), Keras `.h5` and, for VGG, `.npz`.
 
+    Where a file contains a moving average of the weights beside the live ones, the average is read.
+
     Args:
         paths: files of one model: one network, the parts of one (IBCLN's G_T and G_R), or networks that work together
             (ERRNet and VGG-19).
         network_id: network id, if the files contain one network; None to detect it.
-        part: name of a nested state dict, where a PyTorch file has several; role of the network to select, where the
-            only file is a model file.
+        part: name of the weights to read, where a PyTorch or safetensors file has several, or "live" for those that
+            are no average; role of the network to select, where the only file is a model file.
         model_args: model arguments that the shapes of the weights do not determine.
 
     Returns:
-        The model. License and description are those of the networks' authors. The description also lists the
-        arguments that neither the weights nor `model_args` determine, with the values assumed.
+        The model. License and description are those of the networks' authors. The description also contains which
+        weights were read, and the arguments that neither the weights nor `model_args` determine, with the values
+        assumed.
 
     Raises:
         ConversionError: A file is unreadable, or its contents are unknown, incomplete or of another network.
         UserError: The id is unknown, or a package that the file type needs is not installed.
     """
+    return load_with_remarks(paths, network_id=network_id, part=part, model_args=model_args).model
+
+
+def load_with_remarks(
+    paths: Sequence[str | Path],
+    *,
+    network_id: str | None = None,
+    part: str | None = None,
+    model_args: Mapping[str, Any] | None = None,
+) -> LoadedWeights:
+    """Reads weight files, and lists what else they contain.
+
+    Args:
+        paths: files of one model, see `load_weights`.
+        network_id: network id, see `load_weights`.
+        part: name of the weights to read, see `load_weights`.
+        model_args: model arguments, see `load_weights`.
+
+    Raises:
+        ConversionError: See `load_weights`.
+        UserError: See `load_weights`.
+    """
     args = dict(model_args or {})
     models: list[Model] = []
     networks: list[StoredNetwork] = []
     state_dicts: list[tuple[str, Mapping[str, Any]]] = []
-    caffe: dict[str, str] = {}
+    facts: list[str] = []
+    remarks: list[str] = []
+    files: dict[str, str] = {}  # network id -> file, where the file contains complete networks
     for path in map(Path, paths):
         file_type = detect_file_type(path)
+        if file_type == "hdf5":
+            networks.append(_read_keras(path, network_id, args))
+            files[networks[-1].id] = path.name
+            continue
+        if file_type == "npz":
+            networks.append(_read_npz(path, network_id))
+            files[networks[-1].id] = path.name
+            continue
+        arrays = None
         if file_type == "safetensors":
             arrays, metadata = read_safetensors(path)
             if (rebuild := read_metadata(metadata)) is not None:
                 model = build_model(rebuild, arrays, path)
                 if len(paths) == 1:
-                    return _select(model, path, network_id, part, model_args)
+                    return LoadedWeights(_select(model, path, network_id, part, model_args), ())
                 models.append(model)
                 networks += model.networks.values()
-            else:
-                state_dicts.append((path.name, strip_prefixes(arrays)))
-        elif file_type == "torch":
-            state_dict = read_torch(path, part=part)
-            if any(isinstance(value, Mapping) for value in state_dict.values()):
-                raise ConversionError(
-                    f"{path} contains several state dicts: {', '.join(state_dict)}; name one of them "
-                    f"(--part {next(iter(state_dict))})"
-                )
-            state_dicts.append((path.name, state_dict))
-        elif file_type == "hdf5":
-            from sirr_jax.weights.keras.convert import detect_keras, from_keras
-
-            keras_id, keras_args = (network_id, {}) if network_id else detect_keras(path)
-            keras_args = {**keras_args, **_accepted(keras_id, args)}
-            networks.append(StoredNetwork(keras_id, keras_args, from_keras(keras_id, path, **keras_args)))
-        else:
-            networks.append(_read_npz(path, network_id))
-        if file_type in ("hdf5", "npz") and networks[-1].id.startswith("vgg"):
-            caffe[networks[-1].id] = path.name
+                files |= {network.id: path.name for network in model.networks.values()}
+                continue
+        read = read_state_dicts(path, network_id=network_id, part=part, arrays=arrays)
+        several = len(read.arrays) > 1
+        state_dicts += [(f"{path.name} ({n})" if several else path.name, x) for n, x in read.arrays.items()]
+        facts += read.facts
+        remarks += read.remarks if len(paths) == 1 else [f"{path.name}: {remark}" for remark in read.remarks]
     for assembled in assemble(state_dicts, network_id):
         torch_args = {**assembled.model_args, **_accepted(assembled.network_id, args)}
         try:
             variables = from_torch(assembled.network_id, assembled.state_dict, **torch_args)
         except ConversionError as error:
             raise error.about(", ".join(assembled.sources)) from error
-        networks.append(StoredNetwork(assembled.network_id, torch_args, variables))
+        info = pretrained_info(assembled.network_id)
+        convention = "torchvision" if assembled.network_id in VGG_IDS else ""
+        network = StoredNetwork(
+            assembled.network_id, torch_args, variables, license=info.license, convention=convention
+        )
+        networks.append(network)
+        facts += unused_statistics(network)
     _check_args(networks, args)
-    return _join(networks, [Path(path).name for path in paths], caffe, models, args)
+    _check_convention(networks, files)
+    return LoadedWeights(_join(networks, [Path(path).name for path in paths], models, args, facts), tuple(remarks))
+
+
+def unused_statistics(network: StoredNetwork) -> list[str]:
+    """Describes running statistics that a network does not use: those of instance normalization in old PyTorch.
+
+    Args:
+        network: converted network.
+    """
+    kept = network.variables.get("passthrough", {})
+    count = sum(key.endswith(".running_mean") for key in kept)
+    if not count:
+        return []
+    return [
+        f"{network.id}: running statistics of {count} normalization layers, which it does not use, are passed through"
+    ]
 
 
 def _accepted(network_id: str, model_args: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,6 +196,17 @@ def _describe_assumptions(network: StoredNetwork, model_args: Mapping[str, Any])
     ]
 
 
+def _read_keras(path: Path, network_id: str | None, model_args: Mapping[str, Any]) -> StoredNetwork:
+    from sirr_jax.weights.keras.convert import detect_keras, from_keras
+
+    keras_id, keras_args = (network_id, {}) if network_id else detect_keras(path)
+    keras_args = {**keras_args, **_accepted(keras_id, model_args)}
+    variables = from_keras(keras_id, path, **keras_args)
+    if keras_id in VGG_IDS:
+        return StoredNetwork(keras_id, keras_args, variables, license=CAFFE_VGG.license, convention="caffe")
+    return StoredNetwork(keras_id, keras_args, variables, license=pretrained_info(keras_id).license)
+
+
 def _read_npz(path: Path, network_id: str | None) -> StoredNetwork:
     """Reads a VGG in Keras's layout, the only network that is published as `.npz`."""
     if network_id not in (None, "vgg16", "vgg19"):
@@ -148,20 +219,37 @@ def _read_npz(path: Path, network_id: str | None) -> StoredNetwork:
         if network_id not in (None, candidate):
             continue
         try:
-            weights = read_vgg(path, candidate)
+            params, convention = read_npz_vgg(path, candidate)
         except UserError as error:
             errors.append(str(error))
         else:
-            return StoredNetwork(candidate, {"layers": list(weights.layers)}, {"params": weights.params})
+            info = CAFFE_VGG if convention == "caffe" else pretrained_info(candidate)
+            return StoredNetwork(
+                candidate, {"layers": list(params)}, {"params": params}, license=info.license, convention=convention
+            )
     raise ConversionError(errors[0])
+
+
+def _check_convention(networks: Sequence[StoredNetwork], files: Mapping[str, str]) -> None:
+    """Checks that ERRNet does not get the VGG-19 that it was not trained with."""
+    caffe = [files[network.id] for network in networks if network.convention == "caffe"]
+    if caffe and any(network.id.startswith("errnet/") for network in networks):
+        raise ConversionError(
+            f"{', '.join(caffe)} contains the Caffe weights of VGG-19, which expect BGR from 0 to 255; "
+            "ERRNet was trained with torchvision's: give vgg19-dcbb9e9d.pth"
+        )
+
+
+def _source(network: StoredNetwork) -> PretrainedInfo:
+    return CAFFE_VGG if network.convention == "caffe" else pretrained_info(network.id)
 
 
 def _join(
     networks: Sequence[StoredNetwork],
     files: Sequence[str],
-    caffe: Mapping[str, str],
     models: Sequence[Model],
     model_args: Mapping[str, Any],
+    facts: Sequence[str],
 ) -> Model:
     """Joins networks; those of `models` keep the license and the description of their files."""
     by_role: dict[str, StoredNetwork] = {}
@@ -177,16 +265,9 @@ def _join(
         raise ConversionError(
             f"the files contain networks of several systems ({', '.join(families)}); convert them one by one"
         )
-    if families == ["errnet"] and caffe:
-        raise ConversionError(
-            f"{', '.join(caffe.values())} contains the Caffe weights of VGG-19, which expect BGR from 0 to 255; "
-            "ERRNet was trained with torchvision's: give vgg19-dcbb9e9d.pth"
-        )
     known = [network for model in models for network in model.networks.values()]
     new = [network for network in networks if not any(network is other for other in known)]
-    sources = list(
-        dict.fromkeys(CAFFE_VGG if network.id in caffe else NETWORKS.find(network.id).source for network in new)
-    )
+    sources = list(dict.fromkeys(_source(network) for network in new))
     by = [f"by {', '.join(source.repository or 'sirr_jax' for source in sources)}"] if sources else []
     assumptions = [text for network in new for text in _describe_assumptions(network, model_args)]
     licenses = dict.fromkeys([source.license for source in sources] + [model.license for model in models])
@@ -195,6 +276,6 @@ def _join(
         by_role,
         license="; ".join(licenses),
         description="; ".join(
-            [f"converted from {', '.join(files)}", *by, *assumptions, *(model.description for model in models)]
+            [f"converted from {', '.join(files)}", *by, *facts, *assumptions, *(model.description for model in models)]
         ),
     )

@@ -14,6 +14,8 @@ _KEY = "sirr_jax"
 _SPEC_VERSION = "1.0.1"
 _IMPLEMENTATION = "sirr_jax (JAX, Flax Linen)"
 
+_PARENT_FIELDS = {"name", "license", "sha256"}
+
 # The key of the first edition's only metadata value.
 _FIRST_EDITION = "card"
 
@@ -23,7 +25,8 @@ def write_metadata(rebuild: Mapping[str, Any], spec: Mapping[str, str]) -> dict[
 
     Args:
         rebuild: settings to rebuild the networks: `recipe`, `version`, `networks` (role ->
-            `{"id": ..., "model_args": ...}`), optionally `max_side` and `self_ensemble`.
+            `{"id": ..., "model_args": ...}`, optionally `license`, `parents`, `steps` and `convention`), optionally
+            `max_side` and `self_ensemble`.
         spec: ModelSpec fields without their prefix; empty values are omitted.
 
     Returns:
@@ -67,9 +70,23 @@ def _is_complete(rebuild: Mapping[str, Any]) -> bool:
     networks = rebuild.get("networks")
     if not isinstance(networks, dict) or not networks:
         return False
-    return all(
-        isinstance(network, dict) and isinstance(network.get("id"), str) and isinstance(network.get("model_args"), dict)
-        for network in networks.values()
+    return all(isinstance(network, dict) and _is_network(network) for network in networks.values())
+
+
+def _is_network(network: Mapping[str, Any]) -> bool:
+    if not isinstance(network.get("id"), str) or not isinstance(network.get("model_args"), dict):
+        return False
+    steps, parents = network.get("steps"), network.get("parents", [])
+    return (
+        all(isinstance(network.get(name, ""), str) for name in ("license", "convention"))
+        and (steps is None or (type(steps) is int and steps >= 0))
+        and isinstance(parents, list)
+        and all(
+            isinstance(parent, dict)
+            and parent.keys() == _PARENT_FIELDS
+            and all(isinstance(value, str) for value in parent.values())
+            for parent in parents
+        )
     )
 
 

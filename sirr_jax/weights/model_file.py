@@ -14,6 +14,7 @@ from safetensors.numpy import save
 
 import sirr_jax
 from sirr_jax.errors import UserError
+from sirr_jax.temporary_paths import new_file
 from sirr_jax.weights.metadata import read_metadata, write_metadata
 from sirr_jax.weights.readers.file_type import detect_file_type
 from sirr_jax.weights.readers.safetensors_file import read_safetensors
@@ -23,6 +24,20 @@ from sirr_jax.weights.variables import flatten
 _FIRST_EDITION_PASSTHROUGH = "carried"
 
 
+class Parent(NamedTuple):
+    """Weights from which a network's training began, from which it was distilled, or that are a part of it.
+
+    Attributes:
+        name: title of their file, or id of their network.
+        license: license of these weights.
+        sha256: SHA-256 of their file, in hexadecimal.
+    """
+
+    name: str
+    license: str
+    sha256: str
+
+
 class StoredNetwork(NamedTuple):
     """One network of a model.
 
@@ -30,11 +45,20 @@ class StoredNetwork(NamedTuple):
         id: network id, see `sirr_jax.list_networks`.
         model_args: arguments for `sirr_jax.build`.
         variables: `{"params": ..., "batch_stats": ..., ...}`, nested dicts of arrays.
+        license: license of the network's weights; empty if it is that of the model.
+        parents: weights that it comes from, and their parents; empty if there are none, or if they are unknown.
+        steps: training steps; None if unknown, as for published weights.
+        convention: normalization of the images that a VGG expects, "torchvision" or "caffe" (see
+            `sirr_jax.models.vgg.normalize`); empty for other networks.
     """
 
     id: str
     model_args: dict[str, Any]
     variables: dict[str, Any]
+    license: str = ""
+    parents: tuple[Parent, ...] = ()
+    steps: int | None = None
+    convention: str = ""
 
 
 class Model(NamedTuple):
@@ -81,9 +105,7 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
         raise UserError(f"{path} exists; choose another name or ask to overwrite it")
     rebuild: dict[str, Any] = {
         "recipe": model.recipe,
-        "networks": {
-            role: {"id": network.id, "model_args": network.model_args} for role, network in model.networks.items()
-        },
+        "networks": {role: _settings(network) for role, network in model.networks.items()},
         "version": model.version,
     }
     if model.max_side is not None:
@@ -101,14 +123,9 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
         "description": model.description,
     }
     content = _to_bytes(arrays, rebuild, spec)
-    partial = path.with_name(path.name + ".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with new_file(path, overwrite=overwrite) as partial:
         # Not safetensors' `save_file`, which makes files that only their owner can read, whatever the umask.
         partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_model(path: str | Path) -> Model:
@@ -153,9 +170,19 @@ def build_model(rebuild: Mapping[str, Any], arrays: dict[str, np.ndarray], path:
         variables = tree.get(role, {})
         if _FIRST_EDITION_PASSTHROUGH in variables:
             variables["passthrough"] = variables.pop(_FIRST_EDITION_PASSTHROUGH)
-        networks[role] = StoredNetwork(network["id"], network["model_args"], variables)
+        settings = {name: value for name, value in network.items() if name in StoredNetwork._fields}
+        settings["parents"] = tuple(Parent(**parent) for parent in network.get("parents", ()))
+        networks[role] = StoredNetwork(**settings | {"variables": variables})
     fields = {name: rebuild[name] for name in Model._fields if name in rebuild and name != "networks"}
     return Model(networks=networks, **fields)
+
+
+def _settings(network: StoredNetwork) -> dict[str, Any]:
+    """Returns what the metadata contain of a network; fields with their default values are left out."""
+    settings = {name: value for name, value in network._asdict().items() if name != "variables"}
+    settings["parents"] = [parent._asdict() for parent in network.parents]
+    optional = {name for name, default in StoredNetwork._field_defaults.items() if getattr(network, name) == default}
+    return {name: value for name, value in settings.items() if name not in optional}
 
 
 def _to_bytes(arrays: dict[str, np.ndarray], rebuild: Mapping[str, Any], spec: Mapping[str, str]) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from sirr_jax.errors import UserError
+from sirr_jax.temporary_paths import new_file
 
 
 def write_torch(path: str | Path, state_dict: Mapping[str, np.ndarray], *, overwrite: bool = False) -> None:
@@ -27,24 +28,19 @@ def write_torch(path: str | Path, state_dict: Mapping[str, np.ndarray], *, overw
     path = Path(path)
     if path.exists() and not overwrite:
         raise UserError(f"{path} exists; choose another name or ask to overwrite it")
-    partial = path.with_name(path.name + ".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with new_file(path, overwrite=overwrite) as partial:
         if path.suffix == ".safetensors":
             partial.write_bytes(save(dict(state_dict), metadata={"format": "pt"}))
         else:
-            _torch_save(partial, state_dict)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+            _torch_save(partial, path.name, state_dict)
 
 
-def _torch_save(path: Path, state_dict: Mapping[str, np.ndarray]) -> None:
+def _torch_save(path: Path, name: str, state_dict: Mapping[str, np.ndarray]) -> None:
     try:
         import torch
     except ImportError as error:
         raise UserError(
-            f"writing {path.name.removesuffix('.partial')} needs PyTorch: pip install 'sirr_jax[torch]'; "
+            f"writing {name} needs PyTorch: pip install 'sirr_jax[torch]'; "
             "or write a .safetensors file with --layout torch, which needs no PyTorch"
         ) from error
     torch.save({key: _to_tensor(torch, value) for key, value in state_dict.items()}, path)

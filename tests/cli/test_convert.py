@@ -200,10 +200,10 @@ def test_existing_files_are_replaced_with_force_only(source, tmp_path, capsys):
 def test_pth_output_without_torch_is_an_error(source, tmp_path, capsys, monkeypatch):
     real = builtins.__import__
 
-    def without_torch(name, *rest):
+    def without_torch(name, *rest, **more):
         if name == "torch":
             raise ImportError(name)
-        return real(name, *rest)
+        return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without_torch)
     assert convert(source, tmp_path / "model.pth") == 2

@@ -109,11 +109,11 @@ def test_pack_prints_a_summary(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{tmp_path / 'packed'}: DeRaindrop (deraindrop)"
     assert lines[1:4] == ["  train      10", "  test_a     3", "  test_b     2"]
-    assert lines[4].startswith("  shards     1, ")
+    assert lines[4].startswith("  shards     3, ")
     assert lines[5] == "  license    mine"
     assert lines[6].startswith("  skipped    1 images")
     assert check(tmp_path / "packed", "--thorough") == 0
-    assert "a packed set (shards)" in capsys.readouterr().out
+    assert "a TFDS set (tfds)" in capsys.readouterr().out
     assert main(pack) == 2
     assert "packed exists; choose another folder" in capsys.readouterr().err
 

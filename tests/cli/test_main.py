@@ -49,7 +49,7 @@ def test_each_verb_has_a_module_with_its_command_line(capsys):
     ("arguments", "message"),
     [
         (["modls"], "no verb 'modls'; did you mean 'models'?"),
-        (["polish"], "no verb 'polish'; choose remove, train, convert, data, synthesize, models"),
+        (["polish"], "no verb 'polish'; choose remove, evaluate, train, convert, data, synthesize, models"),
         (["--verbose"], "unrecognized arguments: --verbose; did you mean --version?"),
     ],
 )

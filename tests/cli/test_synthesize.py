@@ -68,7 +68,7 @@ def test_mixtures_are_pairs_with_manifest_and_contact_sheet(photos, tmp_path, ca
         assert mixture.shape == (32, 32, 3)
         assert np.abs(np.clip(transmission + reflection, 0, 255) - mixture).max() <= 1
     assert pixels(out / "contact_sheet.png").shape == (3 * 32 + 2 * 4, 3 * 32 + 2 * 4, 3)
-    assert not out.with_name("set.partial").exists()
+    assert not list(tmp_path.glob("set.*"))
 
 
 @pytest.mark.parametrize("kind", ["raindrops", "zhang", "gaussian_noise", *OTHERS])
@@ -114,6 +114,14 @@ def test_unusable_photos_are_an_error_or_skipped_and_counted(photos, tmp_path, c
     ]
     used = {name for sample in manifest["samples"] for name in sample["photographs"]}
     assert used <= {"a.png", "b.png", "c.png", "d.png"}
+
+
+def test_folder_called_partial_is_left_alone(photos, tmp_path):
+    mine = tmp_path / "out.partial"
+    mine.mkdir()
+    (mine / "precious.txt").write_text("mine")
+    assert synthesize("jpeg", photos, tmp_path / "out", "--count", 1, "--size", 32) == 0
+    assert (mine / "precious.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("form", ["folder", "zip"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+import signal
 
 import jax
 import numpy as np
@@ -13,7 +15,9 @@ from safetensors.numpy import load_file
 import sirr_jax
 from sirr_jax.cli.main import main
 from sirr_jax.models import build
+from sirr_jax.training.trainer import Outcome
 from sirr_jax.weights.model_file import load_model
+from tests.cli.conftest import CONFIG
 
 
 def lines(run):
@@ -104,6 +108,49 @@ def test_restorer_loads_the_exported_student(run):
     assert outputs.restored.max() <= 1
 
 
+def test_help_names_the_exit_code_of_a_stopped_run(capsys):
+    assert main(["train", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "ends with exit code 75" in text
+    assert "--flagfile=FILE" in text
+
+
+@pytest.fixture
+def interruptible():
+    """Signals are received by a handler of the test if the command does not catch them."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_exit_code_75_if_asked_to_stop_before_the_first_step(command, tmp_path, capsys, monkeypatch, number):
+    monkeypatch.setattr("sirr_jax.training.trainer.create_state", lambda *arguments: signal.raise_signal(number))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
+    assert main([*command, f"--workdir={tmp_path / 'run'}"]) == 75
+    assert f"sirr train: {number.name} before the first step; run the same command" in capsys.readouterr().err
+
+
+def test_exit_code_75_if_stopped_between_steps(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("sirr_jax.training.trainer.train", lambda config, workdir: Outcome(workdir, 3, 20))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
+    assert main([*command, f"--workdir={tmp_path / 'run'}"]) == 75
+
+
+@pytest.mark.parametrize("code", [75, 1])
+def test_distill_script_does_not_score_the_student_of_a_run_that_has_not_finished(tmp_path, monkeypatch, code):
+    script = runpy.run_path(str(CONFIG.parent.parent / "scripts" / "distill.py"))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "student.safetensors").touch()
+    verbs = []
+    monkeypatch.setitem(script["main"].__globals__, "sirr", lambda command: verbs.append(command[0]) or code)
+    monkeypatch.setattr("sys.argv", ["distill.py", f"--workdir={tmp_path}"])
+    assert script["main"]() == code
+    assert verbs == ["train"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -129,6 +176,22 @@ def test_restorer_loads_the_exported_student(run):
             "need --coordinator_address=HOST:PORT",
         ),
         (["--config=BROKEN", "--workdir=W"], "line 2: expected ':'"),
+        (["--flagfile=FLAGS"], "config.batch_size=3 cannot be divided"),
+        (["--flagfile", "FLAGS", "--config.batch_size=5"], "config.batch_size=5 cannot be divided"),
+        (["--flagfile=/no/flags"], "/no/flags; give --flagfile a file of flags, one a line"),
+        (["--config=CONFIG:tiny", "--flagfile"], "--flagfile with no argument"),
+        (
+            ["--config=CONFIG:tiny", "--workdir=W", "--config.data.synthesis.model_probabilities=(1,0)"],
+            "--config.data.synthesis.model_probabilities=(1,0) has length 2; expected 5 numbers",
+        ),
+        (["--config", "dynamics:tiny", "--workdir=W", "--config.optimizer.learning_rate", "nan"], "a finite number"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.photos=ONE"], "a.png is the only photograph"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.validation=ONE"], "a.png is the only photograph"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.data.photos=TWO"], "b.png is 60x60"),
+        (
+            ["--config=CONFIG:tiny", "--workdir=W", "--config.data.photos=TWO", "--config.data.on_corrupt=skip"],
+            "a.png is the only photograph",
+        ),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.batchsize=4"], 'Did you mean "batch_size"'),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.batch_size=many"], "many"),
         (["--config=CONFIG:tiny", "--workdir=W", "extra"], "'extra' is not a flag"),
@@ -142,7 +205,7 @@ def test_restorer_loads_the_exported_student(run):
             ["--config=CONFIG:tiny", "--workdir=W", "--config.data.sequences_share=0.5"],
             "data.sequences is empty",
         ),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.teacher.init_from=/no.safetensors"], "no model file"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.teacher.init_from=/no.safetensors"], "no file at"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.width=huge"], "there is no width 'huge'"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.compute_dtype=half"], "choose float32 or bfloat16"),
     ],
@@ -152,7 +215,14 @@ def test_mistakes_end_in_one_line_and_exit_code_2(arguments, message, tmp_path, 
     config = command[1].removeprefix("--config=").removesuffix(":tiny")
     broken = tmp_path / "broken.py"
     broken.write_text("\ndef get_config()\n    return 1\n")
+    flags = tmp_path / "flags.txt"
+    flags.write_text(f"# a comment\n--config=dynamics:tiny\n\n--workdir={tmp_path / 'run'}\n--config.batch_size=3\n")
+    for name, sides in (("ONE", {"a": 70}), ("TWO", {"a": 70, "b": 60})):
+        (tmp_path / name).mkdir()
+        for photo, side in sides.items():
+            Image.new("RGB", (side, side), (99, 0, 0)).save(tmp_path / name / f"{photo}.png")
     known = {"BROKEN": str(broken), "CONFIG": config, "--workdir=W": f"--workdir={tmp_path / 'run'}"}
+    known |= {"FLAGS": str(flags), "ONE": str(tmp_path / "ONE"), "TWO": str(tmp_path / "TWO")}
     for name, value in known.items():
         arguments = [argument.replace(name, value) for argument in arguments]
     assert main(["train", *arguments]) == 2

@@ -13,6 +13,7 @@ from sirr_jax.data.from_config import (
     validation_stream,
 )
 from sirr_jax.data.loaders.build import build_loader
+from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.random_access import StreamKey
 from sirr_jax.errors import UserError
 from tests.helpers.photo_files import write
@@ -42,6 +43,7 @@ def data(dynamics_config, tmp_path):
     data.classes = 7
     data.scenes = ConfigDict({"count": 5, "size": 40, "seed": 0})
     data.degradations = ConfigDict({"kinds": ("jpeg", "window_reflection"), "levels": (1, 2), "resave_jpeg": False})
+    data.unaligned = str(tmp_path / "pairs")  # the recipe `supervised` adds it
     data.photos, data.sequences, data.pairs = (str(tmp_path / n) for n in ("photos", "sequences", "pairs"))
     return data
 
@@ -61,6 +63,49 @@ def test_every_kind_comes_from_its_folder(data):
     assert batch["labelled"]["labels"].shape == batch["labelled_pairs"]["reflection_labels"].shape == (2, 32, 32)
     assert batch["degraded"]["mixture"].shape == (2, 32, 32, 3)
     assert batch["degraded"]["kind"].dtype == np.int32
+
+
+@pytest.mark.parametrize("loader", ["threads", "tf"])
+def test_every_key_takes_a_tfds_set(data, tmp_path, loader):
+    if loader == "tf":
+        pytest.importorskip("tensorflow")
+    kinds = ("layers", "photos", "sequences", "pairs", "labelled")
+    keys = ("photos", "sequences", "pairs", "labelled", "validation")
+
+    def batches(steps=3, **options):
+        counts = dict.fromkeys(kinds, 2)
+        streams = training_streams(data, kinds)
+        with build_loader(streams, counts, loader=loader, seed=0, **{"start_step": 0, **options}) as pipeline:
+            return [next(pipeline) for _ in range(steps)]
+
+    def validation():
+        stream = validation_stream(data, "pairs")
+        return stream.sample(0, StreamKey(0, "pairs"))
+
+    data.validation = data.pairs
+    expected, expected_validation = batches(), validation()
+    data.tfds_data_dir = str(tmp_path / "sets")
+    for key in keys:
+        pack(data[key], tmp_path / "sets" / key / "1.0.0", shard_bytes=3000)
+        data[key] = f"tfds:{key}"
+    for batch, other in zip(batches(), expected, strict=True):
+        assert_equal(batch, other)
+    assert_equal({"pairs": validation()}, {"pairs": expected_validation})
+    # Resumed, and the second of two processes.
+    assert_equal(batches(1, start_step=2)[0], expected[2])
+    halves = {kind: {name: array[1:] for name, array in arrays.items()} for kind, arrays in expected[0].items()}
+    assert_equal(batches(1, process_index=1, process_count=2)[0], halves)
+    data.pairs = "tfds:peers"
+    with pytest.raises(UserError, match=r"tfds:peers: no such set is prepared in .*; prepared there: labelled, pairs"):
+        training_streams(data, ["pairs"])
+
+
+def assert_equal(batch, expected):
+    assert batch.keys() == expected.keys()
+    for kind, arrays in expected.items():
+        assert batch[kind].keys() == arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(batch[kind][name], array, err_msg=f"{kind} {name}")
 
 
 @pytest.mark.parametrize("kind", ["single", "photos"])

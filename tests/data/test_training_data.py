@@ -54,6 +54,24 @@ def test_batches_that_cannot_be_split(mix, batch, unit, message):
         samples_per_batch(mix, batch, unit)
 
 
+class Stage(NamedTuple):
+    name: str
+    steps: int
+    mix: dict
+
+
+def test_fewer_photographs_than_samples_a_step_are_a_warning(caplog):
+    class Few:
+        photos = range(3)
+
+    stage = Stage("first", 1, {"single": 0.75, "layers": 0.25})
+    for size, warnings in ((4, []), (8, ["3 photographs for 6 samples of kind single a step: each occurs"])):
+        caplog.clear()
+        TrainingData({"single": Few(), "layers": Few()}, [stage], batch_size=size, unit=1, loader="threads", seed=0)
+        assert len(caplog.records) == len(warnings)
+        assert all(start in caplog.text for start in warnings)
+
+
 @given(
     stages=st.lists(
         st.tuples(st.integers(1, 6), st.dictionaries(st.sampled_from(KINDS[:3]), st.integers(1, 9), min_size=1)),

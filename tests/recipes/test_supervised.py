@@ -141,13 +141,14 @@ def test_errnets_hypercolumn_comes_from_its_companion(vgg19):
     params, collections = jax.eval_shape(recipe.init, jax.random.key(0))
     assert params.keys() == {"generator", "discriminator", "vgg19"}
     assert recipe.exports(params, collections)["generator"].keys() == {"generator", "vgg19"}
+    assert recipe.ancestries["vgg19"].complete
     batch = jax.eval_shape(lambda key: recipe.prepare(raw("single"), key), jax.random.key(1))
     assert jax.eval_shape(recipe.compare, params, collections, batch)["restored"].shape == (2, 32, 32, 3)
 
 
 @pytest.mark.parametrize("variant", ["tiny", "base", "finetune"])
 def test_errnets_config_is_complete(variant, monkeypatch):
-    monkeypatch.setattr("sirr_jax.recipes.supervised.read_companions", lambda files, roles: {})
+    monkeypatch.setattr("sirr_jax.recipes.supervised.read_companions", lambda files, roles: ({}, {}))
     monkeypatch.setattr("sirr_jax.recipes.supervised.PerceptualTerm", Frozen)
     of_errnet = config_of("errnet")(variant)
     of_errnet.perceptual_weights = "vgg19"

@@ -8,13 +8,15 @@ import json
 import shutil
 from pathlib import Path
 
+import flax.struct
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from sirr_jax.configs.dynamics import get_config
 
 from sirr_jax.errors import UserError
-from sirr_jax.training.checkpoints import Checkpoints, flatten_config
+from sirr_jax.training.checkpoints import Checkpoints, _checksums, _describe, flatten_config
 
 STATE = {"a": {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}, "n": np.int32(7), "count": np.zeros((), np.int32)}
 
@@ -199,24 +201,102 @@ def test_config_may_change_without_checkpoints_and_models(tmp_path):
         pass
 
 
-def test_processes_with_different_checkpoints_are_an_error(folder, monkeypatch):
-    from jax.experimental import multihost_utils
+def test_other_processes_read_and_write_nothing(folder, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(jax, "process_index", lambda: 1)
+        with opened(folder, {"x": 2}) as checkpoints:  # process 0 refuses it
+            assert checkpoints.restore(STATE) is None
+            checkpoints.save(30, scaled(30))
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["10", "20"]
+    assert json.loads((folder / "config.json").read_text()) == {"x": 1}
 
-    class State(dict):
-        step = 20
 
-    monkeypatch.setattr(multihost_utils, "process_allgather", lambda step: np.stack([step, np.int32(-1)]))
-    monkeypatch.setattr(Checkpoints, "_newest", lambda self, like: State())
-    with opened(folder) as checkpoints, monkeypatch.context() as patch:
-        patch.setattr(jax, "process_count", lambda: 2)
-        with pytest.raises(UserError, match=r"after steps \[20, -1\] .*one --workdir"):
-            checkpoints.restore(STATE)
+class State(flax.struct.PyTreeNode):
+    step: np.ndarray
+    params: dict
+    ema: dict
+    opt_state: dict
+
+
+def network(value):
+    return {"w": np.full((2, 3), value, np.float32), "b": np.array([-0.0, np.nan], np.float32)}
+
+
+def state_of(step):
+    """A state whose student changes with the step, and whose VGG and teacher do not."""
+    params = {"student": network(step), "teacher": network(-1), "vgg19": network(-2)}
+    ema = {"student": network(step / 2), "teacher": network(-3)}
+    return State(np.int32(step), params, ema, {name: {"count": np.int32(step), "mu": ema[name]} for name in ema})
+
+
+def frozen_state_of(step):
+    state = state_of(step)
+    return state.replace(opt_state=state.opt_state | {"teacher": {"count": np.int32(5), "mu": network(0)}})
+
+
+@pytest.mark.parametrize("frozen", [(), ("teacher", "vgg19"), ("student", "teacher", "vgg19")])
+def test_frozen_networks_are_restored_bit_for_bit(tmp_path, frozen):
+    with opened(tmp_path) as checkpoints:
+        checkpoints.save(10, frozen_state_of(10), frozen=frozen)
+    with opened(tmp_path) as checkpoints:
+        restored = checkpoints.restore(state_of(0))
+    assert jax.tree.structure(restored) == jax.tree.structure(frozen_state_of(10))
+    for got, expected in zip(jax.tree.leaves(restored), jax.tree.leaves(frozen_state_of(10)), strict=True):
+        assert got.dtype == expected.dtype
+        assert got.shape == expected.shape
+        assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+
+
+def test_frozen_networks_are_written_once(tmp_path):
+    with opened(tmp_path) as checkpoints:
+        for step in (10, 20, 30):
+            checkpoints.save(step, frozen_state_of(step), frozen=("teacher", "vgg19"))
+            checkpoints.wait()
+        files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "frozen").iterdir()}
+        assert len(files) == 4  # parameters of both, average and optimizer state of the teacher
+        checkpoints.save(40, frozen_state_of(40), frozen=("teacher", "vgg19"))
+    assert files == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "frozen").iterdir()}
+
+
+def test_checkpoint_of_the_first_edition_is_read_and_followed_by_new_ones(tmp_path):
+    """The first edition wrote whole states, without a list of frozen networks."""
+    state = frozen_state_of(10)
+    meta = {"step": 10, "version": "0.1.0", "shapes": _describe(state), "checksums": _checksums(state)}
+    with contextlib.closing(ocp.CheckpointManager(tmp_path / "checkpoints")) as manager:
+        manager.save(10, args=ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)))
+        manager.wait_until_finished()
+    with opened(tmp_path) as checkpoints:
+        assert_equal(checkpoints.restore(state_of(0)), state)
+        checkpoints.save(20, frozen_state_of(20), frozen=("teacher",))
+    with opened(tmp_path) as checkpoints:
+        assert_equal(checkpoints.restore(state_of(0)), frozen_state_of(20))
+
+
+@damaging
+def test_damaged_frozen_network_falls_back_to_a_checkpoint_without_it(tmp_path, caplog, leftovers):
+    with opened(tmp_path) as checkpoints:
+        checkpoints.save(10, state_of(10))
+        checkpoints.save(20, frozen_state_of(20), frozen=("teacher",))
+    for path in (tmp_path / "frozen").iterdir():
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with opened(tmp_path) as checkpoints:
+        restored = checkpoints.restore(state_of(0))
+    assert int(restored.step) == 10
+    assert "is damaged); trying the one before" in caplog.text
+
+
+def as_then():
+    """The present config of `dynamics:tiny` with the first edition's numbers of steps."""
+    config = get_config("tiny")
+    config.teacher.steps, config.student.steps = 400, 800
+    config.eval_every, config.log_images_every, config.checkpoint_every = 200, 600, 200
+    return config.to_dict()
 
 
 @pytest.fixture
 def first_edition_run(tmp_path):
     """Folder of a run with a checkpoint and `config.json` of the first edition; returns also that config."""
-    with opened(tmp_path, get_config("tiny").to_dict()) as checkpoints:
+    with opened(tmp_path, as_then()) as checkpoints:
         checkpoints.save(20, scaled(20))
     config = json.loads(Path(__file__).with_name("first_edition_config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -225,11 +305,11 @@ def first_edition_run(tmp_path):
 
 def test_run_of_the_first_edition_resumes_with_the_present_config(first_edition_run):
     folder, _ = first_edition_run
-    with opened(folder, get_config("tiny").to_dict()) as checkpoints:
+    with opened(folder, as_then()) as checkpoints:
         assert_equal(checkpoints.restore(STATE), scaled(20))
     assert not (folder / "changes.txt").exists()
     config = json.loads((folder / "config.json").read_text())
-    assert config == json.loads(json.dumps(get_config("tiny").to_dict()))
+    assert config == json.loads(json.dumps(as_then()))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +325,7 @@ def test_run_of_the_first_edition_with_another_config_is_an_error(first_edition_
     folder, config = first_edition_run
     config[section][name] = value
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match=message), opened(folder, get_config("tiny").to_dict()):
+    with pytest.raises(UserError, match=message), opened(folder, as_then()):
         pass
     assert json.loads((folder / "config.json").read_text()) == config
 

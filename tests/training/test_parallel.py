@@ -35,11 +35,12 @@ def test_trace_checked_rejects_outputs_that_were_not_averaged():
         parallel.trace_checked(_not_averaging, np.float32(1), batch)
 
 
-def test_to_host_detects_devices_that_disagree():
+def test_check_replicas_detects_devices_that_disagree():
     batch = parallel.shard_batch(np.arange(4, dtype=np.float32))
     state, _ = parallel.parallelize(_not_averaging)(parallel.replicate(np.float32(1)), batch)
     with pytest.raises(RuntimeError, match=r"devices disagree about \['state'\]"):
-        parallel.to_host({"state": state})
+        parallel.check_replicas({"state": state})
+    parallel.check_replicas({"state": parallel.replicate(np.float32(1))})
 
 
 def test_on_host_uses_the_first_cpu_device(monkeypatch):

@@ -91,6 +91,17 @@ def test_step_matches_optax(setup, raw_batch):
     assert_close(after.ema["generator"]["w"], decay * generator["w"] + (1 - decay) * expected["w"])
 
 
+def test_moving_average_warms_up_when_a_network_starts_and_not_in_later_stages(setup, raw_batch):
+    """The generator has been trained for the 6 steps of the first stage, the discriminator has not."""
+    _, _, state = setup
+    before = jax.device_get(state)
+    after, _ = run_on(jax.devices()[:1], setup, raw_batch(8), stage=TOGETHER)
+    for name, decay in (("generator", 7 / 16), ("discriminator", 1 / 10)):
+        expected = decay * before.ema[name]["w"] + (1 - decay) * after.params[name]["w"]
+        np.testing.assert_allclose(after.ema[name]["w"], expected, rtol=1e-5, atol=1e-6)
+        assert np.abs(after.params[name]["w"] - before.params[name]["w"]).max() > 1e-3
+
+
 def test_rate_of_a_stage_scales_its_updates(setup, raw_batch):
     recipe, optimizers, state = setup
     raw, before = raw_batch(8), jax.device_get(state.params)

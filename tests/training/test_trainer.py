@@ -25,9 +25,9 @@ def saved(monkeypatch):
     states = {}
     save = Checkpoints.save
 
-    def keep(self, step, state):
+    def keep(self, step, state, **options):
         states[step] = state
-        return save(self, step, state)
+        return save(self, step, state, **options)
 
     monkeypatch.setattr(Checkpoints, "save", keep)
     return states
@@ -57,14 +57,15 @@ def test_resumed_run_is_bit_identical(toy_config, tmp_path, saved, monkeypatch):
         append(self, scalars)
 
     monkeypatch.setattr(MetricLogger, "append", interrupt)
-    trainer.train(toy_config, tmp_path / "parts")
+    stopped = trainer.train(toy_config, tmp_path / "parts")
+    assert (stopped.step, stopped.total, stopped.finished) == (3, TOTAL, False)
     assert max(saved) == 3
     model = load_model(tmp_path / "parts" / "models" / "toy.safetensors")  # as trained so far
     weights = model.networks["student"].variables["params"]["w"]
     np.testing.assert_array_equal(weights, saved[3].ema["generator"]["w"])
     trainer.train(toy_config, tmp_path / "parts")
     assert max(saved) == 8
-    trainer.train(toy_config, tmp_path / "parts")
+    assert trainer.train(toy_config, tmp_path / "parts").finished
     assert max(saved) == TOTAL
     assert len(calls) == TOTAL
     assert_same_bits(whole, saved[TOTAL])
@@ -119,6 +120,47 @@ def test_files_of_a_run(toy_config, tmp_path):
     assert "8/8 layers" in (tmp_path / "metadata.txt").read_text()
     assert (tmp_path / "models" / "toy.safetensors").exists()
     assert sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir()) == [8, 10, 12]
+
+
+def test_networks_that_a_stage_does_not_train_are_written_once(toy_config, tmp_path):
+    trainer.train(toy_config, tmp_path)
+    # Stage 1 trains the generator alone: parameters, average and optimizer state of the discriminator are frozen, and
+    # the target always is. The average equals the parameters then, so both are one file.
+    assert len(list((tmp_path / "frozen").iterdir())) == 3
+
+
+def test_steps_after_the_last_checkpoint_are_not_logged_twice(toy_config, tmp_path, monkeypatch):
+    toy_config.checkpoint_every = 4
+
+    class Killed(BaseException):
+        pass
+
+    scalars = Writer.scalars
+
+    def kill(self, step, values):
+        scalars(self, step, values)
+        if step == 10:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "scalars", kill)
+        with pytest.raises(Killed):
+            trainer.train(toy_config, tmp_path)
+    with (tmp_path / "scalars.jsonl").open("a") as file:
+        file.write('{"step": 10, "ti')
+    trainer.train(toy_config, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+
+
+def test_devices_are_compared_when_a_stage_ends(toy_config, tmp_path, monkeypatch):
+    def disagree(state):
+        raise RuntimeError("devices disagree about .step")
+
+    monkeypatch.setattr(trainer.parallel, "check_replicas", disagree)
+    with pytest.raises(RuntimeError, match="devices disagree"):
+        trainer.train(toy_config, tmp_path)
+    assert not any((tmp_path / "checkpoints").iterdir())
 
 
 def test_resuming_a_finished_run_saves_nothing(toy_config, tmp_path, saved):
@@ -266,5 +308,7 @@ def test_maps_are_displayed_and_not_scored(toy_config, tmp_path, monkeypatch):
     panels = [image for name, image in drawn if name == "validation"]
     assert panels[-1].shape[1] > 3 * 20
     toy_config.protocol = "z"
-    with pytest.raises(UserError, match=r"config\.protocol is 'z'; choose one of errnet, rgb, y"):
+    with pytest.raises(
+        UserError, match=r"config\.protocol is 'z'; choose one of errnet, ntire, rgb, srnet, windowseat, y"
+    ):
         trainer.train(toy_config, tmp_path / "other")

@@ -94,6 +94,11 @@ def test_read_metadata_of_the_first_edition_requires_license_and_origin(name):
         {"networks": {"student": {"id": 1, "model_args": {}}}},
         {"networks": {"student": {"id": "dynamics/student", "model_args": []}}},
         {"networks": {"student": {"id": "dynamics/student"}}},
+        {"networks": {"student": REBUILD["networks"]["student"] | {"steps": -1}}},
+        {"networks": {"student": REBUILD["networks"]["student"] | {"steps": True}}},
+        {"networks": {"student": REBUILD["networks"]["student"] | {"license": 1}}},
+        {"networks": {"student": REBUILD["networks"]["student"] | {"parents": ["vgg19"]}}},
+        {"networks": {"student": REBUILD["networks"]["student"] | {"parents": [{"name": "vgg19"}]}}},
     ],
     ids=str,
 )

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 import sirr_jax
 from sirr_jax.errors import UserError
 from sirr_jax.models import build
-from sirr_jax.weights.model_file import Model, StoredNetwork, load_model, save_model
+from sirr_jax.weights.model_file import Model, Parent, StoredNetwork, load_model, save_model
 from tests.helpers.networks import random_parameters
 
 MODEL_ARGS = {"width": "tiny", "hallucination": False}
@@ -113,6 +113,22 @@ def test_several_networks_in_one_file(tmp_path):
     for role, network in networks.items():
         assert loaded[role].id == network.id
         assert_same(loaded[role].variables, network.variables)
+
+
+def test_license_parents_steps_and_convention_of_networks_are_kept(tmp_path):
+    parents = (Parent("vgg19", "CC BY 4.0", "0" * 64), Parent("a title, “in” Zürich", "CC-BY-NC-4.0", "1" * 64))
+    variables = {"params": {"a": np.zeros(1, np.float32)}}
+    networks = {
+        "student": StoredNetwork("dynamics/student", {}, variables, "the user's", parents, 0),
+        "vgg19": StoredNetwork("vgg19", {}, variables, convention="caffe"),
+        "plain": StoredNetwork("errnet/generator", {}, variables),
+    }
+    save_model(tmp_path / "m.safetensors", Model("dynamics", networks, license="-", description="-"))
+    loaded = load_model(tmp_path / "m.safetensors").networks
+    for role, network in networks.items():
+        assert loaded[role]._replace(variables={}) == network._replace(variables={})
+    save_model(tmp_path / "again.safetensors", load_model(tmp_path / "m.safetensors"))
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "m.safetensors").read_bytes()
 
 
 def test_network_can_be_rebuilt_from_its_file(tmp_path):

@@ -13,8 +13,11 @@ from safetensors.numpy import save_file
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.vgg import Vgg19
+from sirr_jax.weights.load_weights import load_weights
+from sirr_jax.weights.model_file import load_model, save_model
 from sirr_jax.weights.pretrained_vgg import read_vgg
 from tests.helpers.networks import compile_apply, images
+from tests.helpers.torch_files import write_zip
 
 # (name, index in torchvision's `features`, input and output channels)
 CONVOLUTIONS = [
@@ -216,3 +219,49 @@ def test_prefix_of_errnet_is_accepted(tmp_path):
     prefixed, plain = (read_vgg(tmp_path / f"{name}.safetensors", "vgg19") for name in ("vgg", "plain"))
     assert (prefixed.layers, prefixed.convention) == (plain.layers, plain.convention)
     np.testing.assert_array_equal(prefixed.params["conv1_2"]["kernel"], plain.params["conv1_2"]["kernel"])
+
+
+def vgg_file(folder, kind):
+    """Writes four convolutions of torchvision in one of the formats that convert."""
+    arrays = torchvision(4)
+    del arrays["classifier.0.weight"]
+    match kind:
+        case "ckpt":
+            tree = {"state_dict": {f"vgg.{key}": x for key, x in arrays.items()} | {"net.w": np.ones(3, np.float32)}}
+            return write_zip(folder / "vgg.ckpt", tree)
+        case "bin":
+            return write_zip(folder / "vgg.bin", {"model": arrays, "model_ema": arrays})
+        case "model":
+            source = write_zip(folder / "vgg.pth", arrays)
+        case "caffe model":
+            source = folder / "vgg.npz"
+            np.savez(source, **keras(4))
+    save_model(folder / "vgg.safetensors", load_weights([source], network_id="vgg19"))
+    return folder / "vgg.safetensors"
+
+
+@pytest.mark.parametrize("kind", ["ckpt", "bin", "model", "caffe model"])
+def test_every_format_that_converts_is_accepted(tmp_path, kind):
+    weights = read_vgg(vgg_file(tmp_path, kind), "vgg19")
+    assert weights.layers == tuple(name for name, *_ in CONVOLUTIONS[:4])
+    expected = keras(4)["block2_conv2/kernel"] if kind == "caffe model" else torchvision(4)["features.7.weight"]
+    if kind == "caffe model":
+        assert (weights.convention, weights.source.license) == ("caffe", "CC BY 4.0")
+    else:
+        assert (weights.convention, weights.source.license) == ("torchvision", "BSD-3-Clause")
+        expected = expected.transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(weights.params["conv2_2"]["kernel"], expected)
+    assert weights.source.name == "vgg19"
+
+
+def test_the_model_of_another_network_is_rejected(tmp_path):
+    path = vgg_file(tmp_path, "model")
+    assert_rejected(path, "contains vgg19.*, not VGG-16; correct config.perceptual_weights", "vgg16")
+
+
+def test_models_of_earlier_versions_contain_no_convention(tmp_path):
+    path = vgg_file(tmp_path, "caffe model")
+    model = load_model(path)
+    networks = {"vgg19": model.networks["vgg19"]._replace(convention="", license="")}
+    save_model(path, model._replace(networks=networks), overwrite=True)
+    assert read_vgg(path, "vgg19").convention == "caffe"

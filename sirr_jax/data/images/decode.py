@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -69,6 +70,41 @@ def read_image(file: str | ImageFile | IO[bytes], *, name: str | None = None) ->
         return _rgb(upright)
 
     return _read(file, name, read)
+
+
+def read_encoded(file: ImageFile) -> bytes:
+    """Returns the bytes of an image file.
+
+    Raises:
+        UnreadableImageError: The file cannot be read.
+    """
+    if isinstance(file, PackedFile):
+        return file.load()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"{file}: cannot be opened ({error.strerror}); check the path") from None
+
+
+def is_plain(encoded: bytes, *, channels: int) -> bool:
+    """Returns whether any reader of images decodes a file to the pixels of `read_image`, or to the class indices.
+
+    Args:
+        encoded: content of a file that `read_image` decodes.
+        channels: 3 for pictures, 1 for label images.
+
+    Returns:
+        True for upright PNG and JPEG files of 8 bits, RGB for 3 channels and gray for 1, without transparency.
+    """
+    with Image.open(io.BytesIO(encoded)) as image:
+        is_common = image.format in ("PNG", "JPEG") and not image.has_transparency_data and _orientation(image) == 1
+        # Pillow scales gray values of fewer bits.
+        mode = "RGB" if channels == 3 else "L"
+        return (
+            is_common
+            and image.mode == mode
+            and all(tile[3] in (mode, (mode, "")) or image.format == "JPEG" for tile in image.tile)
+        )
 
 
 def read_profile(file: str | IO[bytes]) -> bytes | None:
@@ -146,7 +182,7 @@ def _opened(file: str | ImageFile | IO[bytes], name: str, *, header: bool) -> It
                 yield stack.enter_context(Image.open(source))
             else:
                 yield stack.enter_context(Image.open(file))
-    except UserError:  # an unreadable shard raises its own message
+    except UserError:  # an unreadable archive or TFDS set raises its own message
         raise
     except UnidentifiedImageError:
         raise UnreadableImageError(f"{name}: not an image despite its extension; replace or remove the file") from None

@@ -1,4 +1,4 @@
-"""Image files on disk and image files packed into shards."""
+"""Image files on disk and image files inside archives and TFDS sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sirr_jax.data.images.label_spaces import LabelSpace
 
 @dataclass(frozen=True, slots=True)
 class PackedFile:
-    """An encoded image inside a shard, loaded on demand.
+    """An encoded image inside an archive or a TFDS set, loaded on demand.
 
     Attributes:
         path: path of the file in the unpacked data set, for messages; no such file exists.
@@ -42,9 +42,15 @@ class PackedFile:
 
 
 ImageFile = Path | PackedFile
-"""A file on disk or inside a shard."""
+"""A file on disk or inside an archive or a TFDS set."""
 
 
 def path_of(file: ImageFile) -> Path:
     """Returns the path that names a file in messages."""
     return file.path if isinstance(file, PackedFile) else file
+
+
+def relative_name(file: ImageFile, root: Path) -> str:
+    """Returns the path of a file inside its data set, with `/`; the mere name for a file elsewhere."""
+    path = path_of(file)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name

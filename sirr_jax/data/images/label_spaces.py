@@ -27,5 +27,7 @@ CITYSCAPES_IDS = LabelSpace("Cityscapes labelIds", 34)
 ADE20K = LabelSpace("ADE20K, 0 for unlabelled", 151, ignore=None)
 # Things and stuff in one numbering, minus one, as in the published label images.
 COCO_STUFF = LabelSpace("COCO-Stuff", 182)
-# Packed sets store label spaces and compare them with these constants: do not change the titles.
+# The parts of a face in the order of `sirr_jax.data.images.label_maps.FACE_PARTS`, after the background.
+FACES = LabelSpace("CelebAMask-HQ", 19, ignore=None)
+# TFDS sets store label spaces and compare them with these constants: do not change the titles.
 ANY = LabelSpace("labels of your own", 256, ignore=None)

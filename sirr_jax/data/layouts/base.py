@@ -121,7 +121,6 @@ class Layout:
         labels_may_differ: whether labels or masks may differ in size from their picture.
         plain_labels: whether other programs read the labels of this layout as gray values. Palette files, whose indices
             this project reads, are then noted.
-        verify: additional checks of a thorough check; None for none.
         trains_as: type of the training source that reads this layout; a check of the set includes its checks.
         unread: patterns of images that the layout leaves out on purpose (paths within the set in lower case, `*` spans
             folders), which a check does not name.
@@ -136,7 +135,6 @@ class Layout:
     label_space: Callable[[ImageFile], LabelSpace] | None = None
     labels_may_differ: bool = False
     plain_labels: bool = False
-    verify: Callable[[Path], list[Finding]] | None = None
     trains_as: Literal["", "pairs", "sequences"] = ""
     unread: tuple[str, ...] = ()
 

@@ -13,6 +13,7 @@ from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.folder_names import names_of
 from sirr_jax.data.layouts.matching import index_files, match
+from sirr_jax.data.layouts.registry import register
 
 _LAYERS = {"mixture": "-input", "transmission": "-label1", "reflection": "-label2"}
 _STEM = re.compile(r"(?P<id>.+)(?P<ending>[-_ ]+(?:input|label[-_ ]?[12]))", re.IGNORECASE)
@@ -62,3 +63,5 @@ CEILNET = Layout(
     _recognize,
     _scan,
 )
+
+register(CEILNET, rank=300)

@@ -17,6 +17,7 @@ from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.folder_names import subfolder, subfolders
 from sirr_jax.data.layouts.label_sets import CITYSCAPES, city_labels, city_photos
 from sirr_jax.data.layouts.matching import has_folders, index_files
+from sirr_jax.data.layouts.registry import register
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
@@ -161,3 +162,6 @@ RAIN_CITYSCAPES = Layout(
     unread=_UNREAD,
     label_space=CITYSCAPES.label_space,
 )
+
+register(FOGGY_CITYSCAPES, rank=111)
+register(RAIN_CITYSCAPES, rank=112)

@@ -12,6 +12,7 @@ from pathlib import Path
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.folder_names import names_of, plain_name, subfolder
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, number_first, scan_folders
+from sirr_jax.data.layouts.registry import register
 
 # test_b: 249 in the archive, 239 according to the README. The earlier release: 700 for training, 94 for evaluation.
 _EXPECTED = {"train": (861,), "test_a": (58,), "test_b": (249, 239)}
@@ -64,3 +65,5 @@ DERAINDROP = Layout(
     lambda root: any(has_folders(folder, rainy, clean) for _, folder, rainy, clean in _parts(root)),
     _scan,
 )
+
+register(DERAINDROP, rank=108)

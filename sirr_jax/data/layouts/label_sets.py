@@ -19,6 +19,7 @@ from sirr_jax.data.images.reader import list_folder, natural_order
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.folder_names import names_of, plain_name, subfolder, subfolders
 from sirr_jax.data.layouts.matching import has_folders, index_files, match, number_before_underscore, scan_folders
+from sirr_jax.data.layouts.registry import register
 
 _VOC_HOMES = ("", "VOC2012", "VOCdevkit/VOC2012")
 _CITYSCAPES = {"train": 2975, "val": 500, "test": 1525}
@@ -227,3 +228,10 @@ SEG = Layout(
     _scan_seg,
     label_space=lambda _: ANY,
 )
+
+register(VOC, rank=110)
+register(CITYSCAPES, rank=113)
+register(ADE20K, rank=114)
+register(COCO_STUFF, rank=115)
+register(CELEBAMASK_HQ, rank=116)
+register(SEG, rank=117)

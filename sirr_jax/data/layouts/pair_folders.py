@@ -8,6 +8,7 @@ from pathlib import Path
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.folder_names import is_named, names_of, subfolders, unwrap
 from sirr_jax.data.layouts.matching import has_folders, scan_folders
+from sirr_jax.data.layouts.registry import register
 from sirr_jax.data.layouts.sir2_parts import EXPECTED as SIR2_EXPECTED
 from sirr_jax.data.layouts.sir2_parts import is_common_word, part_named
 
@@ -150,3 +151,11 @@ SIR2 = Layout(
     _scan_sir2,
 )
 PAIRS = Layout("pairs", "real pairs", _LAYOUT, "", _has_layers, _scan_plain, trains_as="pairs")
+
+register(REAL20, rank=101)
+register(REAL89, rank=102)
+register(NATURE, rank=103)
+register(IBCLN, rank=104)
+register(TABLE2, rank=105)
+register(SIR2, rank=106)
+register(PAIRS, rank=200)

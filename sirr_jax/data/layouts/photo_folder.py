@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, list_folder, list_images
 from sirr_jax.data.layouts.base import Entry, Layout, Part, Scan
+from sirr_jax.data.layouts.registry import register
 
 
 def _recognize(root: Path) -> bool:
@@ -21,3 +22,5 @@ def _scan(root: Path) -> Scan:
 
 
 PHOTOS = Layout("photos", "photographs", "<photo>, and optionally subfolders of photos", "", _recognize, _scan)
+
+register(PHOTOS, rank=320)

@@ -7,49 +7,36 @@ from pathlib import Path
 
 from sirr_jax.data.images.reader import list_folder
 from sirr_jax.data.layouts.base import Entry, Layout
-from sirr_jax.data.layouts.ceilnet import CEILNET
-from sirr_jax.data.layouts.cityscapes_weather import FOGGY_CITYSCAPES, RAIN_CITYSCAPES
-from sirr_jax.data.layouts.deraindrop import DERAINDROP
 from sirr_jax.data.layouts.folder_names import levels
-from sirr_jax.data.layouts.label_sets import ADE20K, CELEBAMASK_HQ, CITYSCAPES, COCO_STUFF, SEG, VOC
-from sirr_jax.data.layouts.pair_folders import IBCLN, NATURE, PAIRS, REAL20, REAL89, SIR2, TABLE2
-from sirr_jax.data.layouts.photo_folder import PHOTOS
-from sirr_jax.data.layouts.rsir2 import RSIR2
-from sirr_jax.data.layouts.sequence_folders import SEQUENCES
-from sirr_jax.data.layouts.sgrrn import SGRRN
-from sirr_jax.data.layouts.sir2_raw import SIR2_RAW
-from sirr_jax.data.storage.array_record.layout import SHARDS
 from sirr_jax.errors import UserError
+from sirr_jax.registry import Registry
 
-__all__ = ["LAYOUTS", "Entry", "Layout", "recognize"]
+__all__ = ["LAYOUTS", "Entry", "Layout", "ranked_layouts", "recognize", "register"]
 
-# The first layout that recognizes a folder is chosen: named sets come before generic layouts, and layouts that search
-# all subfolders come last.
-LAYOUTS = (
-    SHARDS,
-    REAL20,
-    REAL89,
-    NATURE,
-    IBCLN,
-    TABLE2,
-    SIR2,
-    SGRRN,
-    DERAINDROP,
-    RSIR2,
-    VOC,
-    FOGGY_CITYSCAPES,
-    RAIN_CITYSCAPES,
-    CITYSCAPES,
-    ADE20K,
-    COCO_STUFF,
-    CELEBAMASK_HQ,
-    SEG,
-    PAIRS,
-    SEQUENCES,
-    CEILNET,
-    SIR2_RAW,
-    PHOTOS,
-)
+LAYOUTS: Registry[Layout] = Registry("layout", "data.layouts")
+"""All layouts by name. The file of a layout registers it."""
+
+_RANKS: dict[str, int] = {}
+
+
+def register(layout: Layout, *, rank: int) -> None:
+    """Registers a layout.
+
+    Args:
+        layout: layout.
+        rank: number in the order in which layouts are tried; the first that recognizes a folder is chosen. From 100:
+            named sets; from 200: generic layouts; from 300: layouts that search all subfolders.
+
+    Raises:
+        ValueError: Another layout has this name.
+    """
+    LAYOUTS.add(layout.name, layout)
+    _RANKS[layout.name] = rank
+
+
+def ranked_layouts() -> tuple[Layout, ...]:
+    """Returns all layouts in the order in which they are tried."""
+    return tuple(sorted(LAYOUTS.values(), key=lambda layout: (_RANKS[layout.name], layout.name)))
 
 
 def recognize(root: str | Path, *, name: str | None = None) -> Layout:
@@ -67,7 +54,7 @@ def recognize(root: str | Path, *, name: str | None = None) -> Layout:
             lists the layouts and where the sets are published.
     """
     if name is not None:
-        return _named(name)
+        return LAYOUTS.find(name)
     root = Path(root)
     if not root.exists():
         raise UserError(f"{root}: no such folder{_source_of(root)}; check the path")
@@ -82,7 +69,7 @@ def recognize(root: str | Path, *, name: str | None = None) -> Layout:
             f"{', ...' if len(sets) > 8 else ''}, or pass --as photos to use all images inside as photos"
         )
     sources: dict[str, list[str]] = {}
-    for layout in LAYOUTS:
+    for layout in ranked_layouts():
         source = f"{layout.name}: {layout.published}" if layout.published else layout.name
         sources.setdefault(layout.tree, []).append(source)
     known = "; ".join(f"{tree} ({', '.join(names)})" for tree, names in sources.items())
@@ -94,7 +81,7 @@ def recognize(root: str | Path, *, name: str | None = None) -> Layout:
 def _source_of(root: Path) -> str:
     """Returns where the set that the folder is named after is published; the longest matching name counts."""
     plain = re.sub(r"[^a-z0-9]", "", root.name.lower())
-    for layout in sorted(LAYOUTS, key=lambda layout: -len(layout.name)):
+    for layout in sorted(LAYOUTS.values(), key=lambda layout: -len(layout.name)):
         if layout.published and layout.name.replace("_", "") in plain:
             return f"; {layout.title} is published at {layout.published}"
     return ""
@@ -103,14 +90,7 @@ def _source_of(root: Path) -> str:
 def _first(root: Path) -> Layout | None:
     # The outermost folder that has a layout counts; only photos must lie in the folder itself.
     for folder in levels(root):
-        for layout in LAYOUTS:
-            if layout.recognize(folder) and (layout is not PHOTOS or folder == root):
+        for layout in ranked_layouts():
+            if layout.recognize(folder) and (layout.name != "photos" or folder == root):
                 return layout
     return None
-
-
-def _named(name: str) -> Layout:
-    for layout in LAYOUTS:
-        if layout.name == name:
-            return layout
-    raise UserError(f"unknown layout {name!r}; known layouts: {', '.join(layout.name for layout in LAYOUTS)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.folder_names import subfolder
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, scan_folders
+from sirr_jax.data.layouts.registry import register
 
 _SPLITS = ("train", "test")
 
@@ -38,3 +39,5 @@ RSIR2 = Layout(
     lambda root: any(has_folders(folder, "A", "B") for folder in _splits(root).values()),
     _scan,
 )
+
+register(RSIR2, rank=109)

@@ -8,6 +8,7 @@ from pathlib import Path
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.folder_names import subfolders, unwrap
 from sirr_jax.data.layouts.matching import has_folders, scan_folders
+from sirr_jax.data.layouts.registry import register
 
 
 def sequence_folders(root: Path) -> dict[str, Path]:
@@ -47,3 +48,5 @@ SEQUENCES = Layout(
     _scan,
     trains_as="sequences",
 )
+
+register(SEQUENCES, rank=210)

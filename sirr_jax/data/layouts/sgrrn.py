@@ -8,6 +8,7 @@ from sirr_jax.data.images.label_spaces import VOC
 from sirr_jax.data.layouts.base import Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.folder_names import subfolder
 from sirr_jax.data.layouts.matching import has_a_folder, has_folders, scan_folders
+from sirr_jax.data.layouts.registry import register
 
 _FOLDERS = {
     "mixture": "input",
@@ -51,3 +52,5 @@ SGRRN = Layout(
     label_space=lambda _: VOC,
     plain_labels=True,
 )
+
+register(SGRRN, rank=107)

@@ -17,6 +17,7 @@ from sirr_jax.data.images.passing_errors import is_passing
 from sirr_jax.data.images.reader import IMAGE_EXTENSIONS, is_clutter, list_folder, natural_order
 from sirr_jax.data.layouts.base import Entry, Finding, Layout, Part, Scan
 from sirr_jax.data.layouts.matching import odd_extensions
+from sirr_jax.data.layouts.registry import register
 from sirr_jax.data.layouts.sir2_parts import EXPECTED, is_ground_truth_folder, is_variation, part_mentioned, part_named
 
 _LAYERS = {"m": "mixture", "g": "transmission", "r": "reflection"}
@@ -167,3 +168,5 @@ SIR2_RAW = Layout(
     _recognize,
     _scan,
 )
+
+register(SIR2_RAW, rank=310)

@@ -1,30 +1,72 @@
-"""Packing of data sets into shards."""
+"""Packing of data sets: the files as they are, in a TFDS set with ArrayRecord."""
 
 from __future__ import annotations
 
+import io
 import logging
-import shutil
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgpack
-
-import sirr_jax
-from sirr_jax.data.find_dataset import find_set
-from sirr_jax.data.images.decode import UnreadableImageError, read_image
-from sirr_jax.data.images.image_file import ImageFile, PackedFile, path_of
+from sirr_jax import __version__, temporary_paths
+from sirr_jax.data.find_dataset import FoundSet, find_set
+from sirr_jax.data.images.cpu_count import usable_cores
+from sirr_jax.data.images.decode import UnreadableImageError, is_plain, read_encoded, read_image
+from sirr_jax.data.images.image_file import relative_name
 from sirr_jax.data.layouts.base import Entry, Layout
+from sirr_jax.data.prepare.tfds.writer import SetWriter, name_and_version
 from sirr_jax.data.sources.sequences import FolderSequences
-from sirr_jax.data.storage.array_record.layout import SHARDS, index_entry, load_array_record
-from sirr_jax.data.storage.array_record.manifest import INDEX, MANIFEST, Manifest, Stored, digest, read_manifest
+from sirr_jax.data.storage.tfds.index import IndexedFile, IndexedPicture, SetIndex
+from sirr_jax.data.storage.tfds.layout import source_metadata
+from sirr_jax.data.storage.tfds.place import is_reference, new_folder
 from sirr_jax.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-# One record per block allows random access; encoded images cannot be compressed further.
-_OPTIONS = "group_size:1,uncompressed"
+_LABEL_LAYERS = ("labels", "reflection_labels")
+_READ_AHEAD = 32
+# What an interrupted run leaves.
+
+
+@dataclass(frozen=True)
+class PackedSet:
+    """What was packed.
+
+    Attributes:
+        folder: folder of the prepared TFDS set.
+        layout: name of the layout of the original set, such as `real20`.
+        title: human-readable name of the set.
+        published: address at which the authors publish the set; may be empty.
+        license: license of the pictures, as stated when packing; may be empty.
+        parts: part name -> number of pictures; the name is empty if the set has no parts.
+        layers: layer -> number of files.
+        shards: number of files of records.
+        bytes: total size of these files in bytes.
+        skipped: messages about pictures that were left out because a file could not be decoded.
+    """
+
+    folder: Path
+    layout: str
+    title: str
+    published: str
+    license: str
+    parts: dict[str, int]
+    layers: dict[str, int]
+    shards: int
+    bytes: int
+    skipped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A picture with the bytes of its files, and the layers that any reader of images decodes alike."""
+
+    picture: IndexedPicture
+    files: dict[str, bytes]
+    plain: tuple[str, ...]
 
 
 def pack(
@@ -36,138 +78,124 @@ def pack(
     license: str = "",  # noqa: A002 - the field's name everywhere
     skip_unreadable: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
-) -> Manifest:
-    """Writes the files of a data set into shards, byte for byte, after decoding each file once as a check.
+) -> PackedSet:
+    """Writes the files of a data set into a TFDS set, byte for byte, after decoding each file once as a check.
 
-    The set is written to `<out>.partial` and renamed when it is complete; leftovers of a killed process are removed.
+    The set is written beside `out`, under a name of its own, and renamed when it is complete.
     The same files give the same bytes.
 
     Args:
         root: data set, or `ROOT#PART` for one of its parts; see `sirr_jax.data.find_dataset`.
-        out: output folder; must not exist.
+        out: folder to make, or `tfds:NAME` for `NAME/1.0.0` in the folder of prepared TFDS sets. It must not exist.
         layout: name of the layout; None to recognize it.
-        shard_bytes: target size of a shard in bytes; a shard ends with the file that reaches it.
-        license: license of the pictures, for the manifest.
-        skip_unreadable: whether to leave out pictures with an undecodable file and list these files in the manifest.
+        shard_bytes: target size of a file of records in bytes; it ends with the picture that reaches it.
+        license: license of the pictures.
+        skip_unreadable: whether to leave out pictures with an undecodable file and list these files in the metadata.
         report: progress callback; takes the number of processed pictures and their total.
 
     Returns:
-        The manifest.
+        A summary.
 
     Raises:
-        UserError: `out` exists, the set is not recognized or has files without partners, a file cannot be decoded, or
-            array_record is not installed.
+        UserError: `out` exists, the set is not recognized or has files without partners, a file cannot be decoded, no
+            picture is left, or TFDS or array_record is not installed.
     """
-    out = Path(out)
-    if out.exists():
-        raise UserError(f"{out} exists; choose another folder or remove it first")
+    folder = new_folder(str(out)) if is_reference(out) else Path(out)
+    if folder.exists() or folder.is_symlink():
+        raise UserError(f"{folder} exists; choose another folder or remove it first")
     if shard_bytes < 1:
         raise UserError(f"shards of {shard_bytes} bytes: expected 1 or more")
-    found_layout, home, parts = find_set(root, layout=layout)
-    if found_layout.trains_as == "sequences":
-        FolderSequences(home)  # finds copied frames, which are not checked in a packed set
-    total = sum(len(entries) for entries in parts.values())
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    shards = _Shards(partial, shard_bytes)
-    locations: dict[ImageFile, tuple[int, int]] = {}
-    index, skipped = [], []
-    counts = Counter(dict.fromkeys(parts, 0))
-    layers: Counter[str] = Counter()
-    done = 0
-    for part, entries in parts.items():
-        for entry in entries:
-            try:
-                stored = [
-                    _store(shards, locations, found_layout, home, layer, file, size)
-                    for layer, (file, size) in _decode_all(entry).items()
-                ]
-            except UnreadableImageError as error:
-                if not skip_unreadable:
-                    raise
-                _log.warning("skipped: %s", error)
-                skipped.append(str(error))
-            else:
-                index.append(index_entry(entry, part, stored))
-                counts[part] += 1
-                layers.update(entry.files.keys())
-            done += 1
-            report(done, total)
-    shards.close()
-    (partial / INDEX).write_bytes(msgpack.packb(index))
-    source = read_manifest(home) if found_layout is SHARDS else None
-    manifest = Manifest(
-        layout=source.layout if source else found_layout.name,
-        title=source.title if source else found_layout.title,
-        published=source.published if source else found_layout.published,
-        license=license or (source.license if source else "not stated"),
-        parts=dict(counts),
-        layers=dict(layers),
-        shards=tuple(_describe(partial / name, records) for name, records in shards.written),
-        index=_describe(partial / INDEX, 0),
-        skipped=tuple(skipped),
-        sirr_jax=sirr_jax.__version__,
+    found = find_set(root, layout=layout)
+    if found.layout.trains_as == "sequences":
+        FolderSequences(found.root)  # finds copied frames, which are not checked in a packed set
+    try:
+        with temporary_paths.new_folder(folder) as partial:
+            return _write(found, folder, partial, shard_bytes, license, skip_unreadable, report)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror}); choose another OUT") from None
+
+
+def _write(
+    found: FoundSet,
+    folder: Path,
+    partial: Path,
+    shard_bytes: int,
+    license: str,  # noqa: A002
+    skip_unreadable: bool,
+    report: Callable[[int, int], None],
+) -> PackedSet:
+    name, version = name_and_version(folder)
+    entries = [entry for part in found.parts.values() for entry in part]
+    all_layers = sorted({layer for entry in entries for layer in entry.files})
+    writer = SetWriter(
+        partial, name, all_layers, shard_bytes=shard_bytes, sequences=any(entry.sequence for entry in entries)
     )
-    (partial / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    partial.replace(out)
-    return manifest
+    index = SetIndex()
+    layers: Counter[str] = Counter()
+    skipped: list[str] = []
+    done = 0
+    try:
+        for part, pictures in found.parts.items():
+            split = re.sub(r"\W", "_", part) or "train"
+            for read in _read_all(found.layout, found.root, pictures):
+                if isinstance(read, _Read):
+                    writer.add(split, read.picture, read.files, images=read.plain)
+                    index.parts[split] = part
+                    index.pictures.setdefault(split, []).append(read.picture)
+                    layers.update(read.files.keys())
+                elif not skip_unreadable:
+                    raise read
+                else:
+                    _log.warning("skipped: %s", read)
+                    skipped.append(str(read))
+                done += 1
+                report(done, len(entries))
+        if not index.pictures:
+            raise UserError(f"{found.root}: none of the {len(entries)} pictures can be decoded; replace the files")
+        facts = {
+            "layout": found.layout.name,
+            "title": found.layout.title,
+            "published": found.layout.published,
+            **source_metadata(found.root),
+        }
+        facts["license"] = license or facts.get("license", "")
+        sizes = writer.finish(version, index, {**facts, "skipped": skipped, "version": __version__})
+    finally:
+        writer.abandon()
+    return PackedSet(
+        folder=folder,
+        **facts,
+        parts={part: len(index.pictures[split]) for split, part in index.parts.items()},
+        layers=dict(layers),
+        shards=sum(len(size.records) for size in sizes.values()),
+        bytes=sum(index.bytes.values()),
+        skipped=tuple(skipped),
+    )
 
 
-class _Shards:
-    """Writes records into consecutive shards."""
+def _read_all(layout: Layout, root: Path, entries: tuple[Entry, ...]) -> Iterator[_Read | UnreadableImageError]:
+    """Reads pictures in parallel, in order; an undecodable file gives the error in place of its picture."""
 
-    def __init__(self, folder: Path, limit: int) -> None:
-        self.written: list[tuple[str, int]] = []
-        self._folder = folder
-        self._limit = limit
-        self._writer: Any = None
-        self._bytes = 0
+    def read(entry: Entry) -> _Read | UnreadableImageError:
+        try:
+            return _read(layout, root, entry)
+        except UnreadableImageError as error:
+            return error
 
-    def add(self, record: bytes) -> tuple[int, int]:
-        """Writes a record and returns its shard number and its record number in the shard."""
-        if self._writer is None or self._bytes >= self._limit:
-            self.close()
-            name = f"pictures-{len(self.written):05d}.array_record"
-            self._writer = load_array_record().ArrayRecordWriter(str(self._folder / name), _OPTIONS)
-            self.written.append((name, 0))
-            self._bytes = 0
-        name, count = self.written[-1]
-        self._writer.write(record)
-        self._bytes += len(record)
-        self.written[-1] = (name, count + 1)
-        return len(self.written) - 1, count
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        # In small groups: `map` reads all its inputs at once, and photos are large.
+        for start in range(0, len(entries), _READ_AHEAD):
+            yield from pool.map(read, entries[start : start + _READ_AHEAD])
 
 
-def _decode_all(entry: Entry) -> dict[str, tuple[ImageFile, tuple[int, int]]]:
-    """Decodes all files of a picture and returns layer -> file and its height and width."""
-    return {layer: (file, read_image(file).shape[:2]) for layer, file in entry.files.items()}
-
-
-def _store(
-    shards: _Shards,
-    locations: dict[ImageFile, tuple[int, int]],
-    layout: Layout,
-    home: Path,
-    layer: str,
-    file: ImageFile,
-    size: tuple[int, int],
-) -> tuple[str, str, int, int, tuple[int, int], Any]:
-    """Writes one file, unless it is already stored, and returns its part of the index entry."""
-    if file not in locations:
-        # Several pictures in fog or rain may share one clear photo.
-        locations[file] = shards.add(file.load() if isinstance(file, PackedFile) else file.read_bytes())
-    space = None
-    if layout.label_space is not None and layer in ("labels", "reflection_labels"):
-        space = layout.label_space(file)
-    name = path_of(file).relative_to(home).as_posix()
-    return (layer, name, *locations[file], size, space)
-
-
-def _describe(path: Path, records: int) -> Stored:
-    return Stored(path.name, path.stat().st_size, digest(path), records)
+def _read(layout: Layout, root: Path, entry: Entry) -> _Read:
+    encoded, indexed, plain = {}, {}, []
+    for layer, file in entry.files.items():
+        encoded[layer] = read_encoded(file)
+        height, width = read_image(io.BytesIO(encoded[layer]), name=str(file)).shape[:2]
+        is_labels = layer in _LABEL_LAYERS
+        space = layout.label_space(file) if layout.label_space is not None and is_labels else None
+        indexed[layer] = IndexedFile(relative_name(file, root), (height, width), space)
+        if is_plain(encoded[layer], channels=1 if is_labels else 3):
+            plain.append(layer)
+    return _Read(IndexedPicture(entry.name, entry.sequence, indexed), encoded, tuple(plain))

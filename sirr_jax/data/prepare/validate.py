@@ -21,6 +21,7 @@ from sirr_jax.data.layouts.leftovers import leftovers
 from sirr_jax.data.layouts.registry import recognize
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.sequences import FolderSequences
+from sirr_jax.data.storage.tfds.place import resolve
 from sirr_jax.errors import UserError
 
 _SOURCES: dict[str, Callable[[Path], object]] = {"pairs": FolderPairs, "sequences": FolderSequences}
@@ -82,7 +83,7 @@ def check(root: str | Path, *, layout: str | None = None, thorough: bool = False
     """Checks a data set: names, counts, headers, and optionally every pixel.
 
     Args:
-        root: folder of the set, recognized by `sirr_jax.data.layouts.registry.recognize`.
+        root: folder of the set, recognized by `sirr_jax.data.layouts.registry.recognize`, or `tfds:NAME`.
         layout: name of the layout; None to recognize it.
         thorough: whether to decode every file instead of its header only.
         crop: minimum short side of the pictures in pixels; None for any.
@@ -95,7 +96,7 @@ def check(root: str | Path, *, layout: str | None = None, thorough: bool = False
     """
     if crop is not None and crop < 1:
         raise UserError(f"a crop of {crop} pixels: expected 1 or more")
-    root = Path(root)
+    root = Path(resolve(root))
     found_layout = recognize(root, name=layout)
     scan = found_layout.scan(root)
     findings = [*scan.findings, *_counts(root, scan.parts), *leftovers(root, found_layout, scan)]
@@ -120,8 +121,6 @@ def check(root: str | Path, *, layout: str | None = None, thorough: bool = False
         findings += _too_small({path: size for path, size in sizes.items() if path not in masks}, crop)
     firsts = (next(iter(entry.files.values())) for entry in scan.entries())
     histogram = Counter(sizes[path] for path in firsts if path in sizes)
-    if thorough and found_layout.verify is not None:
-        findings += found_layout.verify(root)
     if found_layout.trains_as and not any(finding.wrong for finding in findings):
         findings += _open_source(_SOURCES[found_layout.trains_as], root)
     return Report(root, found_layout, scan.parts, histogram, tuple(findings), thorough)

@@ -68,6 +68,34 @@ def check_crop(crop: int, max_scale: float, min_scale: float = 1.0, short_side: 
         raise UserError(f"data.short_side={short_side}: expected a range from data.crop={crop} upwards, in pixels")
 
 
+class NamedPhotos(Protocol):
+    """The part of a source of photos that messages need."""
+
+    def __len__(self) -> int:
+        """Returns the number of photos."""
+        ...
+
+    def name(self, index: int) -> str:
+        """Returns the name of a photo in messages."""
+        ...
+
+
+def check_two_photos(photos: NamedPhotos) -> None:
+    """Checks that a source has enough photos to mix two.
+
+    Args:
+        photos: source of photos.
+
+    Raises:
+        UserError: It has one photo.
+    """
+    if len(photos) < 2:
+        raise UserError(
+            f"{photos.name(0)} is the only photograph and cannot be both layers of a mixture; give two photographs or "
+            "more"
+        )
+
+
 def same_picture(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two images are equal in size and in every byte."""
     # A sparse comparison first: it distinguishes almost all different pictures without reading every byte.

@@ -12,7 +12,7 @@ import numpy as np
 from sirr_jax.data.images.crops import PhotoRegion, cut, draw_region
 from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.random_access import StreamKey, item_at, two_items_at
-from sirr_jax.data.samples.base import ArraySpec, Stream, check_crop, image_spec, same_picture
+from sirr_jax.data.samples.base import ArraySpec, Stream, check_crop, check_two_photos, image_spec, same_picture
 from sirr_jax.data.sources.pairs import PairSource
 from sirr_jax.data.sources.photos import PhotoSource
 from sirr_jax.data.sources.sequences import SequenceSource
@@ -125,7 +125,7 @@ class PhotoLayers(CropStream):
             short_side: range of the short side to which photos are resized instead, in pixels.
 
         Raises:
-            UserError: A value is out of range.
+            UserError: A value is out of range, or there is one photo only.
         """
         super().__init__(
             photos,
@@ -137,6 +137,7 @@ class PhotoLayers(CropStream):
         )
         if margin < 0:
             raise UserError(f"margin={margin}: expected 0 or more pixels")
+        check_two_photos(photos)
 
     @property
     def spec(self) -> Mapping[str, ArraySpec]:
@@ -161,7 +162,10 @@ class PhotoLayers(CropStream):
         for candidate in ((preferred + offset) % count for offset in range(count)):
             if candidate != index and not same_picture(self._read(candidate), photo):
                 return candidate
-        return index
+        raise UserError(
+            f"all {count} photographs show the same as {self.photos.name(index)}, which cannot be both layers of a "
+            "mixture; add a different one"
+        )
 
 
 class PhotoCrops(CropStream):

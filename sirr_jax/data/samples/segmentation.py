@@ -11,8 +11,9 @@ import numpy as np
 from sirr_jax.data.images.crops import cut, cut_labels, draw_region
 from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.random_access import StreamKey, item_at, two_items_at
-from sirr_jax.data.samples.base import ArraySpec, check_crop, image_spec, labels_spec, same_picture
+from sirr_jax.data.samples.base import ArraySpec, check_crop, check_two_photos, image_spec, labels_spec, same_picture
 from sirr_jax.data.sources.segmentation import NO_CLASS, LabelledSource
+from sirr_jax.errors import UserError
 
 if TYPE_CHECKING:
     # This import needs JAX, which reading data does not.
@@ -107,8 +108,9 @@ class LabelledPairs:
             max_scale: largest downscaling factor of a photo, 1 or more.
 
         Raises:
-            UserError: A value is out of range.
+            UserError: A value is out of range, or there is one photo only.
         """
+        check_two_photos(source)
         self._crops = _Crops(source, crop, max_scale)
         # Classes of each photo as the bits of an integer; the values do not depend on the order of reads.
         self._classes: dict[int, int] = {}
@@ -131,7 +133,13 @@ class LabelledPairs:
         offsets = key.generator("partner", position).choice(count - 1, min(count - 1, _CANDIDATES), replace=False) + 1
         candidates = ((first + offsets) % count).tolist()
         item = self._crops.read(first)
-        second, other = next(self._partners(first, item, candidates), (first, item))
+        partner = next(self._partners(first, item, candidates), None)
+        if partner is None:
+            raise UserError(
+                f"{self._crops.source.name(first)} and {len(candidates)} others show the same and cannot be both "
+                "layers of a mixture; add different photographs"
+            )
+        second, other = partner
         generator = key.generator("crop", position)
         transmission, labels = self._crops.cut(item, first, generator)
         reflection, reflection_labels = self._crops.cut(other, second, generator)
@@ -183,8 +191,10 @@ class DegradedCrops:
             max_scale: largest downscaling factor of a photo, 1 or more.
 
         Raises:
-            UserError: A value is out of range.
+            UserError: A value is out of range, or there is one photo only and a degradation needs another.
         """
+        if any(degradation.takes_another(kind) for kind in range(len(degradation.kinds))):
+            check_two_photos(source)
         self._crops = _Crops(source, crop, max_scale)
         self._degradation = degradation
 

@@ -1,4 +1,4 @@
-"""Real pairs of a mixture and its transmission: in folders, in any known layout, or packed."""
+"""Real pairs of a mixture and its transmission: in folders, in any known layout, or in a TFDS set."""
 
 from __future__ import annotations
 

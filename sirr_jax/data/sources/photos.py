@@ -1,4 +1,4 @@
-"""Sources of photos: a folder, .zip file or packed set, or the photos that scikit-image installs."""
+"""Sources of photos: a folder, .zip file or TFDS set, or the photos that scikit-image installs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from sirr_jax.data.find_dataset import find_set
+from sirr_jax.data.find_dataset import find_set, is_tfds
 from sirr_jax.data.images.decode import image_size, read_image
 from sirr_jax.data.images.image_file import ImageFile
 from sirr_jax.data.images.reader import FileReader, OnCorrupt, check_large_enough, list_images
-from sirr_jax.data.storage.array_record.manifest import is_packed
 from sirr_jax.data.storage.zip_archive import is_zip, zipped_photos
 from sirr_jax.errors import UserError
 
@@ -64,13 +63,13 @@ class PhotoSource(Protocol):
 
 
 class FolderPhotos:
-    """All photos of a folder and its subfolders, sorted by path, or those of a .zip file or a packed set."""
+    """All photos of a folder and its subfolders, sorted by path, or those of a .zip file or a TFDS set."""
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
         """Finds the photos and reads their headers.
 
         Args:
-            root: folder, .zip file of photos, or packed set (`ROOT#PART` for one of its parts).
+            root: folder, .zip file of photos, or TFDS set (its folder or `tfds:NAME`, and `#PART`).
             crop: minimum short side of a photo in pixels.
             on_corrupt: rule for files that cannot be decoded, are nearly black or too small. "error" raises an error;
                 "skip" logs one warning per file, leaves small photos out, and `read` returns the next photo instead of
@@ -192,12 +191,12 @@ class EmbeddedPhotos:
 def _files(root: Path) -> list[ImageFile]:
     if is_zip(root):
         return [*zipped_photos(root)]
-    if not is_packed(Path(str(root).partition("#")[0])):
+    if not is_tfds(root):
         return [*list_images(root, recursive=True)]
     entries = find_set(root).only_part()
     files = [entry.files["transmission"] for entry in entries if "transmission" in entry.files]
     if not files:
-        raise UserError(f"{root}: a packed set without clean photos (layer transmission); use another set")
+        raise UserError(f"{root}: a TFDS set without clean photos (layer transmission); use another set")
     return files
 
 

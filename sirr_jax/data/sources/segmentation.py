@@ -12,7 +12,7 @@ from sirr_jax.data.images.crops import resize_labels
 from sirr_jax.data.images.decode import UnreadableImageError
 from sirr_jax.data.images.image_file import ImageFile
 from sirr_jax.data.images.label_maps import FACE_PARTS, read_face_parts, read_labels
-from sirr_jax.data.images.label_spaces import ADE20K, ANY, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, LabelSpace
+from sirr_jax.data.images.label_spaces import ADE20K, ANY, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, FACES, LabelSpace
 from sirr_jax.data.images.reader import FileReader, OnCorrupt, check_large_enough
 from sirr_jax.data.layouts.layer_folders import check_equal_sizes
 from sirr_jax.errors import UserError
@@ -47,7 +47,7 @@ class LabelledSource(Protocol):
 
 
 class FolderLabelled:
-    """The labelled photos of a data set, in folders or packed, in natural order of their names.
+    """The labelled photos of a data set, in folders or in a TFDS set, in natural order of their names.
 
     The set is any set that `sirr_jax.data.find_dataset` finds and whose pictures have labels: PASCAL VOC, Cityscapes,
     ADE20K, COCO-Stuff, CelebAMask-HQ, SR-Net's `img` and `seg`, SGRRN's five folders (the background is read).
@@ -124,15 +124,15 @@ class FolderLabelled:
     def _read_labels(self, files: dict[str, ImageFile], size: tuple[int, int]) -> np.ndarray:
         if "labels" not in files:
             masks = {layer.removeprefix(_MASK): file for layer, file in files.items() if layer.startswith(_MASK)}
-            labels = read_face_parts(masks)
-            _check_shape(_label_file(files), labels.shape, files["transmission"], size)
-            return resize_labels(labels, size)
+            return _to_size(read_face_parts(masks), _label_file(files), files["transmission"], size)
         file = files["labels"]
         space = self._spaces[file]
         if space == ANY:
             labels = read_labels(file, self._classes)
         else:
             labels = _to_classes(read_labels(file, space.classes, ignore=space.ignore), space)
+        if space == FACES:
+            return _to_size(labels, file, files["transmission"], size)
         check_equal_sizes({files["transmission"]: size, file: labels.shape})
         return labels
 
@@ -143,8 +143,8 @@ class FolderLabelled:
             return False
         try:
             check_large_enough(str(files["transmission"]), size, crop)
-            if "labels" in files:
-                check_equal_sizes({files["transmission"]: size, files["labels"]: label_size})
+            if self._spaces.get(_label_file(files), FACES) != FACES:
+                check_equal_sizes({files["transmission"]: size, _label_file(files): label_size})
             else:
                 _check_shape(_label_file(files), label_size, files["transmission"], size)
         except UserError as error:
@@ -211,6 +211,12 @@ def _to_classes(labels: np.ndarray, space: LabelSpace) -> np.ndarray:
         # uint8 wraps around: 0 becomes 255.
         return labels - np.uint8(1)
     return labels
+
+
+def _to_size(labels: np.ndarray, file: ImageFile, photo: ImageFile, size: tuple[int, int]) -> np.ndarray:
+    """Enlarges the labels of a face, which may be smaller than their photo."""
+    _check_shape(file, labels.shape, photo, size)
+    return resize_labels(labels, size)
 
 
 def _check_shape(file: ImageFile, size: tuple[int, ...], photo: ImageFile, photo_size: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""Real multi-view sequences: `ROOT/<sequence>/{blended,transmission[,reflection]}/<frame>`, or packed."""
+"""Real multi-view sequences: `ROOT/<sequence>/{blended,transmission[,reflection]}/<frame>`, or in a TFDS set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from sirr_jax.data.find_dataset import find_set
+from sirr_jax.data.find_dataset import find_set, is_tfds
 from sirr_jax.data.images.decode_cache import DecodeCache
 from sirr_jax.data.images.image_file import ImageFile, PackedFile
 from sirr_jax.data.images.passing_errors import is_passing
@@ -19,7 +19,6 @@ from sirr_jax.data.images.reader import FileReader, OnCorrupt, list_folder
 from sirr_jax.data.layouts.layer_folders import check_equal_sizes, check_same_size, find_layers
 from sirr_jax.data.layouts.matching import has_folders
 from sirr_jax.data.layouts.sequence_folders import SEQUENCES, sequence_folders
-from sirr_jax.data.storage.array_record.manifest import is_packed
 from sirr_jax.errors import UserError
 
 _LAYERS = {"blended": "mixture", "transmission": "transmission", "reflection": "reflection"}
@@ -65,13 +64,13 @@ class SequenceSource(Protocol):
 
 
 class FolderSequences:
-    """The sequences of a folder (one subfolder each) or of a packed set; frames are in natural order of their names."""
+    """The sequences of a folder (one subfolder each) or of a TFDS set; frames are in natural order of their names."""
 
     def __init__(self, root: str | Path, *, crop: int = 1, on_corrupt: OnCorrupt = "error") -> None:
         """Finds the sequences and checks their file names, headers and sizes.
 
         Args:
-            root: folder that contains the sequences, or packed set.
+            root: folder that contains the sequences, or TFDS set: its folder or `tfds:NAME`.
             crop: minimum short side of a frame in pixels.
             on_corrupt: rule for frames that cannot be decoded. "error" raises an error; "skip" logs one warning per
                 file, and `read` returns a triple of the next readable sequence instead.
@@ -83,7 +82,7 @@ class FolderSequences:
         """
         root = Path(root)
         self._reader = FileReader(root, on_corrupt)
-        sequences = _packed_sequences(root) if is_packed(root) else _folder_sequences(root)
+        sequences = _tfds_sequences(root) if is_tfds(root) else _folder_sequences(root)
         self._folders, self._layers = list(sequences), list(sequences.values())
         for folder, layers in sequences.items():
             _check_burst(folder, layers["mixture"])
@@ -153,11 +152,11 @@ def _folder_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
     return sequences
 
 
-def _packed_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
+def _tfds_sequences(root: Path) -> dict[Path, dict[str, list[ImageFile]]]:
     sequences: dict[Path, dict[str, list[ImageFile]]] = {}
     for entry in find_set(root).only_part():
         if not entry.sequence or not {"mixture", "transmission"} <= entry.files.keys():
-            raise UserError(f"{root}: {entry.name} is not a frame of a sequence; expected a packed set of sequences")
+            raise UserError(f"{root}: {entry.name} is not a frame of a sequence; expected a TFDS set of sequences")
         layers = sequences.setdefault(root / entry.sequence, {layer: [] for layer in entry.files})
         for layer, file in entry.files.items():
             layers[layer].append(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ class Place(NamedTuple):
     left: int
 
 
-class Sheets(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Sheets:
     """Sheets and the photos on them.
 
     Attributes:

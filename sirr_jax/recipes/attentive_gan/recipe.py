@@ -19,7 +19,7 @@ from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
 from sirr_jax.models.torch_uniform import torch_uniform
 from sirr_jax.recipes.attentive_gan.batch import raindrop_batch
-from sirr_jax.recipes.base import RECIPES, Aux, Recipe, Stage, Tree, Update
+from sirr_jax.recipes.base import RECIPES, Ancestry, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps
 from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import ATTENTIVE_GAN, PerceptualTerm
@@ -127,9 +127,11 @@ class AttentiveGan(Recipe):
             network_key = jax.random.fold_in(key, i)
             params = initialize(network, network_key, (1, side[role], side[role], 3))["params"]
             variables[role] = {"params": torch_uniform(network_key, params) if self._torch_start else params}
+        ancestries: dict[str, Ancestry] = {}
+        self.ancestries = ancestries
         if self._config.init_from:
             networks = {role: (f"attentive_gan/{role}", model_args) for role, model_args in self._model_args.items()}
-            variables = load_initial(self._config.init_from, networks, variables)
+            variables = load_initial(self._config.init_from, networks, variables, ancestries=ancestries)
         params = {role: tree["params"] for role, tree in variables.items()}
         if self._perceptual.params:
             params["vgg16"] = jax.tree.map(jnp.copy, self._perceptual.params)

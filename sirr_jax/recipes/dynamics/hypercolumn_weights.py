@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.dynamics.hypercolumn import VGG_LAYERS
-from sirr_jax.weights.model_file import load_model
+from sirr_jax.weights.load_weights import load_weights
 from sirr_jax.weights.pretrained_vgg import VggWeights, read_vgg
 
 _OPTION = "config.student.hypercolumn"
@@ -37,10 +37,10 @@ def has_hypercolumn(path: str) -> bool:
     """Returns whether the student in a model file has a hypercolumn; False where there is no student.
 
     Args:
-        path: `.safetensors` model file.
+        path: model file, or any file that `sirr convert` reads.
 
     Raises:
         UserError: The file cannot be read.
     """
-    student = load_model(path).networks.get("student")
+    student = load_weights([path]).networks.get("student")
     return student is not None and bool(student.model_args.get("hypercolumn"))

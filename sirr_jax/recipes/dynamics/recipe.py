@@ -24,11 +24,11 @@ from sirr_jax.losses.pixel import ERRORS, reconstruction
 from sirr_jax.losses.view_synthesis import flow_error, view_synthesis
 from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
-from sirr_jax.recipes.base import RECIPES, Aux, Recipe, Stage, Start, Tree, Update
+from sirr_jax.recipes.base import RECIPES, Ancestry, Aux, Recipe, Stage, Start, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import PerceptualTerm
-from sirr_jax.recipes.common.pretrained import load_initial
+from sirr_jax.recipes.common.pretrained import load_initial, with_parents
 from sirr_jax.recipes.dynamics.batch import Augmentation, prepare_batch
 from sirr_jax.recipes.dynamics.hypercolumn_weights import has_hypercolumn, read_hypercolumn
 from sirr_jax.weights.model_file import StoredNetwork
@@ -235,7 +235,9 @@ class Dynamics(Recipe):
             "student": (1, side, side, 3),
             "discriminator": (1, side, side, 3),
         }
-        loaded = {name: tree for name in ("teacher", "student") if (tree := self._load(name)) is not None}
+        ancestries: dict[str, Ancestry] = {}
+        self.ancestries = ancestries
+        loaded = {name: tree for name in ("teacher", "student") if (tree := self._load(name, ancestries)) is not None}
         hypercolumn = self._hypercolumn if "hypercolumn" not in loaded.get("student", {}) else None
         params = loaded | {
             name: initialize(network, jax.random.fold_in(key, i), shapes[name])["params"] | loaded.get(name, {})
@@ -245,11 +247,25 @@ class Dynamics(Recipe):
         if hypercolumn is not None:
             # A copy: donating the state must not delete the recipe's arrays.
             params["student"]["hypercolumn"]["vgg19"] = jax.tree.map(jnp.copy, hypercolumn.params)
+            with_parents(ancestries, "student", [hypercolumn.source])
+        self._inherit_ancestries(ancestries)
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, self._moments(params)
 
-    def _load(self, role: str) -> Tree | None:
+    def _inherit_ancestries(self, ancestries: dict[str, Ancestry]) -> None:
+        """Adds to each network's parents those of the network that it starts from or learns from."""
+        config = self._config
+        pairs = []
+        if config.teacher.init_from_student and not config.teacher.init_from:
+            pairs.append(("teacher", "student"))
+        if self._transfers:
+            pairs.append(("student", "teacher"))
+        for heir, source in pairs:
+            if source in ancestries:
+                with_parents(ancestries, heir, ancestries[source].parents)
+
+    def _load(self, role: str, ancestries: dict[str, Ancestry] | None = None) -> Tree | None:
         """Parameters of the file that the config names for the teacher or the student; None without a file."""
         path = self._config[role].init_from
         if not path:
@@ -259,7 +275,8 @@ class Dynamics(Recipe):
             model_args = {option: value for option, value in model_args.items() if option != "hypercolumn"}
         shapes = variable_shapes(name, **model_args)
         option = f"config.{role}.init_from"
-        return load_initial(path, {role: (name, model_args)}, {role: shapes}, option=option)[role]["params"]
+        networks = {role: (name, model_args)}
+        return load_initial(path, networks, {role: shapes}, option=option, ancestries=ancestries)[role]["params"]
 
     def _moments(self, params: Tree) -> Tree:
         """Initial collections, before the teacher's features are measured."""

@@ -22,7 +22,7 @@ from sirr_jax.models.edge_gan.forward import discriminate, find_edges, find_refl
 from sirr_jax.models.glorot_uniform import glorot_uniform
 from sirr_jax.models.initialize import initialize
 from sirr_jax.models.restore_spec import Apply
-from sirr_jax.recipes.base import AXIS, RECIPES, Aux, Recipe, Stage, Tree, Update
+from sirr_jax.recipes.base import AXIS, RECIPES, Ancestry, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, check_choice, check_crop, check_share, check_steps, freeze
 from sirr_jax.recipes.common.loss_terms import named_terms
 from sirr_jax.recipes.common.perceptual import EDGE_GAN, PerceptualTerm
@@ -136,9 +136,11 @@ class EdgeGan(Recipe):
             if self._loss.raw:
                 drawn = drawn | {"params": glorot_uniform(network_key, drawn["params"])}
             variables[role] = drawn
+        ancestries: dict[str, Ancestry] = {}
+        self.ancestries = ancestries
         if self._config.init_from:
             networks = {role: (_id(role), model_args) for role, model_args in self._model_args.items()}
-            variables = load_initial(self._config.init_from, networks, variables)
+            variables = load_initial(self._config.init_from, networks, variables, ancestries=ancestries)
         params = {role: tree["params"] for role, tree in variables.items()}
         if self._perceptual.params:
             params["vgg16"] = jax.tree.map(jnp.copy, self._perceptual.params)

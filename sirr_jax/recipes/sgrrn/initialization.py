@@ -11,10 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
+from sirr_jax.recipes.common.pretrained import ancestry_of
 from sirr_jax.weights.load_weights import load_weights
+from sirr_jax.weights.model_file import Parent
 
 
-def with_backbone(variables: Mapping[str, Any], path: str, *, backbone: str, width: str) -> dict[str, Any]:
+def with_backbone(
+    variables: Mapping[str, Any], path: str, *, backbone: str, width: str
+) -> tuple[dict[str, Any], tuple[Parent, ...]]:
     """Puts the weights of a ResNet into a generator.
 
     Args:
@@ -24,12 +28,13 @@ def with_backbone(variables: Mapping[str, Any], path: str, *, backbone: str, wid
         width: width of the generator.
 
     Returns:
-        The variables with float32 copies of the file's parameters and running statistics.
+        The variables with float32 copies of the file's parameters and running statistics, and the ResNet's ancestry.
 
     Raises:
         UserError: The file cannot be read or contains another network.
     """
-    networks = load_weights([path]).networks
+    model = load_weights([path])
+    networks = model.networks
     stored = networks.get(backbone)
     if stored is None or stored.model_args.get("width", "base") != width:
         contents = ", ".join(f"{network.id} {network.model_args}" for network in networks.values())
@@ -41,7 +46,7 @@ def with_backbone(variables: Mapping[str, Any], path: str, *, backbone: str, wid
     for name in ("params", "batch_stats"):
         tree = jax.tree.map(lambda x: jnp.array(np.asarray(x, np.float32)), dict(stored.variables[name]))
         result[name] = variables[name] | {"encoder": variables[name]["encoder"] | {"backbone": tree}}
-    return result
+    return result, ancestry_of(model, stored, path).parents
 
 
 def released_start(key: jax.Array, params: Mapping[str, Any], *, discriminator: bool) -> dict[str, Any]:

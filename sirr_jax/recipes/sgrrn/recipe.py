@@ -22,11 +22,11 @@ from sirr_jax.losses.segmentation import cross_entropy
 from sirr_jax.losses.sgrrn import PROFILES, layer_terms
 from sirr_jax.models import build
 from sirr_jax.models.initialize import initialize
-from sirr_jax.recipes.base import AXIS, RECIPES, Aux, Recipe, Stage, Tree, Update
+from sirr_jax.recipes.base import AXIS, RECIPES, Ancestry, Aux, Recipe, Stage, Tree, Update
 from sirr_jax.recipes.common.config_checks import DTYPES, label_classes
 from sirr_jax.recipes.common.loss_terms import add_terms, named_terms
 from sirr_jax.recipes.common.perceptual import SGRRN, PerceptualTerm
-from sirr_jax.recipes.common.pretrained import load_initial
+from sirr_jax.recipes.common.pretrained import load_initial, with_parents
 from sirr_jax.recipes.sgrrn.batch import separation_batch
 from sirr_jax.recipes.sgrrn.initialization import released_start, with_backbone
 from sirr_jax.recipes.sgrrn.networks import DISCRIMINATORS, SMALLEST, check_config, model_args, network_id
@@ -131,13 +131,16 @@ class Sgrrn(Recipe):
                 params = released_start(network_key, drawn["params"], discriminator=role != "generator")
                 drawn = drawn | {"params": params}
             variables[role] = drawn
+        ancestries: dict[str, Ancestry] = {}
+        self.ancestries = ancestries
         if config.backbone_weights:
-            variables["generator"] = with_backbone(
+            variables["generator"], parents = with_backbone(
                 variables["generator"], config.backbone_weights, backbone=config.backbone, width=config.width
             )
+            with_parents(ancestries, "generator", parents)
         if config.init_from:
             networks = {role: (network_id(role), args) for role, args in self._model_args.items()}
-            variables = load_initial(config.init_from, networks, variables)
+            variables = load_initial(config.init_from, networks, variables, ancestries=ancestries)
         params = {role: tree["params"] for role, tree in variables.items()}
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)

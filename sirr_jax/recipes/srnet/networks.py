@@ -20,7 +20,7 @@ from sirr_jax.models.initialize import initialize
 from sirr_jax.models.normal import normal
 from sirr_jax.models.published_segmenter import PublishedSegmenter
 from sirr_jax.models.srnet.forward import ChainOutputs, LabelCode, run_chain
-from sirr_jax.recipes.base import Tree
+from sirr_jax.recipes.base import Ancestry, Tree
 from sirr_jax.recipes.common.pretrained import load_initial
 from sirr_jax.recipes.common.segmenters import read_segmenter
 from sirr_jax.weights.model_file import StoredNetwork
@@ -39,6 +39,7 @@ class SrNetNetworks:
         segmenter: segmentation network.
         pretrained_segmenter: whether the segmenter comes from a model file and is never trained.
         description: sentence for the log.
+        ancestries: weights from files by role, see `Recipe`; set by `init`.
     """
 
     def __init__(self, config: ConfigDict, classes: int, *, dtype: Dtype) -> None:
@@ -53,6 +54,7 @@ class SrNetNetworks:
             UserError: There is no such width, mode, synthesis or weight file, or the segmenter of the file has another
                 number of classes.
         """
+        self.ancestries: dict[str, Ancestry] = {}
         self._initial, self._init_from = config.initial, config.init_from
         self._file = read_segmenter(config.segmenter.weights) if config.segmenter.weights else None
         self.pretrained_segmenter = self._file is not None
@@ -103,8 +105,9 @@ class SrNetNetworks:
             variables[role] = drawn | {"params": params}
         if self._init_from:
             networks = {role: (self._id[role], self._model_args[role]) for role in variables}
-            variables = load_initial(self._init_from, networks, variables)
+            variables = load_initial(self._init_from, networks, variables, ancestries=self.ancestries)
         if self._file is not None:
+            self.ancestries["segmenter"] = Ancestry(self._file.parents, self._file.steps, complete=True)
             variables["segmenter"] = jax.tree.map(jnp.array, self._file.variables)
         params = {role: tree["params"] for role, tree in variables.items()}
         return params, {role: tree["batch_stats"] for role, tree in variables.items() if "batch_stats" in tree}

@@ -96,6 +96,7 @@ class SrNet(Recipe):
     def init(self, key: jax.Array) -> tuple[Tree, Tree]:
         """Draws parameters, or loads those of `config.init_from`; see `Recipe.init`."""
         params, collections = self._networks.init(key)
+        self.ancestries = self._networks.ancestries
         if self._perceptual.params:
             params["vgg19"] = jax.tree.map(jnp.copy, self._perceptual.params)
         return params, collections

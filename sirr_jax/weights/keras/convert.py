@@ -15,6 +15,7 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.models import list_networks
+from sirr_jax.temporary_paths import new_file
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.keras.layer_matching import KerasModel, Shape, match_layers, split_models
 from sirr_jax.weights.keras.vgg import VGG_IDS, detect_keras_vgg, read_keras_vgg
@@ -23,7 +24,7 @@ from sirr_jax.weights.readers.hdf5_file import read_h5, require_h5py
 from sirr_jax.weights.variables import flatten, variable_shapes
 
 # Candidates for the arguments that shapes determine; the first that fits is used.
-_WIDTHS: tuple[dict[str, Any], ...] = ({}, {"width": "tiny"})
+_WIDTHS: tuple[dict[str, Any], ...] = ({}, {"width": "small"}, {"width": "tiny"})
 _HEADS: tuple[dict[str, Any], ...] = ({}, {"head": "gap"})
 
 
@@ -117,14 +118,9 @@ def to_keras(
         raise UserError(f"{path} exists; choose another name or ask to overwrite it")
     require_h5py(path)
     arrays = _collect_arrays(network_id, network, variables, model_args)
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with new_file(path, overwrite=overwrite) as partial:
             _write(partial, network, arrays)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error}); check the folder and the space on its disk") from error
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
+from sirr_jax.models.width import read_width
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.readers.hdf5_file import H5Array, H5Layer, read_h5
 from sirr_jax.weights.variables import flatten, variable_shapes
@@ -84,8 +85,9 @@ def detect_keras_vgg(path: str | Path, layers: Sequence[H5Layer]) -> tuple[str, 
     model_args: dict[str, Any] = {}
     if not complete:
         model_args["layers"] = tuple(itertools.takewhile(arrays.__contains__, convolutions(_BLOCKS[network_id])))
-    if arrays["conv1_1"]["kernel"].shape[-1:] != (_BLOCKS[network_id][0][0],):
-        model_args["width"] = "tiny"
+    width = read_width(arrays["conv1_1"]["kernel"].shape[-1], _BLOCKS[network_id][0][0])
+    if width not in (None, "base"):
+        model_args["width"] = width
     return network_id, model_args
 
 

@@ -10,7 +10,7 @@ from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, 
 from sirr_jax.weights.key_maps.resnet import backbone_rules
 
 _BINS = (1, 2, 3, 6)
-_WIDTHS = {64: "base", 4: "tiny"}
+_WIDTHS = {64: "base", 16: "small", 4: "tiny"}
 _DEFAULTS = {"width": "base", "classes": 150}
 
 

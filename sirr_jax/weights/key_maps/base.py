@@ -10,6 +10,8 @@ import numpy as np
 Layout = Literal["same", "conv", "conv_transpose", "linear"]
 Shapes = Mapping[str, tuple[int, ...]]
 
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
 # Transpositions. Torch stores convolutions as OIHW, transposed convolutions as IOHW, linear layers as OI.
 _TO_FLAX = {"conv": (2, 3, 1, 0), "conv_transpose": (2, 3, 0, 1), "linear": (1, 0)}
 _TO_TORCH = {"conv": (3, 2, 0, 1), "conv_transpose": (2, 3, 0, 1), "linear": (1, 0)}
@@ -79,6 +81,16 @@ def batch_norm(key: str, path: str) -> list[KeyRule]:
         KeyRule(f"{key}.running_var", (*statistics, "var")),
         *passthrough(f"{key}.num_batches_tracked", optional=True),
     ]
+
+
+def instance_norm(key: str) -> list[KeyRule]:
+    """Passes through the running statistics of an instance normalization, which PyTorch before 0.4 saved unused."""
+    return passthrough(*(f"{key}.{name}" for name in _STATISTICS), optional=True)
+
+
+def is_statistic(key: str) -> bool:
+    """Returns whether an array is a running statistic of a normalization, or the counter of its updates."""
+    return key.rpartition(".")[2] in _STATISTICS
 
 
 def passthrough(*keys: str, optional: bool = False) -> list[KeyRule]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sirr_jax.models.width import scaled
+from sirr_jax.models.width import read_width
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, conv_transpose, nested
 
 _LEVELS = (7, 5, 5)
@@ -49,9 +49,10 @@ def _infer_generator_args(shapes: Shapes) -> dict[str, Any] | None:
             prefix, depth = _inner_prefix(prefix, depth), depth + 1
         levels.append(depth)
     model_args: dict[str, Any] = {} if tuple(levels) == _LEVELS else {"levels": tuple(levels)}
-    if channels == scaled(64, "tiny"):
-        return {"width": "tiny", **model_args}
-    return model_args if channels == 64 else None
+    width = read_width(channels, 64)
+    if width is None:
+        return None
+    return model_args if width == "base" else {"width": width, **model_args}
 
 
 GENERATOR = KeyMap(_generator_rules, _infer_generator_args)

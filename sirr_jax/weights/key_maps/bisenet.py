@@ -7,7 +7,7 @@ from typing import Any
 
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv
 
-_WIDTHS = {64: "base", 4: "tiny"}
+_WIDTHS = {64: "base", 16: "small", 4: "tiny"}
 
 
 def _conv_norm(kernel: str, norm: str, path: str) -> list[KeyRule]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sirr_jax.models.width import scaled
+from sirr_jax.models.width import read_width
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, conv_transpose
 
 _VGG16 = (2, 2, 3, 3, 3)
@@ -78,11 +78,11 @@ def _generator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noqa: A
 def _infer_generator_args(shapes: Shapes) -> dict[str, Any] | None:
     if "deconv4R.0.transconv.weight" not in shapes or shapes["pred1_contour.weight"][0] != 1:
         return None
-    widths: dict[tuple[int, ...], dict[str, Any]] = {
-        (64, 3, 3, 3): {},
-        (scaled(64, "tiny"), 3, 3, 3): {"width": "tiny"},
-    }
-    return widths.get(shapes["convs1R.0.weight"])
+    stem = shapes["convs1R.0.weight"]
+    width = read_width(stem[0], 64)
+    if width is None or stem[1:] != (3, 3, 3):
+        return None
+    return {} if width == "base" else {"width": width}
 
 
 GENERATOR = KeyMap(_generator_rules, _infer_generator_args)

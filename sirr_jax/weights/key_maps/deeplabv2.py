@@ -9,7 +9,7 @@ from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, 
 
 _BLOCKS = (3, 4, 23, 3)
 _RATES = (6, 12, 18, 24)
-_WIDTHS = {64: "base", 4: "tiny"}
+_WIDTHS = {64: "base", 16: "small", 4: "tiny"}
 _DEFAULTS = {"width": "base", "classes": 21}
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from sirr_jax.models.dynamics.widths import WIDTHS
 from sirr_jax.models.patchgan import PatchDiscriminator
-from sirr_jax.models.width import scaled
 from sirr_jax.weights.key_maps.base import Shapes
 from sirr_jax.weights.key_maps.mirror import mirror
+from sirr_jax.weights.key_maps.patchgan import infer_features
 
 
 def _width(shapes: Shapes) -> dict[str, Any] | None:
@@ -70,11 +70,7 @@ def _infer_discriminator_args(shapes: Shapes) -> dict[str, Any] | None:
         return None
     count = sum(key.startswith("conv") and key.endswith(".weight") for key in shapes)
     features = tuple(shapes[f"conv{i}.weight"][0] for i in range(count))
-    if features == PatchDiscriminator.features:
-        return {}
-    if features == tuple(scaled(n, "tiny") for n in PatchDiscriminator.features):
-        return {"width": "tiny"}
-    return {"features": features}
+    return infer_features(features, PatchDiscriminator.features)
 
 
 TEACHER = mirror("dynamics/teacher", _infer_teacher_args, undetectable=("hypercolumn",))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from sirr_jax.models.width import scaled
+from sirr_jax.models.width import read_width
 from sirr_jax.weights.key_maps.base import Shapes
 from sirr_jax.weights.key_maps.mirror import mirror
 
@@ -133,9 +133,10 @@ KERAS_NETWORKS: dict[str, KerasNetwork] = {
 
 def _width(channels: int, published: int) -> dict[str, Any] | None:
     """Infers the width at which a layer published with `published` channels has `channels`."""
-    if channels == published:
-        return {}
-    return {"width": "tiny"} if channels == scaled(published, "tiny") else None
+    width = read_width(channels, published)
+    if width is None:
+        return None
+    return {} if width == "base" else {"width": width}
 
 
 def _infer_edge_net_args(shapes: Shapes) -> dict[str, Any] | None:
@@ -160,7 +161,8 @@ def _infer_generator_args(shapes: Shapes) -> dict[str, Any] | None:
 
 def _infer_discriminator_args(shapes: Shapes) -> dict[str, Any] | None:
     fits = shapes["conv1.weight"][1:] == (3, 5, 5) and "conv9_s4.weight" in shapes and "mask.weight" in shapes
-    width = _width(shapes["conv1.weight"][0], 8) if fits else None
+    # The first layers are as narrow at width "tiny" as at "small".
+    width = _width(shapes["fc1.weight"][0], 128) if fits else None
     if width is None:
         return None
     return width | ({"head": "gap"} if shapes["fc1.weight"][1] == 1 else {})

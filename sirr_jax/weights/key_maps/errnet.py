@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.errnet import DISCRIMINATOR_CONVS, PYRAMID, RESIDUALS, input_channels
-from sirr_jax.models.width import scaled
+from sirr_jax.models.width import WIDTHS, scaled
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, conv, conv_transpose, linear, norm
 
 
@@ -32,7 +32,8 @@ def _infer_generator_args(shapes: Shapes) -> dict[str, Any] | None:
     if f"res_module.{RESIDUALS - 1}.conv2.conv2d.weight" not in shapes:
         return None
     base = {} if "pyramid_module.bottleneck.weight" in shapes else {"base": True}
-    for width, narrow in (("base", {}), ("tiny", {"width": "tiny"})):
+    for width in WIDTHS:
+        narrow = {} if width == "base" else {"width": width}
         for hypercolumn, plain in ((True, {}), (False, {"hypercolumn": False})):
             stem = (scaled(256, width), input_channels(width, hypercolumn=hypercolumn), 1, 1)
             if tuple(shapes["conv1.conv2d.weight"]) == stem:
@@ -50,7 +51,7 @@ def _discriminator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noq
 
 def _infer_discriminator_args(shapes: Shapes) -> dict[str, Any] | None:
     first, last = tuple(shapes["body.0.weight"]), tuple(shapes["tail.3.weight"])
-    for width in ("base", "tiny"):
+    for width in WIDTHS:
         if (first, last) == ((scaled(64, width), 3, 3, 3), (1, scaled(1024, width), 1, 1)):
             return {} if width == "base" else {"width": width}
     return None

@@ -95,9 +95,12 @@ def _infer_model_args(shapes: Shapes) -> dict[str, Any] | None:
     channels = tuple(shapes[f"base_net.{key}"][0] for key in ("level1.conv.weight", "level4_0.act.weight"))
     classes = shapes["bu_dec_l4.merge_layer.3.bias"][0]
     model_args: dict[str, Any] = {} if classes == 21 else {"classes": classes}
-    for width, scale in (("tiny", 2.0), *(("base", scale) for scale in _SCALES)):
-        encoder = plan(width, scale).encoder
-        if channels == (encoder[0], encoder[-1]):
+    # The encoder is narrow at width "tiny" alone, and has no scales there.
+    sizes = (("tiny", 2.0), *((width, scale) for width in ("base", "small") for scale in _SCALES))
+    decoder = shapes["bu_br_l2.0.weight"][0]
+    for width, scale in sizes:
+        planned = plan(width, scale)
+        if (*channels, decoder) == (planned.encoder[0], planned.encoder[-1], planned.decoder[0]):
             size = {"width": width, "scale": scale}
             default = {"width": "base", "scale": 2.0}
             return {name: value for name, value in size.items() if value != default[name]} | model_args

@@ -8,7 +8,7 @@ from typing import Any
 from sirr_jax.models.resnet import ResNet, ResNet50, ResNet101
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, batch_norm, conv, nested, passthrough
 
-_STEM = {64: "base", 4: "tiny"}
+_STEM = {64: "base", 16: "small", 4: "tiny"}
 
 
 def backbone_rules(network: type[ResNet]) -> list[KeyRule]:

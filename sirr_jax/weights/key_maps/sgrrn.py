@@ -96,7 +96,7 @@ def _discriminator_rules(model_args: Mapping[str, Any]) -> list[KeyRule]:  # noq
 
 
 def _infer_discriminator_args(shapes: Shapes) -> Mapping[str, Any] | None:
-    widths = {(64, 128): {}, (4, 8): {"width": "tiny"}}
+    widths = {(64, 128): {}, (16, 32): {"width": "small"}, (4, 8): {"width": "tiny"}}
     first, second = (shapes[f"models.2.{i}.conv.weight"] for i in (0, 1))
     if first[1:] != (3, 4, 4) or second[1:] != (first[0], 4, 4) or shapes["models.2.2.weight"] != (1, second[0], 1, 1):
         return None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sirr_jax.models.vgg import VGG16_BLOCKS, VGG19_BLOCKS, convolutions
-from sirr_jax.models.width import scaled
+from sirr_jax.models.width import read_width, scaled
 from sirr_jax.weights.key_maps.base import KeyMap, KeyRule, Shapes, conv, passthrough
 
 Blocks = tuple[tuple[int, ...], ...]
@@ -40,7 +40,9 @@ def _rules(blocks: Blocks, model_args: Mapping[str, Any]) -> list[KeyRule]:
 
 def _infer_model_args(blocks: Blocks, shapes: Shapes) -> dict[str, Any] | None:
     """Infers `width`, and `layers` from the last key; None if there are keys that the network does not have."""
-    width = "base" if shapes["features.0.weight"][0] == scaled(64, "base") else "tiny"
+    width = read_width(shapes["features.0.weight"][0], 64)
+    if width is None:
+        return None
     expected: dict[str, tuple[int, ...]] = {}
     before = 3
     for channels, index in zip(convolutions(blocks).values(), feature_indices(blocks).values(), strict=True):

@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from sirr_jax.weights.errors import ConversionError
+from sirr_jax.weights.readers.inert_object import InertObject, may_be_inert
 
 DTYPES = {
     "Double": np.dtype(np.float64),
@@ -108,7 +109,9 @@ class _PlainDict(dict):
 
 def _check_key(key: Any) -> None:
     # The time to hash nested tuples is exponential in their depth.
-    if not isinstance(key, str | int | float | bytes | None):
+    if isinstance(key, tuple) and len(key) <= 32 and all(isinstance(part, str | int | float | None) for part in key):
+        return
+    if not isinstance(key, str | int | float | bytes | InertObject | None):
         raise ConversionError(f"the pickle contains a dictionary with a {type(key).__name__} as key; expected names")
 
 
@@ -191,13 +194,27 @@ def _make_parameter(data: Any, *_: Any) -> Any:
     return data
 
 
+def _make_subclass(rebuild: Any = None, _: Any = None, args: Any = (), *__: Any) -> Any:
+    """Stands in for `_rebuild_from_type_v2(function, class, args, state)`: a tensor of a subclass, as a tensor."""
+    if not isinstance(rebuild, _AllowedGlobal) or not isinstance(args, tuple):
+        raise ConversionError("the pickle contains a malformed tensor of a subclass")
+    return rebuild(*args)
+
+
+def _make_default_dict(*_: Any) -> _PlainDict:
+    """Stands in for `defaultdict(factory)`, whose items follow."""
+    return _PlainDict()
+
+
 _ALLOWED: dict[tuple[str, str], _AllowedGlobal] = {
     ("collections", "OrderedDict"): _AllowedGlobal("OrderedDict", _PlainDict),
+    ("collections", "defaultdict"): _AllowedGlobal("defaultdict", _make_default_dict),
     ("torch._utils", "_rebuild_tensor"): _AllowedGlobal("a tensor", _make_tensor),
     ("torch._utils", "_rebuild_tensor_v2"): _AllowedGlobal("a tensor", _make_tensor),
     ("torch._utils", "_rebuild_tensor_v3"): _AllowedGlobal("a tensor", _make_typed_tensor),
     ("torch._utils", "_rebuild_parameter"): _AllowedGlobal("a parameter", _make_parameter),
     ("torch._utils", "_rebuild_parameter_with_state"): _AllowedGlobal("a parameter", _make_parameter),
+    ("torch._tensor", "_rebuild_from_type_v2"): _AllowedGlobal("a tensor", _make_subclass),
     ("torch", "Size"): _AllowedGlobal("a size", lambda values=(): _check_sizes(values)),
     ("torch", "device"): _AllowedGlobal("a device", lambda *names: ":".join(str(name)[:20] for name in names)),
     ("torch.storage", "UntypedStorage"): _StorageType("UntypedStorage", None),
@@ -215,13 +232,13 @@ for _name, _storage in _TORCH_DTYPES.items():
     _ALLOWED["torch", _name] = _StorageType(f"torch.{_name}", DTYPES[_storage])
 
 
-# Opcodes for containers of tensors in the protocols 0 to 5. Omitted: instances of classes, extensions of copyreg, sets
-# (which hash their elements), persistent ids as text.
+# Opcodes for containers of tensors in the protocols 0 to 5, and for instances of classes, which are ignored. Omitted:
+# instances in the form of Python 1, extensions of copyreg, sets (which hash their elements), persistent ids as text.
 _OPCODES = (  # noqa: SIM905 - read as words
     "PROTO FRAME STOP MARK POP POP_MARK DUP NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT "
     "BINFLOAT STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES BINBYTES8 UNICODE BINUNICODE SHORT_BINUNICODE "
     "BINUNICODE8 LIST EMPTY_LIST APPEND APPENDS TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT SETITEM SETITEMS GET "
-    "BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID"
+    "BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD NEWOBJ NEWOBJ_EX BINPERSID"
 ).split()
 
 
@@ -230,30 +247,40 @@ _BASE_DISPATCH = cast("dict[int, Callable[..., None]]", pickle._Unpickler.dispat
 
 # The unpickler written in Python, since the one in C allocates as many bytes as a single opcode claims.
 class _Unpickler(pickle._Unpickler):
-    """Unpickler that resolves the names in `_ALLOWED` and no others."""
+    """Unpickler that resolves the names in `_ALLOWED`; any other class becomes an `InertObject`.
+
+    Attributes:
+        storages: dtypes of all storages that the pickle refers to, by key; None for untyped bytes.
+    """
 
     stack: list[Any]
+    storages: dict[str, np.dtype | None]
     dispatch: ClassVar[dict[int, Callable[..., None]]] = {
         getattr(pickle, name)[0]: _BASE_DISPATCH[getattr(pickle, name)[0]] for name in _OPCODES
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """Looks up a global in `_ALLOWED`; any other is rejected without importing it."""
+        """Looks up a global in `_ALLOWED`. Any other is ignored or rejected, and never imported."""
         if (module, name) in _ALLOWED:
             return _ALLOWED[module, name]
+        if may_be_inert(module, name):
+            return InertObject(f"{module}.{name}"[:120])
         # The name comes from the file and may be long.
         raise ConversionError(
             f"the pickle asks for {f'{module}.{name}'[:120]}, which is neither a tensor, a dictionary, a number nor a "
             "string; nothing was run. Save the bare state dict: torch.save(model.state_dict(), path)"
         )
 
-    def persistent_load(self, pid: Any) -> StorageRef:
+    def persistent_load(self, pid: Any) -> StorageRef | InertObject:
         """Makes the reference of `("storage", type, key, location, numel[, view])`."""
+        if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module" and isinstance(pid[1], InertObject):
+            return pid[1]  # class of a whole pickled module, with its source code
         if not (isinstance(pid, tuple) and len(pid) in (5, 6) and pid[0] == "storage"):
             raise ConversionError("the pickle refers to something that is not a tensor storage")
         _, storage_type, key, _, numel, *view = pid
         if not isinstance(storage_type, _StorageType) or not isinstance(key, str):
             raise ConversionError("the pickle contains a tensor storage of an unknown type")
+        self.storages[key] = storage_type.dtype
         (count,) = _check_sizes((numel,))
         if view and view[0] is not None:
             _, start, size = view[0] if isinstance(view[0], tuple) and len(view[0]) == 3 else (None, -1, -1)
@@ -272,25 +299,41 @@ class _Unpickler(pickle._Unpickler):
             _check_key(key)
         _BASE_DISPATCH[pickle.SETITEMS[0]](self)
 
+    def _load_newobj(self) -> None:
+        arguments, cls = self.stack.pop(), self.stack.pop()
+        if not isinstance(cls, InertObject) or not isinstance(arguments, tuple):
+            raise ConversionError("the pickle contains an instance of a type that has none")
+        self.stack.append(cls)
+
+    def _load_newobj_ex(self) -> None:
+        self.stack.pop()  # arguments by name
+        self._load_newobj()
+
     dispatch[pickle.SETITEM[0]] = _load_setitem
     dispatch[pickle.SETITEMS[0]] = _load_setitems
+    dispatch[pickle.NEWOBJ[0]] = _load_newobj
+    dispatch[pickle.NEWOBJ_EX[0]] = _load_newobj_ex
 
 
-def unpickle(file: io.RawIOBase) -> Any:
+def unpickle(file: io.RawIOBase, storages: dict[str, np.dtype | None] | None = None) -> Any:
     """Reads one pickle at the file's position and leaves the position behind it.
 
     Args:
         file: file that never allocates more than its size, however many bytes are requested.
+        storages: dict that receives the dtype of each storage that the pickle refers to, by key.
 
     Returns:
-        The pickled object: tensors as `TensorRef`; dictionaries, lists, tuples, numbers, strings and None unchanged.
+        The pickled object: tensors as `TensorRef`; dictionaries, lists, tuples, numbers, strings and None unchanged;
+        objects of any other class as `InertObject`.
 
     Raises:
-        ConversionError: The pickle is damaged or names anything else. Nothing that it names is imported or run.
+        ConversionError: The pickle is damaged or names functions. Nothing that it names is imported or run.
     """
     try:
         # Python 2 wrote strings as bytes.
-        return _Unpickler(file, encoding="latin1").load()
+        unpickler = _Unpickler(file, encoding="latin1")
+        unpickler.storages = {} if storages is None else storages
+        return unpickler.load()
     except ConversionError:
         raise
     except Exception as error:  # damaged pickles raise many types

@@ -6,33 +6,67 @@ import io
 import mmap
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.readers.checkpoint_unwrap import select_state_dict
 from sirr_jax.weights.readers.file_type import require_file_type
-from sirr_jax.weights.readers.restricted_unpickler import DTYPES, StorageRef, TensorRef, unpickle
+from sirr_jax.weights.readers.restricted_unpickler import DTYPES, TensorRef, unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 
 
-def read_torch(path: str | Path, *, part: str | None = None) -> dict[str, Any]:
-    """Reads a state dict from a PyTorch file (`.pth`, `.pt`, `.pkl`, `.pth.tar`), zip or legacy (before 1.6, Python 2).
+class TorchFile(NamedTuple):
+    """Contents of a PyTorch file whose tensors have not been read yet.
 
-    Nothing in the file is executed: its pickle may name tensors, storages, dictionaries, numbers and strings; any other
-    name is rejected. The arrays are read-only views of the memory-mapped file, with its dtypes (bfloat16 as
-    `ml_dtypes.bfloat16`).
+    Attributes:
+        tree: contents, with tensors as `TensorRef` and objects of unknown classes as `InertObject`.
+        read: function that returns the values of a `TensorRef`: a read-only view of the memory-mapped file.
+    """
 
-    Wrappers that training code puts around a state dict ("state_dict", "icnn", "generator", "params_ema", ...) and
-    prefixes that all keys share ("module.", "netG.", ...) are removed; optimizer states are omitted.
+    tree: Any
+    read: Callable[[TensorRef], np.ndarray]
+
+
+def open_torch(path: str | Path) -> TorchFile:
+    """Reads the structure of a PyTorch file (`.pth`, `.pt`, `.ckpt`, `.pkl`, `.bin`, `.pth.tar`), zip or legacy.
+
+    Nothing in the file is executed: its pickle may name tensors, storages, dictionaries, numbers and strings; objects
+    of other classes are ignored, and any other name is rejected.
 
     Args:
         path: PyTorch file.
-        part: name of a nested state dict, where the file has several.
+
+    Raises:
+        ConversionError: The file is missing, damaged or not a PyTorch file, or its pickle names code.
+    """
+    path = Path(path)
+    require_file_type(path, "torch")
+    try:
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        checkpoint = _ZipFile(data) if data[:2] == b"PK" else _LegacyFile(data)
+        return TorchFile(checkpoint.tree, checkpoint.read)
+    except ConversionError as error:
+        raise error.about(path) from error
+
+
+def read_torch(path: str | Path, *, part: str | None = None) -> dict[str, Any]:
+    """Reads a state dict from a PyTorch file, zip or legacy (before 1.6, Python 2); see `open_torch`.
+
+    The arrays have the file's dtypes (bfloat16 as `ml_dtypes.bfloat16`). Wrappers that training code puts around a
+    state dict ("state_dict", "icnn", "generator", ...) and prefixes that all keys share ("module.", "netG.", ...) are
+    removed; optimizer states are omitted. A moving average ("params_ema", "state_dict_ema", "ema_model.", ...) is
+    preferred to the live weights, which complete it where it lacks arrays.
+
+    Args:
+        path: PyTorch file.
+        part: name of a nested state dict, where the file has several; "live" for the weights that are no average.
 
     Returns:
         `{key: array}`. If the file contains several state dicts of equal rank (`{"bg": ..., "rf": ...}`) and `part` is
@@ -41,13 +75,9 @@ def read_torch(path: str | Path, *, part: str | None = None) -> dict[str, Any]:
     Raises:
         ConversionError: The file is missing, damaged, not a PyTorch file or has no tensors, or its pickle names code.
     """
-    path = Path(path)
-    require_file_type(path, "torch")
+    tree, read = open_torch(path)
     try:
-        with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        checkpoint = _ZipFile(data) if data[:2] == b"PK" else _LegacyFile(data)
-        return select_state_dict(checkpoint.tree, part=part, read=checkpoint.read)
+        return select_state_dict(tree, part=part, read=read)
     except ConversionError as error:
         raise error.about(path) from error
 
@@ -106,11 +136,11 @@ class _LegacyFile:
             raise ConversionError("the file has an unknown version of PyTorch's legacy format")
         system = unpickle(file)
         self._big = isinstance(system, dict) and system.get("little_endian") is False
-        self.tree = unpickle(file)
+        dtypes: dict[str, np.dtype | None] = {}
+        self.tree = unpickle(file, dtypes)
         keys = unpickle(file)
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise ConversionError("the list of storages is damaged")
-        dtypes = _find_storages(self.tree)
         self._raw: dict[str, memoryview] = {}
         position, view = file.tell(), memoryview(data)
         for key in keys:
@@ -119,7 +149,7 @@ class _LegacyFile:
             if position + 8 > size:
                 raise ConversionError("the file is truncated: it ends before the tensors' values")
             (count,) = struct.unpack(">q" if self._big else "<q", view[position : position + 8])
-            length = count * dtypes[key].itemsize
+            length = count * (dtypes[key] or DTYPES["Byte"]).itemsize
             if count < 0 or position + 8 + length > size:
                 raise ConversionError("the file is truncated: it ends amid the tensors' values")
             self._raw[key] = view[position + 8 : position + 8 + length]
@@ -176,20 +206,3 @@ def _view(raw: memoryview, tensor: TensorRef, *, big: bool) -> np.ndarray:
     strides = tuple(step * dtype.itemsize for step in tensor.strides)
     array = np.ndarray(tensor.shape, dtype, raw, tensor.offset * dtype.itemsize, strides)
     return array.byteswap() if big and dtype.itemsize > 1 else array
-
-
-def _find_storages(tree: Any) -> dict[str, np.dtype]:
-    """Returns the dtypes of all storages that a tree refers to."""
-    dtypes: dict[str, np.dtype] = {}
-    visited: set[int] = set()
-    stack = [tree]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, TensorRef):
-            dtypes[node.storage.key] = node.storage.dtype or DTYPES["Byte"]
-        elif isinstance(node, StorageRef):
-            dtypes[node.key] = node.dtype or DTYPES["Byte"]
-        elif isinstance(node, dict | list | tuple) and id(node) not in visited:
-            visited.add(id(node))
-            stack.extend(node.values() if isinstance(node, dict) else node)
-    return dtypes

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sirr_jax.data.images.decode import read_image
-from sirr_jax.data.layouts.registry import LAYOUTS, recognize
+from sirr_jax.data.layouts.registry import ranked_layouts, recognize
 from sirr_jax.data.prepare.pack import pack
 from sirr_jax.data.sources.pairs import FolderPairs
 from sirr_jax.data.sources.sequences import FolderSequences
@@ -107,7 +107,7 @@ EXAMPLES = [
     ("seg", "x", seg, "1", "1", 1),
     ("sequences", "x", sets.sequences, "s0/8", "s1/11", 7),
     ("photos", "x", photos, "2.jpg", "a/1.png", 2),
-    ("shards", "x", packed_rain, "train/0", "test_b/1", 16),
+    ("tfds", "x", packed_rain, "train/0", "test_b/1", 16),
 ]
 
 
@@ -126,8 +126,8 @@ def test_layouts_are_recognized_and_read(name, folder, build, first, last, count
 
 
 def test_every_layout_has_an_example():
-    assert {example[0] for example in EXAMPLES} == {layout.name for layout in LAYOUTS}
-    assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
+    assert {example[0] for example in EXAMPLES} == {layout.name for layout in ranked_layouts()}
+    assert len({layout.name for layout in ranked_layouts()}) == len(ranked_layouts())
 
 
 def test_training_sources_read_the_same_pictures(tmp_path):

@@ -150,11 +150,23 @@ def test_small_photos_are_upscaled_and_smaller_ones_rejected(tmp_path):
         PhotoLayers(FolderPhotos(tmp_path), crop=19).sample(0, KEY)
 
 
-def test_single_photo_is_used_for_both_layers(tmp_path):
+def test_single_photo_cannot_be_both_layers(tmp_path):
     write(tmp_path / "0.png", labelled_photo(9, 30, 30))
-    sample = PhotoLayers(FolderPhotos(tmp_path), crop=8).sample(4, KEY)
-    assert label(sample["transmission"]) == label(sample["reflection"]) == 9
-    assert (sample["transmission"] != sample["reflection"]).any()
+    photos = FolderPhotos(tmp_path)
+    with pytest.raises(UserError, match=r"0\.png is the only photograph and cannot be both layers"):
+        PhotoLayers(photos, crop=8)
+    shutil.copy(tmp_path / "0.png", tmp_path / "1.png")
+    with pytest.raises(UserError, match=r"all 2 photographs show the same as .*png, .*add a different one"):
+        PhotoLayers(FolderPhotos(tmp_path), crop=8).sample(4, KEY)
+
+
+def test_two_photos_are_mixed_with_each_other(tmp_path):
+    for number in range(2):
+        write(tmp_path / f"{number}.png", labelled_photo(number, 30, 30))
+    stream = PhotoLayers(FolderPhotos(tmp_path), crop=8)
+    for position in range(9):
+        sample = stream.sample(position, KEY)
+        assert {label(sample["transmission"]), label(sample["reflection"])} == {0, 1}
 
 
 def test_layers_differ_with_copied_or_damaged_files(tmp_path, caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -150,11 +151,18 @@ def test_partner_is_any_other_photo_if_all_share_a_class(tmp_path):
         assert number_of(sample["transmission"]) != number_of(sample["reflection"])
 
 
-def test_single_photo_is_used_for_both_layers(tmp_path):
+def test_single_photo_cannot_be_both_layers(tmp_path):
     write(tmp_path / "img" / "0.png", labelled_photo(3, 20, 20))
     write(tmp_path / "seg" / "0.png", np.ones((20, 20), np.uint8))
-    sample = LabelledPairs(FolderLabelled(tmp_path), crop=8).sample(2, KEY)
-    assert number_of(sample["transmission"]) == number_of(sample["reflection"]) == 3
+    reflection = RandomDegradation(("window_reflection",))
+    for make in (LabelledPairs, lambda source, crop: DegradedCrops(source, reflection, crop=crop)):
+        with pytest.raises(UserError, match=r"0\.png is the only photograph and cannot be both layers"):
+            make(FolderLabelled(tmp_path), crop=8)
+    DegradedCrops(FolderLabelled(tmp_path), RandomDegradation(("gaussian_noise",)), crop=8)  # needs no other
+    for kind in ("img", "seg"):
+        shutil.copy(tmp_path / kind / "0.png", tmp_path / kind / "1.png")
+    with pytest.raises(UserError, match="show the same and cannot be both layers"):
+        LabelledPairs(FolderLabelled(tmp_path), crop=8).sample(2, KEY)
 
 
 def test_kind_is_the_index_of_the_degradation(folder):
@@ -200,7 +208,7 @@ def assert_equal(one, other):
 
 
 @pytest.mark.parametrize("kind", ["tf", "threads"])
-def test_loaders_resuming_and_shards_give_the_same_bytes(folder, kind, tmp_path):
+def test_loaders_resuming_and_packed_sets_give_the_same_bytes(folder, kind, tmp_path):
     whole = batches(streams(folder), "threads")
     assert_equal(batches(streams(folder), kind), whole)
     assert_equal(batches(streams(folder), kind, steps=2, start_step=2), whole[2:])

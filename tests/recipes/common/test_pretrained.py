@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from sirr_jax.errors import UserError
 from sirr_jax.recipes.common.pretrained import load_initial
-from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
+from sirr_jax.weights.convert import expected_shapes, from_torch
+from sirr_jax.weights.keras.convert import to_keras
+from sirr_jax.weights.model_file import Model, Parent, StoredNetwork, save_model
+from sirr_jax.weights.variables import flatten
+from tests.helpers.published import fill_random
+from tests.helpers.torch_files import write_zip
 
 NETWORKS = {
     "edge_net": ("edge_gan/edge_net", {"width": "tiny"}),
     "generator": ("edge_gan/generator", {"width": "tiny"}),
 }
+RESEARCH = Parent("sgrrn/generator", "CC-BY-NC-4.0", "2" * 64)
 
 
 def tree(value):
@@ -64,4 +73,43 @@ def test_a_file_of_other_networks_is_an_error(tmp_path, drawn, network, message)
     role = "generator" if network.id.endswith("generator") else "student"
     path = saved(tmp_path / "m.safetensors", {role: network})
     with pytest.raises(UserError, match=message):
+        load_initial(path, NETWORKS, drawn)
+
+
+def test_every_format_that_converts_is_accepted(tmp_path):
+    network_id, model_args = NETWORKS["generator"]
+    state_dict = fill_random(expected_shapes(network_id, **model_args))
+    variables = from_torch(network_id, state_dict, **model_args)
+    average = {f"generator_ema.{key}": value for key, value in state_dict.items()}
+    live = {f"generator.{key}": np.zeros_like(value) for key, value in state_dict.items()}
+    checkpoint = write_zip(tmp_path / "m.ckpt", {"state_dict": live | average})
+    paths = [checkpoint, tmp_path / "m.h5", tmp_path / "m.safetensors"]
+    to_keras(network_id, variables, paths[1], **model_args)
+    save_file(state_dict, paths[2])
+    for path in paths:
+        ancestries = {}
+        started = load_initial(str(path), NETWORKS, {"generator": variables, "edge_net": None}, ancestries=ancestries)
+        assert flatten(started["generator"]).keys() == flatten(variables).keys()
+        for key, value in flatten(variables).items():
+            np.testing.assert_array_equal(flatten(started["generator"])[key], value)
+        ((parent,),) = (ancestries.pop("generator").parents,)
+        assert (parent.name, parent.license) == ("edge_gan/generator", "none stated")
+        assert parent.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert not ancestries
+
+
+def test_parents_of_parents_and_steps_are_kept(tmp_path, drawn):
+    network = StoredNetwork(*NETWORKS["generator"], tree(2))
+    path = saved(tmp_path / "m.safetensors", {"generator": network._replace(parents=(RESEARCH,), steps=7)})
+    ancestries = {}
+    load_initial(path, NETWORKS, drawn, ancestries=ancestries)
+    ancestry = ancestries["generator"]
+    assert (ancestry.steps, ancestry.complete) == (7, True)
+    assert [parent.license for parent in ancestry.parents] == ["CC-BY-NC-4.0", "mine"]
+
+
+def test_an_untrained_network_is_an_error(tmp_path, drawn):
+    network = StoredNetwork(*NETWORKS["generator"], tree(2), steps=0)
+    path = saved(tmp_path / "m.safetensors", {"generator": network})
+    with pytest.raises(UserError, match=r"never trained \(0 steps\); choose another config.init_from"):
         load_initial(path, NETWORKS, drawn)

@@ -170,10 +170,10 @@ def test_harmless_objects_are_accepted(tmp_path):
         ("builtins", "getattr"),
         ("subprocess", "Popen"),
         ("torch", "load"),
-        ("torch.nn.modules.container", "Sequential"),
-        ("collections", "defaultdict"),
+        ("torch.hub", "Loader"),
         ("numpy", "load"),
-        ("argparse", "Namespace"),
+        ("importlib", "Machinery"),
+        ("operator", "attrgetter"),
         ("torch._utils", "_rebuild_qtensor"),
     ],
 )
@@ -187,6 +187,42 @@ def test_globals_are_rejected_by_name_and_not_executed(write, module, name, tmp_
         read_torch(write(tmp_path / "evil.pth", tree))
     assert "evil.pth" in str(caught.value)
     assert not proof.exists()
+
+
+def new_object(module, name, state):
+    """An instance as pickles of protocol 2 contain it: `object.__new__(Class)`, then its state."""
+    writer = Writer()
+    return Raw(writer.name(module, name) + b")\x81" + writer.encode(state) + b"b")
+
+
+@pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.parametrize(
+    "thing",
+    [
+        new_object("argparse", "Namespace", {"lr": 0.1, "weights": np.ones(3, np.float32)}),
+        Built(Call("copyreg", "_reconstructor", (Raw(b"c__main__\nConfig\n"), None, None)), {"a": 1}),
+        Call("collections", "defaultdict", (Raw(b"c__builtin__\nlist\n"),)),
+        Call("pathlib", "PosixPath", ("runs", "1")),
+        Call("datetime", "datetime", ("abc",)),
+        Call("__builtin__", "set", ([1, 2],)),
+        Call("torch.nn.modules.container", "Sequential", ()),
+        Raw(b"}(conumpy\n".replace(b"con", b"cn") + b"ndarray\nK\x01u"),
+        Raw(b"comegaconf.listconfig\nListConfig\n)\x81(K\x01K\x02eX\x01\x00\x00\x00a0"),
+        {("a", 1): 2},
+    ],
+    ids=["new", "rebuilt", "defaultdict", "path", "date", "set", "module", "key", "list", "tuple key"],
+)
+def test_objects_of_other_classes_are_ignored(write, thing, tmp_path):
+    path = write(tmp_path / "model.ckpt", {"state_dict": weights(), "hyper_parameters": thing})
+    assert_same(read_torch(path), weights())
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_whole_pickled_modules_are_rejected_with_the_remedy(write, tmp_path):
+    module = new_object("__main__", "Net", {"_parameters": weights()})
+    for tree in (module, {"epoch": 3, "model": module, "ema": module, "optimizer": OPTIMIZER}):
+        with pytest.raises(ConversionError, match=r"class __main__\.Net, .*nothing was run.*torch\.save\(model"):
+            read_torch(write(tmp_path / "model.pt", tree))
 
 
 @pytest.mark.parametrize(

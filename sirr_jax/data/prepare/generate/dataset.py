@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +17,12 @@ from sirr_jax.data.images.grid import contact_sheet
 from sirr_jax.data.images.reader import OnCorrupt
 from sirr_jax.data.prepare.generate import GeneratedSample, SampleGenerator
 from sirr_jax.data.random_access import StreamKey, two_items_at
+from sirr_jax.data.samples.base import check_two_photos
 from sirr_jax.data.sources.filtering import Screening, screen
 from sirr_jax.data.sources.photos import PhotoSource
 from sirr_jax.errors import UserError
+from sirr_jax.json_text import to_json
+from sirr_jax.temporary_paths import new_folder
 
 _SHEET_ROWS = 16
 _SHEET_SIDE = 200
@@ -54,7 +55,7 @@ def generate_dataset(
 ) -> GeneratedDataset:
     """Generates samples and writes them: one folder per layer, `manifest.json` and `contact_sheet.png`.
 
-    The set is written to `<folder>.partial` and renamed when it is complete; leftovers of a killed process are removed.
+    The set is written beside `folder`, under a name of its own, and renamed when it is complete.
     Photos are cropped to squares at random positions and downscaled by a factor of up to 2. All photos are decoded and
     checked before the first sample (`screen`).
 
@@ -74,8 +75,8 @@ def generate_dataset(
         The folder, and the used and skipped photos.
 
     Raises:
-        UserError: The folder exists, a value is out of range, a photo is unusable and `on_corrupt` is "error", no photo
-            is usable, or the rule of the kind rejects 50 tries in a row.
+        UserError: The folder exists or is made by another program in the meantime, a value is out of range, a photo is
+            unusable and `on_corrupt` is "error", no photo is usable, or the rule of the kind rejects 50 tries in a row.
     """
     folder = Path(folder)
     if folder.exists():
@@ -83,34 +84,33 @@ def generate_dataset(
     if count < 1 or size < 16:
         raise UserError(f"count is {count} and size {size}; expected at least 1 sample of at least 16 px")
     screening = screen(photos, min_side=size, on_corrupt=on_corrupt)
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    samples, sheet = [], []
-    digits = len(str(count - 1))
-    for number in range(count):
-        sample, photographs = _sample(
-            generator.photographs, generator.make, screening.photos, seed=seed, number=number, size=size
-        )
-        name = f"{number:0{digits}d}.png"
-        files = {layer: _write(partial / layer / name, image) for layer, image in sample.images.items()}
-        samples.append({"name": name, **photographs, "parameters": sample.parameters, "sha256": files})
-        if number < _SHEET_ROWS:
-            sheet.append(list(sample.images.values()))
-        report(number + 1)
-    manifest = {
-        "kind": kind,
-        "options": generator.options,
-        "seed": seed,
-        "size": size,
-        "count": count,
-        "sirr_jax": sirr_jax.__version__,
-        "skipped": [{"name": Path(name).name, "fault": fault} for name, fault in screening.skipped],
-        "samples": samples,
-    }
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    _write(partial / "contact_sheet.png", contact_sheet(sheet, gap=4, side=_SHEET_SIDE))
-    partial.replace(folder)
+    if generator.photographs == 2:
+        check_two_photos(screening.photos)
+    with new_folder(folder) as partial:
+        samples, sheet = [], []
+        digits = len(str(count - 1))
+        for number in range(count):
+            sample, photographs = _sample(
+                generator.photographs, generator.make, screening.photos, seed=seed, number=number, size=size
+            )
+            name = f"{number:0{digits}d}.png"
+            files = {layer: _write(partial / layer / name, image) for layer, image in sample.images.items()}
+            samples.append({"name": name, **photographs, "parameters": sample.parameters, "sha256": files})
+            if number < _SHEET_ROWS:
+                sheet.append(list(sample.images.values()))
+            report(number + 1)
+        manifest = {
+            "kind": kind,
+            "options": generator.options,
+            "seed": seed,
+            "size": size,
+            "count": count,
+            "sirr_jax": sirr_jax.__version__,
+            "skipped": [{"name": Path(name).name, "fault": fault} for name, fault in screening.skipped],
+            "samples": samples,
+        }
+        (partial / "manifest.json").write_text(to_json(manifest, indent=1) + "\n")
+        _write(partial / "contact_sheet.png", contact_sheet(sheet, gap=4, side=_SHEET_SIDE))
     return GeneratedDataset(folder, screening)
 
 

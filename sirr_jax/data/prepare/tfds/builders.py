@@ -13,6 +13,8 @@ from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.layouts.sequence_folders import SEQUENCES
 from sirr_jax.data.prepare.tfds.catalogue import CATALOGUE, DatasetSpec, dataset_spec
 from sirr_jax.data.prepare.tfds.features import LABEL_LAYERS, check_layers, label_space, read_example
+from sirr_jax.data.prepare.tfds.library import load_tfds
+from sirr_jax.data.storage.tfds.index import KEY, SetIndex
 from sirr_jax.data.tensorflow_import import load_tensorflow
 from sirr_jax.errors import UserError
 
@@ -92,10 +94,7 @@ def register() -> ModuleType:
     Raises:
         UserError: TFDS is not installed.
     """
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise UserError(f"TFDS data sets need tensorflow-datasets ({error}): pip install 'sirr_jax[train]'") from None
+    tfds = load_tfds()
     base = _base(tfds)
     for spec in CATALOGUE.values():
         # Creating the class registers it.
@@ -165,16 +164,26 @@ def _base(tfds: ModuleType) -> type:
             space = label_space(layout, entries, self.layers)
             if space is not None:
                 self.info.metadata.update(label_space=space.title, classes=space.classes, ignore=space.ignore)
-            return {split: self._generate_examples(layout, pictures) for split, pictures in splits.items()}
+            parts = layout.parts(root)
+            index = SetIndex({split: split if split in parts else "" for split in splits})
+            self.info.metadata[KEY] = {"layout": layout.name, "title": layout.title, "published": layout.published}
+            return {
+                split: self._generate_examples(split, layout, root, pictures, index)
+                for split, pictures in splits.items()
+            }
 
         def _generate_examples(
-            self, layout: Layout, entries: tuple[Entry, ...]
+            self, split: str, layout: Layout, root: Path, entries: tuple[Entry, ...], index: SetIndex
         ) -> Iterator[tuple[str, dict[str, Any]]]:
-            read = functools.partial(read_example, layout, layers=self.layers)
+            read = functools.partial(read_example, layout, root, layers=self.layers)
+            pictures = index.pictures.setdefault(split, [])
             with ThreadPoolExecutor() as pool:
                 # In small groups: `map` reads all its inputs at once, and photos are large.
                 for start in range(0, len(entries), _READ_AHEAD):
                     for example in pool.map(read, entries[start : start + _READ_AHEAD]):
-                        yield example["name"], example
+                        pictures.append(example.picture)
+                        yield example.picture.name, example.values
+            # The last split completes the index; TFDS writes the metadata after all of them.
+            self.info.metadata[KEY].update(index.to_metadata())
 
     return Base

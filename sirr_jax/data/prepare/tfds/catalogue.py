@@ -19,7 +19,7 @@ from sirr_jax.data.layouts import (
     sir2_raw,
 )
 from sirr_jax.data.layouts.base import Entry, Layout
-from sirr_jax.data.layouts.registry import LAYOUTS
+from sirr_jax.data.layouts.registry import ranked_layouts
 from sirr_jax.errors import UserError
 
 _PAIR = ("mixture", "transmission")
@@ -78,7 +78,9 @@ class DatasetSpec:
                 return layout, root
         subfolders = [path for path in list_folder(home) if path.is_dir()] if home.is_dir() else []
         # A named set does not count as a generic layout: Real20 is not a custom set of pairs.
-        firsts = {root: next((layout for layout in LAYOUTS if layout.recognize(root)), None) for root in subfolders}
+        firsts = {
+            root: next((layout for layout in ranked_layouts() if layout.recognize(root)), None) for root in subfolders
+        }
         candidates = [(layout, root) for root, layout in firsts.items() if layout in self.layouts and layout]
         if len(candidates) > 1:
             raise UserError(

@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from sirr_jax.data.images.decode import read_image
-from sirr_jax.data.images.label_maps import FACE_PARTS, read_face_parts, read_labels
-from sirr_jax.data.images.label_spaces import LabelSpace
+from sirr_jax.data.images.image_file import relative_name
+from sirr_jax.data.images.label_maps import read_face_parts, read_labels
+from sirr_jax.data.images.label_spaces import FACES, LabelSpace
 from sirr_jax.data.layouts.base import Entry, Layout
 from sirr_jax.data.layouts.layer_folders import check_equal_sizes
+from sirr_jax.data.storage.tfds.index import IndexedFile, IndexedPicture
 from sirr_jax.errors import UserError
 
 LABEL_LAYERS = ("labels", "reflection_labels")
-FACES = LabelSpace("CelebAMask-HQ", 1 + len(FACE_PARTS), ignore=None)
 _MASK = "mask/"
+
+
+class Example(NamedTuple):
+    """One picture.
+
+    Attributes:
+        picture: names and sizes, for the index.
+        values: feature -> value.
+    """
+
+    picture: IndexedPicture
+    values: dict[str, Any]
 
 
 def check_layers(entries: Iterable[Entry], layers: Iterable[str], name: str) -> None:
@@ -70,19 +84,20 @@ def label_space(layout: Layout, entries: Iterable[Entry], layers: Iterable[str])
     return next(iter(firsts))
 
 
-def read_example(layout: Layout, entry: Entry, layers: Iterable[str]) -> dict[str, Any]:
+def read_example(layout: Layout, root: Path, entry: Entry, layers: Iterable[str]) -> Example:
     """Reads the layers of one picture as PNG files in memory.
 
     TFDS can encode arrays itself, but it needs TensorFlow and one session run per array.
 
     Args:
         layout: recognized layout.
+        root: folder of the set.
         entry: picture with all of `layers`.
         layers: layers to read.
 
     Returns:
-        "name", "sequence" for frames of a sequence, and for each layer a PNG file, uint8 [H, W, 3], or [H, W] for
-        labels.
+        The picture; its values are "name", "sequence" for frames of a sequence, and for each layer a PNG file, uint8
+        [H, W, 3], or [H, W] for labels.
 
     Raises:
         UserError: The layers have different sizes, or labels have values outside the label space of the layout.
@@ -95,10 +110,20 @@ def read_example(layout: Layout, entry: Entry, layers: Iterable[str]) -> dict[st
         if not (layer in LABEL_LAYERS and layout.labels_may_differ)
     }
     check_equal_sizes(pictures)
-    example: dict[str, Any] = {"name": entry.name}
+    values: dict[str, Any] = {"name": entry.name}
     if entry.sequence:
-        example["sequence"] = entry.sequence
-    return example | {layer: _png(image) for layer, image in images.items()}
+        values["sequence"] = entry.sequence
+    files = {
+        # One label map stands for all masks of a face.
+        layer: IndexedFile(
+            relative_name(entry.files[layer], root) if layer in entry.files else f"{layer}/{entry.name}",
+            (image.shape[0], image.shape[1]),
+            label_space(layout, (entry,), (layer,)),
+        )
+        for layer, image in images.items()
+    }
+    picture = IndexedPicture(entry.name, entry.sequence, files)
+    return Example(picture, values | {layer: _png(image) for layer, image in images.items()})
 
 
 def _read(layout: Layout, entry: Entry, layer: str) -> np.ndarray:

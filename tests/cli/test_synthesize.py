@@ -178,7 +178,7 @@ def test_levels_of_degradations(photos, tmp_path):
 
 def test_list_prints_kinds_and_options(capsys):
     assert synthesize("list") == 0
-    lines = capsys.readouterr().err.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     options = {name: rest for name, *rest in map(str.split, lines)}
     assert {"ceilnet", "zhang", "raindrops", "gaussian_noise", *OTHERS} <= options.keys()
     assert options["watermark"] == ["logos", "tiled", "size", "margin", "opacity", "angle"]

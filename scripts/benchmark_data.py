@@ -4,7 +4,8 @@
     python scripts/benchmark_data.py --photos=/photos --count=500 --crop=256
 
 Writes its folders to a temporary place. `decode alone` is what as many threads as there are cores decode and cut, with
-nothing around them: no pipeline can be faster. Rates are means over the batches, as a training would see them.
+nothing around them: no pipeline can be faster. Rates are means over the batches, as a training would see them, and
+medians of interleaved runs; the ratios are medians of the ratios of each run.
 """
 
 from __future__ import annotations
@@ -77,6 +78,20 @@ def _fed_per_second(stream: PhotoCrops, *, kind: str, batch: int, batches: int) 
     return batch / statistics.fmean(seconds)
 
 
+def _interleaved(
+    streams: dict[str, PhotoCrops], *, rounds: int, batch: int, batches: int
+) -> dict[str, tuple[list[float], ...]]:
+    """The rates of each stream in every round, by column: other programs slow all streams of a round alike."""
+    rates: dict[str, tuple[list[float], ...]] = {name: ([], [], []) for name in streams}
+    for number in range(rounds):
+        for name in list(streams)[:: -1 if number % 2 else 1]:
+            stream, (alone, tf, threads) = streams[name], rates[name]
+            alone.append(_decoded_per_second(stream, batch * batches))
+            tf.append(_fed_per_second(stream, kind="tf", batch=batch, batches=batches))
+            threads.append(_fed_per_second(stream, kind="threads", batch=batch, batches=batches))
+    return rates
+
+
 def _resident_mib() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -103,6 +118,9 @@ def main() -> int:
     parser.add_argument("--crop", type=int, default=256, help="side of the crops (default: 256)")
     parser.add_argument("--batch", type=int, default=16, help="crops per batch (default: 16)")
     parser.add_argument("--batches", type=int, default=60, help="batches to time (default: 60)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="interleaved runs, of which medians are shown (default: 5)"
+    )
     parser.add_argument("--epochs", type=int, default=40, help="epochs to watch the memory over (default: 40)")
     args = parser.parse_args()
 
@@ -113,17 +131,17 @@ def main() -> int:
         title = (
             f"{args.count} photographs of {args.side} px, crops of {args.crop} px, {len(os.sched_getaffinity(0))} cores"
         )
-        table = Table("", "decode alone", "tf pipeline", "memory pipeline, nothing kept", "MiB on disk", title=title)
-        streams = {}
+        columns = ("decode alone", "tf pipeline", "memory pipeline, nothing kept")
+        table = Table("", *columns, "MiB on disk", title=title)
+        streams = {name: PhotoCrops(FolderPhotos(place), crop=args.crop) for name, place in places.items()}
+        rates = _interleaved(streams, rounds=args.rounds, batch=args.batch, batches=args.batches)
         for name, place in places.items():
-            streams[name] = stream = PhotoCrops(FolderPhotos(place), crop=args.crop)
-            rates = [_decoded_per_second(stream, args.batch * args.batches)]
-            rates += [
-                _fed_per_second(stream, loader=kind, batch=args.batch, batches=args.batches)
-                for kind in ("tf", "threads")
-            ]
             size = sum(path.stat().st_size for path in place.iterdir()) / 2**20
-            table.add_row(name, *(f"{rate:.0f}/s" for rate in rates), f"{size:.1f}")
+            table.add_row(name, *(f"{statistics.median(rate):.0f}/s" for rate in rates[name]), f"{size:.1f}")
+        for kind in _SUFFIXES:
+            pairs = zip(rates[f"{kind} TFDS"], rates[f"{kind} folder"], strict=True)
+            ratios = [statistics.median(a / b for a, b in zip(*pair, strict=True)) for pair in pairs]
+            table.add_row(f"{kind}: TFDS / folder", *(f"{ratio:.2f}" for ratio in ratios), "")
         console.print(table)
         for name in ("JPEG folder", "JPEG TFDS"):
             sizes = _memory(streams[name], epochs=args.epochs, count=args.count, batch=args.batch)

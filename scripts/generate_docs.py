@@ -343,6 +343,7 @@ def _train_command() -> list[str]:
     order = ("config", "workdir", "cpu_devices", *(name for name in flags if name not in ("config", "workdir")))
     rows = [(code(f"--{name}=VALUE"), cell(flags[name])) for name in dict.fromkeys(order)]
     rows.insert(1, (code("--config.KEY=VALUE"), "override of a config key; [all keys](config.md)"))
+    rows.append((code("--flagfile=FILE"), "file of flags, one a line; lines that begin with # are comments"))
     return [
         "## sirr train",
         "Train the networks of a config. Run the same command again to resume.",
@@ -362,7 +363,8 @@ def cli_page() -> str:
         ),
         "| exit code | meaning |\n|---|---|\n| 0 | success |\n"
         "| 1 | `sirr train`: a loss was not finite; or the reader of the output went away |\n"
-        "| 2 | a mistake in a flag, a file or a value; one line on stderr explains it |\n| 130 | interrupted |",
+        "| 2 | a mistake in a flag, a file or a value; one line on stderr explains it |\n"
+        "| 75 | `sirr train`: asked to stop by SIGTERM or Ctrl-C; run it again |\n| 130 | interrupted |",
     ]
     for verb in verbs():
         if verb == "train":

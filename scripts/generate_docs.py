@@ -934,7 +934,7 @@ def layouts_page() -> str:
     parts = [
         f"`sirr data check FOLDER` recognizes {len(ranked_layouts())} layouts by the names of files and folders, "
         "counts against the published numbers, and lists files that are unpaired, truncated or of another size. Files "
-        "are paired by name, never by listing order. `--as NAME` takes a folder for a layout instead of recognizing it.",
+        "are paired by name, never by listing order. `--as NAME` takes a folder for a layout, unrecognized.",
         "A config takes any of them that has the layers it needs: `config.data.pairs` those with a mixture and a "
         "transmission, `config.data.sequences` sequences, `config.data.labelled` photographs with labels. `ROOT#PART` "
         "names one part, for example `DeRaindrop#train`.",

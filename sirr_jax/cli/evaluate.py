@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -65,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
 def run(argv: list[str]) -> int:
     """Parses arguments, scores, writes the results, prints the tables."""
     args = parser().parse_args(argv)
+    from rich.console import Console
+    from rich.progress import Progress
+
     from sirr_jax.cli.photo_files import make_folder
     from sirr_jax.evaluation.datasets import find_test_sets
     from sirr_jax.evaluation.evaluate import default_out, evaluate
@@ -82,7 +84,16 @@ def run(argv: list[str]) -> int:
     make_folder(out)
     table = ScoreTable(out / "scores.csv")
     table.check_models({method.name: method.sha256 for method in methods})
-    missing = evaluate(test_sets, methods, protocols, table, progress=_Progress())
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("images", total=sum(len(test_set.pairs) for test_set in test_sets))
+        missing = evaluate(
+            test_sets,
+            methods,
+            protocols,
+            table,
+            progress=lambda name, done: bar.update(task, description=name, completed=done),
+        )
     for name, count in missing.items():
         print(f"sirr evaluate: {name} has no picture for {count} of the sets' pictures", file=sys.stderr)
     _write(out, table, [test_set.name for test_set in test_sets], methods, protocols)
@@ -141,20 +152,3 @@ def _check_unique(what: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"two {what} are called {name!r}; rename one of their files or folders")
-
-
-class _Progress:
-    """A line of progress on stderr, at most twice a second."""
-
-    def __init__(self) -> None:
-        self._started = self._last = time.monotonic()
-
-    def __call__(self, name: str, done: int, total: int) -> None:
-        """Shows how many images are done."""
-        now = time.monotonic()
-        if now - self._last < 0.5 and done < total:
-            return
-        self._last = now
-        left = (now - self._started) / done * (total - done)
-        end = "\n" if done == total else ""
-        print(f"\r{name}: {done}/{total} images, {left:.0f} s left ", end=end, file=sys.stderr, flush=True)

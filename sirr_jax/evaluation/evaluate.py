@@ -16,8 +16,8 @@ from sirr_jax.evaluation.score_table import Key, Row, ScoreTable
 from sirr_jax.metrics import score
 from sirr_jax.metrics.protocols import protocol_name
 
-Progress = Callable[[str, int, int], None]
-"""`progress(name of the set, images done, images in all)`."""
+Progress = Callable[[str, int], None]
+"""`progress(name of the set, images done in all sets)`."""
 
 
 def evaluate(
@@ -44,7 +44,7 @@ def evaluate(
         UserError: A picture is unreadable, or the sizes of a pair or of a restored picture differ.
     """
     protocols = tuple(dict.fromkeys(map(protocol_name, protocols)))
-    total, done, missing = sum(len(test_set.pairs) for test_set in test_sets), 0, dict[str, int]()
+    done, missing = 0, dict[str, int]()
     for test_set in test_sets:
         open_pairs = [
             pair
@@ -72,7 +72,7 @@ def evaluate(
                     table.add(Row(key, target.shape[:2], values))
             done += 1
             if progress:
-                progress(test_set.name, done, total)
+                progress(test_set.name, done)
     return missing
 
 

@@ -370,5 +370,5 @@ def test_sets_of_another_kind_raise(packed, photo_folder, sequence_folder, tmp_p
     with pytest.raises(UserError, match="0 is not a frame of a sequence"):
         FolderSequences(packed)
     assert len(FolderPhotos(packed)) == 5
-    with pytest.raises(UserError, match=r"unknown layout 'pears'; known layouts: tfds, real20"):
+    with pytest.raises(UserError, match=r"no layout is called 'pears'; did you mean 'pairs'"):
         pack(photo_folder, tmp_path / "x", layout="pears")

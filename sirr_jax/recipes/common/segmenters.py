@@ -22,8 +22,7 @@ from sirr_jax.models.deeplabv2 import DeepLabV2
 from sirr_jax.models.espnetv2 import EspNetV2
 from sirr_jax.models.segmenter import Segmenter
 from sirr_jax.models.vgg import normalize
-from sirr_jax.recipes.common.pretrained import ancestry_of
-from sirr_jax.weights.load_weights import load_weights
+from sirr_jax.recipes.common.pretrained import ancestry_of, load_file
 from sirr_jax.weights.model_file import StoredNetwork
 
 SEGMENTERS = ("ade20k_ppm", "bisenet", "deeplabv2", "espnetv2", "segmenter")
@@ -97,7 +96,7 @@ def read_segmenter(path: str | Path) -> StoredNetwork:
     Raises:
         UserError: The file contains no segmentation network, or several, or one that was never trained.
     """
-    model = load_weights([path])
+    model = load_file(path, "config.segmenter.weights")
     networks = model.networks
     segmenters = [network for network in networks.values() if network.id in SEGMENTERS]
     if len(segmenters) != 1:

@@ -904,7 +904,8 @@ def metadata_page() -> str:
         "Empty fields are left out.",
         table(("field", "meaning"), ((code(f"modelspec.{name}"), words) for name, words in _SPEC_FIELDS.items())),
         "## sirr_jax",
-        "`recipe`, `version`, `networks` (role → `id`, `model_args`) and, where set, `max_side` and `self_ensemble`. "
+        "`recipe`, `version`, `networks` (role → `id`, `model_args` and, where set, `license`, `parents`, `steps`, "
+        "`convention`) and, where set, `max_side` and `self_ensemble`. "
         "In Python all fields are those of `Model`:",
         table(
             ("field", "type", "default", "meaning"),

@@ -25,7 +25,8 @@ from sirr_jax import UserError
 from sirr_jax.inference.restorer import PACKAGED
 from sirr_jax.inference.self_ensemble import check_count
 from sirr_jax.json_text import to_json
-from sirr_jax.weights.model_file import StoredNetwork, load_model, save_model
+from sirr_jax.weights.license import is_non_commercial
+from sirr_jax.weights.model_file import Model, StoredNetwork, load_model, save_model
 
 _TITLE = "sirr_jax bundled student"
 _AUTHOR = "sirr_jax contributors"
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> int:
     try:
         check_count(args.self_ensemble)
         model = load_model(args.runs[-1] / "models" / "student.safetensors")
-        student = model.networks["student"]
+        student = _checked(model)
         if args.average:
             student = _mean(student, args.average, args.share)
         halved = student._replace(variables=jax.tree.map(lambda x: np.asarray(x, np.float16), student.variables))
@@ -86,6 +87,17 @@ def main(argv: list[str]) -> int:
         return 2
     print(f"{PACKAGED}: {PACKAGED.stat().st_size / 2**20:.2f} MiB")
     return 0
+
+
+def _checked(model: Model) -> StoredNetwork:
+    """Returns the student, which must be trained and come from no weights that forbid commercial use."""
+    student = model.networks["student"]
+    if student.steps == 0:
+        raise UserError("the student of the last run was never trained (0 steps); finish the run first")
+    if forbidden := [parent for parent in student.parents if is_non_commercial(parent.license)]:
+        names = ", ".join(f"{parent.name} ({parent.license})" for parent in forbidden)
+        raise UserError(f"the student comes from weights that forbid commercial use: {names}; train it without them")
+    return student
 
 
 def _mean(last: StoredNetwork, path: Path, share: float) -> StoredNetwork:

@@ -39,8 +39,8 @@ class Selection(NamedTuple):
 
     Attributes:
         state_dicts: name in the checkpoint -> tensors by key.
-        facts: sentences for the description of the model file, such as which weights were taken.
-        remarks: sentences about the other contents of the checkpoint.
+        facts: sentences for the description of the model file: the weights that were taken.
+        remarks: sentences for the user: other contents of the checkpoint.
     """
 
     state_dicts: dict[str, dict[str, Any]]

@@ -31,7 +31,7 @@ class LoadedWeights(NamedTuple):
 
     Attributes:
         model: the networks.
-        remarks: what else the files contain, for the user.
+        remarks: sentences for the user: other contents of the files.
     """
 
     model: Model

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors.numpy import save
 
 import sirr_jax
 from sirr_jax.errors import UserError
@@ -19,6 +18,24 @@ from sirr_jax.weights.metadata import read_metadata, write_metadata
 from sirr_jax.weights.readers.file_type import detect_file_type
 from sirr_jax.weights.readers.safetensors_file import read_safetensors
 from sirr_jax.weights.variables import flatten
+
+# NumPy's and safetensors' names of dtypes, in the order in which safetensors sorts them.
+_SAFETENSORS_NAMES = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "int16": "I16",
+    "uint16": "U16",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int32": "I32",
+    "uint32": "U32",
+    "float32": "F32",
+    "float64": "F64",
+    "int64": "I64",
+    "uint64": "U64",
+}
+_DTYPES = tuple(_SAFETENSORS_NAMES)
 
 # Name of the collection "passthrough" in the first edition.
 _FIRST_EDITION_PASSTHROUGH = "carried"
@@ -113,7 +130,7 @@ def save_model(path: str | Path, model: Model, *, overwrite: bool = False) -> No
     if model.self_ensemble != 1:
         rebuild["self_ensemble"] = model.self_ensemble
     tree = {role: network.variables for role, network in model.networks.items()}
-    arrays = {"/".join(names): np.asarray(value, order="C") for names, value in flatten(tree).items()}
+    arrays = {"/".join(names): np.asarray(value) for names, value in flatten(tree).items()}
     spec = {
         "architecture": "+".join(dict.fromkeys(network.id for network in model.networks.values())),
         "title": model.title,
@@ -185,17 +202,34 @@ def _settings(network: StoredNetwork) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in optional}
 
 
-def _to_bytes(arrays: dict[str, np.ndarray], rebuild: Mapping[str, Any], spec: Mapping[str, str]) -> bytes:
-    """Makes a safetensors file. Its header is written here, because safetensors writes metadata in random order."""
-    plain = save(arrays)
-    (length,) = struct.unpack("<Q", plain[:8])
-    tensors = memoryview(plain)[8 + length :]
-    # ModelSpec hashes the tensors alone.
-    metadata = write_metadata(rebuild, {**spec, "hash_sha256": f"0x{hashlib.sha256(tensors).hexdigest()}"})
-    entries = {"__metadata__": metadata, **json.loads(plain[8 : 8 + length])}
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # tensors are aligned
-    return b"".join((struct.pack("<Q", len(header)), header, tensors))
+def _to_bytes(arrays: Mapping[str, np.ndarray], rebuild: Mapping[str, Any], spec: Mapping[str, str]) -> bytearray:
+    """Makes a safetensors file, in memory of its own size.
+
+    Its header is written here, because safetensors writes metadata in random order and copies the tensors twice.
+    """
+    # As safetensors orders tensors: the widest types first, so that all are aligned.
+    order = sorted(arrays, key=lambda name: (-_DTYPES.index(arrays[name].dtype.name), name))
+    entries: dict[str, Any] = {}
+    end = 0
+    for name in order:
+        array, start, end = arrays[name], end, end + arrays[name].nbytes
+        dtype = _SAFETENSORS_NAMES[array.dtype.name]
+        entries[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, end]}
+
+    def make_header(digest: str) -> bytes:
+        # ModelSpec hashes the tensors alone.
+        metadata = write_metadata(rebuild, {**spec, "hash_sha256": f"0x{digest}"})
+        header = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
+        return header + b" " * (-len(header) % 8)  # tensors are aligned
+
+    first = 8 + len(make_header("0" * 64))
+    content = bytearray(first + end)
+    for name in order:
+        array, start = arrays[name], first + entries[name]["data_offsets"][0]
+        np.ndarray(array.shape, array.dtype, content, start)[...] = array
+    header = make_header(hashlib.sha256(memoryview(content)[first:]).hexdigest())
+    content[:first] = struct.pack("<Q", len(header)) + header
+    return content
 
 
 def _unflatten(flat: dict[str, np.ndarray], file: Path) -> dict[str, Any]:

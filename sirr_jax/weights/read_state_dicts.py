@@ -19,8 +19,8 @@ class StateDicts(NamedTuple):
 
     Attributes:
         arrays: name in the file -> array by key.
-        facts: which weights of the file these are, where it has several.
-        remarks: what else the file contains.
+        facts: sentences for the description: the weights that were taken, where there is a choice.
+        remarks: sentences for the user: other contents of the file.
     """
 
     arrays: dict[str, dict[str, np.ndarray]]

@@ -98,6 +98,31 @@ def test_part_selects_one_of_several_state_dicts(tmp_path, capsys):
     assert "network      sgrrn/discriminator" in capsys.readouterr().out
 
 
+def test_moving_averages_and_other_contents_are_printed(tmp_path, capsys):
+    live, average = weights(), {key: value + 1 for key, value in weights().items()}
+    tree = {f"generator.{key}": value for key, value in live.items()}
+    tree |= {f"generator_ema.{key}": value for key, value in average.items()} | {"step_counter": np.array(3, np.int64)}
+    source, target = write_zip(tmp_path / "run.ckpt", tree), tmp_path / "m.safetensors"
+    assert convert(source, target) == 0
+    printed = capsys.readouterr().out
+    assert "weights: the moving average generator_ema, not the live ones (generator)" in printed
+    assert (
+        "note         also in the file, not converted: generator: attentive_gan/generator (70 tensors), step" in printed
+    )
+    assert load_model(target).description in printed
+    for part, expected in ((None, average), ("generator", live), ("live", live)):
+        assert convert(source, target, "--force", *(("--part", part) if part else ())) == 0
+        returned = to_torch(GENERATOR, load_model(target).networks["generator"].variables, width="tiny")
+        assert all(returned[key].tobytes() == value.tobytes() for key, value in expected.items())
+
+
+def test_what_another_layout_cannot_contain_is_printed(tmp_path, capsys):
+    source = write_zip(tmp_path / "g.pth", weights("edge_gan/generator"))
+    target = tmp_path / "plain.safetensors"
+    assert convert(source, target, "--layout", "torch", "--model-arg", "aux_scale=0.5") == 0
+    assert "note         DST does not contain aux_scale=0.5; give --model-arg aux_scale=0.5" in capsys.readouterr().out
+
+
 def test_network_flag_resolves_ambiguous_weights(tmp_path, capsys):
     write_zip(tmp_path / "d.pth", weights("ibcln/discriminator"))
     assert convert(tmp_path / "d.pth", tmp_path / "d.safetensors") == 2

@@ -90,6 +90,7 @@ AVERAGES = {
         {"model": LIVE, "ema": {"decay": 0.9, "shadow_params": list(AVERAGE.values()), "collected_params": None}},
         "ema.shadow_params",
     ),
+    "numbered": ({"model": LIVE, "ema": {"weights": dict(enumerate(AVERAGE.values()))}}, "ema.weights"),
     "LitEma": (
         {"state_dict": under("model", LIVE) | dotless("model_ema", AVERAGE) | {"model_ema.decay": count()}},
         "state_dict.model_ema",

@@ -12,7 +12,7 @@ from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.errors import ConversionError
 from sirr_jax.weights.keras.convert import to_keras
 from sirr_jax.weights.load_weights import load_weights
-from sirr_jax.weights.model_file import save_model
+from sirr_jax.weights.model_file import Parent, save_model
 from sirr_jax.weights.variables import flatten
 from tests.helpers.published import fill_random
 from tests.helpers.torch_files import write_zip
@@ -63,6 +63,27 @@ def test_undetectable_arguments_are_described(tmp_path):
     assert "aux_scale" not in load_weights([source], model_args={"aux_scale": 1 / 255}).description
     with pytest.raises(ConversionError, match=r"edge_gan/generator has no argument 'mode'; remove --model-arg"):
         load_weights([source], model_args={"mode": "Basic"})
+
+
+def test_arguments_that_shapes_do_not_determine_are_stored(tmp_path):
+    model_args = {"aux_scale": 1 / 255}
+    save_model(
+        tmp_path / "m.safetensors",
+        load_weights([torch_file(tmp_path, "edge_gan/generator")], model_args=model_args),
+    )
+    (network,) = load_weights([tmp_path / "m.safetensors"]).networks.values()
+    assert network.model_args == {"width": "tiny"} | model_args
+    assert build(network.id, **network.model_args).aux_scale == 1 / 255
+
+
+def test_license_parents_and_steps_survive_conversion_between_model_files(tmp_path):
+    parents = (Parent("sgrrn/generator", "CC-BY-NC-4.0", "0" * 64),)
+    model = load_weights([torch_file(tmp_path, "errnet/generator")])
+    assert model.networks["generator"][3:] == ("MIT", (), None, "")
+    trained = model.networks["generator"]._replace(license="mine", parents=parents, steps=7)
+    save_model(tmp_path / "m.safetensors", model._replace(networks={"generator": trained}))
+    for paths in ([tmp_path / "m.safetensors"], [tmp_path / "m.safetensors", torch_file(tmp_path, "vgg19")]):
+        assert load_weights(paths).networks["generator"][3:] == ("mine", parents, 7, "")
 
 
 def test_joined_model_keeps_license_and_description(tmp_path):

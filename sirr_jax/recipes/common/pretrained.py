@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -44,7 +45,7 @@ def load_initial(
         UserError: The file contains none of the networks, or one with other arguments or shapes, or one that was
             never trained.
     """
-    model = load_weights([path])
+    model = load_file(path, option)
     stored = {role: network for role, network in model.networks.items() if role in networks}
     if not stored:
         raise UserError(
@@ -70,6 +71,21 @@ def load_initial(
         if ancestries is not None:
             ancestries[role] = ancestry_of(model, network, path)
     return result
+
+
+def load_file(path: str | Path, option: str) -> Model:
+    """Reads the file of an option: a model file, or any file that `sirr convert` reads.
+
+    Args:
+        path: file.
+        option: name of the option that selects it, for the error message.
+
+    Raises:
+        UserError: The file is missing, or cannot be read.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"no model file at {path}; correct {option}, or leave it empty")
+    return load_weights([path])
 
 
 def ancestry_of(model: Model, network: StoredNetwork, path: str) -> Ancestry:

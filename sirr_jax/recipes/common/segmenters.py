@@ -9,8 +9,7 @@ import numpy as np
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.published_segmenter import list_segmenters
-from sirr_jax.recipes.common.pretrained import ancestry_of
-from sirr_jax.weights.load_weights import load_weights
+from sirr_jax.recipes.common.pretrained import ancestry_of, load_file
 from sirr_jax.weights.model_file import StoredNetwork
 
 
@@ -26,7 +25,7 @@ def read_segmenter(path: str | Path) -> StoredNetwork:
     Raises:
         UserError: The file contains no segmentation network, or several, or one that was never trained.
     """
-    model = load_weights([path])
+    model = load_file(path, "config.segmenter.weights")
     networks = model.networks
     segmenters = [network for network in networks.values() if network.id in list_segmenters()]
     if len(segmenters) != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sirr_jax.errors import UserError
 from sirr_jax.models.dynamics.hypercolumn import VGG_LAYERS
-from sirr_jax.weights.load_weights import load_weights
+from sirr_jax.recipes.common.pretrained import load_file
 from sirr_jax.weights.pretrained_vgg import VggWeights, read_vgg
 
 _OPTION = "config.student.hypercolumn"
@@ -42,5 +42,5 @@ def has_hypercolumn(path: str) -> bool:
     Raises:
         UserError: The file cannot be read.
     """
-    student = load_weights([path]).networks.get("student")
+    student = load_file(path, "config.student.init_from").networks.get("student")
     return student is not None and bool(student.model_args.get("hypercolumn"))

@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sirr_jax.errors import UserError
-from sirr_jax.recipes.common.pretrained import ancestry_of
-from sirr_jax.weights.load_weights import load_weights
+from sirr_jax.recipes.common.pretrained import ancestry_of, load_file
 from sirr_jax.weights.model_file import Parent
 
 
@@ -33,7 +32,7 @@ def with_backbone(
     Raises:
         UserError: The file cannot be read or contains another network.
     """
-    model = load_weights([path])
+    model = load_file(path, "config.backbone_weights")
     networks = model.networks
     stored = networks.get(backbone)
     if stored is None or stored.model_args.get("width", "base") != width:

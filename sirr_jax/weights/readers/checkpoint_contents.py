@@ -100,16 +100,23 @@ class _Walk:
             below = (*path, name)
             if hasattr(value, "shape"):
                 self.tensors[path, (*path, *name.split("."))] = value
-            elif isinstance(value, Mapping):
+            elif isinstance(value, Mapping) and not _is_numbered(value):
                 self.visit(value, below)
             elif isinstance(value, InertObject):
                 self.pickled[".".join(below)] = value.class_name
             elif any(map(is_average_name, below)) and _is_list_of_tensors(value):
-                self.nameless[".".join(below)] = tuple(value)
+                self.nameless[".".join(below)] = tuple(value.values() if isinstance(value, Mapping) else value)
 
 
 def _is_list_of_tensors(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(hasattr(item, "shape") for item in value)
+    items = value.values() if _is_numbered(value) else value
+    is_list = isinstance(value, list | tuple) or _is_numbered(value)
+    return is_list and bool(value) and all(hasattr(item, "shape") for item in items)
+
+
+def _is_numbered(value: Any) -> bool:
+    """Whether a dictionary is a list in disguise: {0: ..., 1: ...}."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(key, int) for key in value)
 
 
 def _average_prefixes(tensors: Mapping[tuple[Path, Path], Any], tree: Mapping[Any, Any]) -> dict[Path, bool]:

@@ -83,6 +83,8 @@ def read_encoded(file: ImageFile) -> bytes:
         return file.load()
     try:
         return retried(file.read_bytes, name=str(file))
+    except MemoryError as error:
+        raise MemoryError(f"{file}: not enough memory to read it") from error
     except OSError as error:
         if is_passing(error):
             raise

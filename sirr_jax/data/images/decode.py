@@ -76,13 +76,18 @@ def read_encoded(file: ImageFile) -> bytes:
     """Returns the bytes of an image file.
 
     Raises:
-        UnreadableImageError: The file cannot be read.
+        UnreadableImageError: The file is missing or not readable.
+        OSError: The file cannot be read at present.
     """
     if isinstance(file, PackedFile):
         return file.load()
     try:
-        return file.read_bytes()
+        return retried(file.read_bytes, name=str(file))
+    except MemoryError as error:
+        raise MemoryError(f"{file}: not enough memory to read it") from error
     except OSError as error:
+        if is_passing(error):
+            raise
         raise UnreadableImageError(f"{file}: cannot be opened ({error.strerror}); check the path") from None
 
 

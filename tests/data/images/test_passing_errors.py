@@ -14,7 +14,7 @@ import pytest
 
 from sirr_jax.cli.main import main
 from sirr_jax.data.images import passing_errors
-from sirr_jax.data.images.decode import UnreadableImageError, image_size, read_image
+from sirr_jax.data.images.decode import UnreadableImageError, image_size, read_encoded, read_image
 from sirr_jax.data.images.label_maps import read_labels
 from sirr_jax.data.images.passing_errors import WAITS, is_passing, retried
 from sirr_jax.data.images.reader import FileReader
@@ -74,7 +74,7 @@ def test_passing_errors_are_raised_and_never_recorded(photo_folder, monkeypatch,
     reader = FileReader(photo_folder, "skip")
     path = photo_folder / "1.png"
     breakdown = Breakdown(monkeypatch, error)
-    for read in (reader.image, reader.photograph, reader.size, read_image, image_size):
+    for read in (reader.image, reader.photograph, reader.size, read_image, image_size, read_encoded):
         breakdown.during(99, "1.png")
         with pytest.raises((OSError, MemoryError)) as raised:
             read(path)

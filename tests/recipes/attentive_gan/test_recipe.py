@@ -313,7 +313,9 @@ class Run:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(parallel, "shard_batch", lambda raw: self.batches.append(raw) or shard(raw))
             patch.setattr(
-                Checkpoints, "save", lambda c, step, state: self.saved.update({step: state}) or save(c, step, state)
+                Checkpoints,
+                "save",
+                lambda c, step, state, **more: self.saved.update({step: state}) or save(c, step, state, **more),
             )
             trainer.train(config, folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -42,6 +43,22 @@ def is_passing(error: BaseException) -> bool:
     if error.errno is None:
         return "out of memory" in str(error)  # the text of Pillow's decoders
     return error.errno not in _ABOUT_THE_FILE
+
+
+def passing_error_named(text: str) -> OSError | None:
+    """Finds the passing error of the system that a message of another library names, such as "Too many open files".
+
+    Args:
+        text: message.
+
+    Returns:
+        The error; None if the message names none.
+    """
+    for number in errno.errorcode:
+        reason = os.strerror(number)
+        if reason in text and is_passing(error := OSError(number, reason)):
+            return error
+    return None
 
 
 def retried(read: Callable[[], Result], *, name: str) -> Result:

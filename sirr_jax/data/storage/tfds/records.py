@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from sirr_jax.data.images.decode import UnreadableImageError
+from sirr_jax.data.images.passing_errors import passing_error_named, retried
 from sirr_jax.data.storage.tfds.example import bytes_feature
 from sirr_jax.errors import UserError
 
@@ -66,7 +67,7 @@ class Shard:
             UnreadableImageError: The file or the record cannot be read, or the record has no such feature.
         """
         try:
-            value = bytes_feature(self._record(record), feature)
+            value = bytes_feature(retried(lambda: self._record(record), name=str(self._path)), feature)
         except (RuntimeError, ValueError, IndexError) as error:
             reason = " ".join(str(error).split())[:120]
             raise UnreadableImageError(
@@ -82,12 +83,20 @@ class Shard:
             if self._reader is None:
                 with self._lock:
                     self._reader = self._reader or self._open()
-            data = self._reader.read([record])[0]
+            try:
+                data = self._reader.read([record])[0]
+            except RuntimeError as error:
+                # array_record names errors of the system in its text alone.
+                raise passing_error_named(str(error)) or error from None
             _last.record = ((self, record), data)
         return data
 
     def _open(self) -> Any:
-        reader = load_array_record().ArrayRecordReader(str(self._path), _OPTIONS, file_reader_buffer_size=_BUFFER_BYTES)
+        package = load_array_record()
+        try:
+            reader = package.ArrayRecordReader(str(self._path), _OPTIONS, file_reader_buffer_size=_BUFFER_BYTES)
+        except RuntimeError as error:
+            raise passing_error_named(str(error)) or error from None
         if reader.num_records() != self._records:
             raise ValueError(f"{reader.num_records()} records instead of {self._records}")
         return reader

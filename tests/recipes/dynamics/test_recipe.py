@@ -12,13 +12,13 @@ from sirr_jax.losses.pixel import reconstruction
 from sirr_jax.models.dynamics.hypercolumn import VGG_LAYERS
 from sirr_jax.models.vgg import VGG19_BLOCKS, convolutions
 from sirr_jax.recipes import get_recipe
-from sirr_jax.recipes.base import Start
+from sirr_jax.recipes.base import Ancestry, Start
 from sirr_jax.recipes.dynamics.recipe import Dynamics
 from sirr_jax.training import parallel
 from sirr_jax.training.optimizers import make_optimizer
 from sirr_jax.training.state import TrainState, learning_networks
 from sirr_jax.training.train_step import Settings, build_step
-from sirr_jax.weights.model_file import Model, StoredNetwork, save_model
+from sirr_jax.weights.model_file import Model, Parent, StoredNetwork, save_model
 from tests.helpers.networks import compile_apply, images, random_parameters
 
 SIZE = 32
@@ -331,6 +331,31 @@ def test_student_init_from_loads_the_parameters(config, tmp_path):
     config.width = "small"
     with pytest.raises(UserError, match=r"'width': 'tiny'.*expected.*'width': 'small'.*student\.init_from"):
         Dynamics(config)._load("student")
+
+
+def test_parents_pass_from_network_to_network(config, tmp_path):
+    vgg, research = Parent("vgg19", "CC BY 4.0", "0" * 64), Parent("teacher", "CC-BY-NC-4.0", "1" * 64)
+    ancestries = {"teacher": Ancestry((research,), 5, complete=True), "student": Ancestry((vgg,))}
+    Dynamics(config)._inherit_ancestries(ancestries)
+    assert ancestries["student"] == Ancestry((vgg, research))  # it learns from the teacher
+    assert ancestries["teacher"] == Ancestry((research,), 5, complete=True)
+    config.distill.enabled = False
+    ancestries = {"teacher": Ancestry((research,), 5, complete=True)}
+    Dynamics(config)._inherit_ancestries(ancestries)
+    assert ancestries.keys() == {"teacher"}
+    config.teacher.init_from_student, config.student.init_from = True, "student.safetensors"
+    ancestries = {"student": Ancestry((vgg,), 5, complete=True)}
+    Dynamics(config)._inherit_ancestries(ancestries)
+    assert ancestries["teacher"] == Ancestry((vgg,))
+
+
+def test_an_untrained_teacher_is_an_error(config, tmp_path):
+    recipe = Dynamics(config)
+    network = StoredNetwork("dynamics/teacher", recipe._model_args["teacher"], {"params": {}}, steps=0)
+    save_model(tmp_path / "t.safetensors", Model("dynamics", {"teacher": network}, license="-", description="-"))
+    config.teacher.init_from = str(tmp_path / "t.safetensors")
+    with pytest.raises(UserError, match=r"never trained \(0 steps\); choose another config\.teacher\.init_from"):
+        Dynamics(config)._load("teacher")
 
 
 def vgg_file(path, *, last="conv3_2"):

@@ -205,7 +205,7 @@ def test_distill_script_does_not_score_the_student_of_a_run_that_has_not_finishe
             ["--config=CONFIG:tiny", "--workdir=W", "--config.data.sequences_share=0.5"],
             "data.sequences is empty",
         ),
-        (["--config=CONFIG:tiny", "--workdir=W", "--config.teacher.init_from=/no.safetensors"], "no file at"),
+        (["--config=CONFIG:tiny", "--workdir=W", "--config.teacher.init_from=/no.safetensors"], "no model file at"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.width=huge"], "there is no width 'huge'"),
         (["--config=CONFIG:tiny", "--workdir=W", "--config.compute_dtype=half"], "choose float32 or bfloat16"),
     ],

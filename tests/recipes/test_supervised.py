@@ -167,6 +167,7 @@ class Frozen:
         self.params, self.description = {}, path
 
 
+@pytest.mark.slow
 def test_pairs_that_are_not_aligned_have_a_loss_of_their_own(monkeypatch):
     class Term(Frozen):
         def __init__(self, path, *, features, dtype):

@@ -211,8 +211,8 @@ def test_a_run_resumes_in_the_middle_of_a_stage(run, step, tmp_path):
     whole = list(run.steps)
     for name in ("config.json", "metadata.txt"):
         shutil.copy(run.folder / name, tmp_path / name)
-    (tmp_path / "checkpoints").mkdir()
-    shutil.copytree(run.folder / "checkpoints" / str(step), tmp_path / "checkpoints" / str(step))
+    for part in (f"checkpoints/{step}", "frozen"):
+        shutil.copytree(run.folder / part, tmp_path / part)
     config = loop_config()
     config.eval_every = 0
     trainer.train(config, tmp_path)

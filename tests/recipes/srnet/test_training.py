@@ -89,7 +89,8 @@ def test_a_run_resumes_inside_each_stage(run, stage, tmp_path):
     """A checkpoint from the middle of a stage reproduces the next step."""
     step = run.of(stage)[-1]
     saved = Path("checkpoints") / str(int(step.before.step))
-    shutil.copytree(run.folder / saved, tmp_path / saved)
+    for part in (saved, "frozen"):
+        shutil.copytree(run.folder / part, tmp_path / part)
     checkpoints = Checkpoints(tmp_path, run.config.to_dict(), max_to_keep=1)
     restored = checkpoints.restore(step.before)
     checkpoints.close()

@@ -11,6 +11,9 @@ from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.detect import fitting
 
 
+pytestmark = pytest.mark.slow  # a minute of tracing
+
+
 def hollow(shapes):
     """Makes arrays of these shapes that occupy no memory."""
     return {key: np.broadcast_to(np.float32(0), shape) for key, shape in shapes.items()}

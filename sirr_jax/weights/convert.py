@@ -131,7 +131,7 @@ def _rules(network_id: str, model_args: Mapping[str, Any]) -> tuple[list[KeyRule
     return _cached_rules(network_id, json.dumps(shape_args, sort_keys=True))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _cached_rules(network_id: str, model_args_json: str) -> tuple[list[KeyRule], dict[str, tuple[int, ...]]]:
     model_args = json.loads(model_args_json)
     rules = key_map(network_id).rules(model_args)

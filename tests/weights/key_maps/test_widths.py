@@ -10,7 +10,6 @@ from sirr_jax.models.width import WIDTHS
 from sirr_jax.weights.convert import expected_shapes
 from sirr_jax.weights.detect import fitting
 
-
 pytestmark = pytest.mark.slow  # a minute of tracing
 
 

@@ -24,6 +24,7 @@ def lines(run):
     return [json.loads(line) for line in (run / "scalars.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_stages_run_in_order(run):
     training = {line["step"]: line for line in lines(run) if any("gradient_norm" in name for name in line)}
     assert list(training) == [3, 6, 9, 12, 15, 18, 20]
@@ -35,11 +36,13 @@ def test_stages_run_in_order(run):
     assert all(np.isfinite(v) for line in training for v in line.values())
 
 
+@pytest.mark.slow
 def test_teacher_loss_decreases(run):
     training = [line for line in lines(run) if "teacher/decoupling" in line]
     assert training[-1]["teacher/decoupling"] < 0.8 * training[0]["teacher/decoupling"]
 
 
+@pytest.mark.slow
 def test_untrained_student_has_the_scores_of_the_input(run):
     validation = [line for line in lines(run) if "validation/psnr/input" in line]
     first, last = validation[0], validation[-1]
@@ -52,6 +55,7 @@ def test_untrained_student_has_the_scores_of_the_input(run):
     assert scores["student"]["psnr"] == pytest.approx(last["validation/psnr/student"])
 
 
+@pytest.mark.slow
 def test_panels_show_input_teacher_student_target(run):
     panel = np.asarray(Image.open(sorted((run / "panels").iterdir())[0]))
     assert panel.shape == (2 * 32 + 2, 4 * 32 + 6, 3)
@@ -61,6 +65,7 @@ def test_panels_show_input_teacher_student_target(run):
     assert not np.array_equal(columns[0], columns[3])
 
 
+@pytest.mark.slow
 def test_metadata_lists_losses_and_sample_counts(run):
     metadata = (run / "metadata.txt").read_text()
     assert "perceptual loss: 3-scale gradient L1" in metadata
@@ -70,6 +75,7 @@ def test_metadata_lists_losses_and_sample_counts(run):
     assert config["width"] == "tiny"
 
 
+@pytest.mark.slow
 def test_both_networks_are_exported_with_metadata(run):
     for name in ("student", "teacher"):
         model = load_model(run / "models" / f"{name}.safetensors")
@@ -82,6 +88,7 @@ def test_both_networks_are_exported_with_metadata(run):
         assert np.isfinite(jax.jit(network.apply)(model.networks[name].variables, image)["restored"]).all()
 
 
+@pytest.mark.slow
 def test_student_is_initialized_from_the_teacher(run):
     student, teacher = (load_file(run / "models" / f"{name}.safetensors") for name in ("student", "teacher"))
     shared = [name for name in student if "/encoder/" in name or ("/decoder/" in name and name.endswith("kernel"))]
@@ -91,6 +98,7 @@ def test_student_is_initialized_from_the_teacher(run):
         assert np.abs(student[name] - teacher[name.replace("student/", "teacher/")]).max() < 0.02
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_prints_scores_and_changes_nothing(run, command, capsys):
     before = (run / "models" / "student.safetensors").read_bytes()
     assert main([*command, f"--workdir={run}", "--config.eval_every=0"]) == 0
@@ -98,6 +106,7 @@ def test_resuming_a_finished_run_prints_scores_and_changes_nothing(run, command,
     assert "student" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_restorer_loads_the_exported_student(run):
     restorer = sirr_jax.load(run / "models" / "student.safetensors")
     image = np.random.default_rng(0).integers(0, 256, (33, 50, 3), np.uint8)

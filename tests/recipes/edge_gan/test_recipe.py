@@ -208,6 +208,7 @@ def run(tmp_path_factory):
     return Run(folder, config, tuple(LEARNS), STEPS, steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", LEARNS)
 def test_each_stage_changes_its_networks_alone(run, stage):
     for step in run.of(stage):
@@ -217,6 +218,7 @@ def test_each_stage_changes_its_networks_alone(run, stage):
         assert all(np.isfinite(value) for value in step.scalars.values())
 
 
+@pytest.mark.slow
 def test_frozen_networks_stay_identical_to_the_bit(run):
     edge, attention, end = (run.of(stage)[-1].after for stage in LEARNS)
     for trained, role in ((edge, "edge_net"), (attention, "attention_net")):
@@ -225,12 +227,14 @@ def test_frozen_networks_stay_identical_to_the_bit(run):
     assert same_bits(edge.collections, end.collections)
 
 
+@pytest.mark.slow
 def test_the_discriminator_takes_five_steps(run):
     after = run.of("adversarial")[-1].after.opt_state
     counts = {role: {int(x) for x in jax.tree.leaves(after[role]) if x.dtype == np.int32} for role in NETWORKS}
     assert counts == {"edge_net": {STEPS}, "attention_net": {STEPS}, "generator": {STEPS}, "discriminator": {5 * STEPS}}
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["edge", "adversarial"])
 def test_one_device_gives_the_same_step_as_two(run, stage):
@@ -260,6 +264,7 @@ def test_one_device_gives_the_same_step_as_two(run, stage):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "name", "share"),
     [
@@ -277,6 +282,7 @@ def test_the_loss_falls(run, stage, name, share):
     assert min(losses[-2:]) < share * losses[0]
 
 
+@pytest.mark.slow
 def test_losses_match_the_specification(run):
     config, step, key = small_config(), run.of("adversarial")[0], jax.random.key(0)
     recipe = EdgeGan(config)
@@ -330,6 +336,7 @@ def test_losses_match_the_specification(run):
 # --- run folder -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_exported_model_restores_as_the_recipe_does(run):
     model = load_model(run.folder / "models" / "edge_gan.safetensors")
     assert model.recipe == "edge_gan"
@@ -349,11 +356,13 @@ def test_the_exported_model_restores_as_the_recipe_does(run):
     assert restorer(np.zeros((18, 33, 3), np.uint8)).restored.shape == (18, 33, 3)
 
 
+@pytest.mark.slow
 def test_scores_exclude_the_maps(run):
     assert '"restored"' in (run.folder / "scores.json").read_text()
     assert "attention" not in (run.folder / "scores.json").read_text()
 
 
+@pytest.mark.slow
 def test_init_from_loads_the_networks_of_a_file(run, tmp_path, config):
     config.seed, config.init_from = 5, str(run.folder / "models" / "edge_gan.safetensors")
     params, collections = EdgeGan(config).init(jax.random.key(1))

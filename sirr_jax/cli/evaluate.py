@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from itertools import combinations
@@ -106,6 +105,7 @@ def _write(
     import sirr_jax
     from sirr_jax.evaluation.report import markdown
     from sirr_jax.evaluation.summary import overall, sign_test, summarize
+    from sirr_jax.json_text import to_json
 
     names = [method.name for method in methods]
     rows = [
@@ -142,7 +142,7 @@ def _write(
             "models": overall(summary, [name for name in sets if name in summary]),
         }
     text = markdown(summary, stamp)
-    (out / "summary.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    (out / "summary.json").write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
     (out / "table.md").write_text(text, encoding="utf-8")
     print(text)
     print(f"{out / 'scores.csv'}\n{out / 'summary.json'}\n{out / 'table.md'}")

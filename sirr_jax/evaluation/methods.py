@@ -12,6 +12,7 @@ from sirr_jax.data.images.decode import read_image
 from sirr_jax.data.images.reader import list_images
 from sirr_jax.errors import UserError
 from sirr_jax.evaluation.datasets import Pair, TestSet
+from sirr_jax.weights.sha256 import sha256
 
 INPUT = "input"
 """Name of the row of the untouched input."""
@@ -22,7 +23,7 @@ class Method(Protocol):
 
     Attributes:
         name: name in reports.
-        sha256: identity: a hash of the model file; empty where there is none.
+        sha256: hash of the model file or of the pictures; empty where there is neither.
     """
 
     name: str
@@ -69,8 +70,7 @@ class ModelMethod:
             raise UserError(f"no model at {model}; give a .safetensors file, 'bundled' or 'yang'")
         self._restorer = load(path)
         self.name = model if model == "bundled" else path.stem
-        with path.open("rb") as file:
-            self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self.sha256 = sha256(path)
 
     def restore(self, test_set: TestSet, pair: Pair, image: np.ndarray) -> np.ndarray:
         """Applies the model."""
@@ -96,8 +96,6 @@ class YangMethod:
 class FolderMethod:
     """Pictures that another program restored, in a folder for each set or in one."""
 
-    sha256 = ""
-
     def __init__(self, folder: Path) -> None:
         """Lists the pictures.
 
@@ -116,6 +114,9 @@ class FolderMethod:
         }
         if not self._files:
             raise UserError(f"--restored {folder}: there are no pictures; give the folder of the restored pictures")
+        # Changed pictures must not keep the scores of the former ones.
+        contents = "".join(f"{name} {sha256(path)}\n" for name, path in sorted(self._files.items()))
+        self.sha256 = hashlib.sha256(contents.encode(errors="surrogateescape")).hexdigest()
 
     def restore(self, test_set: TestSet, pair: Pair, image: np.ndarray) -> np.ndarray | None:
         """Reads the picture.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from pathlib import Path
 from typing import NamedTuple
 
 from sirr_jax.errors import UserError
+from sirr_jax.temporary_paths import new_file
 
 METRICS = ("psnr", "ssim", "ncc", "lmse", "ms_ssim")
 _HEADER = ("set", "image", "model", "model_sha256", "protocol", "height", "width", *METRICS)
@@ -58,21 +60,23 @@ class ScoreTable:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if not text:
             return
-        lines = text.splitlines(keepends=True)
-        complete = lines if text.endswith("\n") else lines[:-1]
-        reader = csv.DictReader(complete)
+        complete = text[: text.rfind("\n") + 1]
+        if complete != text:
+            with new_file(path, overwrite=True) as partial:
+                partial.write_text(complete, encoding="utf-8")
+        if not complete:
+            return
+        reader = csv.DictReader(io.StringIO(complete, newline=""))
         if tuple(reader.fieldnames or ()) != _HEADER:
             raise UserError(f"{path} has other columns than scores of `sirr evaluate`; choose another --out")
         for line in reader:
             key = Key(line["set"], line["image"], line["model"], line["model_sha256"], line["protocol"])
             scores = {name: float(line[name]) for name in METRICS if line[name]}
             self.rows[key] = Row(key, (int(line["height"]), int(line["width"])), scores)
-        if complete != lines:
-            path.write_text("".join(complete), encoding="utf-8")
 
     def add(self, row: Row) -> None:
         """Appends a row to the file."""
-        new = not self._path.exists()
+        new = not self._path.exists() or not self._path.stat().st_size
         with self._path.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if new:

@@ -12,7 +12,6 @@ from sirr_jax.evaluation.methods import INPUT
 from sirr_jax.evaluation.score_table import METRICS, Row
 
 _RESAMPLES = 2_000
-_LOWER_IS_BETTER = frozenset({"lmse"})
 
 
 def summarize(rows: Iterable[Row]) -> dict[str, Any]:

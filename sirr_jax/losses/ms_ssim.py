@@ -66,7 +66,7 @@ def ms_ssim_loss(a: jax.Array, b: jax.Array) -> jax.Array:
     """Computes 1 - MS-SSIM, see `ms_ssim`.
 
     Args:
-        a: [B, H, W, C] images in [0, 1], at least 176 px a side.
+        a: [B, H, W, C] images in [0, 1], at least 161 px a side.
         b: array of the same shape.
 
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -86,8 +87,9 @@ def test_several_sets_are_weighted_by_their_images(pairs):
     assert evaluate(pairs, sets=("real", "other")) == 2  # the flat pictures are those of the first set
     write(pairs / "theirs/other/a.png", np.full((24, 24, 3), 61, np.uint8))
     write(pairs / "theirs/other/b c.png", np.full((24, 24, 3), 62, np.uint8))
-    assert evaluate(pairs, sets=("real", "other")) == 0
-    summary = json.loads((pairs / "out/summary.json").read_text())
+    again = pairs / "again"  # with more pictures it is another method
+    assert evaluate(pairs, "--out", str(again), sets=("real", "other")) == 0
+    summary = json.loads((again / "summary.json").read_text())
     means = [summary["sets"][name]["models"]["input"]["errnet"]["psnr"] for name in ("real", "other")]
     overall = summary["overall"]["models"]["input"]["errnet"]
     assert overall["psnr"] == pytest.approx((3 * means[0] + 2 * means[1]) / 5)
@@ -129,6 +131,23 @@ def test_pictures_of_another_size_are_named(pairs, capsys):
 def test_scores_of_another_model_of_the_same_name_are_refused(pairs, capsys):
     evaluate(pairs)
     path = pairs / "out/scores.csv"
-    path.write_text(path.read_text().replace("theirs,,", "theirs,abc123,"))
+    path.write_text(re.sub("theirs,[0-9a-f]{64},", "theirs,abc123,", path.read_text()))
     assert evaluate(pairs) == 2
     assert "scores of another model called 'theirs' (sha256 abc123" in capsys.readouterr().err
+
+
+def test_changed_pictures_do_not_keep_their_scores(pairs, capsys):
+    evaluate(pairs)
+    write(pairs / "theirs/a.png", np.zeros((24, 31, 3), np.uint8))
+    assert evaluate(pairs) == 2
+    assert "scores of another model called 'theirs'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kept", [0, 10, 200])
+def test_an_evaluation_killed_amid_any_line_continues(pairs, kept):
+    evaluate(pairs)
+    path = pairs / "out/scores.csv"
+    complete = path.read_text()
+    path.write_text(complete[:kept])
+    assert evaluate(pairs) == 0
+    assert sorted(path.read_text().splitlines()) == sorted(complete.splitlines())

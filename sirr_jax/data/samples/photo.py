@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import copy
 import functools
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from sirr_jax.errors import UserError
 __all__ = ["ArraySpec", "PairCrops", "PhotoCrops", "PhotoLayers", "ProceduralLayers", "SequenceCrops", "Stream"]
 
 
-class CropStream:
+class CropStream(abc.ABC):
     """The base class of streams of photo crops.
 
     Attributes:
@@ -51,17 +52,17 @@ class CropStream:
         self._crop = crop
 
     @property
+    @abc.abstractmethod
     def spec(self) -> Mapping[str, ArraySpec]:
         """Names, shapes and types of the arrays of a sample."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def regions(self, position: int, key: StreamKey) -> dict[str, PhotoRegion]:
         """Draws the regions from which the sample at a position is cropped.
 
         Raises:
             UserError: A photo cannot be decoded or is smaller than the crop.
         """
-        raise NotImplementedError
 
     def sample(self, position: int, key: StreamKey) -> dict[str, np.ndarray]:
         """Returns the sample at a position, uint8 `[canvas, canvas, 3]` each.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ from sirr_jax.data.find_dataset import find_set
 from sirr_jax.data.images.image_file import ImageFile
 from sirr_jax.data.images.reader import list_folder
 from sirr_jax.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 
 class Pair(NamedTuple):
@@ -57,13 +60,16 @@ def find_test_sets(where: str | Path) -> tuple[TestSet, ...]:
         root = Path(where)
         folders = [path for path in list_folder(root) if path.is_dir()] if root.is_dir() else []
         found: list[TestSet] = []
+        skipped: list[str] = []
         for folder in folders:
             try:
                 found += _parts(folder)
-            except UserError:
-                continue  # a folder of sets may contain other folders
+            except UserError as reason:  # a folder of sets may contain other folders
+                skipped.append(f"{folder} is left out: {reason}")
         if not found:
             raise error from None
+        for line in skipped:
+            _log.warning("%s", line)
         return tuple(found)
 
 

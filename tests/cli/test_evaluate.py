@@ -151,3 +151,12 @@ def test_an_evaluation_killed_amid_any_line_continues(pairs, kept):
     path.write_text(complete[:kept])
     assert evaluate(pairs) == 0
     assert sorted(path.read_text().splitlines()) == sorted(complete.splitlines())
+
+
+def test_a_folder_of_sets_names_what_it_leaves_out(pairs, caplog):
+    (pairs / "sets").mkdir()
+    (pairs / "real").rename(pairs / "sets" / "real")
+    (pairs / "sets" / "notes").mkdir()
+    assert evaluate(pairs, sets=("sets",)) == 0
+    assert {row["set"] for row in rows(pairs)} == {"real"}
+    assert f"{pairs / 'sets' / 'notes'} is left out: " in caplog.text
